@@ -1,0 +1,1 @@
+"""Deep fictitious play for stochastic differential games, on Keras 3."""
