@@ -1,1 +1,68 @@
-"""Deep fictitious play for stochastic differential games, on Keras 3."""
+"""Deep fictitious play for stochastic differential games, on Keras 3.
+
+Hu, *Deep Fictitious Play for Stochastic Differential Games* (2019, arXiv 1903.09376): every player
+has a network for her control; stage after stage each one answers the others' last controls, until
+nobody wants to move.
+
+`fictitious_play.lq`, the exact linear-quadratic solutions, needs numpy and scipy only; the other
+public names import Keras when they are first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "Game": "games.base",
+    "InterBankGame": "games.inter_bank",
+    "ControlNetwork": "layers.control_network",
+    "Rcost": "layers.costs",
+    "Tcost": "layers.costs",
+    "MeanCost": "layers.costs",
+    "player_model": "networks.player_model",
+    "JointPolicy": "networks.joint_policy",
+    "transfer_weights": "networks.transfer",
+    "DeepFictitiousPlay": "solver.deep_fictitious_play",
+    "Result": "solver.result",
+    "StageRecord": "solver.result",
+}
+_SUBMODULES = ("games", "layers", "lq", "networks", "solver")
+
+__all__ = [
+    "ControlNetwork",
+    "DeepFictitiousPlay",
+    "Game",
+    "InterBankGame",
+    "JointPolicy",
+    "MeanCost",
+    "Rcost",
+    "Result",
+    "StageRecord",
+    "Tcost",
+    "lq",
+    "player_model",
+    "transfer_weights",
+]
+
+if TYPE_CHECKING:
+    from fictitious_play import lq
+    from fictitious_play.games.base import Game
+    from fictitious_play.games.inter_bank import InterBankGame
+    from fictitious_play.layers.control_network import ControlNetwork
+    from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
+    from fictitious_play.networks.joint_policy import JointPolicy
+    from fictitious_play.networks.player_model import player_model
+    from fictitious_play.networks.transfer import transfer_weights
+    from fictitious_play.solver.deep_fictitious_play import DeepFictitiousPlay
+    from fictitious_play.solver.result import Result, StageRecord
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_SUBMODULES})

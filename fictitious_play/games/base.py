@@ -1,0 +1,166 @@
+"""The base class of stochastic differential games in Euler's time discretisation."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from fictitious_play import checks, rollout
+
+
+class Game:
+    """N players who steer one state, each at a cost of her own.
+
+    In continuous time (Hu 2019, Section 2)
+
+        dX = b(t, X, α) dt + σ(t, X, α) dW,
+        J^i(α) = E[ ∫_0^T f^i(t, X, α) dt + g^i(X_T) ],
+
+    and in Euler's discretisation with `steps` steps of length h = horizon / steps
+    X_{t+1} = X_t + h b + σ ΔW_t, the running cost summed at the left points.
+
+    A game of one's own overrides `drift`, `diffusion`, `running_cost` and `terminal_cost`, written
+    in `keras.ops` so that they run on every backend, and `get_config` where its constructor takes
+    other arguments. All four take arrays with any leading axes, written `...` below; the arrays of
+    one call broadcast against each other.
+
+    | array | shape |
+    |---|---|
+    | `time` | a Python float, t = 0, h, …, horizon - h |
+    | `states` | (..., state_size), the states of all players in one vector |
+    | `controls` | (..., players, control_size) |
+    | Brownian increments | (..., noise_size), variance h, column 0 the common noise |
+
+    Args:
+        players: number of players N, at least 1.
+        horizon: T > 0, in the game's unit of time.
+        steps: number N_T of Euler steps, at least 1.
+        state_size: size n of the joint state. Defaults to one state a player.
+        control_size: size of one player's control.
+        noise_size: number of Brownian motions. Defaults to players + 1: one for all, then one a
+            player.
+        initial_mean, initial_std: X_0 ~ N(initial_mean, diag(initial_std²)); scalars or one value
+            a state.
+
+    Raises:
+        ValueError, TypeError: for sizes, times or an initial law that make no game.
+    """
+
+    def __init__(
+        self,
+        players: int,
+        horizon: float,
+        steps: int,
+        state_size: int | None = None,
+        control_size: int = 1,
+        noise_size: int | None = None,
+        initial_mean: Any = 0.0,
+        initial_std: Any = 0.0,
+    ):
+        self.players = checks.integer("players", players, least=1)
+        self.horizon = checks.number("horizon", horizon, above=0.0)
+        self.steps = checks.integer("steps", steps, least=1)
+        state_size = self.players if state_size is None else state_size
+        noise_size = self.players + 1 if noise_size is None else noise_size
+        self.state_size = checks.integer("state_size", state_size, least=1)
+        self.control_size = checks.integer("control_size", control_size, least=1)
+        self.noise_size = checks.integer("noise_size", noise_size, least=1)
+        self.initial_mean = checks.per_item("initial_mean", initial_mean, self.state_size, "state")
+        self.initial_std = checks.per_item(
+            "initial_std", initial_std, self.state_size, "state", least=0.0
+        )
+
+    @property
+    def step_size(self) -> float:
+        """h = horizon / steps."""
+        return self.horizon / self.steps
+
+    @property
+    def controls_shape(self) -> tuple[int, ...]:
+        """Shape of one path of everybody's controls, as users see it: (steps, players), with a
+        last axis control_size where that is more than 1."""
+        last = () if self.control_size == 1 else (self.control_size,)
+        return (self.steps, self.players, *last)
+
+    # What a game is
+
+    def drift(self, time: float, states, controls):
+        """b(t, X, α), (..., state_size)."""
+        raise NotImplementedError(f"{type(self).__name__} must define `drift`.")
+
+    def diffusion(self, time: float, states, controls):
+        """σ(t, X, α), (..., state_size, noise_size); without leading axes where it is constant."""
+        raise NotImplementedError(f"{type(self).__name__} must define `diffusion`.")
+
+    def running_cost(self, time: float, states, controls):
+        """f^i(t, X, α) of every player, (..., players)."""
+        raise NotImplementedError(f"{type(self).__name__} must define `running_cost`.")
+
+    def terminal_cost(self, states):
+        """g^i(X_T) of every player, (..., players)."""
+        raise NotImplementedError(f"{type(self).__name__} must define `terminal_cost`.")
+
+    def initial_states(self, normals: np.ndarray) -> np.ndarray:
+        """Turns independent standard normals (batch, state_size) into initial states of the same
+        shape. Another initial law overrides this; `initial_mean` and `initial_std` then still
+        scale what the networks see."""
+        return self.initial_mean + self.initial_std * normals
+
+    def linear_quadratic_form(self):
+        """The game as a `fictitious_play.lq.LinearQuadraticForm`, or None where it is not one."""
+        return None
+
+    # What follows from it
+
+    def euler_step(self, time: float, states, controls, noise):
+        """X_t → X_{t+1}: (..., state_size), with ΔW_t in `noise`, (..., noise_size)."""
+        diffusion = self.diffusion(time, states, controls)
+        if len(diffusion.shape) == 2:
+            shock = ops.matmul(noise, ops.transpose(diffusion))
+        else:
+            shock = ops.sum(diffusion * ops.expand_dims(noise, -2), axis=-1)
+        return states + self.step_size * self.drift(time, states, controls) + shock
+
+    def deviation_costs(self, initial_state, own, others, noise):
+        """Cost of every player when she alone leaves the others' controls, path by path.
+
+        A game whose structure allows something cheaper than N simulations overrides this.
+
+        Args:
+            initial_state: (batch, state_size).
+            own, others: (batch, steps, players, control_size); entry i of `own` is what player i
+                plays while the others play `others`.
+            noise: (batch, steps, noise_size) Brownian increments.
+
+        Returns:
+            (batch, players): entry i is J^i(own^i; others^{-i}) along the path.
+        """
+        return rollout.deviation_costs(self, initial_state, own, others, noise)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, JSON-serialisable."""
+        return {
+            "players": self.players,
+            "horizon": self.horizon,
+            "steps": self.steps,
+            "state_size": self.state_size,
+            "control_size": self.control_size,
+            "noise_size": self.noise_size,
+            "initial_mean": self.initial_mean.tolist(),
+            "initial_std": self.initial_std.tolist(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]):
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(players={self.players}, horizon={self.horizon:g}, "
+            f"steps={self.steps})"
+        )
+
+
+def constant(value: np.ndarray, like):
+    """A numpy constant as a tensor of the dtype of `like`."""
+    return ops.convert_to_tensor(value, dtype=ops.dtype(like))

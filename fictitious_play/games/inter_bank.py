@@ -1,0 +1,178 @@
+"""The linear-quadratic inter-bank game of Carmona, Fouque and Sun (2015)."""
+
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from fictitious_play import checks, lq, rollout
+from fictitious_play.games.base import Game, constant
+
+
+@keras.saving.register_keras_serializable(package="fictitious_play")
+class InterBankGame(Game):
+    """Banks that lend to and borrow from each other at a controlled rate.
+
+    With m^i = Σ_j W_ij X^j, the mean that bank i looks at (Hu 2019, Section 3):
+
+        dX^i = [a_i (m^i - X^i) + α^i] dt + σ_i (ρ dW^0 + √(1-ρ²) dW^i)
+        f^i  = ½ (α^i)² - q_i α^i (m^i - X^i) + ½ ε_i (m^i - X^i)²
+        g^i  = ½ c_i (m^i - X^i)²
+
+    Args:
+        players: number of banks N, at least 2.
+        horizon, steps: T > 0 and the number of Euler steps.
+        a: rate of mean reversion, ≥ 0, per unit of time.
+        q: incentive to borrow or lend, ≥ 0, with q² ≤ ε.
+        epsilon, c: running and terminal weight on the distance from the mean, ≥ 0.
+        sigma: volatility of the log-reserves, ≥ 0, per square root of the unit of time.
+        rho: weight of the common noise, |ρ| ≤ 1.
+        weights: W, (players, players); None means 1/N everywhere.
+        initial_mean, initial_std: X_0^i ~ N(initial_mean_i, initial_std_i²), independent.
+
+        a, q, epsilon, c, sigma and the initial law are scalars or hold one value a player.
+
+    Raises:
+        ValueError, TypeError: where an argument breaks a rule above.
+    """
+
+    def __init__(
+        self,
+        players: int = 10,
+        horizon: float = 1.0,
+        steps: int = 20,
+        a: Any = 0.1,
+        q: Any = 0.1,
+        epsilon: Any = 0.5,
+        c: Any = 0.5,
+        sigma: Any = 1.0,
+        rho: float = 0.0,
+        weights: Any = None,
+        initial_mean: Any = 0.0,
+        initial_std: Any = 0.5,
+    ):
+        players = checks.integer("players", players, least=2)
+        super().__init__(
+            players, horizon, steps, initial_mean=initial_mean, initial_std=initial_std
+        )
+        for name, value in (
+            ("a", a), ("q", q), ("epsilon", epsilon), ("c", c), ("sigma", sigma)
+        ):  # fmt: skip
+            setattr(self, name, checks.per_item(name, value, players, least=0.0))
+        if np.any(self.q**2 > self.epsilon):
+            raise ValueError(
+                "`epsilon` must be at least q², or the running cost is not convex. "
+                f"Received: epsilon={epsilon!r}, q={q!r}"
+            )
+        self.rho = checks.number("rho", rho, least=-1.0, most=1.0)
+        self.uniform_weights = weights is None
+        if weights is None:
+            self.weights = np.full((players, players), 1.0 / players)
+        else:
+            self.weights = checks.shaped("weights", weights, (players, players))
+
+    a: np.ndarray
+    q: np.ndarray
+    epsilon: np.ndarray
+    c: np.ndarray
+    sigma: np.ndarray
+
+    def distance(self, states):
+        """m^i - X^i of every player, (..., players)."""
+        if self.uniform_weights:
+            return ops.mean(states, axis=-1, keepdims=True) - states
+        return ops.matmul(states, constant(self.weights.T, states)) - states
+
+    def drift(self, time, states, controls):
+        return constant(self.a, states) * self.distance(states) + controls[..., 0]
+
+    def diffusion(self, time, states, controls):
+        return constant(self._diffusion, states)
+
+    def running_cost(self, time, states, controls):
+        return self._running(self.distance(states), controls[..., 0])
+
+    def terminal_cost(self, states):
+        return self._terminal(self.distance(states))
+
+    def linear_quadratic_form(self):
+        if not self._is_plain:
+            return None
+        return lq.inter_bank_form(
+            players=self.players,
+            horizon=self.horizon,
+            steps=self.steps,
+            a=self.a,
+            q=self.q,
+            epsilon=self.epsilon,
+            c=self.c,
+            sigma=self.sigma,
+            rho=self.rho,
+            weights=None if self.uniform_weights else self.weights,
+            initial_mean=self.initial_mean,
+            initial_std=self.initial_std,
+        )
+
+    def deviation_costs(self, initial_state, own, others, noise):
+        """As in `Game.deviation_costs`, by superposition: the game is linear and player i's cost
+        sees the state through m^i - X^i only, so her deviation adds its impulse response to the
+        one path on which nobody deviates. One simulation and one product of size steps² stand for
+        N simulations of N states."""
+        if not self._is_plain:
+            return super().deviation_costs(initial_state, own, others, noise)
+        states = rollout.joint_states(self, initial_state, others, noise)
+        response = ops.einsum(
+            "its,bsi->bti", constant(self._impulse_response, own), (own - others)[..., 0]
+        )
+        distance = self.distance(states) + response
+        running = self._running(distance[:, :-1], own[..., 0])
+        return self.step_size * ops.sum(running, axis=1) + self._terminal(distance[:, -1])
+
+    def get_config(self):
+        config = super().get_config()
+        for name in ("state_size", "control_size", "noise_size"):
+            del config[name]
+        for name in ("a", "q", "epsilon", "c", "sigma"):
+            config[name] = getattr(self, name).tolist()
+        weights = None if self.uniform_weights else self.weights.tolist()
+        return {**config, "rho": self.rho, "weights": weights}
+
+    def _running(self, distance, control):
+        q, epsilon = constant(self.q, distance), constant(self.epsilon, distance)
+        return 0.5 * ops.square(control) + distance * (0.5 * epsilon * distance - q * control)
+
+    def _terminal(self, distance):
+        return 0.5 * constant(self.c, distance) * ops.square(distance)
+
+    @cached_property
+    def _diffusion(self) -> np.ndarray:
+        common = np.full((self.players, 1), self.rho)
+        own = np.sqrt(1.0 - self.rho**2) * np.eye(self.players)
+        return self.sigma[:, None] * np.hstack([common, own])
+
+    @cached_property
+    def _impulse_response(self) -> np.ndarray:
+        """(players, steps + 1, steps): what one unit of control of player i on step s adds to
+        m^i - X^i at time t, h ζ_i Â^{t-1-s} e_i for s < t, where ζ = W - I, Â = I + h diag(a) ζ."""
+        zeta = self.weights - np.eye(self.players)
+        by_lag = np.empty((self.steps, self.players))
+        rows = zeta
+        for lag in range(self.steps):
+            by_lag[lag] = np.diagonal(rows)
+            rows = rows + self.step_size * (rows * self.a) @ zeta
+        response = np.zeros((self.players, self.steps + 1, self.steps))
+        for time in range(1, self.steps + 1):
+            response[:, time, :time] = self.step_size * by_lag[:time][::-1].T
+        return response
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether dynamics and costs are the ones above: a subclass that changes them must not be
+        given this game's shortcuts."""
+        return all(
+            getattr(type(self), name) is getattr(InterBankGame, name)
+            for name in ("distance", "drift", "diffusion", "running_cost", "terminal_cost",
+                         "_running", "_terminal")
+        )  # fmt: skip

@@ -1,0 +1,37 @@
+"""A fixed affine map of a network's inputs to standard units."""
+
+import keras
+from keras import ops
+
+from fictitious_play import checks
+
+
+@keras.saving.register_keras_serializable(package="fictitious_play")
+class StandardUnits(keras.layers.Layer):
+    """(x - mean) · scale with constants; keeps the full precision of the layer's dtype.
+
+    Args:
+        mean, scale: scalars or vectors along the last axis.
+
+    Input and output shape: (..., size).
+    """
+
+    def __init__(self, mean=0.0, scale=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.mean = checks.real_array("mean", mean)
+        self.scale = checks.real_array("scale", scale)
+
+    def call(self, inputs):
+        dtype = ops.dtype(inputs)
+        mean = ops.convert_to_tensor(self.mean, dtype=dtype)
+        return (inputs - mean) * ops.convert_to_tensor(self.scale, dtype=dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "mean": self.mean.tolist(),
+            "scale": self.scale.tolist(),
+        }

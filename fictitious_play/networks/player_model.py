@@ -1,0 +1,68 @@
+"""The network of one player as a Functional Keras model: the paper's Figure 2."""
+
+import keras
+from keras import layers, ops
+
+from fictitious_play import checks
+from fictitious_play.games.base import Game
+from fictitious_play.layers.control_network import ControlNetwork
+from fictitious_play.layers.costs import Rcost, Tcost
+from fictitious_play.layers.standard_units import StandardUnits
+from fictitious_play.networks.features import initial_scale
+
+
+def player_model(
+    game: Game,
+    player: int,
+    hidden=(32, 32),
+    batch_normalization: bool = True,
+    skip: bool = False,
+    seed: int | None = None,
+) -> keras.Model:
+    """One player's cost as a function of the noise and of what the others do.
+
+    For every Euler step a `ControlNetwork` (layer "control_t") maps what the player has seen to
+    her control, an `Rcost` layer ("rcost_t") adds h f^i and moves the states, and a `Concatenate`
+    layer ("seen_t") appends the step's noise to the next subnetwork's input; a `Tcost` layer
+    ("tcost") ends the path. The model can be summarised, plotted, fitted (with `MeanCost` as its
+    loss) and saved like any other.
+
+    Args:
+        game: the `Game`.
+        player: index of the player, 0 ≤ player < players.
+        hidden, batch_normalization, skip: as in `ControlNetwork`.
+        seed: of the initial weights.
+
+    Returns:
+        A model with the inputs "initial_state" (batch, state_size), "noise"
+        (batch, steps, noise_size) and "others" (batch, *game.controls_shape), the controls of all
+        players, of which the player's own entry is not used; its output is the cost, (batch, 1).
+    """
+    seeds = [None] * game.steps
+    if seed is not None:
+        seed = checks.integer("seed", seed, least=0)
+        seeds = [seed + 7919 * step for step in range(game.steps)]
+    initial_state = layers.Input((game.state_size,), name="initial_state")
+    noise = layers.Input((game.steps, game.noise_size), name="noise")
+    others = layers.Input(game.controls_shape, name="others")
+    seen = StandardUnits(game.initial_mean, initial_scale(game), name="standard_initial_state")(
+        initial_state
+    )
+    standard_noise = StandardUnits(scale=game.step_size**-0.5, name="standard_noise")(noise)
+    cost, states = ops.zeros_like(initial_state[:, :1]), initial_state
+    for step in range(game.steps):
+        control = ControlNetwork(
+            hidden,
+            game.control_size,
+            batch_normalization,
+            skip,
+            seeds[step],
+            name=f"control_{step}",
+        )(seen)
+        cost, states = Rcost(game, player, step, name=f"rcost_{step}")(
+            [cost, states, control, others[:, step], noise[:, step]]
+        )
+        if step + 1 < game.steps:
+            seen = layers.Concatenate(name=f"seen_{step + 1}")([seen, standard_noise[:, step]])
+    cost = Tcost(game, player, name="tcost")([cost, states])
+    return keras.Model([initial_state, noise, others], cost, name=f"player_{player}")

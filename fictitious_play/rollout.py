@@ -1,0 +1,62 @@
+"""The Euler roll-out of a game under given open-loop controls, in `keras.ops`."""
+
+import numpy as np
+from keras import ops
+
+
+def _costs_along(game, states, controls_at, noise_at):
+    """Costs of all players, (..., players), along the path that starts in `states`."""
+    h = game.step_size
+    total = None
+    for step in range(game.steps):
+        controls = controls_at(step)
+        time = step * h
+        running = h * game.running_cost(time, states, controls)
+        total = running if total is None else total + running
+        states = game.euler_step(time, states, controls, noise_at(step))
+    return total + game.terminal_cost(states)
+
+
+def joint_costs(game, initial_state, controls, noise):
+    """Costs of every player when all follow `controls`.
+
+    Args:
+        game: a `Game`.
+        initial_state: (batch, state_size).
+        controls: (batch, steps, players, control_size).
+        noise: (batch, steps, noise_size) Brownian increments.
+
+    Returns:
+        (batch, players) path costs; their mean over the batch estimates J^i.
+    """
+    return _costs_along(
+        game, initial_state, lambda step: controls[:, step], lambda step: noise[:, step]
+    )
+
+
+def joint_states(game, initial_state, controls, noise):
+    """States along the path when all follow `controls`, (batch, steps + 1, state_size)."""
+    states = initial_state
+    path = [states]
+    for step in range(game.steps):
+        states = game.euler_step(step * game.step_size, states, controls[:, step], noise[:, step])
+        path.append(states)
+    return ops.stack(path, axis=1)
+
+
+def deviation_costs(game, initial_state, own, others, noise):
+    """Cost of every player when she alone plays `own`: N copies of the game side by side.
+
+    Copy i has the controls of `others` but for player i, who plays her own; of its costs only
+    player i's is kept. Arguments and result as in `Game.deviation_costs`.
+    """
+    eye = np.eye(game.players)
+    mask = ops.convert_to_tensor(eye[:, :, None], dtype=ops.dtype(own))
+
+    def controls_at(step):
+        given = ops.expand_dims(others[:, step], 1)
+        return given + mask * (ops.expand_dims(own[:, step], 1) - given)
+
+    states = ops.repeat(ops.expand_dims(initial_state, 1), game.players, axis=1)
+    costs = _costs_along(game, states, controls_at, lambda step: ops.expand_dims(noise[:, step], 1))
+    return ops.sum(costs * mask[:, :, 0], axis=-1)

@@ -1,0 +1,81 @@
+"""Expected costs of a profile on a fixed sample, with the exact equilibrium as control variate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from fictitious_play import lq, rollout
+from fictitious_play.games.base import Game
+from fictitious_play.networks.joint_policy import JointPolicy
+from fictitious_play.solver.samples import Sample
+
+#: Most entries of one activation of the stacked networks in an evaluation.
+_ACTIVATIONS = 2**25
+
+
+def exact_equilibrium(game: Game):
+    """The discrete open-loop Nash equilibrium where the game is linear-quadratic and has one."""
+    form = game.linear_quadratic_form()
+    if form is None:
+        return None
+    try:
+        return lq.nash(form, information="open_loop", time="discrete")
+    except lq.NoEquilibriumError:
+        return None
+
+
+def policy_controls(policy: JointPolicy, sample: Sample) -> np.ndarray:
+    """Controls along a sample, (paths, steps, players, control_size), with moving averages."""
+    game = policy.game
+    size = max(2, _ACTIVATIONS // (game.steps * game.players * max(policy.hidden)))
+    parts = [
+        ops.convert_to_numpy(policy(list(sample.part(start, size)), training=False))
+        for start in range(0, sample.paths, size)
+    ]
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Expected costs and their standard errors, (players,) each."""
+
+    mean: np.ndarray
+    standard_error: np.ndarray
+
+
+class CostMeter:
+    """Measures the cost of joint profiles, always on the same paths.
+
+    Where an exact equilibrium exists, its cost along the same noise is the control variate with
+    coefficient 1: the mean is its exact expected cost plus the mean difference of the path costs.
+    Standard errors are over antithetic pairs.
+
+    Args:
+        game: the `Game`.
+        sample: antithetic paths 2k, 2k + 1.
+        equilibrium: result of `exact_equilibrium`, or None for plain Monte Carlo.
+    """
+
+    def __init__(self, game: Game, sample: Sample, equilibrium=None):
+        self.game = game
+        self.sample = sample
+        self._mean = 0.0
+        self._control_variate = 0.0
+        if equilibrium is not None:
+            self._mean = equilibrium.cost
+            self._control_variate = equilibrium.simulate(
+                np.asarray(sample.initial_state, np.float64), np.asarray(sample.noise, np.float64)
+            )[2]
+
+    def __call__(self, controls: np.ndarray) -> Cost:
+        """Cost of the profile with these controls, (paths, steps, players, control_size)."""
+        inputs = (self.sample.initial_state, controls, self.sample.noise)
+        tensors = [ops.convert_to_tensor(array) for array in inputs]
+        costs = ops.convert_to_numpy(rollout.joint_costs(self.game, *tensors))
+        difference = costs.astype(np.float64) - self._control_variate
+        pairs = difference.reshape(-1, 2, self.game.players).mean(axis=1)
+        error = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs)) if len(pairs) > 1 else np.nan
+        return Cost(
+            self._mean + pairs.mean(axis=0), np.broadcast_to(error, (self.game.players,)).copy()
+        )
