@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play.lq.checks import check_integer
 from fictitious_play.lq.coefficients import basis_size, check_coefficients
 from fictitious_play.lq.errors import NoEquilibriumError
-from fictitious_play.lq.form import LinearQuadraticForm, as_form, check_integer
+from fictitious_play.lq.form import LinearQuadraticForm, as_form
 from fictitious_play.lq.recursion import transition
 
 

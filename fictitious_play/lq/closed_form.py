@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.form import check_choice
+from fictitious_play.lq.checks import check_choice
 from fictitious_play.lq.namespace import array_namespace, float64
 from fictitious_play.lq.parameters import SymmetricParameters
 

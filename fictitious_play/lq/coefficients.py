@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play.lq.checks import check_finite, check_shape, real_array
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 from fictitious_play.lq.rollout import check_gains, check_paths
 
@@ -98,17 +99,10 @@ def squared_norm(form: LinearQuadraticForm, coefficients: np.ndarray) -> float:
 
 def check_coefficients(form: LinearQuadraticForm, coefficients: Any) -> np.ndarray:
     """Coefficients as float64, or an error where the shape is wrong or a step knows the future."""
-    coefficients = np.asarray(coefficients, dtype=np.float64)
+    coefficients = real_array("coefficients", coefficients)
     expected = (form.steps, form.control_size, basis_size(form))
-    if coefficients.shape != expected:
-        raise ValueError(
-            f"`coefficients` must have the shape {expected}, the last axis on (1, x_0, noise). "
-            f"Received: shape {coefficients.shape}"
-        )
-    if not np.all(np.isfinite(coefficients)):
-        raise ValueError(
-            "`coefficients` must be finite. Received: an array with NaN or infinite entries"
-        )
+    check_shape("coefficients", coefficients, expected, "the last axis on (1, x_0, noise)")
+    check_finite("coefficients", coefficients)
     for t in range(form.steps):
         if np.any(coefficients[t, :, basis_size(form, t) :]):
             raise ValueError(

@@ -13,7 +13,8 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.sparse.linalg import LinearOperator, eigs
 
 from fictitious_play.lq.best_response import ResponseGains, affine_terms, response_gains
-from fictitious_play.lq.form import LinearQuadraticForm, as_form, check_choice, check_integer
+from fictitious_play.lq.checks import check_choice, check_integer
+from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
 # Up to this many unknowns the map is written out as a dense matrix.
 DENSE = 1500

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play.lq.checks import check_choice
 from fictitious_play.lq.continuous import continuous_nash, is_convex
 from fictitious_play.lq.errors import NoEquilibriumError
-from fictitious_play.lq.form import LinearQuadraticForm, as_form, check_choice
+from fictitious_play.lq.form import LinearQuadraticForm, as_form
 from fictitious_play.lq.recursion import INFORMATION, backward_step, stage_matrices, transition
 from fictitious_play.lq.rollout import Rollout, check_gains, simulate_gains
 from fictitious_play.lq.symmetric import symmetric_nash

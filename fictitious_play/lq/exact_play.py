@@ -7,12 +7,12 @@ discrete open-loop Nash equilibrium.
 """
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from fictitious_play.lq.best_response import respond, response_gains
+from fictitious_play.lq.checks import check_choice, check_integer, check_number, real_array
 from fictitious_play.lq.coefficients import (
     basis_size,
     check_coefficients,
@@ -23,7 +23,7 @@ from fictitious_play.lq.coefficients import (
 )
 from fictitious_play.lq.equilibrium import Equilibrium, nash
 from fictitious_play.lq.errors import NoEquilibriumError
-from fictitious_play.lq.form import LinearQuadraticForm, as_form, check_choice, check_integer
+from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
 BELIEFS = ("last", "average", "damped", "sequential")
 
@@ -94,8 +94,7 @@ def exact_play(
     form = as_form(game)
     stages = check_integer("stages", stages, 1)
     check_choice("belief", belief, BELIEFS)
-    if isinstance(damping, bool) or not isinstance(damping, Real):
-        raise TypeError(f"`damping` must be a number. Received: {damping!r}")
+    damping = check_number("damping", damping)
     if not 0.0 < damping <= 1.0:
         raise ValueError(f"`damping` must lie in (0, 1]. Received: {damping}")
     current = initial_coefficients(form, initial)
@@ -152,7 +151,7 @@ def initial_coefficients(form: LinearQuadraticForm, initial: Any) -> np.ndarray:
     zero = np.zeros((form.steps, form.control_size, basis_size(form)))
     if initial is None:
         return zero
-    values = np.array(initial, dtype=np.float64)
+    values = real_array("initial", initial)
     if values.ndim == 3:
         return check_coefficients(form, values)
     try:

@@ -8,13 +8,13 @@ and its Euler game, which is what a network plays: `X_{t+1} = X_t + h (A X_t + Î
 with `Î”W_t ~ N(0, h I)` and the running cost summed at the left point of every step.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from fictitious_play.lq.checks import check_finite, check_horizon, check_integer, real_array
 
 
 class Stage(NamedTuple):
@@ -80,7 +80,7 @@ class LinearQuadraticForm:
 
     def __post_init__(self) -> None:
         horizon, steps = check_horizon(self.horizon), check_integer("steps", self.steps, 1)
-        A = _array("A", self.A)
+        A = real_array("A", self.A)
         if A.ndim not in (2, 3) or A.shape[-1] != A.shape[-2] or A.shape[-1] == 0:
             raise ValueError(
                 f"`A` must have the shape (n, n) or (steps, n, n). Received: shape {A.shape}"
@@ -119,12 +119,12 @@ class LinearQuadraticForm:
                 if name == "R" and np.linalg.eigvalsh(matrix).min() <= 0.0:
                     raise ValueError(f"`R[{i}]` must be positive definite. Received: {matrix}")
                 matrices[i] = _frozen(matrix)
-        L = np.zeros((n, 1)) if self.L is None else _array("L", self.L)
+        L = np.zeros((n, 1)) if self.L is None else real_array("L", self.L)
         if L.ndim not in (2, 3) or L.shape[-1] == 0:
             raise ValueError(f"`L` must have the shape (n, m). Received: shape {L.shape}")
         L = _checked("L", L, (n, L.shape[-1]), steps)
-        mean = _checked("initial_mean", _array("initial_mean", self.initial_mean), (n,), None)
-        covariance = _array("initial_covariance", self.initial_covariance)
+        mean = _checked("initial_mean", real_array("initial_mean", self.initial_mean), (n,), None)
+        covariance = real_array("initial_covariance", self.initial_covariance)
         covariance = _checked("initial_covariance", covariance, (n, n), None)
         covariance = 0.5 * (covariance + covariance.T)
         spectrum = np.linalg.eigvalsh(covariance)
@@ -257,43 +257,10 @@ def as_form(game: Any) -> LinearQuadraticForm:
     return form
 
 
-def check_horizon(horizon: Any) -> float:
-    """`horizon` as a float, or an error where it is not a positive finite number."""
-    if isinstance(horizon, bool) or not isinstance(horizon, Real):
-        raise TypeError(f"`horizon` must be a number. Received: {horizon!r}")
-    if not np.isfinite(float(horizon)) or horizon <= 0:
-        raise ValueError(f"`horizon` must be positive and finite. Received: {horizon}")
-    return float(horizon)
-
-
-def check_integer(name: str, value: Any, least: int) -> int:
-    """`value` as an int, or an error where it is not an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"`{name}` must be an integer. Received: {value!r}")
-    if value < least:
-        raise ValueError(f"`{name}` must be at least {least}. Received: {value}")
-    return int(value)
-
-
-def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
-    """`value`, or an error where it is not one of the names in `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        options = ", ".join(f"'{choice}'" for choice in choices)
-        raise ValueError(f"`{name}` must be one of {options}. Received: {value!r}")
-    return value
-
-
-def _array(name: str, value: Any) -> np.ndarray:
-    try:
-        return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"`{name}` must be an array of numbers. Received: {value!r}") from error
-
-
 def _per_player(name: str, value: Any) -> list[np.ndarray]:
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         raise TypeError(f"`{name}` must be a sequence of matrices. Received: {value!r}")
-    return [_array(f"{name}[{i}]", matrix) for i, matrix in enumerate(value)]
+    return [real_array(f"{name}[{i}]", matrix) for i, matrix in enumerate(value)]
 
 
 def _checked(name: str, value: np.ndarray, shape: tuple, steps: int | None) -> np.ndarray:
@@ -301,8 +268,7 @@ def _checked(name: str, value: np.ndarray, shape: tuple, steps: int | None) -> n
     if value.shape not in allowed:
         options = " or ".join(str(option) for option in allowed)
         raise ValueError(f"`{name}` must have the shape {options}. Received: shape {value.shape}")
-    if not np.all(np.isfinite(value)):
-        raise ValueError(f"`{name}` must be finite. Received: {value}")
+    check_finite(name, value)
     return value
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.form import LinearQuadraticForm, check_horizon, check_integer
+from fictitious_play.lq.checks import (
+    check_finite,
+    check_horizon,
+    check_integer,
+    check_number,
+    check_shape,
+    real_array,
+)
+from fictitious_play.lq.form import LinearQuadraticForm
 from fictitious_play.lq.parameters import SymmetricParameters
 
 
@@ -66,8 +74,7 @@ def inter_bank_form(
             "`epsilon` must be at least q², or a player's cost is not convex. "
             f"Received: epsilon={epsilon}, q={q}"
         )
-    rho_array = _vector("rho", rho, 1, False)
-    rho = float(rho_array[0])
+    rho = check_number("rho", rho)
     if abs(rho) > 1.0:
         raise ValueError(f"`rho` must lie in [-1, 1]. Received: {rho}")
     W = np.full((N, N), 1.0 / N) if weights is None else _weights(weights, N)
@@ -106,30 +113,17 @@ def inter_bank_form(
 
 
 def _vector(name: str, value: Any, size: int, nonnegative: bool) -> np.ndarray:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"`{name}` must be a number or numbers. Received: {value!r}") from error
+    array = real_array(name, value)
     if array.shape not in ((), (size,)):
         raise ValueError(
             f"`{name}` must be a number or have the shape ({size},). Received: shape {array.shape}"
         )
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"`{name}` must be finite. Received: {value}")
+    check_finite(name, array)
     if nonnegative and np.any(array < 0.0):
         raise ValueError(f"`{name}` must not be negative. Received: {value}")
     return np.broadcast_to(array, (size,)).copy()
 
 
 def _weights(value: Any, size: int) -> np.ndarray:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"`weights` must be an array of numbers. Received: {value!r}") from error
-    if array.shape != (size, size):
-        raise ValueError(
-            f"`weights` must have the shape ({size}, {size}). Received: shape {array.shape}"
-        )
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"`weights` must be finite. Received: {value}")
-    return array
+    array = check_shape("weights", real_array("weights", value), (size, size))
+    return check_finite("weights", array)

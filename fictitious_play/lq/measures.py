@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play.lq.checks import real_array
 from fictitious_play.lq.form import as_form
 from fictitious_play.lq.recursion import transition
 from fictitious_play.lq.rollout import check_gains
@@ -18,8 +19,8 @@ def control_error(controls: Any, reference: Any) -> float:
     Returns:
         The error; NaN where the reference is zero.
     """
-    controls = np.asarray(controls, dtype=np.float64)
-    reference = np.asarray(reference, dtype=np.float64)
+    controls = real_array("controls", controls)
+    reference = real_array("reference", reference)
     if controls.shape != reference.shape:
         raise ValueError(
             "`controls` and `reference` must have the same shape. "
@@ -82,8 +83,8 @@ def regressed_gains(controls: Any, states: Any) -> np.ndarray:
     Returns:
         `(steps, K, n)`, zero in directions in which the states do not vary.
     """
-    controls = np.asarray(controls, dtype=np.float64)
-    states = np.asarray(states, dtype=np.float64)
+    controls = real_array("controls", controls)
+    states = real_array("states", states)
     if (
         controls.ndim != 3
         or states.ndim != 3

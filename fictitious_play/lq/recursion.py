@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.form import Stage, check_choice, check_horizon, check_integer
+from fictitious_play.lq.checks import check_choice, check_horizon, check_integer
+from fictitious_play.lq.form import Stage
 from fictitious_play.lq.namespace import array_namespace, float64
 
 INFORMATION = ("open_loop", "closed_loop")

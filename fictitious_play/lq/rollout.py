@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fictitious_play.lq.checks import check_finite, check_shape, real_array
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
 
@@ -75,48 +76,28 @@ def quadratic_factors(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def check_paths(form: LinearQuadraticForm, initial_state: Any, noise: Any) -> tuple:
     """Initial states `(batch, n)` and noise `(batch, steps, m)` as float64, or an error."""
-    initial_state = _numbers("initial_state", initial_state)
-    noise = _numbers("noise", noise)
+    initial_state = check_finite("initial_state", real_array("initial_state", initial_state))
+    noise = check_finite("noise", real_array("noise", noise))
     if initial_state.ndim != 2 or initial_state.shape[1] != form.state_size:
         raise ValueError(
             f"`initial_state` must have the shape (batch, {form.state_size}). "
             f"Received: shape {initial_state.shape}"
         )
-    expected = (len(initial_state), form.steps, form.noise_size)
-    if noise.shape != expected:
-        raise ValueError(f"`noise` must have the shape {expected}. Received: shape {noise.shape}")
     if len(initial_state) == 0:
         raise ValueError("There must be at least one path. Received: batch of 0")
+    check_shape("noise", noise, (len(initial_state), form.steps, form.noise_size))
     return initial_state, noise
 
 
 def check_controls(form: LinearQuadraticForm, controls: Any, batch: int) -> np.ndarray:
     """Controls `(batch, steps, K)` as float64, or an error."""
-    controls = _numbers("controls", controls)
-    expected = (batch, form.steps, form.control_size)
-    if controls.shape != expected:
-        raise ValueError(
-            f"`controls` must have the shape {expected}. Received: shape {controls.shape}"
-        )
-    return controls
+    controls = real_array("controls", controls)
+    check_shape("controls", controls, (batch, form.steps, form.control_size))
+    return check_finite("controls", controls)
 
 
 def check_gains(form: LinearQuadraticForm, gains: Any) -> np.ndarray:
     """Gains `(steps, K, n)` as float64, or an error."""
-    gains = _numbers("gains", gains)
-    expected = (form.steps, form.control_size, form.state_size)
-    if gains.shape != expected:
-        raise ValueError(f"`gains` must have the shape {expected}. Received: shape {gains.shape}")
-    return gains
-
-
-def _numbers(name: str, value: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"`{name}` must be an array of numbers. Received: {value!r}") from error
-    if not np.all(np.isfinite(array)):
-        raise ValueError(
-            f"`{name}` must be finite. Received: an array with NaN or infinite entries"
-        )
-    return array
+    gains = real_array("gains", gains)
+    check_shape("gains", gains, (form.steps, form.control_size, form.state_size))
+    return check_finite("gains", gains)

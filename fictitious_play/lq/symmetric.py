@@ -12,13 +12,13 @@ take NumPy or JAX arrays and can be compiled.
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fictitious_play.lq.checks import check_choice, check_integer
 from fictitious_play.lq.closed_form import (
     open_loop_cost_functions,
     riccati,
     riccati_coefficients,
     riccati_integral,
 )
-from fictitious_play.lq.form import check_choice, check_integer
 from fictitious_play.lq.namespace import float64
 from fictitious_play.lq.parameters import SymmetricParameters
 
