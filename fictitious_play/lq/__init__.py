@@ -1,0 +1,80 @@
+"""Exact theory of linear-quadratic games, in float64: what the networks are held against.
+
+Needs NumPy and SciPy only; the batched formulas also take JAX arrays.
+"""
+
+from fictitious_play.lq.best_response import best_response
+from fictitious_play.lq.closed_form import (
+    open_loop_cost_functions,
+    riccati,
+    riccati_coefficients,
+    riccati_integral,
+)
+from fictitious_play.lq.coefficients import (
+    basis,
+    coefficient_cost,
+    evaluate,
+    feedback_coefficients,
+)
+from fictitious_play.lq.contraction import contraction, stage_map, symmetric_contraction
+from fictitious_play.lq.equilibrium import Equilibrium, nash, profile_cost
+from fictitious_play.lq.errors import NoEquilibriumError
+from fictitious_play.lq.exact_play import ExactPlay, exact_play
+from fictitious_play.lq.exploitability import (
+    Exploitability,
+    exploitability,
+    profile_exploitability,
+)
+from fictitious_play.lq.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.inter_bank import inter_bank_form
+from fictitious_play.lq.mean_field import mean_field_cost
+from fictitious_play.lq.measures import (
+    control_error,
+    gain_error,
+    regressed_gains,
+    state_covariances,
+)
+from fictitious_play.lq.parameters import SymmetricParameters
+from fictitious_play.lq.recursion import DiscreteNashBatch, discrete_nash_batch
+from fictitious_play.lq.rollout import Rollout, simulate_controls, simulate_gains
+from fictitious_play.lq.symmetric import SymmetricEquilibrium, symmetric_nash
+
+__all__ = [
+    "DiscreteNashBatch",
+    "Equilibrium",
+    "ExactPlay",
+    "Exploitability",
+    "LinearQuadraticForm",
+    "NoEquilibriumError",
+    "Rollout",
+    "SymmetricEquilibrium",
+    "SymmetricParameters",
+    "as_form",
+    "basis",
+    "best_response",
+    "coefficient_cost",
+    "contraction",
+    "control_error",
+    "discrete_nash_batch",
+    "evaluate",
+    "exact_play",
+    "exploitability",
+    "feedback_coefficients",
+    "gain_error",
+    "inter_bank_form",
+    "mean_field_cost",
+    "nash",
+    "open_loop_cost_functions",
+    "profile_cost",
+    "profile_exploitability",
+    "regressed_gains",
+    "riccati",
+    "riccati_coefficients",
+    "riccati_integral",
+    "simulate_controls",
+    "simulate_gains",
+    "stage_map",
+    "state_covariances",
+    "symmetric_contraction",
+    "symmetric_nash",
+]

@@ -1,0 +1,138 @@
+"""Continuous-time Nash equilibria of general linear-quadratic games, by ODE.
+
+    F = -R^{-1} (S + Π),  row block i of Π being B_i'P_i,      A_cl = A + B F
+
+    open loop:    -P_i' = Q_i + S_i'F_i + A'P_i + P_i A_cl                        (not symmetric)
+    closed loop:  -P_i' = Q_i + S_i'F_i + F_i'S_i + F_i'R_i F_i + A_cl'P_i + P_i A_cl
+
+with `P_i(T) = G_i`, and beside them the equilibrium's value matrices, which obey the second
+equation with that `F`. A solution that escapes to infinity before it reaches `t = 0` means that the
+game has no equilibrium of this kind on the whole horizon.
+"""
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from fictitious_play.lq.errors import NoEquilibriumError
+from fictitious_play.lq.form import LinearQuadraticForm, Stage
+from fictitious_play.lq.recursion import running_weight, transpose
+
+# A matrix this many times larger than the game's own scale counts as infinite; it is within about
+# 1e-9 of the escape time.
+ESCAPE = 1e9
+
+
+def continuous_nash(
+    form: LinearQuadraticForm, information: str, rtol: float = 1e-12
+) -> tuple[np.ndarray, np.ndarray]:
+    """Costs `(players,)` and gains `(steps, K, n)` at `t = 0, h, ..., T - h`.
+
+    Coefficients that vary in time are constant on every step, and the ODE is solved step by step.
+
+    Raises:
+        NoEquilibriumError: Where a Riccati equation has a finite escape time in `[0, T]`, that of
+            the equilibrium or, under open loop, that of a player's own convex problem.
+    """
+    N, n = form.players, form.state_size
+    open_loop = information == "open_loop"
+    size = N * n * n
+    # Single-player Riccati equations tell whether every player's problem is convex.
+    convexity = open_loop and not is_convex(form)
+    blocks = 1 + open_loop + convexity
+    state = np.concatenate([np.tile(form.G.ravel(), blocks), np.zeros(N)])
+    scale = 1.0 + max(
+        np.abs(form.G).max(),
+        *(np.abs(q).max() * max(form.horizon, 1.0) for q in form.Q),
+        *(np.abs(s).max() for s in form.S),
+    )
+    h, steps = form.step_size, form.steps
+    segments = [(t + 1, t) for t in reversed(range(steps))] if form.time_varying else [(steps, 0)]
+    gains = np.zeros((steps, form.control_size, n))
+    for last, first in segments:
+        stage = form.stages[first]
+        solve_R = np.linalg.inv(stage.R)
+        LL = stage.L @ stage.L.T
+
+        def gain(P, stage=stage, solve_R=solve_R):
+            own = np.take(P, form.owner, axis=0)
+            pi = (stage.B.T[:, None, :] @ own)[:, 0, :]
+            return -solve_R @ (stage.S + pi)
+
+        def backward(_, y, stage=stage, gain=gain, LL=LL):
+            """Derivatives in `s = T - t` of (P, value, convexity, noise cost), in this order."""
+            P = y[:size].reshape(N, n, n)
+            F = gain(P)
+            A_cl = stage.A + stage.B @ F
+            parts = []
+            value = P
+            if open_loop:
+                weight = running_weight(stage, F, form.owner, True)
+                parts.append(weight + stage.A.T @ P + P @ A_cl)
+                value = y[size : 2 * size].reshape(N, n, n)
+            weight = running_weight(stage, F, form.owner, False)
+            parts.append(weight + transpose(A_cl[None]) @ value + value @ A_cl)
+            if convexity:
+                parts.append(_single_player(form, stage, y[2 * size : 3 * size].reshape(N, n, n)))
+            noise = 0.5 * np.einsum("ijk,jk->i", value, LL)
+            return np.concatenate([part.ravel() for part in parts] + [noise])
+
+        def escape(_, y):
+            return np.abs(y[:-N]).max() - ESCAPE * scale
+
+        escape.terminal = True  # type: ignore[attr-defined]
+        span = (form.horizon - last * h, form.horizon - first * h)
+        # Reached at the right-hand end of every step of the segment, last step first.
+        samples = form.horizon - h * np.arange(last, first - 1, -1)
+        samples[0], samples[-1] = span
+        with np.errstate(over="ignore", invalid="ignore"):
+            solution = solve_ivp(
+                backward,
+                span,
+                state,
+                method="DOP853",
+                t_eval=samples,
+                events=escape,
+                rtol=rtol,
+                atol=1e-13 * scale,
+            )
+        if solution.status != 0:
+            reached = solution.t_events[0]
+            time = form.horizon - (reached[0] if len(reached) else solution.t[-1])
+            raise NoEquilibriumError(
+                f"The {information.replace('_', '-')} Riccati equations of the continuous-time "
+                f"game escape to infinity at t = {time:.9g}, so there is no such equilibrium on "
+                f"[0, {form.horizon:g}]",
+                time,
+            )
+        state = solution.y[:, -1]
+        for column, t in enumerate(range(last - 1, first - 1, -1), start=1):
+            gains[t] = gain(solution.y[:size, column].reshape(N, n, n))
+    where = size if open_loop else 0
+    value = state[where : where + size].reshape(N, n, n)
+    second = form.initial_covariance + np.outer(form.initial_mean, form.initial_mean)
+    return 0.5 * np.einsum("ijk,jk->i", value, second) + state[-N:], gains
+
+
+def is_convex(form: LinearQuadraticForm) -> bool:
+    """Whether every `[[Q_i, S_i'], [S_i, R_i]]` and `G_i` is positive semidefinite.
+
+    Then each player's problem is convex whatever the others do; where not, it may still be.
+    """
+    if np.linalg.eigvalsh(form.G).min() < -1e-12 * (1.0 + np.abs(form.G).max()):
+        return False
+    for stage in form.stages[: form.steps if form.time_varying else 1]:
+        for i, where in enumerate(form.control_slices):
+            S = stage.S[where]
+            schur = stage.Q[i] - S.T @ np.linalg.solve(stage.R[where, where], S)
+            if np.linalg.eigvalsh(schur).min() < -1e-12 * (1.0 + np.abs(stage.Q[i]).max()):
+                return False
+    return True
+
+
+def _single_player(form: LinearQuadraticForm, stage: Stage, K: np.ndarray) -> np.ndarray:
+    """`-K_i' = Q_i + A'K_i + K_i A - (S_i + B_i'K_i)'R_i^{-1}(S_i + B_i'K_i)`."""
+    result = stage.Q + stage.A.T @ K + K @ stage.A
+    for i, where in enumerate(form.control_slices):
+        row = stage.S[where] + stage.B[:, where].T @ K[i]
+        result[i] -= row.T @ np.linalg.solve(stage.R[where, where], row)
+    return result

@@ -1,0 +1,150 @@
+"""Nash equilibria of linear-quadratic games: open and closed loop, discrete and continuous time."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fictitious_play.lq.checks import check_choice
+from fictitious_play.lq.continuous import continuous_nash, is_convex
+from fictitious_play.lq.errors import NoEquilibriumError
+from fictitious_play.lq.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.recursion import INFORMATION, backward_step, stage_matrices, transition
+from fictitious_play.lq.rollout import Rollout, check_gains, simulate_gains
+from fictitious_play.lq.symmetric import symmetric_nash
+
+
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
+    """A Nash equilibrium.
+
+    Attributes:
+        cost: `(players,)`, expected equilibrium costs `V_i`.
+        gains: `(steps, K, n)`; `gains[t]` acts on the column `X_t`, `t = 0, h, ..., T - h`. In
+            continuous time the gain function sampled at those times.
+        information: `"open_loop"` or `"closed_loop"`.
+        time: `"discrete"` or `"continuous"`.
+        form: The game.
+        exists: True; a game without an equilibrium raises `NoEquilibriumError` instead.
+    """
+
+    cost: np.ndarray
+    gains: np.ndarray
+    information: str
+    time: str
+    form: LinearQuadraticForm
+    exists: bool = True
+
+    def simulate(self, initial_state: Any, noise: Any) -> Rollout:
+        """States, controls and path costs along `(batch, n)` and `(batch, steps, m)` increments.
+
+        Paths are those of the Euler game also where the gains are those of continuous time.
+        """
+        return simulate_gains(self.form, self.gains, initial_state, noise)
+
+    def controls(self, initial_state: Any, noise: Any) -> np.ndarray:
+        """The open-loop controls `(batch, steps, K)` that the equilibrium makes of a noise."""
+        return self.simulate(initial_state, noise).controls
+
+
+def nash(game: Any, information: str = "open_loop", time: str = "discrete") -> Equilibrium:
+    """The Nash equilibrium of a linear-quadratic game.
+
+    Args:
+        game: A `LinearQuadraticForm`, or an object with a `linear_quadratic_form()` method.
+        information: `"open_loop"`, controls adapted to the noise; `"closed_loop"`, controls that
+            are functions of `(t, X_t)`.
+        time: `"discrete"`, the Euler game; `"continuous"`, by closed form for the symmetric
+            inter-bank game and by ODE for all others.
+
+    Raises:
+        NoEquilibriumError: Where there is none; its `time` says how far from `T` backwards the
+            recursion goes. In discrete time `det(R + h Π_t B) ≤ 0` is non-existence: the
+            continuous solution has escaped in that step.
+    """
+    form = as_form(game)
+    check_choice("information", information, INFORMATION)
+    check_choice("time", time, ("discrete", "continuous"))
+    if time == "discrete":
+        gains = _discrete_gains(form, information)
+        return Equilibrium(profile_cost(form, gains), gains, information, time, form)
+    parameters = form.symmetric_parameters
+    if parameters is None:
+        cost, gains = continuous_nash(form, information)
+    else:
+        solution = symmetric_nash(parameters, form.steps, information, "continuous")
+        zeta = 1.0 / form.players - np.eye(form.players)
+        cost, gains = solution.cost, np.asarray(solution.phi)[:, None, None] * zeta
+    return Equilibrium(cost, gains, information, time, form)
+
+
+def profile_cost(game: Any, gains: Any) -> np.ndarray:
+    """Expected costs `(players,)` of the feedback profile `u_t = F_t X_t` in the Euler game.
+
+    `P_i(t) = h (Q_i + S_i'F_i + F_i'S_i + F_i'R_i F_i) + A_cl'P_i(t+1)A_cl` and
+    `V_i = ½ E[x_0'P_i(0)x_0] + ½ h Σ_t tr(P_i(t+1) L L')`. Gains of zero give the cost of doing
+    nothing.
+
+    Args:
+        game: The game.
+        gains: `(steps, K, n)`.
+    """
+    form = as_form(game)
+    gains = check_gains(form, gains)
+    h = form.step_size
+    P, cost = form.G, np.zeros(form.players)
+    for t in reversed(range(form.steps)):
+        stage = form.stages[t]
+        cost += 0.5 * h * np.einsum("ijk,jk->i", P, stage.L @ stage.L.T)
+        P = backward_step(np, stage, h, P, gains[t], form.owner, "closed_loop")
+    second = form.initial_covariance + np.outer(form.initial_mean, form.initial_mean)
+    return cost + 0.5 * np.einsum("ijk,jk->i", P, second)
+
+
+def _discrete_gains(form: LinearQuadraticForm, information: str) -> np.ndarray:
+    """Backward over the steps, refusing those at which the equilibrium ceases to exist."""
+    h, owner = form.step_size, form.owner
+    convex = is_convex(form)
+    P = K = form.G
+    gains = np.zeros((form.steps, form.control_size, form.state_size))
+    for t in reversed(range(form.steps)):
+        stage = form.stages[t]
+        M, rhs = stage_matrices(np, stage, h, P, owner)
+        sign, log_M = np.linalg.slogdet(M)
+        _, log_R = np.linalg.slogdet(stage.R)
+        # Smaller than round-off allows to tell from zero counts as zero.
+        if sign <= 0.0 or log_M - log_R < np.log(1e-13) * form.control_size:
+            raise NoEquilibriumError(
+                f"The {information.replace('_', '-')} stage matrix R + hΠB has determinant "
+                f"{sign * np.exp(log_M - log_R):.3g} relative to det R at t = {t * h:.9g} "
+                f"(step {t} of {form.steps}), which must be positive: there is no equilibrium "
+                f"on [0, {form.horizon:g}]",
+                t * h,
+            )
+        if not convex:
+            weights = K if information == "open_loop" else P
+            for i, where in enumerate(form.control_slices):
+                B = stage.B[:, where]
+                curvature = stage.R[where, where] + h * B.T @ weights[i] @ B
+                if np.linalg.eigvalsh(curvature).min() <= 0.0:
+                    raise NoEquilibriumError(
+                        f"The problem of player {i} is not convex in her control at "
+                        f"t = {t * h:.9g} (step {t} of {form.steps}), so she has no best response "
+                        "and the game no equilibrium",
+                        t * h,
+                    )
+                if information == "open_loop":
+                    K = _single_player_step(form, t, i, K, curvature)
+        F = gains[t] = -np.linalg.solve(M, rhs)
+        P = backward_step(np, stage, h, P, F, owner, information)
+    return gains
+
+
+def _single_player_step(form, t: int, i: int, K: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    """One step back of player `i`'s own Riccati matrix, the others' left as they are."""
+    h, stage, where = form.step_size, form.stages[t], form.control_slices[i]
+    A_hat = transition(np, stage.A, h)
+    row = stage.S[where] + stage.B[:, where].T @ K[i] @ A_hat
+    K = K.copy()
+    K[i] = h * stage.Q[i] + A_hat.T @ K[i] @ A_hat - h * row.T @ np.linalg.solve(curvature, row)
+    return K

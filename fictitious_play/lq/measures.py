@@ -1,0 +1,111 @@
+"""Distances between profiles: in controls, in gains, and the gains hidden in sampled controls."""
+
+from typing import Any
+
+import numpy as np
+
+from fictitious_play.lq.checks import real_array
+from fictitious_play.lq.form import as_form
+from fictitious_play.lq.recursion import transition
+from fictitious_play.lq.rollout import check_gains
+
+
+def control_error(controls: Any, reference: Any) -> float:
+    """Relative L2 error `√(Σ E|α - α*|² / Σ E|α*|²)` of sampled controls.
+
+    Args:
+        controls, reference: `(batch, steps, K)`, along the same paths.
+
+    Returns:
+        The error; NaN where the reference is zero.
+    """
+    controls = real_array("controls", controls)
+    reference = real_array("reference", reference)
+    if controls.shape != reference.shape:
+        raise ValueError(
+            "`controls` and `reference` must have the same shape. "
+            f"Received: {controls.shape} and {reference.shape}"
+        )
+    size = np.sum(reference**2)
+    if size == 0.0:
+        return float("nan")
+    return float(np.sqrt(np.sum((controls - reference) ** 2) / size))
+
+
+def state_covariances(game: Any, gains: Any, with_mean: bool = False) -> Any:
+    """Covariances of the states under `u_t = F_t X_t` in the Euler game, `(steps + 1, n, n)`.
+
+    With `with_mean=True` also the means, `(steps + 1, n)`.
+    """
+    form = as_form(game)
+    gains = check_gains(form, gains)
+    h, n = form.step_size, form.state_size
+    covariances, means = np.zeros((form.steps + 1, n, n)), np.zeros((form.steps + 1, n))
+    covariances[0], means[0] = form.initial_covariance, form.initial_mean
+    for t, stage in enumerate(form.stages):
+        A_cl = transition(np, stage.A, h) + h * (stage.B @ gains[t])
+        covariances[t + 1] = A_cl @ covariances[t] @ A_cl.T + h * stage.L @ stage.L.T
+        means[t + 1] = A_cl @ means[t]
+    return (covariances, means) if with_mean else covariances
+
+
+def gain_error(game: Any, gains: Any, reference: Any) -> float:
+    """Relative error of gains, weighted by where the states go under the reference.
+
+    `√(Σ_t tr[(F̂-F) Σ_t (F̂-F)'] / Σ_t tr[F Σ_t F'])`, `Σ_t` the states' covariance under `F`.
+
+    Args:
+        game: The game.
+        gains: `F̂`, `(steps, K, n)`.
+        reference: `F`, `(steps, K, n)`.
+
+    Returns:
+        The error; NaN where the reference never acts.
+    """
+    form = as_form(game)
+    gains, reference = check_gains(form, gains), check_gains(form, reference)
+    covariances = state_covariances(form, reference)[:-1]
+
+    def weight(F):
+        return float(np.sum((F @ covariances) * F))
+
+    size = weight(reference)
+    return float(np.sqrt(weight(gains - reference) / size)) if size > 0.0 else float("nan")
+
+
+def regressed_gains(controls: Any, states: Any) -> np.ndarray:
+    """Feedback gains `F̂` hidden in sampled controls: their regression on `(1, X_t)` at each step.
+
+    Args:
+        controls: `(batch, steps, K)`.
+        states: `(batch, steps, n)` or `(batch, steps + 1, n)`, the last one then unused.
+
+    Returns:
+        `(steps, K, n)`, zero in directions in which the states do not vary.
+    """
+    controls = real_array("controls", controls)
+    states = real_array("states", states)
+    if (
+        controls.ndim != 3
+        or states.ndim != 3
+        or states.shape[0] != controls.shape[0]
+        or states.shape[1] - controls.shape[1] not in (0, 1)
+    ):
+        raise ValueError(
+            "`controls` must have the shape (batch, steps, K) and `states` (batch, steps, n) or "
+            f"(batch, steps + 1, n). Received: {controls.shape} and {states.shape}"
+        )
+    if len(states) <= states.shape[2] + 1:
+        raise ValueError(
+            f"The regression needs more than {states.shape[2] + 1} paths. Received: {len(states)}"
+        )
+    states = states[:, : controls.shape[1]]
+    x = np.moveaxis(states - states.mean(axis=0), 1, 0)
+    u = np.moveaxis(controls - controls.mean(axis=0), 1, 0)
+    left, values, right = np.linalg.svd(x, full_matrices=False)
+    # Round-off in a state that does not vary is not a direction.
+    scale = np.sqrt(len(states)) * np.abs(states).max()
+    visible = values > 1e-10 * scale
+    inverse = np.where(visible, 1.0, 0.0) / np.where(visible, values, 1.0)
+    projected = np.swapaxes(left, 1, 2) @ u
+    return np.swapaxes(np.swapaxes(right, 1, 2) @ (inverse[:, :, None] * projected), 1, 2)

@@ -1,0 +1,185 @@
+"""Coupled backward recursions of the discrete linear-quadratic game, NumPy or JAX, batched.
+
+Controls of all players are stacked, `u` of length `K`. With `Â = I + h A` and row block `i` of `Π`
+equal to `B_i'P_i(t+1)`, the equilibrium gain `u = F x` of both information structures solves
+
+    (R + h Π B) F = -(S + Π Â),        A_cl = Â + h B F,
+
+    open loop:    P_i ← h (Q_i + S_i'F_i) + Â' P_i A_cl                           (not symmetric)
+    closed loop:  P_i ← h (Q_i + S_i'F_i + F_i'S_i + F_i'R_i F_i) + A_cl' P_i A_cl
+
+Under open loop `P_i x` is the costate `h (Q_i x + S_i'u_i) + Â' E_t p_{t+1}` of player `i`; under
+closed loop `½ x'P_i x` is her value. (Başar, Olsder, *Dynamic Noncooperative Game Theory*,
+chapter 6, with the cross terms kept.)
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fictitious_play.lq.checks import check_choice, check_horizon, check_integer
+from fictitious_play.lq.form import Stage
+from fictitious_play.lq.namespace import array_namespace, float64
+
+INFORMATION = ("open_loop", "closed_loop")
+
+
+def transpose(x: Any) -> Any:
+    """The last two axes exchanged."""
+    axes = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
+    return x.transpose(axes)
+
+
+def transition(xp: Any, A: Any, h: float) -> Any:
+    """`Â = I + h A`."""
+    return float64(xp, np.eye(A.shape[-1])) + h * A
+
+
+def stage_matrices(xp: Any, stage: Stage, h: float, P: Any, owner: np.ndarray) -> tuple[Any, Any]:
+    """`R + h Π B` of shape `(..., K, K)` and `S + Π Â` of shape `(..., K, n)`."""
+    own = xp.take(P, owner, axis=-3)
+    pi = (transpose(stage.B)[..., :, None, :] @ own)[..., 0, :]
+    return stage.R + h * (pi @ stage.B), stage.S + pi @ transition(xp, stage.A, h)
+
+
+def running_weight(stage: Stage, F: Any, owner: np.ndarray, own_sensitivity_only: bool) -> Any:
+    """`Q_i + S_i'F_i`, or with `+ F_i'S_i + F_i'R_i F_i`, shape `(..., players, n, n)`."""
+    players = stage.Q.shape[-3]
+    mask = (owner == np.arange(players)[:, None])[:, :, None].astype(np.float64)
+    S_own, F_own = mask * stage.S[..., None, :, :], mask * F[..., None, :, :]
+    cross = transpose(S_own) @ F[..., None, :, :]
+    if own_sensitivity_only:
+        return stage.Q + cross
+    return (
+        stage.Q + cross + transpose(cross) + transpose(F_own) @ (stage.R[..., None, :, :] @ F_own)
+    )
+
+
+def backward_step(
+    xp: Any, stage: Stage, h: float, P: Any, F: Any, owner: np.ndarray, information: str
+) -> Any:
+    """`P_i(t)` from `P_i(t+1)` and the gain, shape `(..., players, n, n)`."""
+    A_hat = transition(xp, stage.A, h)
+    A_cl = (A_hat + h * (stage.B @ F))[..., None, :, :]
+    if information == "open_loop":
+        return h * running_weight(stage, F, owner, True) + transpose(A_hat)[..., None, :, :] @ (
+            P @ A_cl
+        )
+    return h * running_weight(stage, F, owner, False) + transpose(A_cl) @ (P @ A_cl)
+
+
+@dataclass(frozen=True, eq=False)
+class DiscreteNashBatch:
+    """Discrete equilibria of a batch of games, batch axes `(...)` first.
+
+    Attributes:
+        cost: `(..., players)`.
+        gains: `(..., steps, K, n)`.
+        determinant: `(..., steps)`, `det(R + h Π_t B)/det R`. Where any is not positive there is no
+            equilibrium and the other numbers of that game mean nothing.
+        exists: `(...)`, whether all determinants are positive.
+    """
+
+    cost: Any
+    gains: Any
+    determinant: Any
+    exists: Any
+
+
+def discrete_nash_batch(
+    A: Any,
+    B: Any,
+    Q: Any,
+    S: Any,
+    R: Any,
+    G: Any,
+    L: Any,
+    *,
+    horizon: float,
+    steps: int,
+    initial_mean: Any,
+    initial_covariance: Any,
+    information: str = "open_loop",
+) -> DiscreteNashBatch:
+    """Discrete Nash equilibria of many games with equal sizes at once.
+
+    Args:
+        A: `(..., n, n)`.
+        B: `(..., players, n, k)`.
+        Q, G: `(..., players, n, n)`, symmetric.
+        S: `(..., players, k, n)`.
+        R: `(..., players, k, k)`, symmetric positive definite.
+        L: `(..., n, m)`.
+        horizon, steps: Common to the batch.
+        initial_mean: `(..., n)`.
+        initial_covariance: `(..., n, n)`.
+        information: `"open_loop"` or `"closed_loop"`.
+
+    Returns:
+        `DiscreteNashBatch`, in the arrays of the inputs' library. Values are not inspected, so that
+        the function can be compiled; `exists` says which games have an equilibrium.
+    """
+    check_choice("information", information, INFORMATION)
+    horizon, steps = check_horizon(horizon), check_integer("steps", steps, 1)
+    named = {"A": A, "B": B, "Q": Q, "S": S, "R": R, "G": G, "L": L}
+    named |= {"initial_mean": initial_mean, "initial_covariance": initial_covariance}
+    xp = array_namespace(*named.values())
+    named = {name: float64(xp, value) for name, value in named.items()}
+    A, B, Q, S, R, G, L, initial_mean, initial_covariance = named.values()
+    if B.ndim < 3 or A.ndim < 2:
+        raise ValueError(
+            "`A` must have the shape (..., n, n) and `B` (..., players, n, k). "
+            f"Received: {A.shape} and {B.shape}"
+        )
+    players, n, k = B.shape[-3:]
+    expected = {
+        "A": (n, n),
+        "Q": (players, n, n),
+        "S": (players, k, n),
+        "R": (players, k, k),
+        "G": (players, n, n),
+        "initial_mean": (n,),
+        "initial_covariance": (n, n),
+    }
+    for name, shape in expected.items():
+        if named[name].shape[-len(shape) :] != shape:
+            raise ValueError(
+                f"`{name}` must have the shape (..., {', '.join(map(str, shape))}). "
+                f"Received: shape {named[name].shape}"
+            )
+    h = horizon / steps
+    owner = np.repeat(np.arange(players), k)
+    same = float64(xp, np.eye(players))
+    blocks = same[:, None, :, None] * R[..., :, :, None, :]
+    stage = Stage(
+        A=A,
+        B=xp.reshape(xp.moveaxis(B, -3, -2), (*B.shape[:-3], n, players * k)),
+        Q=Q,
+        S=xp.reshape(S, (*S.shape[:-3], players * k, n)),
+        R=xp.reshape(blocks, (*R.shape[:-3], players * k, players * k)),
+        L=L,
+    )
+    covariance = h * (L @ transpose(L))
+    _, log_R = xp.linalg.slogdet(stage.R)
+    P, value = G, G
+    cost = 0.0 * xp.sum(G, axis=(-1, -2))
+    gains, determinants = [], []
+    for _ in range(steps):
+        M, rhs = stage_matrices(xp, stage, h, P, owner)
+        F = -xp.linalg.solve(M, rhs)
+        sign, log_M = xp.linalg.slogdet(M)
+        cost = cost + 0.5 * xp.sum(value * covariance[..., None, :, :], axis=(-1, -2))
+        value = backward_step(xp, stage, h, value, F, owner, "closed_loop")
+        P = backward_step(xp, stage, h, P, F, owner, information)
+        gains.append(F)
+        determinants.append(sign * xp.exp(log_M - log_R))
+    second = initial_covariance + initial_mean[..., :, None] * initial_mean[..., None, :]
+    cost = cost + 0.5 * xp.sum(value * second[..., None, :, :], axis=(-1, -2))
+    determinant = xp.stack(determinants[::-1], axis=-1)
+    return DiscreteNashBatch(
+        cost=cost,
+        gains=xp.stack(gains[::-1], axis=-3),
+        determinant=determinant,
+        exists=xp.all(determinant > 0.0, axis=-1),
+    )

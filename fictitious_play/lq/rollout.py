@@ -1,0 +1,103 @@
+"""Paths of the Euler game along given controls or gains, and what every path costs each player."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fictitious_play.lq.checks import check_finite, check_shape, real_array
+from fictitious_play.lq.form import LinearQuadraticForm, as_form
+
+
+class Rollout(NamedTuple):
+    """Paths of the Euler game.
+
+    Attributes:
+        states: `(batch, steps + 1, n)`.
+        controls: `(batch, steps, K)`.
+        cost: `(batch, players)`, running and terminal cost of each path.
+    """
+
+    states: np.ndarray
+    controls: np.ndarray
+    cost: np.ndarray
+
+
+def simulate_gains(game: Any, gains: Any, initial_state: Any, noise: Any) -> Rollout:
+    """Paths under the feedback profile `u_t = F_t X_t`, `gains` of shape `(steps, K, n)`."""
+    form = as_form(game)
+    gains = check_gains(form, gains)
+    initial_state, noise = check_paths(form, initial_state, noise)
+    return _roll(form, initial_state, noise, lambda t, x: x @ gains[t].T)
+
+
+def simulate_controls(game: Any, controls: Any, initial_state: Any, noise: Any) -> Rollout:
+    """Paths along given controls `(batch, steps, K)`."""
+    form = as_form(game)
+    initial_state, noise = check_paths(form, initial_state, noise)
+    controls = check_controls(form, controls, len(initial_state))
+    return _roll(form, initial_state, noise, lambda t, x: controls[:, t])
+
+
+def _roll(form: LinearQuadraticForm, initial_state, noise, policy) -> Rollout:
+    h, batch = form.step_size, len(initial_state)
+    states = np.empty((batch, form.steps + 1, form.state_size))
+    controls = np.empty((batch, form.steps, form.control_size))
+    cost = np.zeros((batch, form.players))
+    own = (form.owner[:, None] == np.arange(form.players)).astype(np.float64)
+    factors: tuple = (None, None, None)
+    x = states[:, 0] = initial_state
+    for t, stage in enumerate(form.stages):
+        if factors[0] is not stage:
+            factors = (stage, *quadratic_factors(stage.Q))
+        u = controls[:, t] = policy(t, x)
+        _, vectors, weights = factors
+        cost += 0.5 * h * (x @ vectors) ** 2 @ weights
+        cost += h * (u * (x @ stage.S.T + 0.5 * (u @ stage.R))) @ own
+        x = x + h * (x @ stage.A.T + u @ stage.B.T) + noise[:, t] @ stage.L.T
+        states[:, t + 1] = x
+    vectors, weights = quadratic_factors(form.G)
+    cost += 0.5 * (x @ vectors) ** 2 @ weights
+    return Rollout(states, controls, cost)
+
+
+def quadratic_factors(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors `(n, r)` and weights `(r, players)` with `x'M_i x = Σ_r (x·v_r)² w_ri`.
+
+    Directions that a symmetric `M_i` does not see are left out: an inter-bank player's cost needs
+    one product instead of `n`.
+    """
+    spectrum, vectors = np.linalg.eigh(matrices)
+    largest = np.abs(spectrum).max(axis=1, keepdims=True)
+    player, which = np.nonzero(np.abs(spectrum) > 1e-15 * largest)
+    weights = np.zeros((len(player), len(matrices)))
+    weights[np.arange(len(player)), player] = spectrum[player, which]
+    return vectors[player, :, which].T, weights
+
+
+def check_paths(form: LinearQuadraticForm, initial_state: Any, noise: Any) -> tuple:
+    """Initial states `(batch, n)` and noise `(batch, steps, m)` as float64, or an error."""
+    initial_state = check_finite("initial_state", real_array("initial_state", initial_state))
+    noise = check_finite("noise", real_array("noise", noise))
+    if initial_state.ndim != 2 or initial_state.shape[1] != form.state_size:
+        raise ValueError(
+            f"`initial_state` must have the shape (batch, {form.state_size}). "
+            f"Received: shape {initial_state.shape}"
+        )
+    if len(initial_state) == 0:
+        raise ValueError("There must be at least one path. Received: batch of 0")
+    check_shape("noise", noise, (len(initial_state), form.steps, form.noise_size))
+    return initial_state, noise
+
+
+def check_controls(form: LinearQuadraticForm, controls: Any, batch: int) -> np.ndarray:
+    """Controls `(batch, steps, K)` as float64, or an error."""
+    controls = real_array("controls", controls)
+    check_shape("controls", controls, (batch, form.steps, form.control_size))
+    return check_finite("controls", controls)
+
+
+def check_gains(form: LinearQuadraticForm, gains: Any) -> np.ndarray:
+    """Gains `(steps, K, n)` as float64, or an error."""
+    gains = real_array("gains", gains)
+    check_shape("gains", gains, (form.steps, form.control_size, form.state_size))
+    return check_finite("gains", gains)
