@@ -38,7 +38,7 @@ def player_model(
         (batch, steps, noise_size) and "others" (batch, *game.controls_shape), the controls of all
         players, of which the player's own entry is not used; its output is the cost, (batch, 1).
     """
-    seeds = [None] * game.steps
+    seeds: list[int | None] = [None] * game.steps
     if seed is not None:
         seed = checks.integer("seed", seed, least=0)
         seeds = [seed + 7919 * step for step in range(game.steps)]

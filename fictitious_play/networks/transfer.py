@@ -63,9 +63,7 @@ def _ordered_variables(network):
         variables.extend(dense.weights)
         if network.batch_normalization:
             layer = network.normalizations[number]
-            variables.extend(
-                [layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance]
-            )
+            variables.extend([layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance])
     variables.extend([network.output_layer.kernel, network.output_layer.bias])
     if network.skip_layer is not None:
         variables.append(network.skip_layer.kernel)

@@ -38,7 +38,7 @@ class DeepFictitiousPlay:
             defaults are the paper's; `skip` adds a linear path, which suits games whose
             equilibrium is nearly linear.
         batch_size: paths a training step, even.
-        learning_rate: Adam's first rate; None means 0.05 / √(number of features).
+        learning_rate: Adam's first rate; None means 0.15 / √(number of features).
         final_rate_ratio: last over first rate of the cosine schedule over the whole solve.
         initial_belief: α^0: a number, an array that broadcasts to (steps, players), or a function
             of (initial_state, noise) that gives (batch, steps, players).
@@ -148,7 +148,7 @@ class DeepFictitiousPlay:
 
         history: list[StageRecord] = []
         first = 0 if saved is None else saved.latest()
-        if first:
+        if saved is not None and first:
             loaded = saved.load(first, model)
             history = [StageRecord.from_json(values) for values in loaded["history"]]
             belief.announce(policy)
@@ -185,7 +185,8 @@ class DeepFictitiousPlay:
                 if saved is not None:
                     progress_so_far = [record.to_json() for record in history]
                     saved.save(stage, model, {"history": progress_so_far})
-                shown.stage(f"stage {stage}, change {history[-1].change:.1e}")
+                change = history[-1].change
+                shown.stage(f"stage {stage}" + (f", change {change:.1e}" if stage > 1 else ""))
         if reason != "non_finite" and _settled(history, tolerance):
             reason = "tolerance"
             message = f"The change fell below {tolerance:g} after stage {history[-1].stage}."
@@ -207,9 +208,7 @@ class DeepFictitiousPlay:
         """One stage's training steps: the losses, and a sentence if one was not finite."""
         losses = []
         for step in range(steps):
-            sample = training_sample(
-                self.game, self.seed, stage, step, self.batch_size, self.dtype
-            )
+            sample = training_sample(self.game, self.seed, stage, step, self.batch_size, self.dtype)
             inputs = [*sample, belief.controls(sample)]
             losses.append(float(model.train_on_batch(inputs)))
             if not np.isfinite(losses[-1]):
@@ -225,7 +224,7 @@ class DeepFictitiousPlay:
     def _settings(self, stages, steps_per_stage, tolerance, stage_paths) -> dict[str, Any]:
         game, belief = self.game, self.initial_belief
         features = JointPolicy(game, **self._network).row_sizes[-1]
-        rate = self.learning_rate or 0.05 / features**0.5
+        rate = self.learning_rate or 0.15 / features**0.5
         return {
             "game": {"class": type(game).__name__, **game.get_config()},
             "network": {**self._network, "hidden": list(self._network["hidden"])},

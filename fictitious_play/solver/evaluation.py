@@ -11,7 +11,7 @@ from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.samples import Sample
 
 #: Most entries of one activation of the stacked networks in an evaluation.
-_ACTIVATIONS = 2**25
+_ACTIVATIONS = 2**23
 
 
 def exact_equilibrium(game: Game):

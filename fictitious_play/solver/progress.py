@@ -70,4 +70,5 @@ class SolveProgress(AbstractContextManager):
                 f"{self.title}: {self.done} of {self.total} steps, {note}, "
                 f"{spent:.0f} s spent, about {left:.0f} s left",
                 highlight=False,
+                soft_wrap=True,
             )

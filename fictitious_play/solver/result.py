@@ -47,12 +47,11 @@ class StageRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "StageRecord":
-        return cls(
-            **{
-                name: np.asarray(value, np.float64) if isinstance(value, list) else value
-                for name, value in values.items()
-            }
-        )
+        arrays: dict[str, Any] = {
+            name: np.asarray(value, np.float64) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**arrays)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""One command for every figure and table of the two papers."""

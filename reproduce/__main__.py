@@ -1,0 +1,79 @@
+"""The command line of `./run reproduce`."""
+
+import argparse
+import os
+import sys
+
+from reproduce import catalogue
+
+_DESCRIPTION = """\
+Regenerates the figures and tables of the papers. Without an item: the main job, quick preset."""
+
+_ITEM_HELP = """\
+an item of `list`; `all` for all of them; `list` to see them; `report` to write RESULTS.md, the \
+README's table and the figures anew from the results that are there"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parsed = argparse.ArgumentParser("./run reproduce", description=_DESCRIPTION)
+    parsed.add_argument("item", nargs="?", default=catalogue.MAIN_ITEM, help=_ITEM_HELP)
+    parsed.add_argument(
+        "--preset",
+        default="quick",
+        help="size of the run: smoke (seconds), quick (minutes), paper; default quick",
+    )
+    parsed.add_argument("--seed", type=int, default=0, help="of every random number; default 0")
+    parsed.add_argument(
+        "--out", default="results", help="folder of JSON and figures; default results"
+    )
+    parsed.add_argument(
+        "--threads", type=int, default=None, help="threads to compute with; default: all cores"
+    )
+    return parsed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns its exit status."""
+    given = parser().parse_args(arguments)
+    if given.item == "list":
+        width = max(len(item.name) for item in catalogue.ITEMS)
+        for item in catalogue.ITEMS:
+            print(f"{item.name:<{width}}  {item.title}")
+        return 0
+    try:
+        if given.threads is not None and given.threads < 1:
+            raise ValueError(f"`--threads` must be at least 1. Received: {given.threads}")
+        if given.seed < 0:
+            raise ValueError(f"`--seed` must be at least 0. Received: {given.seed}")
+        every = given.item in ("all", "report")
+        items = list(catalogue.ITEMS) if every else [catalogue.find(given.item)]
+        _set_threads(given.threads)
+        from reproduce import runner
+
+        if given.item == "report":
+            runner.report(given.out)
+        else:
+            runner.run(items, given.preset, given.seed, given.out, given.threads)
+    except ValueError as error:
+        print(f"reproduce: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\nreproduce: interrupted. Finished stages are kept; the same command goes on.",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def _set_threads(threads: int | None) -> None:
+    """TensorFlow, XLA and the BLAS libraries read these once, when they are imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if threads is not None:
+        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[name] = str(threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""What can be reproduced: a line an item. Imports nothing heavy, so that listing is instant."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Item:
+    """A figure or table.
+
+    Attributes:
+        name: what is typed after `./run reproduce`.
+        module: where it lives; the module has PRESETS, `run`, `draw`, `markdown` and `summary`.
+        title: one line on what it shows.
+    """
+
+    name: str
+    module: str
+    title: str
+
+
+ITEMS = (
+    Item(
+        "inter-bank",
+        "reproduce.games.inter_bank",
+        "the inter-bank game, N = 5 and 10: costs against the exact equilibrium (the main job)",
+    ),
+    Item("figure-2", "reproduce.games.figure_2", "the network of one player, drawn"),
+    Item(
+        "lq-costs",
+        "reproduce.games.lq_costs",
+        "cost error per stage, N = 5, 10, 24, faithful and with the linear skip path",
+    ),
+    Item(
+        "lq-trajectories",
+        "reproduce.games.lq_trajectories",
+        "states and controls on a few paths, network against exact",
+    ),
+    Item(
+        "lq-variants",
+        "reproduce.games.lq_variants",
+        "common noise, asymmetric weights and a non-zero first belief, one trained case each",
+    ),
+    Item(
+        "lq-table",
+        "reproduce.games.lq_table",
+        "exact equilibrium costs, open and closed loop, discrete and continuous",
+    ),
+    Item(
+        "time-step",
+        "reproduce.games.time_step",
+        "the discrete equilibrium tends to the continuous one at first order",
+    ),
+)
+MAIN_ITEM = "inter-bank"
+
+
+def find(name: str) -> Item:
+    """The item of that name.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    for item in ITEMS:
+        if item.name == name:
+            return item
+    names = ", ".join(item.name for item in ITEMS)
+    raise ValueError(f"The item must be one of {names}. Received: {name!r}")

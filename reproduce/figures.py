@@ -1,0 +1,50 @@
+"""The look of the figures: readable in grey, by line style and marker as much as by colour."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+#: Dark to light, each with a line style and a marker of its own.
+STYLES = (
+    {"color": "#1b3a5c", "linestyle": "-", "marker": "o"},
+    {"color": "#c0562b", "linestyle": "--", "marker": "s"},
+    {"color": "#4f8f6b", "linestyle": "-.", "marker": "^"},
+    {"color": "#8a6bb1", "linestyle": ":", "marker": "D"},
+    {"color": "#b59a2a", "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "v"},
+    {"color": "#5a5a5a", "linestyle": (0, (1, 1)), "marker": "x"},
+)
+
+
+@contextmanager
+def style():
+    """Matplotlib without a screen, in the house's look."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import rc_context
+
+    settings = {
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 110,
+        "savefig.dpi": 130,
+        "font.size": 9.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        "legend.frameon": False,
+        "lines.markersize": 4.5,
+        "lines.linewidth": 1.4,
+        "svg.hashsalt": "fixed",
+    }
+    with rc_context(settings):
+        yield
+
+
+def save(figure, stem: Path, suffix: str = "") -> Path:
+    """Saves a figure as PNG beside its JSON, without a date in it, and closes it."""
+    from matplotlib import pyplot
+
+    path = stem.with_name(stem.name + suffix + ".png")
+    figure.savefig(path, metadata={"Software": None})
+    pyplot.close(figure)
+    return path

@@ -1,0 +1,1 @@
+"""Figures and tables of deep fictitious play (Hu 2019)."""

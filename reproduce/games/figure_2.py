@@ -1,0 +1,146 @@
+"""The network of one player, drawn from the Keras model itself."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from reproduce.report import Table
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {"players": 2, "steps": 2},
+    "quick": {"players": 5, "steps": 3},
+    "paper": {"players": 5, "steps": 3},
+}
+_KINDS: dict[str, tuple[str, str, Any]] = {
+    "InputLayer": ("input", "#ffffff", "-"),
+    "ControlNetwork": ("Sequential: her control", "#cfdcea", "-"),
+    "Rcost": ("Rcost: running cost, Euler step", "#f0d3c4", "--"),
+    "Tcost": ("Tcost: terminal cost", "#e3b79b", "-."),
+    "Concatenate": ("Concatenate: what she has seen", "#dfe9df", ":"),
+}
+
+
+def run(context) -> dict[str, Any]:
+    """Reads nodes and arrows off the Functional model of player 1."""
+    import fictitious_play as fp
+
+    settings = context.settings
+    game = fp.InterBankGame(players=settings["players"], steps=settings["steps"])
+    model = fp.player_model(game, 0)
+    layers = {entry["name"]: entry for entry in model.get_config()["layers"]}
+    kinds = {name: entry["class_name"] for name, entry in layers.items()}
+    edges, nodes = [], []
+    for name, kind in kinds.items():
+        if kind in _KINDS:
+            weights = model.get_layer(name).trainable_variables
+            size = sum(math.prod(variable.shape) for variable in weights)
+            nodes.append({"name": name, "kind": kind, "parameters": size})
+            edges += [[source, name] for source in sorted(_drawn_sources(name, layers))]
+    return {
+        "nodes": nodes,
+        "edges": edges,
+        "steps": game.steps,
+        "players": game.players,
+        "parameters": model.count_params(),
+    }
+
+
+def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+    """Columns are time steps, rows are the kinds of layers."""
+    from matplotlib import patches, pyplot
+
+    from reproduce import figures
+
+    results = document["results"]
+    steps = results["steps"]
+    figure, axis = pyplot.subplots(figsize=(3.0 * steps + 2.4, 5.2))
+    axis.axis("off")
+    places = {}
+    for node in results["nodes"]:
+        name, kind = node["name"], node["kind"]
+        column = int(name.rsplit("_", 1)[1]) if name.rsplit("_", 1)[-1].isdigit() else 0
+        places[name] = {
+            "ControlNetwork": (column, 2.0),
+            "Rcost": (column + 0.35, 1.0),
+            "Concatenate": (column - 0.5, 3.0),
+            "Tcost": (steps - 0.2, 1.0),
+            "InputLayer": {
+                "initial_state": (-0.9, 1.5), "noise": (steps / 2 - 0.5, 4.0),
+                "others": (steps / 2 - 0.5, 0.0),
+            }.get(name, (0, 0)),
+        }[kind]  # fmt: skip
+    for source, target in results["edges"]:
+        start, end = places[source], places[target]
+        bend = 0.18 if abs(start[0] - end[0]) > 0.6 and start[1] == end[1] else 0.0
+        axis.annotate(
+            "", end, start, zorder=1,
+            arrowprops={
+                "arrowstyle": "-|>", "color": "#777777", "shrinkA": 24, "shrinkB": 24, "lw": 0.9,
+                "connectionstyle": f"arc3,rad={bend}",
+            },
+        )  # fmt: skip
+    for node in results["nodes"]:
+        x, y = places[node["name"]]
+        _, colour, line = _KINDS[node["kind"]]
+        label = _LABELS.get(node["name"], node["name"].replace("_", " "))
+        axis.text(
+            x, y, label, ha="center", va="center", zorder=3, fontsize=9,
+            bbox={"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "#333333",
+                  "linestyle": line},
+        )  # fmt: skip
+    axis.set(xlim=(-1.4, steps + 0.3), ylim=(-0.6, 4.5))
+    handles = [
+        patches.Patch(facecolor=colour, edgecolor="#333333", linestyle=line, label=label)
+        for label, colour, line in _KINDS.values()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    axis.set_title(f"One player's network, N_T = {steps} steps; the output is her cost")
+    return [figures.save(figure, stem)]
+
+
+def summary(document: dict[str, Any]) -> list[Table]:
+    """Layers and parameters, a row a kind."""
+    results = document["results"]
+    rows = []
+    for kind, (label, _, _) in _KINDS.items():
+        chosen = [node for node in results["nodes"] if node["kind"] == kind]
+        rows.append((label, str(len(chosen)), str(sum(node["parameters"] for node in chosen))))
+    columns = ("layer", "how many", "trainable parameters")
+    return [Table(f"The network of one of {results['players']} players", columns, rows)]
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """What is drawn."""
+    return (
+        "The network of one player (the paper's Figure 2), with the layers and arrows of the Keras "
+        "model that `fp.player_model(game, player)` builds. Slices and the scaling to standard "
+        "units are left out of the drawing."
+    )
+
+
+_LABELS = {
+    "initial_state": "initial state $x_0$",
+    "noise": "noise $ΔW_0 \\ldots ΔW_{N_T-1}$",
+    "others": "the others' controls",
+    "tcost": "Tcost → cost",
+}
+
+
+def _drawn_sources(name: str, layers: dict[str, Any]) -> set[str]:
+    """The drawn layers that feed a layer, past slices and scalings."""
+    found = set()
+    for source in _origins(layers[name]["inbound_nodes"]):
+        drawn = layers[source]["class_name"] in _KINDS
+        found |= {source} if drawn else _drawn_sources(source, layers)
+    return found
+
+
+def _origins(value: Any) -> set[str]:
+    """Names of the layers whose tensors a model's configuration mentions."""
+    if isinstance(value, dict):
+        if "keras_history" in value:
+            return {value["keras_history"][0]}
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return set().union(*(_origins(entry) for entry in value))
+    return set()

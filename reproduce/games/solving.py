@@ -1,0 +1,91 @@
+"""One trained case as JSON: the game, its exact costs and what deep fictitious play reached."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+#: The game of the report where nothing else is said. The paper's own parameters are not at hand.
+STANDARD = {
+    "horizon": 1.0, "steps": 20, "a": 0.1, "q": 0.1, "epsilon": 0.5, "c": 0.5, "sigma": 1.0,
+    "rho": 0.0, "initial_mean": 0.0, "initial_std": 0.5,
+}  # fmt: skip
+#: A second game: stronger incentives, common noise, and players who start apart.
+SPREAD_START = {
+    "players": 5, "horizon": 1.0, "steps": 20, "a": 1.0, "q": 0.5, "epsilon": 1.5, "c": 1.0,
+    "sigma": 1.0, "rho": 0.3, "initial_mean": [-1.0, -0.5, 0.0, 0.5, 1.0], "initial_std": 0.0,
+}  # fmt: skip
+
+QUICK = {"stages": 10, "steps_per_stage": 60, "batch_size": 256}
+SMOKE = {"stages": 2, "steps_per_stage": 4, "batch_size": 16, "validation_paths": 64}
+PAPER = {"stages": 30, "steps_per_stage": 150, "batch_size": 512}
+
+_SOLVE = ("stages", "steps_per_stage", "tolerance", "validation_paths", "stage_paths")
+
+
+def train(context, name: str, game_arguments: dict[str, Any], training: dict[str, Any], seed: int):
+    """Solves one inter-bank game, going on from an interrupted run; the `Result`.
+
+    Args:
+        context: the item's `Context`.
+        name: of the case, for its folder.
+        game_arguments: of `InterBankGame`.
+        training: arguments of `DeepFictitiousPlay` and of its `solve`, together.
+        seed: of the solve.
+    """
+    import fictitious_play as fp
+
+    game = fp.InterBankGame(**game_arguments)
+    arguments = {"game": game_arguments, "training": training, "seed": seed}
+    digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:10]
+    solver = {key: value for key, value in training.items() if key not in _SOLVE}
+    solve = {key: value for key, value in training.items() if key in _SOLVE}
+    folder = context.solves / f"{name}-{digest}"
+    return fp.DeepFictitiousPlay(game, seed=seed, **solver).solve(folder=folder, **solve)
+
+
+def describe(result) -> dict[str, Any]:
+    """Costs, exact costs, errors and history of a solved linear-quadratic game."""
+    import fictitious_play as fp
+
+    exact = fp.lq.nash(result.game)
+    history = [record.to_json() for record in result.history]
+    for record in history:
+        del record["loss"]
+    return {
+        "players": result.game.players,
+        "cost": result.cost,
+        "cost_standard_error": result.cost_standard_error,
+        "exact_discrete": exact.cost,
+        "exact_continuous": continuous_cost(result.game),
+        "relative_error": result.relative_error(exact),
+        "relative_standard_error": result.relative_standard_error(exact),
+        "history": history,
+        "seconds": sum(record.seconds for record in result.history),
+        "cpu_seconds": sum(record.cpu_seconds for record in result.history),
+        "reason": result.reason,
+        "converged": result.converged,
+        "message": result.message,
+        "settings": result.settings,
+    }
+
+
+def continuous_cost(game) -> np.ndarray:
+    """Costs of the continuous-time open-loop equilibrium."""
+    import fictitious_play as fp
+
+    return fp.lq.nash(game, time="continuous").cost
+
+
+def worst(case: dict[str, Any]) -> tuple[float, float]:
+    """The relative error of largest size over the players, signed, and its standard error."""
+    errors = np.asarray(case["relative_error"])
+    player = int(np.argmax(np.abs(errors)))
+    return float(errors[player]), float(np.asarray(case["relative_standard_error"])[player])
+
+
+def percent(value: float, error: float | None = None) -> str:
+    """ "0.123 % ± 0.004"."""
+    text = f"{100 * value:+.3f} %"
+    return text if error is None else f"{text} ± {100 * error:.3f}"

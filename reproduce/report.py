@@ -1,0 +1,112 @@
+"""RESULTS.md and the README's results table, generated from the JSON."""
+
+import importlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reproduce import store
+from reproduce.catalogue import ITEMS, MAIN_ITEM
+
+#: Presets from the largest to the smallest: the report shows the largest there is.
+PRESET_ORDER = ("paper", "best", "standard", "quick", "smoke")
+_ROOT = Path(__file__).resolve().parent.parent
+_README_TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of strings, for the terminal and for Markdown."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+    def markdown(self) -> str:
+        """The table in Markdown, its title as a caption above."""
+        lines = [f"**{self.title}**", ""] if self.title else []
+        lines.append("| " + " | ".join(self.columns) + " |")
+        lines.append("|" + "---|" * len(self.columns))
+        lines += ["| " + " | ".join(row) + " |" for row in self.rows]
+        return "\n".join(lines)
+
+
+def write(out: str) -> list[Path]:
+    """Writes `out/RESULTS.md`; for the repository's own results also RESULTS.md at the top and
+    the README's table. Returns what it wrote."""
+    sections = []
+    main = None
+    folder = Path(out)
+    home = folder.resolve() == _ROOT / "results"
+    target = _ROOT / "RESULTS.md" if home else folder / "RESULTS.md"
+    for item in ITEMS:
+        path = _largest(folder, item.name)
+        if path is None:
+            continue
+        document = store.read(path)
+        sections.append(_section(item, document, path, target.parent))
+        if item.name == MAIN_ITEM:
+            main = document
+    if not sections:
+        return []
+    target.write_text(_HEAD + "\n\n".join(sections) + "\n")
+    written = [target]
+    readme = _ROOT / "README.md"
+    if home and main is not None and readme.exists():
+        old = readme.read_text()
+        tables = importlib.import_module(_module(MAIN_ITEM)).summary(main)
+        table = "\n\n".join(table.markdown() for table in tables)
+        command = main["provenance"]["command"]
+        block = rf"\g<1>{table}\n\nMade by `{command}`; more in [RESULTS.md](RESULTS.md).\n\g<2>"
+        new = _README_TABLE.sub(block, old)
+        if new != old:
+            readme.write_text(new)
+            written.append(readme)
+    return written
+
+
+_HEAD = """\
+# Results
+
+Every table and figure here is made from a JSON file under `results/` by the command beside it
+(`./run reproduce report` makes this page anew). *Ours* is always measured, *the paper's* always
+quoted. The text says what is compared with what.
+
+"""
+
+
+def _section(item, document: dict[str, Any], path: Path, base: Path) -> str:
+    module = importlib.import_module(item.module)
+    given = document["provenance"]
+    parts = [f"## {item.name}", f"{item.title[0].upper()}{item.title[1:]}."]
+    text = module.markdown(document)
+    if text:
+        parts.append(text)
+    parts += [table.markdown() for table in module.summary(document)]
+    resolved = path.resolve().parent
+    for figure in sorted(resolved.glob(f"{path.stem}*.png")):
+        if re.fullmatch(rf"{re.escape(path.stem)}(\.[a-z0-9-]+)?", figure.stem):
+            place = figure.relative_to(base.resolve())
+            parts.append(f"![{item.name}]({place})")
+    versions = ", ".join(f"{name} {value}" for name, value in given["versions"].items())
+    parts.append(
+        f"<sub>`{given['command']}` · {given['date']} · revision {given['revision']} · "
+        f"{given['backend']} on {given['device']}, {given['threads']} threads of "
+        f"{given['cores']} cores · {given['seconds']:.0f} s, "
+        f"{given['cpu_seconds']:.0f} CPU-seconds · {versions}</sub>"
+    )
+    return "\n\n".join(parts)
+
+
+def _largest(folder: Path, name: str) -> Path | None:
+    for preset in PRESET_ORDER:
+        path = folder / preset / f"{name}.json"
+        if path.exists():
+            return path
+    return None
+
+
+def _module(name: str) -> str:
+    return next(item.module for item in ITEMS if item.name == name)
