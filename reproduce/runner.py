@@ -109,8 +109,15 @@ def _draw(module: ModuleType, document: dict[str, Any], path: Path) -> list[Path
 
 def _rich(table: "reports.Table") -> Table:
     drawn = Table(title=table.title, title_justify="left")
+    narrow = len(table.columns) < 8
     for number, name in enumerate(table.columns):
-        drawn.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+        first = number == 0
+        drawn.add_column(
+            name,
+            justify="left" if first else "right",
+            overflow="fold",
+            no_wrap=narrow and not first,
+        )
     for row in table.rows:
         drawn.add_row(*row)
     return drawn

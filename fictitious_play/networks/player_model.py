@@ -18,6 +18,7 @@ def player_model(
     batch_normalization: bool = True,
     skip: bool = False,
     seed: int | None = None,
+    dtype: str | None = None,
 ) -> keras.Model:
     """One player's cost as a function of the noise and of what the others do.
 
@@ -32,6 +33,7 @@ def player_model(
         player: index of the player, 0 ≤ player < players.
         hidden, batch_normalization, skip: as in `ControlNetwork`.
         seed: of the initial weights.
+        dtype: of weights and computation, "float32" or "float64"; None means Keras's own.
 
     Returns:
         A model with the inputs "initial_state" (batch, state_size), "noise"
@@ -42,13 +44,16 @@ def player_model(
     if seed is not None:
         seed = checks.integer("seed", seed, least=0)
         seeds = [seed + 7919 * step for step in range(game.steps)]
-    initial_state = layers.Input((game.state_size,), name="initial_state")
-    noise = layers.Input((game.steps, game.noise_size), name="noise")
-    others = layers.Input(game.controls_shape, name="others")
-    seen = StandardUnits(game.initial_mean, initial_scale(game), name="standard_initial_state")(
-        initial_state
+    kind = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).variable_dtype
+    initial_state = layers.Input((game.state_size,), name="initial_state", dtype=kind)
+    noise = layers.Input((game.steps, game.noise_size), name="noise", dtype=kind)
+    others = layers.Input(game.controls_shape, name="others", dtype=kind)
+    seen = StandardUnits(
+        game.initial_mean, initial_scale(game), name="standard_initial_state", dtype=dtype
+    )(initial_state)
+    standard_noise = StandardUnits(scale=game.step_size**-0.5, name="standard_noise", dtype=dtype)(
+        noise
     )
-    standard_noise = StandardUnits(scale=game.step_size**-0.5, name="standard_noise")(noise)
     cost, states = ops.zeros_like(initial_state[:, :1]), initial_state
     for step in range(game.steps):
         control = ControlNetwork(
@@ -58,11 +63,14 @@ def player_model(
             skip,
             seeds[step],
             name=f"control_{step}",
+            dtype=dtype,
         )(seen)
-        cost, states = Rcost(game, player, step, name=f"rcost_{step}")(
+        cost, states = Rcost(game, player, step, name=f"rcost_{step}", dtype=dtype)(
             [cost, states, control, others[:, step], noise[:, step]]
         )
         if step + 1 < game.steps:
-            seen = layers.Concatenate(name=f"seen_{step + 1}")([seen, standard_noise[:, step]])
-    cost = Tcost(game, player, name="tcost")([cost, states])
+            seen = layers.Concatenate(name=f"seen_{step + 1}", dtype=dtype)(
+                [seen, standard_noise[:, step]]
+            )
+    cost = Tcost(game, player, name="tcost", dtype=dtype)([cost, states])
     return keras.Model([initial_state, noise, others], cost, name=f"player_{player}")

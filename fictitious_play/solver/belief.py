@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from fictitious_play import checks
 from fictitious_play.games.base import Game
@@ -55,7 +56,7 @@ class Belief:
     def announce(self, policy: JointPolicy) -> None:
         """The end of a stage: the players tell each other their controls."""
         for target, source in zip(self.evaluator.weights, policy.weights, strict=True):
-            target.assign(source)
+            target.assign(ops.copy(source))  # a training step may give the original's memory away
         self._announced = True
 
     def controls(self, sample) -> np.ndarray:

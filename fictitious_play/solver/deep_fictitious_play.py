@@ -160,7 +160,7 @@ class DeepFictitiousPlay:
                 if _settled(history, tolerance):
                     break
                 clock, processor = time.monotonic(), time.process_time()
-                good = [ops.convert_to_numpy(weight) for weight in policy.weights]
+                good = [np.array(ops.convert_to_numpy(weight)) for weight in policy.weights]
                 losses, failure = self._train(model, belief, stage, steps_per_stage, shown)
                 if failure:
                     for weight, value in zip(policy.weights, good, strict=True):

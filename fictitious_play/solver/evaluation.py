@@ -66,7 +66,7 @@ class CostMeter:
             self._mean = equilibrium.cost
             self._control_variate = equilibrium.simulate(
                 np.asarray(sample.initial_state, np.float64), np.asarray(sample.noise, np.float64)
-            )[2]
+            ).cost
 
     def __call__(self, controls: np.ndarray) -> Cost:
         """Cost of the profile with these controls, (paths, steps, players, control_size)."""

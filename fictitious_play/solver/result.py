@@ -117,7 +117,12 @@ class Result:
         """One player's trained network as an ordinary Functional model (`fp.player_model`)."""
         policy = self.policy
         model = player_model(
-            self.game, player, policy.hidden, policy.batch_normalization, policy.skip
+            self.game,
+            player,
+            policy.hidden,
+            policy.batch_normalization,
+            policy.skip,
+            dtype=policy.variable_dtype,
         )
         transfer_weights(policy, model, player)
         return model

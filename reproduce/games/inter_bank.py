@@ -64,8 +64,8 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """One row a player."""
-    columns = ("players", "player", "ours", "exact, discrete", "closed form, continuous",
-               "relative error ± standard error", "seconds")  # fmt: skip
+    columns = ("players", "player", "ours", "exact, discrete", "closed form",
+               "relative error ± s.e.", "seconds")  # fmt: skip
     rows = []
     for case in document["results"]["cases"]:
         for player in range(case["players"]):

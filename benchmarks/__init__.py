@@ -1,0 +1,1 @@
+"""Measurements: each prints a table and, with --out, writes JSON. They are no tests."""

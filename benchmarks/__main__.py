@@ -1,0 +1,31 @@
+"""The command line of `./run bench`."""
+
+import importlib
+import sys
+
+BENCHMARKS = {
+    "fast-form": (
+        "benchmarks.fast_form",
+        "all players in one computation against one Functional model a player",
+    ),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Lists the benchmarks, or runs one with the rest of the command line."""
+    if not arguments or arguments[0] in ("list", "-h", "--help"):
+        print("Usage: ./run bench NAME [--threads K] [--out FILE] ...\n")
+        for name, (_, title) in BENCHMARKS.items():
+            print(f"  {name:<14}{title}")
+        return 0
+    if arguments[0] not in BENCHMARKS:
+        print(
+            f"bench: the name must be one of {', '.join(BENCHMARKS)}. Received: {arguments[0]!r}",
+            file=sys.stderr,
+        )
+        return 2
+    return importlib.import_module(BENCHMARKS[arguments[0]][0]).main(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

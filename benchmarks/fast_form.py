@@ -1,0 +1,115 @@
+"""Cost of the joint policy against the faithful graph of one Functional model a player.
+
+Both train the same game with the same widths and batch, in one process, taking turns. Times are
+CPU-seconds of the process, so they do not depend on what else the machine does.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> int:
+    """Prints first step, training step and their ratios; `--out` keeps them as JSON."""
+    parser = argparse.ArgumentParser("./run bench fast-form", description=__doc__)
+    parser.add_argument("--players", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=20, help="Euler steps of the game")
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=15, help="timed training steps of each")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
+    given = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if given.threads is not None:
+        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+            os.environ[name] = str(given.threads)
+
+    import keras
+    import numpy as np
+
+    import fictitious_play as fp
+    from fictitious_play.solver.samples import training_sample
+    from fictitious_play.solver.training import compiled_model
+    from reproduce import provenance, store
+
+    game = fp.InterBankGame(players=given.players, steps=given.steps)
+    sample = training_sample(game, 0, 1, 0, given.batch, "float32")
+    others = np.zeros((given.batch, *game.controls_shape), "float32")
+    hidden = (given.width, given.width)
+
+    def timed(action):
+        begun = time.process_time()
+        action()
+        return time.process_time() - begun
+
+    warm = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    warm.compile("adam", "mse")
+    warm.train_on_batch(np.zeros((2, 2)), np.zeros((2, 1)))
+
+    joint: list = []
+
+    def first_joint():
+        joint.append(compiled_model(fp.JointPolicy(game, hidden), 1e-3, 0.1, 1000))
+        joint[0].train_on_batch([*sample, others[..., None]])
+
+    models: list = []
+
+    def first_player(player):
+        model = fp.player_model(game, player, hidden)
+        model.compile(keras.optimizers.Adam(1e-3), fp.MeanCost())
+        model.train_on_batch([*sample, others], np.zeros((given.batch, 1), "float32"))
+        models.append(model)
+
+    first = {"joint": timed(first_joint)}
+    first["one model a player"] = sum(
+        timed(lambda p=p: first_player(p)) for p in range(game.players)
+    )
+    targets = np.zeros((given.batch, 1), "float32")
+
+    def all_players():
+        for model in models:
+            model.train_on_batch([*sample, others], targets)
+
+    steps: dict[str, list[float]] = {"joint": [], "one model a player": []}
+    for _ in range(given.repeats):
+        steps["joint"].append(timed(lambda: joint[0].train_on_batch([*sample, others[..., None]])))
+        steps["one model a player"].append(timed(all_players))
+
+    ratios = [
+        slow / fast for slow, fast in zip(steps["one model a player"], steps["joint"], strict=True)
+    ]
+    rows = {
+        name: {
+            "first_step_cpu_seconds": first[name],
+            "training_step_cpu_seconds": statistics.median(values),
+        }
+        for name, values in steps.items()
+    }
+    found = {
+        "rows": rows,
+        "first_step_ratio": first["one model a player"] / first["joint"],
+        "training_step_ratio": {
+            "median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)
+        },
+        "settings": {k: v for k, v in vars(given).items() if k != "out"},
+    }  # fmt: skip
+    print(f"N = {given.players}, N_T = {given.steps}, width {given.width}, batch {given.batch}")
+    for name, row in rows.items():
+        print(
+            f"  {name:<20} first step {row['first_step_cpu_seconds']:8.2f} CPU-s   "
+            f"training step {1e3 * row['training_step_cpu_seconds']:8.1f} CPU-ms"
+        )
+    print(
+        f"  ratio: first step {found['first_step_ratio']:.0f}, training step "
+        f"{statistics.median(ratios):.1f} (median of {len(ratios)}; "
+        f"{min(ratios):.1f} to {max(ratios):.1f})"
+    )
+    if given.out is not None:
+        command = ["./run", "bench", "fast-form", *arguments]
+        described = provenance.describe(command, "benchmark", 0, given.threads)
+        store.write(given.out, {"provenance": described, **found})
+        print(f"Written: {given.out}")
+    return 0

@@ -1,0 +1,50 @@
+"""Games and samples that several tests share."""
+
+import numpy as np
+
+import fictitious_play as fp
+
+
+def symmetric_game(players=4, steps=5, **changes):
+    return fp.InterBankGame(**{"players": players, "steps": steps, "rho": 0.3, **changes})
+
+
+def asymmetric_game(players=4, steps=5):
+    """Unequal parameters and weights whose rows do not sum to one."""
+    rng = np.random.default_rng(5)
+    return fp.InterBankGame(
+        players=players,
+        steps=steps,
+        horizon=0.8,
+        a=rng.uniform(0.0, 1.0, players),
+        q=rng.uniform(0.0, 0.5, players),
+        epsilon=rng.uniform(0.5, 1.5, players),
+        c=rng.uniform(0.0, 1.0, players),
+        sigma=rng.uniform(0.5, 1.5, players),
+        rho=-0.4,
+        weights=rng.uniform(-0.1, 0.5, (players, players)),
+        initial_mean=rng.normal(size=players),
+        initial_std=[0.0, 0.5, 1.0, 0.2][:players],
+    )
+
+
+def sample(game, paths=16, seed=0, dtype=np.float64):
+    """Initial states, increments, and controls of everybody, (paths, steps, players, 1)."""
+    rng = np.random.default_rng(seed)
+    initial = game.initial_states(rng.standard_normal((paths, game.state_size)))
+    noise = rng.standard_normal((paths, game.steps, game.noise_size)) * game.step_size**0.5
+    shape = (paths, game.steps, game.players, game.control_size)
+    controls = rng.standard_normal(shape)
+    return initial.astype(dtype), noise.astype(dtype), controls.astype(dtype)
+
+
+def randomize(policy, seed=0):
+    """Weights and moving averages away from their special starting values."""
+    rng = np.random.default_rng(seed)
+    for variable in policy.variables:
+        if "seed" in variable.path:
+            continue
+        if "moving_variance" in variable.path:
+            variable.assign(rng.uniform(0.5, 2.0, variable.shape))
+        else:
+            variable.assign(variable + 0.3 * rng.standard_normal(variable.shape))

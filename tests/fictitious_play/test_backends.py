@@ -1,0 +1,50 @@
+"""The same solve on every installed Keras backend."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PROGRAM = """
+import json, sys
+import numpy as np
+import fictitious_play as fp
+
+game = fp.InterBankGame(players=3, steps=4, epsilon=4.0, c=2.0, rho=0.3, a=[0.1, 0.5, 0.3])
+solver = fp.DeepFictitiousPlay(game, hidden=(8,), skip=True, seed=1)
+result = solver.solve(stages=6, steps_per_stage=40, validation_paths=1024, progress=False,
+                      folder=sys.argv[1])
+again = solver.solve(stages=6, steps_per_stage=40, validation_paths=1024, progress=False,
+                     folder=sys.argv[1])
+model = result.player_model(0)
+rng = np.random.default_rng(0)
+x, w = rng.normal(size=(4, 3)).astype("float32"), rng.normal(size=(4, 4, 4)).astype("float32")
+cost = model.predict([x, w, result.control(x, w)], verbose=0)
+print(json.dumps({
+    "error": result.relative_error(fp.lq.nash(game)).tolist(),
+    "resumed": bool(np.all(again.cost == result.cost)),
+    "finite": bool(np.all(np.isfinite(cost))),
+}))
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_a_solve_reaches_the_equilibrium(backend, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(_ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, str(tmp_path)],
+        env=environment, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert np.abs(found["error"]).max() < 0.02
+    assert found["resumed"]
+    assert found["finite"]

@@ -1,0 +1,140 @@
+"""Saved progress: bit-equal continuation, and folders that are refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import fictitious_play as fp
+from fictitious_play.solver.checkpoint import SolveFolder
+from tests.fictitious_play.cases import asymmetric_game, symmetric_game
+
+SETTINGS = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
+
+
+def solver(seed=0, game=None):
+    return fp.DeepFictitiousPlay(
+        game or asymmetric_game(players=3, steps=3), hidden=(4,), seed=seed
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return solver().solve(**SETTINGS)
+
+
+def same(first, second):
+    np.testing.assert_array_equal(first.cost, second.cost)
+    assert len(first.history) == len(second.history)
+    for one, two in zip(first.history, second.history, strict=True):
+        np.testing.assert_array_equal(one.cost, two.cost)
+        np.testing.assert_array_equal(one.loss, two.loss)
+        assert one.learning_rate == two.learning_rate
+    for one, two in zip(first.policy.weights, second.policy.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+class Killed(BaseException):
+    """As if the process had ended."""
+
+
+@pytest.mark.parametrize("moment", ["in stage 1", "in stage 2", "while stage 2 is saved"])
+def test_a_killed_solve_goes_on_to_the_same_bits(tmp_path, uninterrupted, moment, monkeypatch):
+    train, save = fp.DeepFictitiousPlay._train, SolveFolder.save
+
+    def killed_training(self, model, belief, stage, steps, shown):
+        if moment == f"in stage {stage}":
+            train(self, model, belief, stage, steps - 1, shown)
+            raise Killed
+        return train(self, model, belief, stage, steps, shown)
+
+    def killed_saving(self, stage, model, progress):
+        if moment == f"while stage {stage} is saved":
+            partial = self.path / f"stage-{stage:04d}.partial"
+            partial.mkdir()
+            (partial / "model.weights.h5").write_bytes(b"half")
+            raise Killed
+        save(self, stage, model, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fp.DeepFictitiousPlay, "_train", killed_training)
+        patch.setattr(SolveFolder, "save", killed_saving)
+        with pytest.raises(Killed):
+            solver().solve(folder=tmp_path, **SETTINGS)
+    same(solver().solve(folder=tmp_path, **SETTINGS), uninterrupted)
+    same(solver().solve(folder=tmp_path, **SETTINGS), uninterrupted)  # nothing left to do
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["solve.json", "stage-0003"]
+
+
+def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match=r"`folder` must be empty or hold an earlier part"):
+        solver().solve(folder=tmp_path, **SETTINGS)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_with_a_foreign_solve_file_is_refused(tmp_path):
+    (tmp_path / "solve.json").write_text('{"format": "other"}')
+    with pytest.raises(ValueError, match=r"whose solve\.json is not one"):
+        solver().solve(folder=tmp_path, **SETTINGS)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    place = tmp_path / "file"
+    place.write_text("")
+    with pytest.raises(ValueError, match="`folder` must be a folder that can be made"):
+        solver().solve(folder=place, **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("begun")
+    solver().solve(folder=folder, **SETTINGS)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("other", "settings", "named"),
+    [
+        (lambda: solver(seed=1), SETTINGS, "seed"),
+        (lambda: solver(game=symmetric_game(players=3, steps=3)), SETTINGS, "rho"),
+        (solver, {**SETTINGS, "stages": 4}, "stages=3, now 4"),
+    ],
+)
+def test_another_game_or_setting_under_the_same_folder_is_refused(begun, other, settings, named):
+    with pytest.raises(ValueError, match="can go on only with the game and the settings") as caught:
+        other().solve(folder=begun, **settings)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["weights cut short", "no record", "record cut short"])
+def test_a_damaged_stage_is_refused(begun, tmp_path, damage):
+    folder = tmp_path / "copy"
+    shutil.copytree(begun, folder)
+    weights = folder / "stage-0003" / "model.weights.h5"
+    record = folder / "stage-0003" / "progress.json"
+    if damage == "weights cut short":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif damage == "no record":
+        record.unlink()
+    else:
+        record.write_text(record.read_text()[:50])
+    with pytest.raises(ValueError, match="A saved stage must be whole"):
+        solver().solve(folder=folder, **SETTINGS)
+
+
+def test_a_full_disk_keeps_the_older_state(tmp_path, monkeypatch, uninterrupted):
+    save_weights = fp.solver.training.BestResponseModel.save_weights
+
+    def full(self, path):
+        if "stage-0002" in str(path):
+            raise OSError(28, "No space left on device")
+        return save_weights(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fp.solver.training.BestResponseModel, "save_weights", full)
+        with pytest.raises(OSError, match=r"after stage 2 could not be saved.*No space left"):
+            solver().solve(folder=tmp_path, **SETTINGS)
+    assert json.loads((tmp_path / "stage-0001" / "progress.json").read_text())["stage"] == 1
+    same(solver().solve(folder=tmp_path, **SETTINGS), uninterrupted)

@@ -1,0 +1,107 @@
+"""The `run` script: help, errors, and when it installs. No network is used."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what the script reads, with a stand-in for Python that only writes down how it was
+    called; its `-m venv` copies itself into .venv."""
+    for name in ("run", "requirements.txt", "requirements-dev.txt", "constraints.txt"):
+        shutil.copy(_ROOT / name, tmp_path / name)
+    python = tmp_path / "fake-python"
+    python.write_text(
+        f"""#!/bin/sh
+printf '%s\\n' "$*" >>"{tmp_path}/calls"
+case "$*" in
+"-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+*ensurepip*) exit ${{NO_VENV:-0}} ;;
+*version_info*) exit ${{OLD:-0}} ;;
+*"pip install"*) exit ${{NO_NETWORK:-0}} ;;
+-V) echo Python 3.9.1 ;;
+esac
+"""
+    )
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    return tmp_path
+
+
+def start(checkout, *arguments, **variables):
+    environment = {**os.environ, "PYTHON": str(checkout / "fake-python"), **variables}
+    return subprocess.run(
+        ["./run", *arguments], cwd=checkout, env=environment, capture_output=True, text=True
+    )
+
+
+def calls(checkout):
+    path = checkout / "calls"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return lines
+
+
+def test_the_first_start_installs_and_the_second_does_not(checkout):
+    first = start(checkout, "reproduce", "list")
+    assert first.returncode == 0
+    assert "Making the environment .venv" in first.stderr
+    made = calls(checkout)
+    assert any("pip install" in call and "-r requirements.txt" in call for call in made)
+    assert made[-1] == "-m reproduce list"
+    second = start(checkout, "reproduce", "list")
+    assert second.stderr == ""
+    assert calls(checkout) == ["-c ", "-m reproduce list"]
+
+
+def test_changed_requirements_are_installed_again(checkout):
+    start(checkout, "reproduce", "list")
+    calls(checkout)
+    with (checkout / "requirements.txt").open("a") as file:
+        file.write("# changed\n")
+    assert "Installing requirements.txt" in start(checkout, "reproduce", "list").stderr
+    assert any("pip install" in call for call in calls(checkout))
+
+
+def test_a_failed_installation_is_tried_again(checkout):
+    failed = start(checkout, "reproduce", NO_NETWORK="1")
+    assert failed.returncode == 1
+    assert "the installation failed" in failed.stderr
+    assert not any(call.startswith("-m reproduce") for call in calls(checkout))
+    assert start(checkout, "reproduce").returncode == 0
+    assert any("pip install" in call for call in calls(checkout))
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"NO_VENV": "1"}, "apt install python3-venv, Homebrew: brew install python"),
+        ({"OLD": "1"}, "Python 3.11 or newer is needed"),
+        ({"PYTHON": "no-such-python"}, "no no-such-python found"),
+        ({"REQUIREMENTS": "nothing.txt"}, "there is no file nothing.txt"),
+    ],
+)
+def test_what_is_missing_is_named(checkout, variables, sentence):
+    done = start(checkout, "reproduce", **variables)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert not (checkout / ".venv" / "bin").exists()
+
+
+def test_help_and_unknown_commands(checkout):
+    assert "Usage: ./run COMMAND" in start(checkout, "help").stdout
+    assert start(checkout, "help").returncode == 0
+    unknown = start(checkout, "dance")
+    assert unknown.returncode == 1
+    assert "no command 'dance'" in unknown.stderr
+    assert calls(checkout) == []
+
+
+def test_the_script_is_posix_shell():
+    subprocess.run(["sh", "-n", _ROOT / "run"], check=True)
