@@ -38,7 +38,8 @@ print(json.dumps({
 def test_a_solve_reaches_the_equilibrium(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(_ROOT)}
+    paths = os.pathsep.join([str(_ROOT), *sys.path])
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths}
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(tmp_path)],
         env=environment, capture_output=True, text=True, timeout=600,
