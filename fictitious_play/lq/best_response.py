@@ -24,22 +24,35 @@ from fictitious_play.lq.checks import check_integer
 from fictitious_play.lq.coefficients import basis_size, check_coefficients
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
-from fictitious_play.lq.recursion import transition
+from fictitious_play.lq.reduction import relevant_directions
 
 
 @dataclass(frozen=True, eq=False)
 class ResponseGains:
-    """Player `i`'s own Riccati recursion.
+    """Player `i`'s own Riccati recursion, in the `r` directions of the state that concern her.
 
     Attributes:
-        K: `(steps + 1, n, n)`.
-        F: `(steps, k_i, n)`.
+        directions: `V`, `(n, r)`, orthonormal; see `fictitious_play.lq.reduction`.
+        A_hat: `(steps, r, r)`, `I + h V'AV`.
+        B: `(steps, r, K)`, `V'B`.
+        L: `(steps, r, m)`, `V'L`.
+        K: `(steps + 1, r, r)`.
+        F: `(steps, k_i, r)`.
         d: `(steps, k_i, k_i)`, the curvature of her cost in her control of each step.
     """
 
+    directions: np.ndarray
+    A_hat: np.ndarray
+    B: np.ndarray
+    L: np.ndarray
     K: np.ndarray
     F: np.ndarray
     d: np.ndarray
+
+    @property
+    def feedback(self) -> np.ndarray:
+        """`F V'`, the gains on the whole state, `(steps, k_i, n)`."""
+        return self.F @ self.directions.T
 
 
 def response_gains(
@@ -57,28 +70,30 @@ def response_gains(
     Raises:
         NoEquilibriumError: Where the player's cost is not convex in her controls.
     """
-    h, where = form.step_size, form.control_slices[player]
-    n, k = form.state_size, form.control_sizes[player]
-    K, F, d = np.zeros((form.steps + 1, n, n)), np.zeros((form.steps, k, n)), []
-    K[-1] = form.G[player]
-    for t in reversed(range(form.steps)):
-        stage = form.stages[t]
-        A_hat, B = transition(np, stage.A, h), stage.B[:, where]
-        if profile is not None:
-            A_hat = A_hat + h * (stage.B @ profile[t] - B @ profile[t, where])
-        curvature = h * stage.R[where, where] + h * h * (B.T @ K[t + 1] @ B)
-        if np.linalg.eigvalsh(curvature).min() <= 0.0:
+    h, steps, where = form.step_size, form.steps, form.control_slices[player]
+    V = relevant_directions(form, player) if profile is None else np.eye(form.state_size)
+    r, k = V.shape[1], form.control_sizes[player]
+    A_hat = np.stack([np.eye(r) + h * (V.T @ stage.A @ V) for stage in form.stages])
+    B = np.stack([V.T @ stage.B for stage in form.stages])
+    if profile is not None:
+        A_hat = A_hat + h * (B @ profile - B[:, :, where] @ profile[:, where])
+    K, F, d = np.zeros((steps + 1, r, r)), np.zeros((steps, k, r)), np.zeros((steps, k, k))
+    K[-1] = V.T @ form.G[player] @ V
+    for t in reversed(range(steps)):
+        stage, own = form.stages[t], B[t, :, where]
+        d[t] = h * stage.R[where, where] + h * h * (own.T @ K[t + 1] @ own)
+        if np.linalg.eigvalsh(d[t]).min() <= 0.0:
             raise NoEquilibriumError(
                 f"The problem of player {player} is not convex in her control at t = {t * h:.9g}, "
                 "so she has no best response",
                 t * h,
             )
-        row = h * (stage.S[where] + B.T @ K[t + 1] @ A_hat)
-        F[t] = -np.linalg.solve(curvature, row)
-        K[t] = h * stage.Q[player] + A_hat.T @ K[t + 1] @ A_hat + row.T @ F[t]
+        row = h * (stage.S[where] @ V + own.T @ K[t + 1] @ A_hat[t])
+        F[t] = -np.linalg.solve(d[t], row)
+        K[t] = h * (V.T @ stage.Q[player] @ V) + A_hat[t].T @ K[t + 1] @ A_hat[t] + row.T @ F[t]
         K[t] = 0.5 * (K[t] + K[t].T)
-        d.append(curvature)
-    return ResponseGains(K, F, np.stack(d[::-1]))
+    L = np.stack([V.T @ stage.L for stage in form.stages])
+    return ResponseGains(V, A_hat, B, L, K, F, d)
 
 
 def affine_terms(
@@ -91,26 +106,65 @@ def affine_terms(
     """`k_t` of the backward sweep, `(steps, k_i, columns)`.
 
     Args:
+        form: The game.
+        player: The one who responds.
+        gains: Her `response_gains`.
         controls: `(steps, K, columns)` of all players, her own ignored. Columns are coefficients on
             a basis, or paths.
         known: Function from the step to the number of leading columns that are known then; the
             others are masked. `None` masks nothing: `E_t` is left out.
     """
     h, where = form.step_size, form.control_slices[player]
-    others = np.ones((form.control_size, 1))
+    others = np.ones(form.control_size)
     others[where] = 0.0
     columns = controls.shape[-1]
-    s = np.zeros((form.state_size, columns))
+    s = np.zeros((gains.K.shape[-1], columns))
     k = np.zeros((form.steps, form.control_sizes[player], columns))
     for t in reversed(range(form.steps)):
-        stage = form.stages[t]
         seen = columns if known is None else known(t)
-        b = (h * stage.B * others.T) @ controls[t][:, :seen]
+        b = (h * gains.B[t] * others) @ controls[t][:, :seen]
         v = gains.K[t + 1] @ b + s[:, :seen]
-        push = h * (stage.B[:, where].T @ v)
+        push = h * (gains.B[t][:, where].T @ v)
         k[t, :, :seen] = -np.linalg.solve(gains.d[t], push)
-        s = transition(np, stage.A, h).T @ v + gains.F[t].T @ push
+        s = gains.A_hat[t].T @ v + gains.F[t].T @ push
     return k
+
+
+def follow(
+    form: LinearQuadraticForm,
+    player: int,
+    gains: ResponseGains,
+    k: np.ndarray,
+    controls: np.ndarray,
+    initial: np.ndarray,
+    causal: bool,
+) -> np.ndarray:
+    """Forward sweep: the response `u = F X_t + k_t` along the player's own path.
+
+    Args:
+        form: The game.
+        player: The one who responds.
+        gains: Her `response_gains`.
+        k: `(steps, k_i, columns)` from `affine_terms`.
+        controls: `(steps, K, columns)` of all players, her own ignored.
+        initial: `(n, columns)`, the state at time zero.
+        causal: Whether columns are coefficients on `(1, x_0, noise)`, of which a step has its known
+            ones and takes in those of its noise; otherwise there is no noise.
+
+    Returns:
+        `(steps, k_i, columns)`.
+    """
+    h, m, where = form.step_size, form.noise_size, form.control_slices[player]
+    x = gains.directions.T @ initial
+    response = np.zeros_like(k)
+    for t in range(form.steps):
+        known = basis_size(form, t) if causal else k.shape[-1]
+        profile = controls[t][:, :known].copy()
+        profile[where] = response[t, :, :known] = gains.F[t] @ x[:, :known] + k[t, :, :known]
+        x[:, :known] = gains.A_hat[t] @ x[:, :known] + h * (gains.B[t] @ profile)
+        if causal:
+            x[:, known : known + m] += gains.L[t]
+    return response
 
 
 def respond(
@@ -120,18 +174,10 @@ def respond(
     coefficients: np.ndarray,
 ) -> np.ndarray:
     """Coefficients `(steps, k_i, 1 + n + m steps)` of the best response, gains given."""
-    where, h, m = form.control_slices[player], form.step_size, form.noise_size
     k = affine_terms(form, player, gains, coefficients, lambda t: basis_size(form, t))
-    x = np.zeros((form.state_size, basis_size(form)))
-    x[:, 1 : 1 + form.state_size] = np.eye(form.state_size)
-    response = k
-    for t, stage in enumerate(form.stages):
-        known = basis_size(form, t)
-        profile = coefficients[t][:, :known].copy()
-        profile[where] = response[t, :, :known] = gains.F[t] @ x[:, :known] + k[t, :, :known]
-        x[:, :known] += h * (stage.A @ x[:, :known] + stage.B @ profile)
-        x[:, known : known + m] += stage.L
-    return response
+    initial = np.zeros((form.state_size, basis_size(form)))
+    initial[:, 1 : 1 + form.state_size] = np.eye(form.state_size)
+    return follow(form, player, gains, k, coefficients, initial, True)
 
 
 def best_response(game: Any, coefficients: Any, player: int | None = None) -> np.ndarray:

@@ -12,7 +12,12 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.sparse.linalg import LinearOperator, eigs
 
-from fictitious_play.lq.best_response import ResponseGains, affine_terms, response_gains
+from fictitious_play.lq.best_response import (
+    ResponseGains,
+    affine_terms,
+    follow,
+    response_gains,
+)
 from fictitious_play.lq.checks import check_choice, check_integer
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
@@ -80,21 +85,16 @@ def _apply(
     form: LinearQuadraticForm, gains: list[ResponseGains], columns: np.ndarray, start: int
 ) -> np.ndarray:
     """Best responses to controls `(left K, columns)` from step `start` on, where `x = 0`."""
-    h = form.step_size
     given = columns.reshape(form.steps - start, form.control_size, -1)
     before = np.zeros((start, *given.shape[1:]))
     controls = np.concatenate([before, given])
     response = np.empty_like(controls)
+    nowhere = np.zeros((form.state_size, controls.shape[-1]))
     for i, where in enumerate(form.control_slices):
         k = affine_terms(form, i, gains[i], controls)
-        x = np.zeros((form.state_size, controls.shape[-1]))
-        for t in range(start, form.steps):
-            stage = form.stages[t]
-            own = gains[i].F[t] @ x + k[t]
-            response[t, where] = own
-            profile = controls[t].copy()
-            profile[where] = own
-            x = x + h * (stage.A @ x + stage.B @ profile)
+        # What she would do before `start` does not belong to the map.
+        k[:start] = 0.0
+        response[:, where] = follow(form, i, gains[i], k, controls, nowhere, False)
     return response[start:].reshape(columns.shape)
 
 

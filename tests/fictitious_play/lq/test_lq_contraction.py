@@ -1,0 +1,140 @@
+"""Contraction factors: the closed formula, the discrete spectrum and what play really does."""
+
+import sys
+
+import numpy as np
+import pytest
+from lq_games import asymmetric_game, reference_game, signed_game, vector_game
+
+from fictitious_play import lq
+
+# players, horizon, a, q, epsilon, c
+CASES = [
+    (2, 1.0, 0.0, 0.0, 1.0, 0.0),
+    (3, 1.0, 0.1, 0.1, 0.5, 0.5),
+    (5, 1.0, 1.0, 0.5, 1.5, 1.0),
+    (2, 4.0, 0.1, 0.1, 2.0, 1.0),
+    (2, 1.0, 1.0, 1.0, 1.0, 2.0),
+    (4, 2.0, 0.0, 0.0, 1.0, 3.0),
+    (2, 1.0, 0.5, 0.0, 0.0, 1.0),
+    (3, 0.5, 2.0, 1.5, 9.0, 0.0),
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_formula_against_extrapolated_spectra(case):
+    N, T, a, q, epsilon, c = case
+    # Three grids with h ≤ T/20 and h ≤ .05; extrapolated twice.
+    radii = [
+        lq.contraction(lq.inter_bank_form(N, T, round(20 * max(T, 1.0)) * k, a, q, epsilon, c))
+        for k in (1, 2, 4)
+    ]
+    once = 2.0 * np.array(radii[1:]) - radii[:-1]
+    extrapolated = (4.0 * once[1] - once[0]) / 3.0
+    assert lq.symmetric_contraction(*case) == pytest.approx(extrapolated, abs=2e-6)
+
+
+def test_pure_running_cost_has_an_explicit_factor():
+    N, T, epsilon = np.array([2, 5, 50]), np.array([0.01, 1.0, 16.0]), np.array([0.1, 1.0, 9.0])
+    kappa = 1.0 - 1.0 / N
+    expected = 1.0 / (1.0 + np.pi**2 / (4.0 * kappa**2 * epsilon * T**2))
+    result = lq.symmetric_contraction(N, T, 0.0, 0.0, epsilon, 0.0)
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+def test_small_horizons_contract_at_first_order_or_at_second():
+    short = np.array([1e-3, 2e-3])
+    coupled = lq.symmetric_contraction(4, short, 0.3, 0.2, 1.0, 0.7)
+    assert np.log2(coupled[1] / coupled[0]) == pytest.approx(1.0, abs=0.01)
+    uncoupled = lq.symmetric_contraction(4, short, 0.3, 0.0, 1.0, 0.0)
+    assert np.log2(uncoupled[1] / uncoupled[0]) == pytest.approx(2.0, abs=0.01)
+
+
+def test_nothing_to_respond_to():
+    assert lq.symmetric_contraction(4, 1.0, 0.3, 0.5, 0.25, 0.0) == 0.0
+    game = lq.inter_bank_form(4, 1.0, 5, 0.3, 0.5, 0.25, 0.0)
+    discrete = [
+        lq.contraction(lq.inter_bank_form(4, 1.0, k, 0.3, 0.5, 0.25, 0.0)) for k in (5, 10, 20)
+    ]
+    assert lq.contraction(game) == discrete[0]
+    assert lq.contraction(vector_game(sizes=(2,))) == 0.0
+
+
+def test_symmetric_spectrum_has_a_mean_and_a_dispersed_mode():
+    game = reference_game(8)
+    radius = lq.contraction(game)
+    spectrum = np.sort(np.linalg.eigvals(lq.stage_map(game)).real)
+    assert spectrum[-1] == pytest.approx(radius)
+    # -λ/(N-1), once for each of the N - 1 dispersed directions.
+    np.testing.assert_allclose(spectrum[:4], -radius / 4.0, rtol=1e-6)
+
+
+def test_play_contracts_at_that_rate():
+    game = reference_game()
+    radius = lq.contraction(game)
+    common = lq.exact_play(game, 14, initial=1.0).error
+    assert common[-1] / common[-2] == pytest.approx(radius, rel=1e-6)
+    # Without noise, whose columns contract at rates of their own close to this one.
+    dispersed = lq.exact_play(reference_game(sigma=0.0), 8).error
+    assert dispersed[-1] / dispersed[-2] == pytest.approx(radius / 4.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("game", [asymmetric_game(), vector_game(varying=True, seed=2)])
+def test_stage_map_is_the_difference_of_best_responses(game):
+    generator = np.random.default_rng(0)
+    direction = generator.normal(size=(game.steps, game.control_size))
+    for start in (0, 2):
+        # Controls on the column of x_0, or on that of the last noise before `start`.
+        column = 0 if start == 0 else game.state_size + start * game.noise_size
+        move = direction.copy()
+        move[:start] = 0.0
+        profile = np.zeros(
+            (game.steps, game.control_size, 1 + game.state_size + game.noise_size * game.steps)
+        )
+        still = lq.best_response(game, profile)
+        profile[:, :, column] = move
+        moved = (lq.best_response(game, profile) - still)[start:, :, column]
+        expected = lq.stage_map(game, start) @ move[start:].ravel()
+        np.testing.assert_allclose(moved.ravel(), expected, rtol=0, atol=1e-13)
+
+
+def test_large_games_without_a_dense_matrix(monkeypatch):
+    game = asymmetric_game(steps=8)
+    dense = lq.contraction(game)
+    monkeypatch.setattr(sys.modules["fictitious_play.lq.contraction"], "DENSE", 10)
+    assert lq.contraction(game) == pytest.approx(dense, rel=1e-9)
+
+
+def test_noise_can_diverge_where_the_initial_state_converges():
+    game = signed_game(-3.0, 2.4, 12, epsilon=3.0)
+    first, every = lq.contraction(game), lq.contraction(game, "all")
+    assert first == pytest.approx(0.973, abs=1e-3)
+    assert every == pytest.approx(1.117, abs=1e-3)
+    error = lq.exact_play(game, 300).error
+    assert (error[-1] / error[-101]) ** 0.01 == pytest.approx(every, rel=2e-3)
+    quiet = lq.inter_bank_form(
+        2, 2.4, 12, 0.1, 0.1, 3.0, 1.0, 0.0, 0.0, [[0, 1], [-3, 0]], [-1.0, 1.0]
+    )
+    assert lq.exact_play(quiet, 300).error[-1] < 0.01
+
+
+def test_symmetric_games_have_one_radius():
+    game = reference_game(10)
+    assert lq.contraction(game, "all") == pytest.approx(lq.contraction(game), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"players": 1}, {"horizon": 0.0}, {"a": -1.0}, {"epsilon": 0.0}, {"c": np.nan}],
+)
+def test_bad_parameters(change):
+    usual = {"players": 2, "horizon": 1.0, "a": 0.1, "q": 0.1, "epsilon": 0.5, "c": 0.5}
+    with pytest.raises(ValueError, match="Received: "):
+        lq.symmetric_contraction(**(usual | change))
+
+
+def test_bad_columns():
+    with pytest.raises(ValueError, match="must be one of"):
+        lq.contraction(reference_game(3), "none")
+    with pytest.raises(ValueError, match="`start` must be below 3"):
+        lq.stage_map(reference_game(3), 3)
