@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 _HOMES = {
     "Game": "games.base",
     "InterBankGame": "games.inter_bank",
+    "LinearQuadraticGame": "games.linear_quadratic",
+    "convoy_game": "games.convoy",
     "ControlNetwork": "layers.control_network",
     "Rcost": "layers.costs",
     "Tcost": "layers.costs",
@@ -33,11 +35,13 @@ __all__ = [
     "Game",
     "InterBankGame",
     "JointPolicy",
+    "LinearQuadraticGame",
     "MeanCost",
     "Rcost",
     "Result",
     "StageRecord",
     "Tcost",
+    "convoy_game",
     "lq",
     "player_model",
     "transfer_weights",
@@ -46,7 +50,9 @@ __all__ = [
 if TYPE_CHECKING:
     from fictitious_play import lq
     from fictitious_play.games.base import Game
+    from fictitious_play.games.convoy import convoy_game
     from fictitious_play.games.inter_bank import InterBankGame
+    from fictitious_play.games.linear_quadratic import LinearQuadraticGame
     from fictitious_play.layers.control_network import ControlNetwork
     from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
     from fictitious_play.networks.joint_policy import JointPolicy

@@ -1,6 +1,8 @@
 """Stochastic differential games: the base class and the games that come with the package."""
 
 from fictitious_play.games.base import Game
+from fictitious_play.games.convoy import convoy_game
 from fictitious_play.games.inter_bank import InterBankGame
+from fictitious_play.games.linear_quadratic import LinearQuadraticGame
 
-__all__ = ["Game", "InterBankGame"]
+__all__ = ["Game", "InterBankGame", "LinearQuadraticGame", "convoy_game"]
