@@ -16,6 +16,9 @@ _HOMES = {
     "InterBankGame": "games.inter_bank",
     "LinearQuadraticGame": "games.linear_quadratic",
     "convoy_game": "games.convoy",
+    "major_player_game": "games.heterogeneous",
+    "ring_game": "games.heterogeneous",
+    "two_group_game": "games.heterogeneous",
     "ControlNetwork": "layers.control_network",
     "Rcost": "layers.costs",
     "Tcost": "layers.costs",
@@ -43,14 +46,18 @@ __all__ = [
     "Tcost",
     "convoy_game",
     "lq",
+    "major_player_game",
     "player_model",
+    "ring_game",
     "transfer_weights",
+    "two_group_game",
 ]
 
 if TYPE_CHECKING:
     from fictitious_play import lq
     from fictitious_play.games.base import Game
     from fictitious_play.games.convoy import convoy_game
+    from fictitious_play.games.heterogeneous import major_player_game, ring_game, two_group_game
     from fictitious_play.games.inter_bank import InterBankGame
     from fictitious_play.games.linear_quadratic import LinearQuadraticGame
     from fictitious_play.layers.control_network import ControlNetwork

@@ -2,7 +2,16 @@
 
 from fictitious_play.games.base import Game
 from fictitious_play.games.convoy import convoy_game
+from fictitious_play.games.heterogeneous import major_player_game, ring_game, two_group_game
 from fictitious_play.games.inter_bank import InterBankGame
 from fictitious_play.games.linear_quadratic import LinearQuadraticGame
 
-__all__ = ["Game", "InterBankGame", "LinearQuadraticGame", "convoy_game"]
+__all__ = [
+    "Game",
+    "InterBankGame",
+    "LinearQuadraticGame",
+    "convoy_game",
+    "major_player_game",
+    "ring_game",
+    "two_group_game",
+]
