@@ -15,6 +15,8 @@ _HOMES = {
     "Game": "games.base",
     "InterBankGame": "games.inter_bank",
     "LinearQuadraticGame": "games.linear_quadratic",
+    "FlockingGame": "games.flocking",
+    "PortfolioGame": "games.portfolio",
     "convoy_game": "games.convoy",
     "major_player_game": "games.heterogeneous",
     "ring_game": "games.heterogeneous",
@@ -35,11 +37,13 @@ _SUBMODULES = ("games", "layers", "lq", "networks", "solver")
 __all__ = [
     "ControlNetwork",
     "DeepFictitiousPlay",
+    "FlockingGame",
     "Game",
     "InterBankGame",
     "JointPolicy",
     "LinearQuadraticGame",
     "MeanCost",
+    "PortfolioGame",
     "Rcost",
     "Result",
     "StageRecord",
@@ -57,9 +61,11 @@ if TYPE_CHECKING:
     from fictitious_play import lq
     from fictitious_play.games.base import Game
     from fictitious_play.games.convoy import convoy_game
+    from fictitious_play.games.flocking import FlockingGame
     from fictitious_play.games.heterogeneous import major_player_game, ring_game, two_group_game
     from fictitious_play.games.inter_bank import InterBankGame
     from fictitious_play.games.linear_quadratic import LinearQuadraticGame
+    from fictitious_play.games.portfolio import PortfolioGame
     from fictitious_play.layers.control_network import ControlNetwork
     from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
     from fictitious_play.networks.joint_policy import JointPolicy
