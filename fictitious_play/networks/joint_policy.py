@@ -6,7 +6,7 @@ from keras import ops
 
 from fictitious_play.games.base import Game
 from fictitious_play.layers.control_network import EPSILON, MOMENTUM, hidden_sizes
-from fictitious_play.networks.features import FullPath
+from fictitious_play.networks.features import make_features
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -29,6 +29,8 @@ class JointPolicy(keras.Model):
     Args:
         game: the `Game`.
         hidden, batch_normalization, skip: as in `ControlNetwork`.
+        features: what a player sees: "full_path", x_0 and the past noise of everybody; or
+            "own_and_mean", her own path and the weighted mean, whose size does not grow with N.
         seed: of the initial weights.
 
     Input: a list of initial states (batch, state_size) and Brownian increments
@@ -42,6 +44,7 @@ class JointPolicy(keras.Model):
         hidden=(32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
+        features: str = "full_path",
         seed: int = 0,
         **kwargs,
     ):
@@ -55,7 +58,8 @@ class JointPolicy(keras.Model):
         self.batch_normalization = bool(batch_normalization)
         self.skip = bool(skip)
         self.seed = seed
-        self.features = FullPath(game)
+        self.features = make_features(features, game)
+        self.features_name = features
         self.row_sizes = [self.features.size(step) for step in range(game.steps)]
         self.row_ends = np.cumsum(self.row_sizes).tolist()
 
@@ -116,27 +120,34 @@ class JointPolicy(keras.Model):
             "hidden": list(self.hidden),
             "batch_normalization": self.batch_normalization,
             "skip": self.skip,
+            "features": self.features_name,
             "seed": self.seed,
         }
 
     def _first_layer(self, features):
         """(steps, players, width, batch) and the linear path (steps, players, controls, batch)."""
         game, width = self.game, self.kernel.shape[-1]
-        kernels = ops.split(
-            ops.reshape(self.kernel, (self.row_ends[-1], game.players * width)),
-            self.row_ends[:-1],
-            axis=0,
-        )
-        values = ops.stack(
-            [
-                ops.matmul(ops.transpose(kernel), features[:size])
-                for kernel, size in zip(kernels, self.row_sizes, strict=True)
+        if self.features.shared:
+            kernel = ops.reshape(self.kernel, (self.row_ends[-1], game.players * width))
+            products = [
+                ops.matmul(ops.transpose(rows), features[: rows.shape[0]])
+                for rows in self._by_step(kernel)
             ]
-        )
+        else:
+            products = [
+                ops.matmul(ops.transpose(rows, (1, 2, 0)), features[:, : rows.shape[0]])
+                for rows in self._by_step(self.kernel)
+            ]
+        values = ops.stack(products)
         values = ops.reshape(values, (game.steps, game.players, width, -1))
         if not self.skip:
             return values, None
         return ops.split(values, [self.hidden[0]], axis=2)
+
+    def _by_step(self, kernel):
+        """The rows of each step; one split, whose gradient is one concatenation."""
+        ends = self.row_ends[:-1]
+        return ops.split(kernel, ends, axis=0) if ends else [kernel]
 
     def _normalize(self, values, number, training):
         """Batch normalisation as in `keras.layers.BatchNormalization`, or the bias without it."""

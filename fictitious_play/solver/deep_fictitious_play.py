@@ -37,6 +37,7 @@ class DeepFictitiousPlay:
         hidden, batch_normalization, skip: form of every subnetwork, as in `ControlNetwork`. The
             defaults are the paper's; `skip` adds a linear path, which suits games whose
             equilibrium is nearly linear.
+        features: what a player sees, as in `JointPolicy`: "full_path" or "own_and_mean".
         batch_size: paths a training step, even.
         learning_rate: Adam's first rate; None means 0.15 / √(number of features).
         final_rate_ratio: last over first rate of the cosine schedule over the whole solve.
@@ -56,6 +57,7 @@ class DeepFictitiousPlay:
         hidden=(32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
+        features: str = "full_path",
         batch_size: int = 128,
         learning_rate: float | None = None,
         final_rate_ratio: float = 0.015,
@@ -87,6 +89,7 @@ class DeepFictitiousPlay:
             "hidden": hidden,
             "batch_normalization": batch_normalization,
             "skip": skip,
+            "features": features,
             "seed": self.seed,
             "dtype": self.dtype,
         }
