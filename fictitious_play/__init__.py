@@ -19,6 +19,7 @@ _HOMES = {
     "Tcost": "layers.costs",
     "MeanCost": "layers.costs",
     "player_model": "networks.player_model",
+    "FeedbackPolicy": "networks.feedback_policy",
     "JointPolicy": "networks.joint_policy",
     "transfer_weights": "networks.transfer",
     "DeepFictitiousPlay": "solver.deep_fictitious_play",
@@ -30,6 +31,7 @@ _SUBMODULES = ("games", "layers", "lq", "networks", "solver")
 __all__ = [
     "ControlNetwork",
     "DeepFictitiousPlay",
+    "FeedbackPolicy",
     "Game",
     "InterBankGame",
     "JointPolicy",
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from fictitious_play.games.inter_bank import InterBankGame
     from fictitious_play.layers.control_network import ControlNetwork
     from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
+    from fictitious_play.networks.feedback_policy import FeedbackPolicy
     from fictitious_play.networks.joint_policy import JointPolicy
     from fictitious_play.networks.player_model import player_model
     from fictitious_play.networks.transfer import transfer_weights

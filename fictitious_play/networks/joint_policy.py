@@ -32,10 +32,11 @@ class JointPolicy(keras.Model):
         features: what a player sees: "full_path", x_0 and the past noise of everybody; or
             "own_and_mean", her own path and the weighted mean, whose size does not grow with N.
         seed: of the initial weights.
+        only: index of one player, to hold her networks alone; None for all.
 
     Input: a list of initial states (batch, state_size) and Brownian increments
         (batch, steps, noise_size).
-    Output: controls, (batch, steps, players, control_size).
+    Output: controls, (batch, steps, players, control_size), or of the one player with `only`.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class JointPolicy(keras.Model):
         skip: bool = False,
         features: str = "full_path",
         seed: int = 0,
+        only: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -58,13 +60,15 @@ class JointPolicy(keras.Model):
         self.batch_normalization = bool(batch_normalization)
         self.skip = bool(skip)
         self.seed = seed
+        self.only = only
+        self.players = game.players if only is None else 1
         self.features = make_features(features, game)
         self.features_name = features
         self.row_sizes = [self.features.size(step) for step in range(game.steps)]
         self.row_ends = np.cumsum(self.row_sizes).tolist()
 
     def build(self, input_shape=None):
-        steps, players, controls = self.game.steps, self.game.players, self.game.control_size
+        steps, players, controls = self.game.steps, self.players, self.game.control_size
         first, skip = self.hidden[0], self.skip * controls
         seeds = np.random.SeedSequence(self.seed).generate_state(len(self.hidden)).tolist()
         self.kernel = self.add_weight(
@@ -122,24 +126,27 @@ class JointPolicy(keras.Model):
             "skip": self.skip,
             "features": self.features_name,
             "seed": self.seed,
+            "only": self.only,
         }
 
     def _first_layer(self, features):
         """(steps, players, width, batch) and the linear path (steps, players, controls, batch)."""
-        game, width = self.game, self.kernel.shape[-1]
+        width = self.kernel.shape[-1]
         if self.features.shared:
-            kernel = ops.reshape(self.kernel, (self.row_ends[-1], game.players * width))
+            kernel = ops.reshape(self.kernel, (self.row_ends[-1], self.players * width))
             products = [
                 ops.matmul(ops.transpose(rows), features[: rows.shape[0]])
                 for rows in self._by_step(kernel)
             ]
         else:
+            if self.only is not None:
+                features = features[self.only : self.only + 1]
             products = [
                 ops.matmul(ops.transpose(rows, (1, 2, 0)), features[:, : rows.shape[0]])
                 for rows in self._by_step(self.kernel)
             ]
         values = ops.stack(products)
-        values = ops.reshape(values, (game.steps, game.players, width, -1))
+        values = ops.reshape(values, (self.game.steps, self.players, width, -1))
         if not self.skip:
             return values, None
         return ops.split(values, [self.hidden[0]], axis=2)

@@ -8,6 +8,7 @@ import numpy as np
 
 from fictitious_play import checks, rollout
 from fictitious_play.games.base import Game
+from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.networks.player_model import player_model
 from fictitious_play.networks.transfer import transfer_weights
@@ -72,7 +73,7 @@ class Result:
     """
 
     game: Game
-    policy: JointPolicy = field(repr=False)
+    policy: JointPolicy | FeedbackPolicy = field(repr=False)
     cost: np.ndarray
     cost_standard_error: np.ndarray
     history: tuple[StageRecord, ...] = field(repr=False)
@@ -116,6 +117,11 @@ class Result:
     def player_model(self, player: int) -> keras.Model:
         """One player's trained network as an ordinary Functional model (`fp.player_model`)."""
         policy = self.policy
+        if not isinstance(policy, JointPolicy):
+            raise ValueError(
+                "Only open-loop networks have the form of a player model. Received: the result of "
+                "a closed-loop solve"
+            )
         model = player_model(
             self.game,
             player,
