@@ -11,7 +11,6 @@ game has no equilibrium of this kind on the whole horizon.
 """
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, Stage
@@ -33,6 +32,9 @@ def continuous_nash(
         NoEquilibriumError: Where a Riccati equation has a finite escape time in `[0, T]`, that of
             the equilibrium or, under open loop, that of a player's own convex problem.
     """
+    # Slow to import, and games with a closed form do not need it.
+    from scipy.integrate import solve_ivp
+
     N, n = form.players, form.state_size
     open_loop = information == "open_loop"
     size = N * n * n
