@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 _HOMES = {
     "Game": "games.base",
     "InterBankGame": "games.inter_bank",
+    "Certificate": "solver.certificate",
     "ControlNetwork": "layers.control_network",
     "Rcost": "layers.costs",
     "Tcost": "layers.costs",
@@ -29,6 +30,7 @@ _HOMES = {
 _SUBMODULES = ("games", "layers", "lq", "networks", "solver")
 
 __all__ = [
+    "Certificate",
     "ControlNetwork",
     "DeepFictitiousPlay",
     "FeedbackPolicy",
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from fictitious_play.networks.joint_policy import JointPolicy
     from fictitious_play.networks.player_model import player_model
     from fictitious_play.networks.transfer import transfer_weights
+    from fictitious_play.solver.certificate import Certificate
     from fictitious_play.solver.deep_fictitious_play import DeepFictitiousPlay
     from fictitious_play.solver.result import Result, StageRecord
 

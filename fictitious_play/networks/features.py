@@ -107,7 +107,10 @@ class OwnAndMean:
         return ops.reshape(flat, shape)
 
 
-FEATURES: dict[str, type[FullPath] | type[OwnAndMean]] = {"full_path": FullPath, "own_and_mean": OwnAndMean}
+FEATURES: dict[str, type[FullPath] | type[OwnAndMean]] = {
+    "full_path": FullPath,
+    "own_and_mean": OwnAndMean,
+}
 
 
 def make_features(name: str, game: Game) -> FullPath | OwnAndMean:
