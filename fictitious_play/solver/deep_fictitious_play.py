@@ -50,7 +50,8 @@ class DeepFictitiousPlay:
             after another within a stage. A closed-loop belief is always the last profile.
         damping: ω, above 0 and at most 1.
         batch_size: paths a training step, even.
-        learning_rate: Adam's first rate; None means 0.15 / √(number of features).
+        learning_rate: Adam's first rate; None means 0.15 / √(number of features),
+            and a third of it with `skip`.
         final_rate_ratio: last over first rate of the cosine schedule over the whole solve.
         initial_belief: α^0: a number, an array that broadcasts to (steps, players), or a function
             of (initial_state, noise) that gives (batch, steps, players).
@@ -251,7 +252,8 @@ class DeepFictitiousPlay:
 
     def _settings(self, stages, steps_per_stage, tolerance, stage_paths) -> dict[str, Any]:
         game, belief = self.game, self.initial_belief
-        rate = self.learning_rate or 0.15 / self._inputs**0.5
+        first = 0.05 if self._network["skip"] else 0.15
+        rate = self.learning_rate or first / self._inputs**0.5
         return {
             "game": {"class": type(game).__name__, **game.get_config()},
             "network": {**self._network, "hidden": list(self._network["hidden"])},
