@@ -21,11 +21,13 @@ _HOMES = {
     "major_player_game": "games.heterogeneous",
     "ring_game": "games.heterogeneous",
     "two_group_game": "games.heterogeneous",
+    "Certificate": "solver.certificate",
     "ControlNetwork": "layers.control_network",
     "Rcost": "layers.costs",
     "Tcost": "layers.costs",
     "MeanCost": "layers.costs",
     "player_model": "networks.player_model",
+    "FeedbackPolicy": "networks.feedback_policy",
     "JointPolicy": "networks.joint_policy",
     "transfer_weights": "networks.transfer",
     "DeepFictitiousPlay": "solver.deep_fictitious_play",
@@ -35,8 +37,10 @@ _HOMES = {
 _SUBMODULES = ("games", "layers", "lq", "networks", "solver")
 
 __all__ = [
+    "Certificate",
     "ControlNetwork",
     "DeepFictitiousPlay",
+    "FeedbackPolicy",
     "FlockingGame",
     "Game",
     "InterBankGame",
@@ -68,9 +72,11 @@ if TYPE_CHECKING:
     from fictitious_play.games.portfolio import PortfolioGame
     from fictitious_play.layers.control_network import ControlNetwork
     from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
+    from fictitious_play.networks.feedback_policy import FeedbackPolicy
     from fictitious_play.networks.joint_policy import JointPolicy
     from fictitious_play.networks.player_model import player_model
     from fictitious_play.networks.transfer import transfer_weights
+    from fictitious_play.solver.certificate import Certificate
     from fictitious_play.solver.deep_fictitious_play import DeepFictitiousPlay
     from fictitious_play.solver.result import Result, StageRecord
 

@@ -41,6 +41,11 @@ ITEMS = (
         "common noise, asymmetric weights and a non-zero first belief, one trained case each",
     ),
     Item(
+        "closed-loop",
+        "reproduce.games.closed_loop",
+        "feedback controls against the closed-loop equilibrium, in cost and in gains",
+    ),
+    Item(
         "lq-table",
         "reproduce.games.lq_table",
         "exact equilibrium costs, open and closed loop, discrete and continuous",

@@ -80,11 +80,17 @@ quoted. The text says what is compared with what.
 def _section(item, document: dict[str, Any], path: Path, base: Path) -> str:
     module = importlib.import_module(item.module)
     given = document["provenance"]
+    try:
+        text, tables = module.markdown(document), module.summary(document)
+    except (KeyError, TypeError, IndexError):
+        raise ValueError(
+            f"{path} was written by another version of {item.name} and cannot be reported. "
+            f"Make it anew: {given['command']}. Received: revision {given['revision']}"
+        ) from None
     parts = [f"## {item.name}", f"{item.title[0].upper()}{item.title[1:]}."]
-    text = module.markdown(document)
     if text:
         parts.append(text)
-    parts += [table.markdown() for table in module.summary(document)]
+    parts += [table.markdown() for table in tables]
     resolved = path.resolve().parent
     for figure in sorted(resolved.glob(f"{path.stem}*.png")):
         if re.fullmatch(rf"{re.escape(path.stem)}(\.[a-z0-9-]+)?", figure.stem):

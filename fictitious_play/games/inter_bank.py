@@ -62,11 +62,12 @@ class InterBankGame(Game):
             ("a", a), ("q", q), ("epsilon", epsilon), ("c", c), ("sigma", sigma)
         ):  # fmt: skip
             setattr(self, name, checks.per_item(name, value, players, least=0.0))
-        if np.any(self.q**2 > self.epsilon):
+        if np.any(self.epsilon < self.q**2 * (1.0 - 1e-14)):  # 0.4² is not 0.16 in floats
             raise ValueError(
                 "`epsilon` must be at least q², or the running cost is not convex. "
                 f"Received: epsilon={epsilon!r}, q={q!r}"
             )
+        self.epsilon = np.maximum(self.epsilon, self.q**2)
         self.rho = checks.number("rho", rho, least=-1.0, most=1.0)
         self.uniform_weights = weights is None
         if weights is None:

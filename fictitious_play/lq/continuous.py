@@ -11,7 +11,6 @@ game has no equilibrium of this kind on the whole horizon.
 """
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, Stage
@@ -33,6 +32,9 @@ def continuous_nash(
         NoEquilibriumError: Where a Riccati equation has a finite escape time in `[0, T]`, that of
             the equilibrium or, under open loop, that of a player's own convex problem.
     """
+    # Slow to import, and games with a closed form do not need it.
+    from scipy.integrate import solve_ivp
+
     N, n = form.players, form.state_size
     open_loop = information == "open_loop"
     size = N * n * n
@@ -118,14 +120,25 @@ def is_convex(form: LinearQuadraticForm) -> bool:
 
     Then each player's problem is convex whatever the others do; where not, it may still be.
     """
-    if np.linalg.eigvalsh(form.G).min() < -1e-12 * (1.0 + np.abs(form.G).max()):
+    if not _semidefinite(form.G):
         return False
     for stage in form.stages[: form.steps if form.time_varying else 1]:
+        schur = stage.Q.copy()
         for i, where in enumerate(form.control_slices):
             S = stage.S[where]
-            schur = stage.Q[i] - S.T @ np.linalg.solve(stage.R[where, where], S)
-            if np.linalg.eigvalsh(schur).min() < -1e-12 * (1.0 + np.abs(stage.Q[i]).max()):
-                return False
+            schur[i] -= S.T @ np.linalg.solve(stage.R[where, where], S)
+        if not _semidefinite(schur):
+            return False
+    return True
+
+
+def _semidefinite(matrices: np.ndarray) -> bool:
+    """Whether all are positive semidefinite up to round-off, by Cholesky of slightly more."""
+    shift = 1e-12 * (1.0 + np.abs(matrices).max()) * np.eye(matrices.shape[-1])
+    try:
+        np.linalg.cholesky(matrices + shift)
+    except np.linalg.LinAlgError:
+        return False
     return True
 
 

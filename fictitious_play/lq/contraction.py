@@ -9,8 +9,6 @@ small horizons; here is by how much.
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
-from scipy.sparse.linalg import LinearOperator, eigs
 
 from fictitious_play.lq.best_response import (
     ResponseGains,
@@ -63,6 +61,9 @@ def contraction(game: Any, columns: str = "initial") -> float:
 
 
 def _radius(form: LinearQuadraticForm, gains: list[ResponseGains], start: int) -> float:
+    # SciPy's subpackages are slow to import; most programs that import this one do not need them.
+    from scipy.sparse.linalg import LinearOperator, eigs
+
     size = (form.steps - start) * form.control_size
     if size <= DENSE:
         spectrum = np.linalg.eigvals(_apply(form, gains, np.eye(size), start))
@@ -126,7 +127,7 @@ def symmetric_contraction(
             "`players` must be at least 2, `horizon` positive and `a`, `q`, `c` not negative. "
             f"Received: {players}, {horizon}, {a}, {q}, {c}"
         )
-    if np.any(epsilon < q * q):
+    if np.any(epsilon < q * q * (1.0 - 1e-14)):
         raise ValueError(f"`epsilon` must be at least q². Received: epsilon={epsilon}, q={q}")
     flat = [
         _factor(*(float(v) for v in row)) for row in zip(*(v.flat for v in arrays), strict=True)
@@ -135,7 +136,9 @@ def symmetric_contraction(
 
 
 def _factor(N: float, T: float, a: float, q: float, epsilon: float, c: float) -> float:
-    kappa, D = 1.0 - 1.0 / N, epsilon - q * q
+    from scipy.optimize import brentq, minimize_scalar
+
+    kappa, D = 1.0 - 1.0 / N, max(epsilon - q * q, 0.0)
     if D == 0.0 and c == 0.0:
         return 0.0
 

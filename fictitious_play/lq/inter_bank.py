@@ -69,11 +69,13 @@ def inter_bank_form(
         }.items()
     }
     a, q, epsilon, c, sigma, mean, std = vectors.values()
-    if np.any(epsilon < q * q):
+    # In binary, .4 times .4 exceeds .16: the boundary is met up to round-off, and then exactly.
+    if np.any(epsilon < q * q * (1.0 - 1e-14)):
         raise ValueError(
             "`epsilon` must be at least q², or a player's cost is not convex. "
             f"Received: epsilon={epsilon}, q={q}"
         )
+    epsilon = np.maximum(epsilon, q * q)
     rho = check_number("rho", rho)
     if abs(rho) > 1.0:
         raise ValueError(f"`rho` must lie in [-1, 1]. Received: {rho}")

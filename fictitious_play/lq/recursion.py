@@ -45,15 +45,26 @@ def stage_matrices(xp: Any, stage: Stage, h: float, P: Any, owner: np.ndarray) -
 
 def running_weight(stage: Stage, F: Any, owner: np.ndarray, own_sensitivity_only: bool) -> Any:
     """`Q_i + S_i'F_i`, or with `+ F_i'S_i + F_i'R_i F_i`, shape `(..., players, n, n)`."""
-    players = stage.Q.shape[-3]
-    mask = (owner == np.arange(players)[:, None])[:, :, None].astype(np.float64)
-    S_own, F_own = mask * stage.S[..., None, :, :], mask * F[..., None, :, :]
-    cross = transpose(S_own) @ F[..., None, :, :]
+    rows, present = own_rows(owner)
+    S_own, F_own = stage.S[..., rows, :] * present, F[..., rows, :] * present
+    cross = transpose(S_own) @ F_own
     if own_sensitivity_only:
         return stage.Q + cross
-    return (
-        stage.Q + cross + transpose(cross) + transpose(F_own) @ (stage.R[..., None, :, :] @ F_own)
-    )
+    R_own = stage.R[..., rows[:, :, None], rows[:, None, :]]
+    return stage.Q + cross + transpose(cross) + transpose(F_own) @ (R_own @ F_own)
+
+
+def own_rows(owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each player's entries of the stacked control, padded to the largest control.
+
+    Returns:
+        Indices `(players, k)` and a mask `(players, k, 1)`, zero where an index is padding.
+    """
+    counts = np.bincount(owner)
+    starts = np.cumsum(counts) - counts
+    place = np.arange(counts.max())
+    present = place < counts[:, None]
+    return np.where(present, starts[:, None] + place, 0), present[:, :, None].astype(np.float64)
 
 
 def backward_step(

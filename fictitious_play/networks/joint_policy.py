@@ -6,7 +6,7 @@ from keras import ops
 
 from fictitious_play.games.base import Game
 from fictitious_play.layers.control_network import EPSILON, MOMENTUM, hidden_sizes
-from fictitious_play.networks.features import FullPath
+from fictitious_play.networks.features import make_features
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -29,11 +29,14 @@ class JointPolicy(keras.Model):
     Args:
         game: the `Game`.
         hidden, batch_normalization, skip: as in `ControlNetwork`.
+        features: what a player sees: "full_path", x_0 and the past noise of everybody; or
+            "own_and_mean", her own path and the weighted mean, whose size does not grow with N.
         seed: of the initial weights.
+        only: index of one player, to hold her networks alone; None for all.
 
     Input: a list of initial states (batch, state_size) and Brownian increments
         (batch, steps, noise_size).
-    Output: controls, (batch, steps, players, control_size).
+    Output: controls, (batch, steps, players, control_size), or of the one player with `only`.
     """
 
     def __init__(
@@ -42,7 +45,9 @@ class JointPolicy(keras.Model):
         hidden=(32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
+        features: str = "full_path",
         seed: int = 0,
+        only: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -55,12 +60,15 @@ class JointPolicy(keras.Model):
         self.batch_normalization = bool(batch_normalization)
         self.skip = bool(skip)
         self.seed = seed
-        self.features = FullPath(game)
+        self.only = only
+        self.players = game.players if only is None else 1
+        self.features = make_features(features, game)
+        self.features_name = features
         self.row_sizes = [self.features.size(step) for step in range(game.steps)]
         self.row_ends = np.cumsum(self.row_sizes).tolist()
 
     def build(self, input_shape=None):
-        steps, players, controls = self.game.steps, self.game.players, self.game.control_size
+        steps, players, controls = self.game.steps, self.players, self.game.control_size
         first, skip = self.hidden[0], self.skip * controls
         seeds = np.random.SeedSequence(self.seed).generate_state(len(self.hidden)).tolist()
         self.kernel = self.add_weight(
@@ -116,27 +124,37 @@ class JointPolicy(keras.Model):
             "hidden": list(self.hidden),
             "batch_normalization": self.batch_normalization,
             "skip": self.skip,
+            "features": self.features_name,
             "seed": self.seed,
+            "only": self.only,
         }
 
     def _first_layer(self, features):
         """(steps, players, width, batch) and the linear path (steps, players, controls, batch)."""
-        game, width = self.game, self.kernel.shape[-1]
-        kernels = ops.split(
-            ops.reshape(self.kernel, (self.row_ends[-1], game.players * width)),
-            self.row_ends[:-1],
-            axis=0,
-        )
-        values = ops.stack(
-            [
-                ops.matmul(ops.transpose(kernel), features[:size])
-                for kernel, size in zip(kernels, self.row_sizes, strict=True)
+        width = self.kernel.shape[-1]
+        if self.features.shared:
+            kernel = ops.reshape(self.kernel, (self.row_ends[-1], self.players * width))
+            products = [
+                ops.matmul(ops.transpose(rows), features[: rows.shape[0]])
+                for rows in self._by_step(kernel)
             ]
-        )
-        values = ops.reshape(values, (game.steps, game.players, width, -1))
+        else:
+            if self.only is not None:
+                features = features[self.only : self.only + 1]
+            products = [
+                ops.matmul(ops.transpose(rows, (1, 2, 0)), features[:, : rows.shape[0]])
+                for rows in self._by_step(self.kernel)
+            ]
+        values = ops.stack(products)
+        values = ops.reshape(values, (self.game.steps, self.players, width, -1))
         if not self.skip:
             return values, None
         return ops.split(values, [self.hidden[0]], axis=2)
+
+    def _by_step(self, kernel):
+        """The rows of each step; one split, whose gradient is one concatenation."""
+        ends = self.row_ends[:-1]
+        return ops.split(kernel, ends, axis=0) if ends else [kernel]
 
     def _normalize(self, values, number, training):
         """Batch normalisation as in `keras.layers.BatchNormalization`, or the bias without it."""

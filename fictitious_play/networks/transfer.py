@@ -18,6 +18,11 @@ def transfer_weights(policy: JointPolicy, model: keras.Model, player: int) -> No
     Raises:
         ValueError: where the two networks do not have the same form.
     """
+    if policy.features_name != "full_path":
+        raise ValueError(
+            "Only a policy with the features of the paper's network can become a player model. "
+            f"Received: features={policy.features_name!r}, not 'full_path'"
+        )
     kernels = np.split(ops.convert_to_numpy(policy.kernel)[:, player], policy.row_ends[:-1], axis=0)
     width = policy.hidden[0]
     for step, first in enumerate(kernels):

@@ -3,8 +3,9 @@
     folder/
       solve.json            format and settings of the solve that owns the folder
       stage-0007/           the state after stage 7
-        model.weights.h5    networks and optimizer
-        progress.json       history, and the checksum of the weights
+        NAME.weights.h5     networks and optimizer of every training model
+        profile-0003.npz    an earlier profile, where the belief still counts it
+        progress.json       history, and the checksums of the other files
 
 A stage is written under a temporary name, flushed to the disk and renamed in one step; the stage
 before it is deleted only afterwards.
@@ -18,7 +19,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import keras
+import numpy as np
+
+from fictitious_play.solver.play import Play
 
 _FORMAT = "fictitious_play.solve/1"
 _STAGE = re.compile(r"stage-(\d{4,})")
@@ -46,19 +49,26 @@ class SolveFolder:
         """Number of the last finished stage in the folder, 0 where there is none."""
         return max(self._stages(), default=0)
 
-    def save(self, stage: int, model: keras.Model, progress: dict[str, Any]) -> None:
-        """Keeps the state after `stage`, then drops the older ones."""
+    def save(self, stage: int, play: Play, progress: dict[str, Any]) -> None:
+        """Keeps the state of a play after `stage`, then drops the older ones."""
         target = self.path / f"stage-{stage:04d}"
         partial = self.path / f"{target.name}{_PARTIAL}"
         shutil.rmtree(partial, ignore_errors=True)
         try:
             partial.mkdir()
-            weights = partial / "model.weights.h5"
-            model.save_weights(weights)
-            record = {"stage": stage, "sha256": _checksum(weights), **progress}
+            for name, model in play.models.items():
+                model.save_weights(partial / f"{name}.weights.h5")
+            self._save_profiles(partial, play.belief)
+            files = sorted(partial.iterdir())
+            record = {
+                "stage": stage,
+                "sha256": {path.name: _checksum(path) for path in files},
+                "shares": getattr(play.belief, "shares", np.ones(1)).tolist(),
+                **progress,
+            }
             _write(partial / "progress.json", record)
-            _flush(weights)
-            _flush(partial)
+            for path in (*files, partial):
+                _flush(path)
             os.rename(partial, target)
             _flush(self.path)
         except OSError as error:
@@ -71,14 +81,16 @@ class SolveFolder:
             if number < stage:
                 shutil.rmtree(self.path / f"stage-{number:04d}", ignore_errors=True)
 
-    def load(self, stage: int, model: keras.Model) -> dict[str, Any]:
-        """Puts the state after `stage` into `model` and returns what was saved beside it."""
+    def load(self, stage: int, play: Play) -> dict[str, Any]:
+        """Puts the state after `stage` into a play and returns what was saved beside it."""
         source = self.path / f"stage-{stage:04d}"
-        weights = source / "model.weights.h5"
         try:
             progress = json.loads((source / "progress.json").read_text())
-            whole = progress["stage"] == stage and progress["sha256"] == _checksum(weights)
-        except (OSError, ValueError, KeyError, TypeError):
+            sums = progress["sha256"]
+            whole = progress["stage"] == stage and all(
+                _checksum(source / name) == value for name, value in sums.items()
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             whole = False
         if not whole:
             raise ValueError(
@@ -86,8 +98,32 @@ class SolveFolder:
                 "written to the end. Delete that folder to go on from an earlier stage, if there "
                 "is one, or start anew."
             )
-        model.load_weights(weights)
+        for name, model in play.models.items():
+            model.load_weights(source / f"{name}.weights.h5")
+        profiles = {}
+        for path in source.glob("profile-*.npz"):
+            with np.load(path) as arrays:
+                number = int(path.stem.removeprefix("profile-"))
+                profiles[number] = [arrays[name] for name in arrays.files]
+        play.resume(stage, profiles, np.asarray(progress["shares"]))
         return progress
+
+    def _save_profiles(self, folder: Path, belief: Any) -> None:
+        """The profiles that a belief still counts; those saved before are linked, not copied."""
+        for number, profile in zip(
+            getattr(belief, "stages", ()), getattr(belief, "profiles", ()), strict=True
+        ):
+            if not profile:
+                continue
+            path = folder / f"profile-{number:04d}.npz"
+            before = next(iter(self.path.glob(f"stage-????/{path.name}")), None)
+            if before is None:
+                np.savez(path, *profile)
+            else:
+                try:
+                    os.link(before, path)
+                except OSError:
+                    shutil.copyfile(before, path)
 
     def _stages(self) -> list[int]:
         matches = (_STAGE.fullmatch(entry.name) for entry in self.path.iterdir())

@@ -12,21 +12,23 @@ from keras import ops
 
 from fictitious_play import checks
 from fictitious_play.games.base import Game
+from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
-from fictitious_play.solver.belief import Belief, initial_belief_function
+from fictitious_play.solver.belief import RULES, initial_belief_function
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.evaluation import CostMeter, exact_equilibrium, policy_controls
+from fictitious_play.solver.play import NonFiniteLossError, Play, Training, make_play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.result import Result, StageRecord
-from fictitious_play.solver.samples import training_sample, validation_sample
-from fictitious_play.solver.training import compiled_model, players_not_finite
+from fictitious_play.solver.samples import validation_sample
 
+INFORMATION = ("open_loop", "closed_loop")
 #: What `Result.converged` is held against when no tolerance was given.
 DEFAULT_TOLERANCE = 1e-3
 
 
 class DeepFictitiousPlay:
-    """Finds an open-loop Nash equilibrium: stage after stage, every player answers the others.
+    """Finds a Nash equilibrium: stage after stage, every player answers the others.
 
     In a stage every player takes a few Adam steps on J^i(α^i; α^{-i}) against the others' controls
     of the stage before, all players at once, on fresh antithetic noise; at its end the players
@@ -37,8 +39,19 @@ class DeepFictitiousPlay:
         hidden, batch_normalization, skip: form of every subnetwork, as in `ControlNetwork`. The
             defaults are the paper's; `skip` adds a linear path, which suits games whose
             equilibrium is nearly linear.
+        features: what a player sees, as in `JointPolicy`: "full_path" or "own_and_mean".
+        information: "open_loop", controls adapted to the noise; or "closed_loop", feedback
+            controls α^i(t, X_t), where the others' networks answer a deviation.
+        time_shared: closed loop only: one network for all steps, which also reads the time,
+            instead of one a step.
+        belief: what the players expect of each other: "last", the profile of the stage before;
+            "average", the mean of all profiles so far, α^0 among them; "damped",
+            α ← (1 - ω) α + ω α^k; "sequential", the last profile too, but the players answer one
+            after another within a stage. A closed-loop belief is always the last profile.
+        damping: ω, above 0 and at most 1.
         batch_size: paths a training step, even.
-        learning_rate: Adam's first rate; None means 0.15 / √(number of features).
+        learning_rate: Adam's first rate; None means 0.15 / √(number of features),
+            and a third of it with `skip`.
         final_rate_ratio: last over first rate of the cosine schedule over the whole solve.
         initial_belief: α^0: a number, an array that broadcasts to (steps, players), or a function
             of (initial_state, noise) that gives (batch, steps, players).
@@ -56,6 +69,11 @@ class DeepFictitiousPlay:
         hidden=(32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
+        features: str = "full_path",
+        information: str = "open_loop",
+        time_shared: bool = False,
+        belief: str = "last",
+        damping: float = 0.5,
         batch_size: int = 128,
         learning_rate: float | None = None,
         final_rate_ratio: float = 0.015,
@@ -78,6 +96,19 @@ class DeepFictitiousPlay:
         self.final_rate_ratio = checks.number(
             "final_rate_ratio", final_rate_ratio, least=0.0, most=1.0
         )
+        self.information = checks.one_of("information", information, INFORMATION)
+        self.belief = checks.one_of("belief", belief, RULES)
+        self.damping = checks.number("damping", damping, above=0.0, most=1.0)
+        if information == "closed_loop" and (belief != "last" or features != "full_path"):
+            raise ValueError(
+                'A closed-loop game is played with `belief="last"`, and its networks read the '
+                f"state. Received: belief={belief!r}, features={features!r}"
+            )
+        if information == "open_loop" and time_shared:
+            raise ValueError(
+                "Networks of open-loop controls have a number of inputs that grows with time and "
+                "cannot be shared in time. Received: time_shared=True, information='open_loop'"
+            )
         initial_belief_function(game, initial_belief)
         self.initial_belief = initial_belief
         self.seed = checks.integer("seed", seed, least=0)
@@ -90,7 +121,12 @@ class DeepFictitiousPlay:
             "seed": self.seed,
             "dtype": self.dtype,
         }
-        JointPolicy(game, **self._network)
+        if information == "open_loop":
+            self._network["features"] = features
+            self._inputs = JointPolicy(game, **self._network).row_sizes[-1]
+        else:
+            self._network["time_shared"] = time_shared
+            self._inputs = FeedbackPolicy(game, **self._network).feature_size
 
     def solve(
         self,
@@ -133,43 +169,35 @@ class DeepFictitiousPlay:
         settings = self._settings(stages, steps_per_stage, tolerance, stage_paths)
         saved = None if folder is None else SolveFolder(folder, settings)
 
-        game = self.game
-        policy = JointPolicy(game, **self._network, name="policy")
-        policy.build()
-        evaluator = JointPolicy(game, **self._network, name="belief")
-        evaluator.build()
-        belief = Belief(game, evaluator, self.initial_belief)
-        model = compiled_model(
-            policy, settings["learning_rate"], self.final_rate_ratio, stages * steps_per_stage
-        )
-        equilibrium = exact_equilibrium(game)
-        sample = validation_sample(game, self.seed, validation_paths, self.dtype)
-        meter = CostMeter(game, sample.part(0, stage_paths), equilibrium)
+        play = self._play(settings, stages * steps_per_stage)
+        equilibrium = exact_equilibrium(self.game, self.information)
+        sample = validation_sample(self.game, self.seed, validation_paths, self.dtype)
+        meter = CostMeter(self.game, sample.part(0, stage_paths), equilibrium)
 
         history: list[StageRecord] = []
         first = 0 if saved is None else saved.latest()
         if saved is not None and first:
-            loaded = saved.load(first, model)
+            loaded = saved.load(first, play)
             history = [StageRecord.from_json(values) for values in loaded["history"]]
-            belief.announce(policy)
         reason, message = "max_stages", f"All {stages} stages were played."
-        title = f"{type(game).__name__}, N = {game.players}"
+        title = f"{type(self.game).__name__}, N = {self.game.players}"
         total, done = stages * steps_per_stage, first * steps_per_stage
         with SolveProgress(title, total, done, progress) as shown:
             for stage in range(first + 1, stages + 1):
                 if _settled(history, tolerance):
                     break
                 clock, processor = time.monotonic(), time.process_time()
-                good = [np.array(ops.convert_to_numpy(weight)) for weight in policy.weights]
-                losses, failure = self._train(model, belief, stage, steps_per_stage, shown)
-                if failure:
-                    for weight, value in zip(policy.weights, good, strict=True):
+                good = [np.array(ops.convert_to_numpy(value)) for value in play.policy.weights]
+                try:
+                    losses = play.stage(stage, steps_per_stage, shown.step)
+                except NonFiniteLossError as failure:
+                    for weight, value in zip(play.policy.weights, good, strict=True):
                         weight.assign(value)
-                    reason, message = "non_finite", failure
-                    warnings.warn(failure, RuntimeWarning, stacklevel=2)
+                    reason, message = "non_finite", str(failure)
+                    warnings.warn(message, RuntimeWarning, stacklevel=2)
                     break
-                belief.announce(policy)
-                cost = meter(policy_controls(policy, meter.sample))
+                cost = meter(policy_controls(play.policy, meter.sample))
+                rate = next(iter(play.models.values())).optimizer.learning_rate
                 history.append(
                     StageRecord(
                         stage=stage,
@@ -177,23 +205,22 @@ class DeepFictitiousPlay:
                         cost_standard_error=cost.standard_error,
                         change=_change(history, cost.mean),
                         loss=np.array(losses),
-                        learning_rate=float(ops.convert_to_numpy(model.optimizer.learning_rate)),
+                        learning_rate=float(ops.convert_to_numpy(rate)),
                         seconds=time.monotonic() - clock,
                         cpu_seconds=time.process_time() - processor,
                     )
                 )
                 if saved is not None:
-                    progress_so_far = [record.to_json() for record in history]
-                    saved.save(stage, model, {"history": progress_so_far})
+                    saved.save(stage, play, {"history": [record.to_json() for record in history]})
                 change = history[-1].change
                 shown.stage(f"stage {stage}" + (f", change {change:.1e}" if stage > 1 else ""))
         if reason != "non_finite" and _settled(history, tolerance):
             reason = "tolerance"
             message = f"The change fell below {tolerance:g} after stage {history[-1].stage}."
-        final = CostMeter(game, sample, equilibrium)(policy_controls(policy, sample))
+        final = CostMeter(self.game, sample, equilibrium)(policy_controls(play.policy, sample))
         return Result(
-            game=game,
-            policy=policy,
+            game=self.game,
+            policy=play.policy,
             cost=final.mean,
             cost_standard_error=final.standard_error,
             history=tuple(history),
@@ -204,30 +231,35 @@ class DeepFictitiousPlay:
             settings=settings,
         )
 
-    def _train(self, model, belief, stage, steps, shown) -> tuple[list[float], str]:
-        """One stage's training steps: the losses, and a sentence if one was not finite."""
-        losses = []
-        for step in range(steps):
-            sample = training_sample(self.game, self.seed, stage, step, self.batch_size, self.dtype)
-            inputs = [*sample, belief.controls(sample)]
-            losses.append(float(model.train_on_batch(inputs)))
-            if not np.isfinite(losses[-1]):
-                players = [player + 1 for player in players_not_finite(model, inputs)]
-                who = f"player {', '.join(map(str, players))}" if players else "the belief"
-                return losses, (
-                    f"The loss of {who} became {losses[-1]} in stage {stage}, step {step + 1}. "
-                    f"The networks of stage {stage - 1} are kept; try a smaller learning_rate."
-                )
-            shown.step()
-        return losses, ""
+    def _play(self, settings: dict[str, Any], total_steps: int) -> Play:
+        training = Training(
+            self.batch_size,
+            self.seed,
+            self.dtype,
+            settings["learning_rate"],
+            self.final_rate_ratio,
+            total_steps,
+        )
+        return make_play(
+            self.game,
+            self._network,
+            training,
+            self.information,
+            self.belief,
+            self.damping,
+            self.initial_belief,
+        )
 
     def _settings(self, stages, steps_per_stage, tolerance, stage_paths) -> dict[str, Any]:
         game, belief = self.game, self.initial_belief
-        features = JointPolicy(game, **self._network).row_sizes[-1]
-        rate = self.learning_rate or 0.15 / features**0.5
+        first = 0.05 if self._network["skip"] else 0.15
+        rate = self.learning_rate or first / self._inputs**0.5
         return {
             "game": {"class": type(game).__name__, **game.get_config()},
             "network": {**self._network, "hidden": list(self._network["hidden"])},
+            "information": self.information,
+            "belief": self.belief,
+            "damping": self.damping,
             "batch_size": self.batch_size,
             "learning_rate": rate,
             "final_rate_ratio": self.final_rate_ratio,

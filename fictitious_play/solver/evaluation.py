@@ -7,6 +7,7 @@ from keras import ops
 
 from fictitious_play import lq, rollout
 from fictitious_play.games.base import Game
+from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.samples import Sample
 
@@ -14,18 +15,18 @@ from fictitious_play.solver.samples import Sample
 _ACTIVATIONS = 2**23
 
 
-def exact_equilibrium(game: Game):
-    """The discrete open-loop Nash equilibrium where the game is linear-quadratic and has one."""
+def exact_equilibrium(game: Game, information: str = "open_loop"):
+    """The discrete-time Nash equilibrium where the game is linear-quadratic and has one."""
     form = game.linear_quadratic_form()
     if form is None:
         return None
     try:
-        return lq.nash(form, information="open_loop", time="discrete")
+        return lq.nash(form, information=information, time="discrete")
     except lq.NoEquilibriumError:
         return None
 
 
-def policy_controls(policy: JointPolicy, sample: Sample) -> np.ndarray:
+def policy_controls(policy: JointPolicy | FeedbackPolicy, sample: Sample) -> np.ndarray:
     """Controls along a sample, (paths, steps, players, control_size), with moving averages."""
     game = policy.game
     size = max(2, _ACTIVATIONS // (game.steps * game.players * max(policy.hidden)))

@@ -8,9 +8,11 @@ import numpy as np
 
 from fictitious_play import checks, rollout
 from fictitious_play.games.base import Game
+from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.networks.player_model import player_model
 from fictitious_play.networks.transfer import transfer_weights
+from fictitious_play.solver.certificate import Certificate, certify
 from fictitious_play.solver.evaluation import policy_controls
 from fictitious_play.solver.samples import Sample
 
@@ -72,7 +74,7 @@ class Result:
     """
 
     game: Game
-    policy: JointPolicy = field(repr=False)
+    policy: JointPolicy | FeedbackPolicy = field(repr=False)
     cost: np.ndarray
     cost_standard_error: np.ndarray
     history: tuple[StageRecord, ...] = field(repr=False)
@@ -113,9 +115,41 @@ class Result:
         tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
         return keras.ops.convert_to_numpy(rollout.joint_states(self.game, *tensors))
 
+    def exploitability(
+        self,
+        method: str = "auto",
+        steps: int = 300,
+        hidden: tuple[int, ...] | None = None,
+        paths: int = 4096,
+        batch_size: int = 256,
+        seed: int = 0,
+    ) -> Certificate:
+        """What each player would gain by leaving the profile alone.
+
+        Args:
+            method: "exact", for open-loop profiles of linear-quadratic games; "trained", a best
+                response trained against the frozen profile, for all; "auto", exact where it can be.
+            steps, batch_size: training steps of the best response and paths a step.
+            hidden: its hidden sizes; None means twice the profile's widths. It has a linear path.
+            paths: fresh antithetic paths on which the gain is measured, even.
+            seed: of training and paths.
+
+        Returns:
+            A `Certificate` with gains, standard errors and relative gains, (players,).
+
+        Raises:
+            ValueError, TypeError: for settings out of range, or "exact" where it cannot be.
+        """
+        return certify(self, method, steps, hidden, paths, seed, batch_size)
+
     def player_model(self, player: int) -> keras.Model:
         """One player's trained network as an ordinary Functional model (`fp.player_model`)."""
         policy = self.policy
+        if not isinstance(policy, JointPolicy):
+            raise ValueError(
+                "Only open-loop networks have the form of a player model. Received: the result of "
+                "a closed-loop solve"
+            )
         model = player_model(
             self.game,
             player,

@@ -6,7 +6,7 @@ import numpy as np
 
 from fictitious_play.games.base import Game
 
-_TRAINING, _VALIDATION = 0, 1
+_TRAINING, _VALIDATION, _CERTIFICATE = 0, 1, 2
 
 
 class Sample(NamedTuple):
@@ -34,6 +34,11 @@ def validation_sample(game: Game, seed: int, paths: int, dtype) -> Sample:
     """The fixed sample on which costs are measured. Paths 2k and 2k + 1 are a pair, so that any
     even number of first paths is an antithetic sample too."""
     return _antithetic(game, np.random.default_rng((seed, _VALIDATION)), paths, dtype)
+
+
+def certificate_sample(game: Game, seed: int, paths: int, dtype) -> Sample:
+    """A sample that neither training nor validation has seen, paired like the validation's."""
+    return _antithetic(game, np.random.default_rng((seed, _CERTIFICATE)), paths, dtype)
 
 
 def _antithetic(game: Game, generator: np.random.Generator, paths: int, dtype) -> Sample:

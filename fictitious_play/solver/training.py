@@ -1,57 +1,114 @@
-"""The model that trains all players at once against a given belief."""
+"""The Keras models that train players against a given belief."""
 
 import keras
 import numpy as np
 from keras import ops
 
+from fictitious_play import rollout
+from fictitious_play.layers.costs import MeanCost
+from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 
 
-class BestResponseModel(keras.Model):
-    """All players' costs when each one alone leaves the belief.
+class _CostModel(keras.Model):
+    """A model whose outputs are path costs, (batch, players); the loss is the sum of their means.
 
-    J^i depends on player i's weights only, since the others' controls are inputs: the sum of the
-    losses has the players' own gradients, and elementwise Adam on the stacked weights is one Adam
-    a player.
-
-    Input: a list of initial states (batch, state_size), Brownian increments
-        (batch, steps, noise_size) and the belief (batch, steps, players, control_size).
-    Output: path costs, (batch, players).
+    J^i depends on player i's weights only, since the others' are frozen: the sum of the losses has
+    the players' own gradients, and elementwise Adam on stacked weights is one Adam a player.
     """
 
-    def __init__(self, policy: JointPolicy, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, policy, **kwargs):
+        super().__init__(dtype=policy.dtype_policy, **kwargs)
         self.policy = policy
+        self.mean_cost = MeanCost(dtype=self.variable_dtype)
 
     def build(self, input_shape=None):
         if not self.policy.built:
             self.policy.build()
         self.built = True
 
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        # A Keras loss scales itself where the batch is split over devices.
+        return y_pred.shape[-1] * self.mean_cost(ops.zeros_like(y_pred), y_pred)
+
+
+class BestResponseModel(_CostModel):
+    """Players' costs when each one alone leaves an open-loop belief.
+
+    Args:
+        policy: the `JointPolicy` to train, of all players or of one.
+
+    Input: a list of initial states (batch, state_size), Brownian increments
+        (batch, steps, noise_size) and the belief (batch, steps, players, control_size).
+    Output: path costs of the policy's players, (batch, players) or (batch, 1).
+    """
+
+    def __init__(self, policy: JointPolicy, **kwargs):
+        super().__init__(policy, **kwargs)
+
     def call(self, inputs, training=False):
         initial_state, noise, belief = inputs
+        game, only = self.policy.game, self.policy.only
         own = self.policy([initial_state, noise], training=training)
-        return self.policy.game.deviation_costs(initial_state, own, belief, noise)
+        if only is not None:
+            own = ops.concatenate([belief[:, :, :only], own, belief[:, :, only + 1 :]], axis=2)
+        costs = game.deviation_costs(initial_state, own, belief, noise)
+        return costs if only is None else costs[:, only : only + 1]
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return ops.sum(ops.mean(y_pred, axis=0))
+
+class FeedbackResponseModel(_CostModel):
+    """All players' costs when each one alone leaves a closed-loop belief, whose feedback answers
+    the path that she then makes.
+
+    Args:
+        policy: the `FeedbackPolicy` to train.
+        belief: the `FeedbackPolicy` that the others follow; its weights are not trained, but the
+            gradient runs through its answers.
+
+    Input: a list of initial states and Brownian increments.
+    Output: path costs, (batch, players).
+    """
+
+    def __init__(self, policy: FeedbackPolicy, belief: FeedbackPolicy, **kwargs):
+        super().__init__(policy, **kwargs)
+        belief.trainable = False
+        self.belief = belief
+
+    def call(self, inputs, training=False):
+        initial_state, noise = inputs
+        policy, statistics = self.policy, []
+
+        def own(step, states):
+            rows = ops.transpose(policy.features(step, states), (1, 2, 0))
+            gathered = None
+            if training and policy.batch_normalization:
+                gathered = []
+                statistics.append(gathered)
+            return ops.transpose(policy.feedback(step, rows, gathered), (2, 0, 1))
+
+        costs = rollout.feedback_deviation_costs(
+            policy.game, initial_state, own, self.belief.controls, noise
+        )
+        if statistics:
+            policy.move_averages(statistics)
+        return costs
 
 
-def compiled_model(
-    policy: JointPolicy, learning_rate: float, final_ratio: float, total_steps: int
-) -> BestResponseModel:
-    """The model with Adam on a cosine schedule from `learning_rate` to `final_ratio` times it."""
+def compile_model(
+    model: _CostModel, learning_rate: float, final_ratio: float, total_steps: int
+) -> _CostModel:
+    """Builds and compiles a model with Adam on a cosine schedule from `learning_rate` to
+    `final_ratio` times it."""
     schedule = keras.optimizers.schedules.CosineDecay(
         learning_rate, decay_steps=total_steps, alpha=final_ratio
     )
-    model = BestResponseModel(policy, dtype=policy.dtype_policy)
     model.build()
     model.compile(optimizer=keras.optimizers.Adam(schedule))
     model.optimizer.build(model.trainable_variables)
     return model
 
 
-def players_not_finite(model: BestResponseModel, inputs) -> list[int]:
-    """The players whose cost on this batch is not finite."""
+def players_not_finite(model: keras.Model, inputs) -> list[int]:
+    """The columns of a cost model whose costs on this batch are not finite."""
     costs = ops.convert_to_numpy(model(inputs))
     return np.flatnonzero(~np.all(np.isfinite(costs), axis=0)).tolist()

@@ -82,7 +82,20 @@ def summary(document: dict[str, Any]) -> list[Table]:
                     f"{case['seconds']:.0f}" if player == 0 else "",
                 )
             )
-    return [Table("Expected costs of the players", columns, rows)]
+    certificates = [
+        (
+            f"N = {case['players']}",
+            solving.percent(*solving.worst(case)),
+            solving.certified(case),
+            f"{case['cpu_seconds']:.0f}",
+        )
+        for case in document["results"]["cases"]
+    ]
+    names = ("players", "largest error ± s.e.", "exploitability ± s.e.", "CPU-seconds")
+    return [
+        Table("Expected costs of the players", columns, rows),
+        Table("Largest over the players", names, certificates),
+    ]
 
 
 def markdown(document: dict[str, Any]) -> str:
@@ -98,7 +111,9 @@ def markdown(document: dict[str, Any]) -> str:
         "the game in discrete time, so the relative error is against the exact discrete-time "
         "open-loop equilibrium; the closed form of continuous time stands beside it and differs "
         "by the time discretisation alone. Costs are measured on 8,192 antithetic paths with the "
-        f"exact equilibrium as control variate. Error of largest size: {worst}."
+        f"exact equilibrium as control variate. Error of largest size: {worst}. "
+        "*Exploitability* is the largest relative gain that a player could still make by leaving "
+        "the profile alone, computed exactly against the others' controls as they are."
     )
 
 

@@ -85,8 +85,9 @@ def summary(document: dict[str, Any]) -> list[Table]:
         f"N = {results['players']}",
         f"{100 * results['control_error']:.2f} %",
         solving.percent(*solving.worst(results)),
+        solving.certified(results),
     )
-    columns = ("game", "relative L2 error of the controls", "largest relative cost error")
+    columns = ("game", "relative L2 error of the controls", "largest cost error", "exploitability")
     return [Table("Networks against the exact equilibrium on the same noise", columns, [row])]
 
 

@@ -71,12 +71,13 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """One row a variant."""
-    columns = ("variant", "players", "error of largest size ± standard error", "CPU-seconds")
+    columns = ("variant", "players", "largest error ± s.e.", "exploitability", "CPU-seconds")
     rows = [
         (
             case["variant"],
             str(case["players"]),
             solving.percent(*solving.worst(case)),
+            solving.certified(case),
             f"{case['cpu_seconds']:.0f}",
         )
         for case in document["results"]["cases"]

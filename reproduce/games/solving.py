@@ -49,7 +49,9 @@ def describe(result) -> dict[str, Any]:
     """Costs, exact costs, errors and history of a solved linear-quadratic game."""
     import fictitious_play as fp
 
-    exact = fp.lq.nash(result.game)
+    information = result.settings["information"]
+    exact = fp.lq.nash(result.game, information=information)
+    certificate = result.exploitability()
     history = [record.to_json() for record in result.history]
     for record in history:
         del record["loss"]
@@ -58,9 +60,15 @@ def describe(result) -> dict[str, Any]:
         "cost": result.cost,
         "cost_standard_error": result.cost_standard_error,
         "exact_discrete": exact.cost,
-        "exact_continuous": continuous_cost(result.game),
+        "exact_continuous": continuous_cost(result.game, information),
         "relative_error": result.relative_error(exact),
         "relative_standard_error": result.relative_standard_error(exact),
+        "exploitability": {
+            "method": certificate.method,
+            "gain": certificate.gain,
+            "relative": certificate.relative,
+            "relative_standard_error": certificate.standard_error / np.abs(result.cost),
+        },
         "history": history,
         "seconds": sum(record.seconds for record in result.history),
         "cpu_seconds": sum(record.cpu_seconds for record in result.history),
@@ -71,11 +79,11 @@ def describe(result) -> dict[str, Any]:
     }
 
 
-def continuous_cost(game) -> np.ndarray:
-    """Costs of the continuous-time open-loop equilibrium."""
+def continuous_cost(game, information: str = "open_loop") -> np.ndarray:
+    """Costs of the continuous-time equilibrium."""
     import fictitious_play as fp
 
-    return fp.lq.nash(game, time="continuous").cost
+    return fp.lq.nash(game, information=information, time="continuous").cost
 
 
 def worst(case: dict[str, Any]) -> tuple[float, float]:
@@ -83,6 +91,15 @@ def worst(case: dict[str, Any]) -> tuple[float, float]:
     errors = np.asarray(case["relative_error"])
     player = int(np.argmax(np.abs(errors)))
     return float(errors[player]), float(np.asarray(case["relative_standard_error"])[player])
+
+
+def certified(case: dict[str, Any]) -> str:
+    """The largest relative gain of a deviation over the players, with its standard error."""
+    found = case["exploitability"]
+    gains = np.asarray(found["relative"], float)
+    player = int(np.nanargmax(gains))
+    text = f"{100 * gains[player]:.3f} % ± {100 * found['relative_standard_error'][player]:.3f}"
+    return text if found["method"] == "exact" else f"≥ {text}"
 
 
 def percent(value: float, error: float | None = None) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 import fictitious_play as fp
 from fictitious_play.solver.checkpoint import SolveFolder
+from fictitious_play.solver.play import Play
 from tests.fictitious_play.cases import asymmetric_game, symmetric_game
 
 SETTINGS = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
@@ -41,24 +42,25 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("moment", ["in stage 1", "in stage 2", "while stage 2 is saved"])
 def test_a_killed_solve_goes_on_to_the_same_bits(tmp_path, uninterrupted, moment, monkeypatch):
-    train, save = fp.DeepFictitiousPlay._train, SolveFolder.save
+    save = SolveFolder.save
 
-    def killed_training(self, model, belief, stage, steps, shown):
-        if moment == f"in stage {stage}":
-            train(self, model, belief, stage, steps - 1, shown)
+    def killed_training(self, model, inputs, stage, step, first_player=0):
+        if moment == f"in stage {stage}" and step == 1:
             raise Killed
-        return train(self, model, belief, stage, steps, shown)
+        return train(self, model, inputs, stage, step, first_player)
 
-    def killed_saving(self, stage, model, progress):
+    train = Play._train
+
+    def killed_saving(self, stage, play, progress):
         if moment == f"while stage {stage} is saved":
             partial = self.path / f"stage-{stage:04d}.partial"
             partial.mkdir()
             (partial / "model.weights.h5").write_bytes(b"half")
             raise Killed
-        save(self, stage, model, progress)
+        save(self, stage, play, progress)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fp.DeepFictitiousPlay, "_train", killed_training)
+        patch.setattr(Play, "_train", killed_training)
         patch.setattr(SolveFolder, "save", killed_saving)
         with pytest.raises(Killed):
             solver().solve(folder=tmp_path, **SETTINGS)

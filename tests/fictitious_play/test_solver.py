@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 
 import fictitious_play as fp
-from fictitious_play.solver import deep_fictitious_play as module
 from fictitious_play.solver.evaluation import CostMeter, exact_equilibrium
+from fictitious_play.solver.play import Play
 from fictitious_play.solver.samples import training_sample, validation_sample
 from tests.fictitious_play.cases import asymmetric_game, symmetric_game
 
@@ -114,16 +114,16 @@ def test_an_initial_belief_is_what_players_answer_first():
 def test_a_non_finite_loss_names_player_stage_and_step_and_keeps_the_last_good_stage(monkeypatch):
     game = symmetric_game(players=3, steps=2)
     good = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(**{**QUICK, "stages": 1})
-    train = module.DeepFictitiousPlay._train
+    train = Play._train
 
-    def poisoned(self, model, belief, stage, steps, shown):
+    def poisoned(self, model, inputs, stage, step, first_player=0):
         if stage == 2:
             kernel = ops.convert_to_numpy(model.policy.output_kernel).copy()
             kernel[:, 1] = np.nan
             model.policy.output_kernel.assign(kernel)
-        return train(self, model, belief, stage, steps, shown)
+        return train(self, model, inputs, stage, step, first_player)
 
-    monkeypatch.setattr(module.DeepFictitiousPlay, "_train", poisoned)
+    monkeypatch.setattr(Play, "_train", poisoned)
     with pytest.warns(RuntimeWarning, match="loss of player 2 became nan in stage 2, step 1"):
         result = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(**QUICK)
     assert result.reason == "non_finite"

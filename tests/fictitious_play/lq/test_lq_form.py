@@ -104,6 +104,14 @@ def test_initial_spread_is_that_of_samples():
     assert noise.var() == pytest.approx(form.step_size, rel=0.01)
 
 
+def test_the_boundary_of_convexity_is_met_up_to_round_off():
+    form = lq.inter_bank_form(2, 1.0, 4, 0.1, 0.4, 0.16, 0.0)
+    assert form.symmetric_parameters.D == 0.0
+    assert lq.symmetric_contraction(2, 1.0, 0.1, 0.4, 0.16, 0.0) == 0.0
+    with pytest.raises(ValueError, match="`epsilon` must be at least q²"):
+        lq.inter_bank_form(2, 1.0, 4, 0.1, 0.4, 0.1599999, 0.0)
+
+
 INDEFINITE = np.array([[1.0, 2.0], [2.0, 1.0]])
 
 

@@ -5,6 +5,7 @@ import pytest
 from lq_games import asymmetric_game, reference_game, vector_game
 
 from fictitious_play import lq
+from fictitious_play.lq.coefficients import moments, state_coefficients
 
 
 def test_control_error_is_a_relative_norm():
@@ -44,6 +45,17 @@ def test_gain_error_is_the_control_error_of_centred_states():
     mine = np.einsum("tkn,btn->btk", other, centred)
     expected = lq.control_error(mine, controls - controls.mean(axis=0))
     assert lq.gain_error(game, other, exact.gains) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("game", [asymmetric_game(), vector_game(varying=True, seed=2)])
+def test_state_covariances_are_those_of_the_linear_functionals(game):
+    gains = lq.nash(game).gains
+    covariances, means = lq.state_covariances(game, gains, with_mean=True)
+    C = state_coefficients(game, lq.feedback_coefficients(game, gains))
+    second = moments(game, C) @ np.swapaxes(C, 1, 2)
+    expected = means[:, :, None] * means[:, None, :] + covariances
+    np.testing.assert_allclose(second, expected, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(covariances[0], game.initial_covariance)
 
 
 def test_gain_error_without_a_reference_is_undefined():

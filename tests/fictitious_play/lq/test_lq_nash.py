@@ -363,6 +363,22 @@ def test_an_open_loop_candidate_without_convexity_is_no_equilibrium():
     assert np.all(np.isfinite(lq.nash(dataclasses.replace(form, horizon=0.5)).cost))
 
 
+@pytest.mark.parametrize("horizon", [1e-3, 16.0])
+@pytest.mark.parametrize("steps", [1, 20])
+@pytest.mark.parametrize("sigma, D, c", [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 0, 0), (0, 0, 0)])
+def test_extreme_games_have_finite_costs(horizon, steps, sigma, D, c):
+    game = lq.inter_bank_form(2, horizon, steps, 0.5, 0.4, 0.16 + D, c, sigma, 0.5, None, 0.0, 0.3)
+    for information in INFORMATION:
+        for time in ("discrete", "continuous"):
+            closed = lq.nash(game, information, time)
+            other = lq.nash(general(game), information, time)
+            np.testing.assert_allclose(closed.cost, other.cost, rtol=1e-9, atol=1e-13)
+            assert np.all(closed.cost >= 0.0)
+    play = lq.exact_play(game, 40)
+    assert lq.contraction(game) < 1.0
+    assert not play.error[-1] > play.error[0]
+
+
 def test_anything_that_gives_a_form_is_a_game():
     class Game:
         def linear_quadratic_form(self):
