@@ -8,6 +8,10 @@ BENCHMARKS = {
         "benchmarks.fast_form",
         "all players in one computation against one Functional model a player",
     ),
+    "kill-resume": (
+        "benchmarks.kill_resume",
+        "a solve killed at random moments and continued, bit for bit",
+    ),
 }
 
 

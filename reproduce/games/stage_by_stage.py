@@ -19,6 +19,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 #: Coupling strong enough that the stages can be told apart; everybody is first believed to play 1.
 _WEIGHT, _BELIEF = 4.0, 1.0
+#: Marks of the axis of distances, in %.
+_PERCENT = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 def run(context) -> dict[str, Any]:
@@ -105,6 +107,10 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         right.plot(stage, [100 * row[name] for row in rows], label=label, **figures.STYLES[number])
     right.set(yscale="log", xlabel="stage", ylabel="relative L2 distance of the controls (%)",
               xticks=stage, title="controls")  # fmt: skip
+    low, high = right.get_ylim()
+    shown = [value for value in _PERCENT if low <= value <= high]
+    right.set_yticks(shown, [f"{value:g}" for value in shown])
+    right.minorticks_off()
     right.legend(fontsize=8)
     return [figures.save(figure, stem)]
 

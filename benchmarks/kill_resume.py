@@ -1,0 +1,159 @@
+"""Kills a solve at random moments and starts it again, until it is done; compares the bits.
+
+Every trial runs the same solve in processes of its own and sends SIGKILL after a random time, anew
+until the solve has been killed often enough; then it lets it finish. Costs, history and weights
+must be those of the uninterrupted solve, bit for bit.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parent.parent
+#: What a process of a trial runs: a solve that writes a digest of its bits. Starting Python takes
+#: seconds in which there is nothing to kill, so it says when the solve begins.
+_PROGRAM = """
+import hashlib, json, sys
+import numpy as np
+import fictitious_play as fp
+
+settings = json.loads(sys.argv[1])
+game = fp.InterBankGame(players=settings["players"], steps=settings["steps"], rho=0.3)
+solver = fp.DeepFictitiousPlay(game, hidden=(8,), belief=settings["belief"], seed=settings["seed"])
+print("begun", flush=True)
+result = solver.solve(settings["stages"], settings["steps_per_stage"], folder=sys.argv[2],
+                      validation_paths=256, progress=False)
+bits = hashlib.sha256()
+for weight in result.policy.weights:
+    bits.update(np.ascontiguousarray(weight).tobytes())
+for record in result.history:
+    bits.update(record.cost.tobytes() + record.loss.tobytes())
+bits.update(result.cost.tobytes() + result.cost_standard_error.tobytes())
+print(bits.hexdigest(), flush=True)
+"""
+
+
+def solve(settings: dict[str, Any], folder: Path, kill_after: float | None) -> str | None:
+    """Runs the solve in a process of its own.
+
+    Args:
+        settings: of the solve.
+        folder: where it saves its progress.
+        kill_after: seconds from the beginning of the solve to SIGKILL; None lets it finish.
+
+    Returns:
+        The digest of its bits, or None where it was killed before its end.
+
+    Raises:
+        RuntimeError: where it ended with an error of its own.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, json.dumps(settings), str(folder)],
+        cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    if process.stdout.readline().strip() == "begun" and kill_after is not None:
+        try:
+            process.wait(kill_after)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    output, errors = process.communicate()
+    if process.returncode == -signal.SIGKILL:
+        return None
+    if process.returncode:
+        raise RuntimeError(f"A solve failed by itself:\n{errors[-2000:]}")
+    return output.split()[-1]
+
+
+def saved_stage(folder: Path) -> int:
+    """The last stage that the folder holds whole."""
+    names = [path.name for path in folder.glob("stage-*") if path.suffix != ".partial"]
+    return max((int(name.removeprefix("stage-")) for name in names), default=0)
+
+
+def trials(settings: dict[str, Any], kills: int, place: Path, seed: int) -> dict[str, Any]:
+    """Kills the solve `kills` times in all, each time at a random moment of what is left of it.
+
+    A solve that ends before its next kill is compared with the uninterrupted one, and a new one is
+    begun in a fresh folder.
+
+    Returns:
+        The digest, a list of what every kill left, and the number of solves that were compared and
+        of those that differed.
+    """
+    generator = random.Random(seed)
+    begun = time.monotonic()
+    expected = solve(settings, place / "uninterrupted", None)
+    # Loading, building and the last measurement belong to it.
+    whole = max(1.0, time.monotonic() - begun - 4.0)
+    moments, compared, different, number = [], 0, 0, 0
+    while True:
+        folder = place / f"trial-{number}"
+        kill_after = None
+        if len(moments) < kills:
+            left = 1.0 - saved_stage(folder) / settings["stages"] if folder.exists() else 1.0
+            kill_after = generator.uniform(0.0, 1.1 * whole * left)
+        digest = solve(settings, folder, kill_after)
+        if digest is None:
+            partial = any(path.name.endswith(".partial") for path in folder.glob("*"))
+            moments.append({"seconds": kill_after, "saved_stage": saved_stage(folder),
+                            "while_saving": partial})  # fmt: skip
+            continue
+        compared += 1
+        different += digest != expected
+        if len(moments) >= kills:
+            break
+        shutil.rmtree(folder)
+        number += 1
+    return {"digest": expected, "kills": moments, "compared": compared, "different": different}
+
+
+def main(arguments: list[str]) -> int:
+    """Prints what every kill left and whether the bits agree; `--out` keeps it as JSON. The exit
+    status is 1 where they do not."""
+    parser = argparse.ArgumentParser("./run bench kill-resume", description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--players", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=10, help="Euler steps of the game")
+    parser.add_argument("--stages", type=int, default=12)
+    parser.add_argument("--steps-per-stage", type=int, default=40)
+    parser.add_argument("--belief", default="last")
+    parser.add_argument("--seed", type=int, default=0, help="of the solve and of the moments")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
+    given = parser.parse_args(arguments)
+    if given.threads is not None:
+        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+            os.environ[name] = str(given.threads)
+    names = ("players", "steps", "stages", "steps_per_stage", "belief", "seed")
+    settings = {name: getattr(given, name) for name in names}
+    with tempfile.TemporaryDirectory() as place:
+        found = trials(settings, given.kills, Path(place), given.seed)
+    print(f"{given.kills} kills of a solve of {given.stages} stages:")
+    for number, kill in enumerate(found["kills"], start=1):
+        print(
+            f"  {number:3d}  after {kill['seconds']:6.2f} s, stage {kill['saved_stage']} was saved"
+            + (", while saving" if kill["while_saving"] else "")
+        )
+    print(
+        f"{found['compared']} solves finished after kills, {found['different']} of them with "
+        "other bits than the uninterrupted one"
+    )
+    if given.out is not None:
+        from reproduce import provenance, store
+
+        command = ["./run", "bench", "kill-resume", *arguments]
+        described = provenance.describe(command, "benchmark", given.seed, given.threads)
+        store.write(given.out, {"provenance": described, "settings": settings, **found})
+        print(f"Written: {given.out}")
+    return 1 if found["different"] else 0

@@ -1,0 +1,32 @@
+"""A solve in a process of its own, really killed, and continued to the same bits."""
+
+import pytest
+
+import fictitious_play as fp
+from benchmarks import kill_resume
+
+SETTINGS = {
+    "players": 3, "steps": 3, "stages": 6, "steps_per_stage": 60, "belief": "average", "seed": 1,
+}  # fmt: skip
+
+
+def test_two_kills_leave_no_trace_in_the_bits(tmp_path):
+    found = kill_resume.trials(SETTINGS, 2, tmp_path, seed=3)
+    assert len(found["kills"]) == 2
+    assert found["compared"] >= 1
+    assert found["different"] == 0
+    assert len(found["digest"]) == 64
+
+
+def test_an_error_of_the_solve_itself_is_no_kill(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RuntimeError, match="`folder` must be empty"):
+        kill_resume.solve(SETTINGS, tmp_path, None)
+
+
+def test_a_folder_that_cannot_be_made_is_refused():
+    solver = fp.DeepFictitiousPlay(fp.InterBankGame(players=2, steps=2), hidden=(4,))
+    with pytest.raises(ValueError, match=r"`folder` must be a folder that can be made.*Received"):
+        solver.solve(1, 1, folder="/proc/nowhere", validation_paths=16, progress=False)
+    with pytest.raises(ValueError, match="Received"):
+        solver.solve(1, 1, folder="/proc", validation_paths=16, progress=False)
