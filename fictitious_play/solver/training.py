@@ -74,6 +74,11 @@ class FeedbackResponseModel(_CostModel):
         belief.trainable = False
         self.belief = belief
 
+    def build(self, input_shape=None):
+        if not self.belief.built:
+            self.belief.build()
+        super().build(input_shape)
+
     def call(self, inputs, training=False):
         initial_state, noise = inputs
         policy, statistics = self.policy, []
