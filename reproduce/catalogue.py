@@ -46,6 +46,11 @@ ITEMS = (
         "feedback controls against the closed-loop equilibrium, in cost and in gains",
     ),
     Item(
+        "scale",
+        "reproduce.games.scale",
+        "many players: N = 50 (quick), 100 and 1,000 (standard)",
+    ),
+    Item(
         "lq-table",
         "reproduce.games.lq_table",
         "exact equilibrium costs, open and closed loop, discrete and continuous",

@@ -21,7 +21,7 @@ from fictitious_play.lq.coefficients import (
     feedback_coefficients,
     squared_norm,
 )
-from fictitious_play.lq.equilibrium import Equilibrium, nash
+from fictitious_play.lq.equilibrium import Equilibrium, SymmetricProfile, nash
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
@@ -59,7 +59,7 @@ class ExactPlay:
     response_coefficients: np.ndarray
     belief_stages: tuple[np.ndarray, ...]
     response_stages: tuple[np.ndarray, ...]
-    equilibrium: Equilibrium | None
+    equilibrium: Equilibrium | SymmetricProfile | None
     form: LinearQuadraticForm
 
     def controls(self, initial_state: Any, noise: Any) -> np.ndarray:

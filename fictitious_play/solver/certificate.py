@@ -136,7 +136,7 @@ def certify(result, method, steps, hidden, paths, seed, batch_size) -> Certifica
     seed = checks.integer("seed", seed, least=0)
     batch_size = checks.integer("batch_size", batch_size, least=2)
     open_loop = isinstance(result.policy, JointPolicy)
-    exact = open_loop and result.game.linear_quadratic_form() is not None
+    exact = open_loop and result.game.is_linear_quadratic
     if method == "exact" and not exact:
         raise ValueError(
             'The method "exact" needs an open-loop profile of a linear-quadratic game. '
