@@ -19,6 +19,7 @@ _HOMES = {
     "Rcost": "layers.costs",
     "Tcost": "layers.costs",
     "MeanCost": "layers.costs",
+    "player_sharding": "devices",
     "player_model": "networks.player_model",
     "FeedbackPolicy": "networks.feedback_policy",
     "JointPolicy": "networks.joint_policy",
@@ -44,11 +45,13 @@ __all__ = [
     "Tcost",
     "lq",
     "player_model",
+    "player_sharding",
     "transfer_weights",
 ]
 
 if TYPE_CHECKING:
     from fictitious_play import lq
+    from fictitious_play.devices import player_sharding
     from fictitious_play.games.base import Game
     from fictitious_play.games.inter_bank import InterBankGame
     from fictitious_play.layers.control_network import ControlNetwork
