@@ -8,6 +8,10 @@ BENCHMARKS = {
         "benchmarks.fast_form",
         "all players in one computation against one Functional model a player",
     ),
+    "utilisation": (
+        "benchmarks.utilisation",
+        "matrix products of a training step against the machine's own rate",
+    ),
 }
 
 

@@ -20,6 +20,8 @@ SPREAD_START = {
 QUICK = {"stages": 10, "steps_per_stage": 60, "batch_size": 256}
 SMOKE = {"stages": 2, "steps_per_stage": 4, "batch_size": 16, "validation_paths": 64}
 PAPER = {"stages": 30, "steps_per_stage": 150, "batch_size": 512}
+#: The smallest errors that a few minutes buy on a linear-quadratic game.
+BEST = {"stages": 12, "steps_per_stage": 100, "batch_size": 1024, "skip": True}
 
 _SOLVE = ("stages", "steps_per_stage", "tolerance", "validation_paths", "stage_paths")
 
