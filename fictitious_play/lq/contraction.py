@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play import checks
 from fictitious_play.lq.best_response import (
     ResponseGains,
     affine_terms,
     follow,
     response_gains,
 )
-from fictitious_play.lq.checks import check_choice, check_integer
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
 # Up to this many unknowns the map is written out as a dense matrix.
@@ -31,7 +31,7 @@ def stage_map(game: Any, start: int = 0) -> np.ndarray:
         the stacked controls.
     """
     form = as_form(game)
-    start = check_integer("start", start, 0)
+    start = checks.integer("start", start, 0)
     if start >= form.steps:
         raise ValueError(f"`start` must be below {form.steps}. Received: {start}")
     size = (form.steps - start) * form.control_size
@@ -52,7 +52,7 @@ def contraction(game: Any, columns: str = "initial") -> float:
             need not where the weights' rows do not sum to one.
     """
     form = as_form(game)
-    check_choice("columns", columns, ("initial", "all"))
+    checks.one_of("columns", columns, ("initial", "all"))
     if form.players == 1:
         return 0.0
     gains = _gains(form)

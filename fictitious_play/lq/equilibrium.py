@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.checks import check_choice
+from fictitious_play import checks
 from fictitious_play.lq.continuous import continuous_nash, is_convex
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
@@ -70,8 +70,8 @@ def nash(
             recursion goes. In discrete time `det(R + h Π_t B) ≤ 0` is non-existence: the
             continuous solution has escaped in that step.
     """
-    check_choice("information", information, INFORMATION)
-    check_choice("time", time, ("discrete", "continuous"))
+    checks.one_of("information", information, INFORMATION)
+    checks.one_of("time", time, ("discrete", "continuous"))
     symmetric = getattr(game, "symmetric_parameters", None)
     if isinstance(symmetric, SymmetricParameters) and symmetric.players > LARGEST_FORM:
         return symmetric_profile(symmetric, game.steps, information, time)

@@ -20,7 +20,7 @@ RULES = ("last", "average", "damped", "sequential")
 
 def initial_belief_array(game: Game, belief: InitialBelief) -> np.ndarray:
     """α^0 that is a number or an array, as (steps, players, control_size)."""
-    array = checks.real_array("initial_belief", belief)
+    array = checks.finite_array("initial_belief", belief)
     try:
         array = np.broadcast_to(array, game.controls_shape)
     except ValueError as error:
