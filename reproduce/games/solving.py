@@ -47,13 +47,18 @@ def train(context, name: str, game_arguments: dict[str, Any], training: dict[str
     return fp.DeepFictitiousPlay(game, seed=seed, **solver).solve(folder=folder, **solve)
 
 
-def describe(result) -> dict[str, Any]:
-    """Costs, exact costs, errors and history of a solved linear-quadratic game."""
+def describe(result, **certificate_settings) -> dict[str, Any]:
+    """Costs, exact costs, errors, certificate and history of a solved linear-quadratic game.
+
+    Args:
+        result: the `Result`.
+        certificate_settings: arguments of `Result.exploitability`.
+    """
     import fictitious_play as fp
 
     information = result.settings["information"]
     exact = fp.lq.nash(result.game, information=information)
-    certificate = result.exploitability()
+    certificate = result.exploitability(**certificate_settings)
     history = [record.to_json() for record in result.history]
     for record in history:
         del record["loss"]
