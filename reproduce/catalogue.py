@@ -38,7 +38,7 @@ ITEMS = (
     Item(
         "lq-variants",
         "reproduce.games.lq_variants",
-        "common noise, asymmetric weights and a non-zero first belief, one trained case each",
+        "common noise, asymmetric weights, a non-zero first belief, 50 steps: a trained case each",
     ),
     Item(
         "closed-loop",
