@@ -98,6 +98,6 @@ def markdown(document: dict[str, Any]) -> str:
     """What is compared."""
     return (
         "The faithful network on games that the symmetric closed form does not cover, that start "
-        "elsewhere, or that have more and longer steps. Errors are against the exact discrete-time open-loop equilibrium "
-        "of the asymmetric recursion."
+        "elsewhere, or that have more and longer steps. Errors are against the exact "
+        "discrete-time open-loop equilibrium of the asymmetric recursion."
     )
