@@ -22,6 +22,7 @@ from dgn_tf.recursion.linear_game import (
     DenseGain,
     DenseStage,
     DenseStageResult,
+    as_scalar,
     chain_rule,
     hessian,
     stage_result,
@@ -83,9 +84,7 @@ def solve(
     """
     _check(stages, structure, form, absent_players, M)
     phi_x, phi_xx = tf.convert_to_tensor(phi_x), tf.convert_to_tensor(phi_xx)
-    if not tf.is_tensor(lr):  # tf.cast would round a Python number to float32 first
-        lr = tf.constant(lr, phi_x.dtype)
-    lr = tf.cast(lr, phi_x.dtype)
+    lr = as_scalar(lr, phi_x.dtype)
     W: tuple = (phi_x, phi_xx)
     V: tuple = ((phi_x, phi_xx),) * max(len(stage.F_n) for stage in stages)
     results: list[DenseStageResult] = []

@@ -123,3 +123,10 @@ def chain_rule(stage: DenseStage, V):
     if stage.l_xx is not None:
         Q_xx += stage.l_xx
     return Q_x, symmetric_part(Q_xx)
+
+
+def as_scalar(value, dtype) -> tf.Tensor:
+    """A number or scalar tensor in the given type, a Python number without loss of precision."""
+    if isinstance(value, int | float):  # tf.cast would round it to single precision first
+        return tf.constant(value, dtype)
+    return tf.cast(value, dtype)
