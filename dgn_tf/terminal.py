@@ -120,8 +120,8 @@ def factor(kind: str | int, loss: TerminalLoss) -> TerminalFactor:
     and h is 0 where φ_x vanishes.
 
     Raises:
-        TypeError, ValueError: as :func:`columns`; for a ``generic`` loss without `fn` and for another
-            one without `alpha`.
+        TypeError, ValueError: as :func:`columns`; for a ``generic`` loss without `fn` and another
+            without `alpha`.
     """
     columns(kind, loss.family, _shape(loss))
     if loss.family == "generic" and loss.fn is None and kind != "gauss_newton":
