@@ -3,12 +3,14 @@
 from dgn_tf.curvature.adam import Adam
 from dgn_tf.curvature.base import Curvature, PlayerShapes, Prepared
 from dgn_tf.curvature.diagonal import Diagonal
+from dgn_tf.curvature.ekfac import EKFAC
+from dgn_tf.curvature.gauss_newton import GaussNewton
 from dgn_tf.curvature.identity import Identity
 from dgn_tf.curvature.kfac import KFAC
 from dgn_tf.curvature.rmsprop import RMSprop
 
 BLOCKS: dict[str, type[Curvature]] = {
-    block.name: block for block in (Identity, RMSprop, Adam, Diagonal, KFAC)
+    block.name: block for block in (Identity, RMSprop, Adam, Diagonal, KFAC, EKFAC, GaussNewton)
 }
 
 
@@ -33,10 +35,12 @@ def get(identifier: str | Curvature) -> Curvature:
 
 
 __all__ = [
+    "EKFAC",
     "KFAC",
     "Adam",
     "Curvature",
     "Diagonal",
+    "GaussNewton",
     "Identity",
     "PlayerShapes",
     "Prepared",

@@ -102,8 +102,9 @@ class KFAC(Curvature):
 
     def _observe(self, state, cap, step, active):
         A, B = factors(samples(cap, self.max_rows, step), self.fisher)
-        average(state["input_factor"], A, state["updates"], self.decay, active)
-        average(state["output_factor"], B, state["updates"], self.decay, active)
+        for name, value in (("input_factor", A), ("output_factor", B)):
+            value = keep_finite(value, read(state[name]))
+            average(state[name], value, state["updates"], self.decay, active)
         assign(state["updates"], read(state["updates"]) + 1.0, active)
 
     def _refresh(self, state, active, shift):
