@@ -38,7 +38,7 @@ def eigenbasis(A, Q, first):
     if columns == size:
         values, vectors = tf.linalg.eigh(A)
         return vectors, tf.maximum(values, 0.0)
-    random = tf.random.stateless_normal((size, columns), (size, columns), A.dtype)
+    random = tf.random.stateless_normal((size, columns), (size, columns), dtype=A.dtype)
     Q = tf.where(first, random, Q)
     for _ in range(POWER_ITERATIONS):
         Q = tf.linalg.qr(A @ Q + Q * tf.cast(1e-6, A.dtype))[0]

@@ -38,13 +38,15 @@ def make_capture(positions=1, seed=0, has_bias=True, columns=R, scale=None):
 
 
 def shapes_of(cap):
-    variables = ((cap.rows - cap.has_bias, OUTPUTS),) + (((OUTPUTS,),) if cap.has_bias else ())
-    return PlayerShapes(variables, cap.rows, OUTPUTS, cap.has_bias)
+    variables = ((cap.rows - cap.has_bias, cap.outputs),) + (
+        ((cap.outputs,),) if cap.has_bias else ()
+    )
+    return PlayerShapes(variables, cap.rows, cap.outputs, cap.has_bias)
 
 
 def tangents(cap):
     """U ``(I O, n)`` by hand."""
-    return np.einsum("bpi,bpro->brio", cap.a, cap.g).reshape(-1, cap.rows * OUTPUTS).T
+    return np.einsum("bpi,bpro->brio", cap.a, cap.g).reshape(-1, cap.rows * cap.outputs).T
 
 
 def trained(name_or_block, cap, steps=3):
