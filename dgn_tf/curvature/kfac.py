@@ -192,7 +192,6 @@ def to_matrix(tensors, outputs: int, cap=None):
 
 
 def kronecker(A, B):
-    """``A ⊗ B`` on row-major ``(I, O)`` matrices."""
-    rows, outputs = A.shape[0], B.shape[0]
+    """``A ⊗ B``, which acts on row-major ``(I, O)`` matrices as ``A X B'``; both of any shape."""
     blocks = A[:, None, :, None] * B[None, :, None, :]
-    return tf.reshape(blocks, (rows * outputs, rows * outputs))
+    return tf.reshape(blocks, (A.shape[0] * B.shape[0], A.shape[1] * B.shape[1]))
