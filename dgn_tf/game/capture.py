@@ -28,6 +28,7 @@ class Capture:
         c: `(B, R)` with φ_x = Z c; ones by default.
         curvature_scale: `(B, R)`, square root of the diagonal of C_T; ones by default.
         gradient: the batch gradient (1/B) U c in the shapes of the variables, computed if absent.
+        thin: function of `(stride, offset)` that gives the inputs of every stride-th sample.
         weighted: a cheaper way to (1/B) U w than through `inputs`, as a function of `(B, R)` weights.
         rows: the static row count I (with the bias row), needed where `inputs` is a function.
         to_kernel: maps an `(I0, O)` matrix to the kernel's shape where a reshape does not.
@@ -46,6 +47,7 @@ class Capture:
         c: tf.Tensor | None = None,
         curvature_scale: tf.Tensor | None = None,
         gradient: tuple | None = None,
+        thin: Callable | None = None,
         weighted: Callable[[tf.Tensor], tuple] | None = None,
         rows: int | None = None,
         to_kernel: Callable | None = None,
@@ -63,12 +65,12 @@ class Capture:
         self._c = c
         self._curvature_scale = curvature_scale
         self._gradient = gradient
+        self._thin = thin
         self._weighted = weighted
         self._to_kernel = to_kernel or (lambda m: tf.reshape(m, self.kernel_shape))
         self._from_kernel = from_kernel or (lambda k: tf.reshape(k, (-1, self.outputs)))
-        self._plain: tf.Tensor | None = None
-        self._a: tf.Tensor | None = None
-        self._tangents: tf.Tensor | None = None
+        self._cache: dict[tuple, tf.Tensor] = {}
+        self.memo: dict = {}
 
     @classmethod
     def dense(
@@ -123,43 +125,57 @@ class Capture:
         """The batch size as a float scalar tensor."""
         return tf.cast(tf.shape(self.g)[0], self.dtype)
 
+    def _find(self, name: str) -> tf.Tensor | None:
+        """A tensor made before, in this graph or in one around it (a branch sees its outside)."""
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        while True:
+            found = self._cache.get((name, id(graph)))
+            if found is not None or graph is None:
+                return found
+            graph = getattr(graph, "outer_graph", None)
+
+    def _once(self, name: str, make: Callable[[], tf.Tensor]) -> tf.Tensor:
+        found = self._find(name)
+        if found is None:
+            graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+            found = self._cache[name, id(graph)] = make()
+        return found
+
     @property
     def plain_inputs(self) -> tf.Tensor:
         """Inputs or patches `(B, P, I0)` without the column of ones."""
-        if self._plain is None:
-            self._plain = self._inputs() if callable(self._inputs) else self._inputs
-        return self._plain
+        if not callable(self._inputs):
+            return self._inputs
+        return self._once("inputs", self._inputs)
 
     @property
     def a(self) -> tf.Tensor:
         """Inputs or patches `(B, P, I)`, a column of ones appended where there is a bias."""
-        if self._a is None:
+
+        def make() -> tf.Tensor:
             a = self.plain_inputs
-            if self.has_bias:
-                a = tf.concat([a, tf.ones_like(a[..., :1])], -1)
-            self._a = a
-        return self._a
+            return tf.concat([a, tf.ones_like(a[..., :1])], -1) if self.has_bias else a
+
+        return self._once("a", make)
 
     @property
     def c(self) -> tf.Tensor:
         """`(B, R)`, the coefficients with φ_x = Z c."""
-        if self._c is None:
-            self._c = tf.ones((tf.shape(self.g)[0], self.columns), self.dtype)
-        return self._c
+        if self._c is not None:
+            return self._c
+        return tf.ones((tf.shape(self.g)[0], self.columns), self.dtype)
 
     @property
     def curvature_scale(self) -> tf.Tensor:
         """`(B, R)`, the square root of the diagonal of C_T."""
-        if self._curvature_scale is None:
-            self._curvature_scale = tf.ones((tf.shape(self.g)[0], self.columns), self.dtype)
-        return self._curvature_scale
+        if self._curvature_scale is not None:
+            return self._curvature_scale
+        return tf.ones((tf.shape(self.g)[0], self.columns), self.dtype)
 
     @property
     def gradient(self) -> tuple:
         """The batch gradient of φ, `(1/B) U c`, in the shapes of the variables."""
-        if self._gradient is None:
-            self._gradient = self.weighted(self.c)
-        return self._gradient
+        return self.weighted(self.c) if self._gradient is None else self._gradient
 
     def matrix(self, tensors: Sequence) -> tf.Tensor:
         """Variable-shaped tensors as one `(I, O)` matrix, the bias as last row."""
@@ -186,31 +202,29 @@ class Capture:
 
     def weighted(self, w: tf.Tensor) -> tuple:
         """(1/B) U w in the shapes of the variables, for weights `(B, R)`."""
-        if self._tangents is not None:
+        if self._find("tangents") is not None:
             return self.tensors(self.weighted_matrix(w))
         if self._weighted is not None:
             return self._weighted(w)
         mixed = tf.reshape(self._mixed(w), (-1, self.outputs)) / self.batch
         inputs = self.plain_inputs
-        kernel = tf.matmul(
-            tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True
-        )
+        kernel = tf.matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True)
         if not self.has_bias:
             return (self._to_kernel(kernel),)
         return self._to_kernel(kernel), tf.reshape(tf.reduce_sum(mixed, 0), self.bias_shape)
 
     def weighted_matrix(self, w: tf.Tensor) -> tf.Tensor:
         """(1/B) U w as an `(I, O)` matrix, for weights `(B, R)`."""
-        if self._tangents is not None:
-            flat = tf.reshape(self._tangents, (-1, self.rows * self.outputs))
+        if self._find("tangents") is not None:
+            flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
             row = tf.reshape(w, (1, -1)) / self.batch
             return tf.reshape(tf.matmul(row, flat), (self.rows, self.outputs))
         return self.matrix(self.weighted(w))
 
     def pullback(self, tensors: Sequence) -> tf.Tensor:
         """U'X, `(B R,)`, for variable-shaped X: a row sum, ((a X) ∘ g) summed over units."""
-        if self._tangents is not None:
-            flat = tf.reshape(self._tangents, (-1, self.rows * self.outputs))
+        if self._find("tangents") is not None:
+            flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
             return tf.linalg.matvec(flat, tf.reshape(self.matrix(tensors), (-1,)))
         return self.pullback_matrix(self.matrix(tensors))
 
@@ -223,6 +237,28 @@ class Capture:
             projected += matrix[-1]
         return tf.reshape(tf.einsum("bpo,bpro->br", projected, self.g), (-1,))
 
+    def thinned(self, stride: int | tf.Tensor, offset: int | tf.Tensor = 0) -> "Capture":
+        """The capture of the samples offset, offset + stride, …, thinned before patches are made."""
+
+        def every(x: tf.Tensor | None) -> tf.Tensor | None:
+            return None if x is None else x[offset::stride]
+
+        thin = self._thin
+        inputs = (lambda: thin(stride, offset)) if thin is not None else every(self.plain_inputs)
+        return Capture(
+            inputs,
+            self.g[offset::stride],
+            self.kernel_shape,
+            self.has_bias,
+            bias_shape=self.bias_shape,
+            positions=self.positions,
+            c=every(self._c),
+            curvature_scale=every(self._curvature_scale),
+            rows=self.rows,
+            to_kernel=self._to_kernel,
+            from_kernel=self._from_kernel,
+        )
+
     @property
     def tangents_fit(self) -> bool:
         """Whether the per-sample tangents stay within the memory budget (static batch, or 256)."""
@@ -231,11 +267,13 @@ class Capture:
 
     def tangents(self) -> tf.Tensor:
         """The per-sample tangents U, `(B R, I, O)`; computed once."""
-        if self._tangents is None:
+
+        def make() -> tf.Tensor:
             a = self.a
             if self.columns == 1:
                 tangents = tf.matmul(a, self.g[:, :, 0], transpose_a=True)
             else:
                 tangents = tf.einsum("bpi,bpro->brio", a, self.g)
-            self._tangents = tf.reshape(tangents, (-1, self.rows, self.outputs))
-        return self._tangents
+            return tf.reshape(tangents, (-1, self.rows, self.outputs))
+
+        return self._once("tangents", make)

@@ -1,0 +1,132 @@
+"""A whole training step: observe, refresh curvature, move, guard, apply."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.guard import name_failure, player_names
+from dgn_tf.step.exact import exact_moves
+from dgn_tf.step.move import Moves, move
+from dgn_tf.step.observe import Observation, observe
+from dgn_tf.step.running_cost import note_running_costs, shift_of
+
+
+def train_step(model: Any, data: Any) -> dict:
+    """One step of a `GameModel` on a batch `(x, y, sample_weight)`; returns the logs."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    optimizer, game = model.optimizer, model.game
+    _refuse_replicas()
+    open_loop = optimizer.information_structure == "open_loop"
+    if optimizer.exact:
+        seen, make = exact_moves(model, (x, y, sample_weight))
+    else:
+        elementwise = optimizer.curvature.elementwise
+        seen = observe(
+            model,
+            optimizer.terminal,
+            (x, y, sample_weight),
+            captures=not (open_loop and elementwise),
+            feedback=optimizer.closed_loop,
+        )
+        note_running_costs(optimizer, game, seen)
+        curvature_of_batch(optimizer, game, seen)
+
+        def make(lr: tf.Tensor) -> Moves:
+            return move(optimizer, game, seen, lr)
+
+    surface.track_loss(model, seen.loss, tf.shape(keras.tree.flatten(x)[0])[0])
+    logs = model.compute_metrics(x, y, seen.y_pred, sample_weight=sample_weight)
+    skipped = _step(optimizer, game, make)
+    surface.update_average(optimizer, game.trainable)
+    optimizer.iterations.assign_add(1)
+    if skipped is not None:
+        logs = dict(logs, skipped_steps=skipped)
+    return logs
+
+
+def _refuse_replicas() -> None:
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        raise ValueError(
+            "A game's batch is one: its samples meet in the recursion, so a step cannot be split "
+            f"over replicas. Received: tf.distribute strategy with {replicas} replicas."
+        )
+
+
+def curvature_of_batch(optimizer: Any, game: Any, seen: Observation) -> None:
+    """Moves the statistics of every curvature block by what a batch shows."""
+    block = optimizer.curvature
+    step = optimizer.iterations.value
+    lr = optimizer.current_learning_rate(game.trainable[0].dtype)
+    active = tf.math.is_finite(seen.loss) if optimizer.guard is not None else None
+    if block.needs_statistics:
+        for player in game.players:
+            gradient = tuple(seen.gradients[id(v)] for v in player.variables)
+            capture = seen.captures.get(player.name)
+            state = optimizer.states.players[player.name]
+            shift = shift_of(optimizer, player, lr, game.form or optimizer.form)
+            block.update(state, capture, gradient, step, active, shift)
+    fallback = block.fallback()
+    if fallback.needs_statistics:
+        for bystander in game.bystanders:
+            states = optimizer.states.bystanders[bystander.name]
+            for variable, state in zip(bystander.variables, states, strict=True):
+                gradient = (seen.gradients[id(variable)],)
+                fallback.update(state, None, gradient, step, active)
+
+
+def _step(optimizer: Any, game: Any, make: Any) -> tf.Tensor | None:
+    """Applies the moves, guarded if a guard is set; returns the running count of skipped steps."""
+    variables = game.trainable
+    lr = optimizer.current_learning_rate(variables[0].dtype)
+    guard = optimizer.guard
+    moves = make(lr)
+    if guard is None:
+        for variable in variables:
+            variable.assign(moves.weights[id(variable)])
+        return None
+    old = [variable.value for variable in variables]
+    flat = [moves.weights[id(variable)] for variable in variables]
+    updates = [u for group in moves.updates.values() for u in group]
+    passed = guard.passes(updates, old)
+
+    def retry() -> tuple:
+        failed = name_failure(game, moves.updates)
+
+        def again(attempt: tf.Tensor, done: tf.Tensor, *_: tf.Tensor) -> tuple:
+            factor = tf.cast(guard.shrink, lr.dtype) ** tf.cast(attempt + 1, lr.dtype)
+            tried = make(lr * factor)
+            steps = [u for group in tried.updates.values() for u in group]
+            new = [tried.weights[id(variable)] for variable in variables]
+            return attempt + 1, guard.passes(steps, old), *new
+
+        def going(attempt: tf.Tensor, done: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
+            return tf.logical_and(attempt < guard.retries, tf.logical_not(done))
+
+        start = (tf.constant(0), tf.constant(False), *[tf.identity(v) for v in old])
+        _, done, *new = tf.while_loop(going, again, start)
+        kept = [tf.where(done, n, o) for n, o in zip(new, old, strict=True)]
+        return done, failed, *kept
+
+    def accept() -> tuple:
+        return tf.constant(True), tf.constant(0, tf.int64), *[tf.identity(v) for v in flat]
+
+    done, failed, *final = tf.cond(passed, accept, retry)
+    for variable, value in zip(variables, final, strict=True):
+        variable.assign(value)
+    skipped = tf.cast(tf.logical_not(done), tf.int64)
+    optimizer.guard_rejections.assign_add(skipped)
+    streak = tf.where(done, tf.zeros_like(skipped), optimizer.guard_streak.value + 1)
+    optimizer.guard_streak.assign(streak)
+    names = tf.constant(player_names(game))
+    tf.debugging.Assert(
+        streak < guard.patience,
+        [
+            f"{guard.patience} steps in a row were neither finite nor small enough at any of "
+            f"{guard.retries + 1} learning rates; the first update to blame is that of",
+            tf.gather(names, failed),
+        ],
+    )
+    return tf.cast(optimizer.guard_rejections.value, lr.dtype)
