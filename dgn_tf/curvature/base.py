@@ -207,11 +207,24 @@ def due(step, period: int, updates=None):
     return now if updates is None else tf.logical_or(now, tf.equal(read(updates), 0.0))
 
 
+def weights(updates, decay: float, dtype, active=None):
+    """``(past, fresh)`` of a running average after k updates.
+
+    past is ``min(decay, 1 - 1/(k+1))``, so that the first estimates are plain means; (1, 0) where
+    not active.
+    """
+    count = tf.cast(read(updates), dtype)
+    past = tf.minimum(tf.cast(decay, dtype), 1.0 - 1.0 / (count + 1.0))
+    fresh = 1.0 - past
+    if active is not None:
+        past, fresh = tf.where(active, past, 1.0), tf.where(active, fresh, 0.0)
+    return past, fresh
+
+
 def average(variable, value, updates, decay: float, active=None) -> None:
-    """Running average with weight ``min(decay, 1 - 1/(k+1))`` on the past of k updates."""
-    count = tf.cast(read(updates), value.dtype)
-    past = tf.minimum(tf.cast(decay, value.dtype), 1.0 - 1.0 / (count + 1.0))
-    assign(variable, past * read(variable) + (1.0 - past) * value, active)
+    """Move a running average on by one value, which must be finite where active."""
+    past, fresh = weights(updates, decay, value.dtype)
+    assign(variable, past * read(variable) + fresh * value, active)
 
 
 def positive(name: str, value: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import Prepared, assign, average, due, period, read, when
+from dgn_tf.curvature.base import Prepared, assign, average, period, read
 from dgn_tf.curvature.damping import keep_finite, split
 from dgn_tf.curvature.eigenbasis import (
     eigenbasis,
@@ -18,7 +18,7 @@ from dgn_tf.curvature.eigenbasis import (
 )
 from dgn_tf.curvature.kernels import EigenSide, dense_pairs, product_kernel, separable_kernel
 from dgn_tf.curvature.kfac import KFAC, to_matrix, weighted_product
-from dgn_tf.curvature.statistics import factors, samples
+from dgn_tf.curvature.statistics import factors, observe_factors, samples
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -88,20 +88,16 @@ class EKFAC(KFAC):
         }
 
     def update(self, state, cap, gradient, step, active=None, shift=None):
-        # The counter moves last, so that both conditions are read before.
-        observes = due(step, self.update_every, state["updates"])
-        refreshes = due(step, self.refresh_every, state["updates"])
-        when(observes, lambda: self._observe(state, cap, step, active))
-        when(refreshes, lambda: self._refresh(state, active, shift))
-        when(observes, lambda: self._observe_scale(state, cap, step, active))
+        def observe():
+            thinned = samples(cap, self.max_rows, step)
+            observe_factors(state, thinned, self.fisher, self.decay, active)
 
-    def _observe(self, state, cap, step, active):
-        A, B = factors(samples(cap, self.max_rows, step), self.fisher)
-        for name, value in (("input_factor", A), ("output_factor", B)):
-            value = keep_finite(value, read(state[name]))
-            average(state[name], value, state["updates"], self.decay, active)
+        def observe_scale():
+            self._observe_scale(state, cap, step, active)
 
-    def _refresh(self, state, active, shift):
+        self._run(state, step, [observe, observe_scale], lambda: self._refresh(state, active))
+
+    def _refresh(self, state, active):
         first = tf.equal(read(state["updates"]), 0.0)
         mixed = []
         for side in ("input", "output"):

@@ -9,7 +9,6 @@ from dgn_tf.curvature.base import (
     Curvature,
     Prepared,
     assign,
-    average,
     due,
     fraction,
     period,
@@ -20,7 +19,7 @@ from dgn_tf.curvature.base import (
 from dgn_tf.curvature.damping import damped_inverse, keep_finite, levenberg_marquardt, split
 from dgn_tf.curvature.diagonal import Diagonal
 from dgn_tf.curvature.kernels import MatrixSide, dense_pairs, product_kernel, separable_kernel
-from dgn_tf.curvature.statistics import FISHER, factors, samples
+from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -93,19 +92,28 @@ class KFAC(Curvature):
         }
 
     def update(self, state, cap, gradient, step, active=None, shift=None):
-        refreshes = due(step, self.refresh_every, state["updates"])
-        when(
-            due(step, self.update_every, state["updates"]),
-            lambda: self._observe(state, cap, step, active),
-        )
-        when(refreshes, lambda: self._refresh(state, active, shift))
+        def observe():
+            thinned = samples(cap, self.max_rows, step)
+            observe_factors(state, thinned, self.fisher, self.decay, active)
+            assign(state["updates"], read(state["updates"]) + 1.0, active)
 
-    def _observe(self, state, cap, step, active):
-        A, B = factors(samples(cap, self.max_rows, step), self.fisher)
-        for name, value in (("input_factor", A), ("output_factor", B)):
-            value = keep_finite(value, read(state[name]))
-            average(state[name], value, state["updates"], self.decay, active)
-        assign(state["updates"], read(state["updates"]) + 1.0, active)
+        self._run(state, step, [observe], lambda: self._refresh(state, active, shift))
+
+    def _run(self, state, step, observe, refresh):
+        """Observe (its first part, then the rest) and refresh in between, each when due.
+
+        Both conditions are read before anything is assigned; equal periods share one branch.
+        """
+        first, *rest = observe
+        observes = due(step, self.update_every, state["updates"])
+        if self.update_every == self.refresh_every:
+            when(observes, lambda: [action() for action in (first, refresh, *rest)])
+            return
+        refreshes = due(step, self.refresh_every, state["updates"])
+        when(observes, first)
+        when(refreshes, refresh)
+        for action in rest:
+            when(observes, action)
 
     def _refresh(self, state, active, shift):
         A, B, of_A, of_B = self._damped(state, shift)

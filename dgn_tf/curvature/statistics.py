@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dgn_tf.curvature.base import read, weights
+
 FISHER = ("game", "empirical")
 
 
@@ -35,16 +37,31 @@ def cotangents(cap, fisher: str):
 
 
 def factors(cap, fisher: str):
-    """The Kronecker factors of ``M ≈ A ⊗ B`` of one batch, without 1/B² effects.
+    """The Kronecker factors of ``M ≈ A ⊗ B`` of one batch.
 
     Returns:
         A ``(I, I)``, Σ_p a a' averaged over samples; B ``(O, O)``, Σ_r g g' averaged over samples
         and positions (Grosse and Martens 2016 for convolutions).
     """
+    (a, of_a), (g, of_g) = _rows(cap, fisher)
+    return tf.matmul(a * of_a, a, transpose_a=True), tf.matmul(g * of_g, g, transpose_a=True)
+
+
+def observe_factors(state, cap, fisher: str, decay: float, active=None) -> None:
+    """Move ``input_factor`` and ``output_factor`` on by one batch, unless it is not finite."""
+    for name, (rows, scale) in zip(("input", "output"), _rows(cap, fisher), strict=True):
+        variable = state[f"{name}_factor"]
+        past, fresh = weights(state["updates"], decay, rows.dtype, active)
+        # the scale goes on the smaller operand; the trace is finite only if every row is
+        product = tf.matmul(rows * (scale * fresh), rows, transpose_a=True)
+        finite = tf.math.is_finite(tf.linalg.trace(product))
+        past, product = tf.where(finite, past, 1.0), tf.where(finite, product, 0.0)
+        variable.assign(past * read(variable) + product)
+
+
+def _rows(cap, fisher: str):
+    """Inputs and cotangents as rows, each with the factor of its mean."""
     a = tf.reshape(cap.a, (-1, cap.rows))
     g = cotangents(cap, fisher)
     positions = tf.cast(tf.shape(g)[1], g.dtype)
-    g = tf.reshape(g, (-1, cap.outputs))
-    A = tf.matmul(a, a, transpose_a=True) / cap.batch
-    B = tf.matmul(g, g, transpose_a=True) / (cap.batch * positions)
-    return A, B
+    return (a, 1.0 / cap.batch), (tf.reshape(g, (-1, cap.outputs)), 1.0 / (cap.batch * positions))
