@@ -19,8 +19,8 @@ from dgn_tf.step.train import train_step
 class GameModel(surface.Functional):
     """A Functional model, unmodified, with the dynamic game its layers play.
 
-    It overrides `train_step` and nothing else of `fit`; `evaluate`, `predict` and calls are those of
-    the plain model.
+    It overrides `train_step` and nothing else of `fit`; `evaluate`, `predict` and calls are those
+    of the plain model.
 
     Args:
         inputs, outputs: as for `keras.Model`.
@@ -85,6 +85,10 @@ class GameModel(surface.Functional):
                 "Functional API."
             )
         return cls(functional.input, functional.output, **kwargs)
+
+    def settings(self) -> dict:
+        """The arguments the game was read with, as `GameModel` takes them."""
+        return self._settings.config()
 
     @property
     def game(self) -> Game:
@@ -157,7 +161,7 @@ class GameModel(surface.Functional):
         return {
             "functional": plain.get_config(),
             "trainable": self.trainable,
-            **self._settings.config(),
+            **self.settings(),
         }
 
     @classmethod

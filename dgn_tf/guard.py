@@ -61,7 +61,7 @@ class StepGuard:
         """Whether updates (already times the learning rate) may be applied: a boolean scalar."""
         size = tf.add_n([tf.nn.l2_loss(update) for update in updates])
         scale = tf.add_n([tf.nn.l2_loss(weight) for weight in weights])
-        # Half squares: |Δ|² ≤ L² (1 + |θ|)² follows from Δ²/2 ≤ L² (1/2 + θ²/2); NaN compares false.
+        # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|); NaN compares false.
         return size <= self.largest**2 * (0.5 + scale)
 
 

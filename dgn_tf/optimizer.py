@@ -41,14 +41,17 @@ class DGNOpt(keras.optimizers.Optimizer):
             together.
         curvature: the preconditioner M: a name ("identity", "rmsprop", "adam", "kfac", "ekfac",
             "gauss_newton"), a block of `dgn_tf.curvature`, or "exact": dense Q_uu = ℓ_uu +
-            F_n'V_xx F_n in the place of M, for small networks; form, damping and solver then play no
-            part and the learning rate scales k + K δx.
+            F_n'V_xx F_n in the place of M, for small networks; form, damping and solver then play
+            no part and the learning rate scales k + K δx.
         form: what Q_uu is in the recursion: "proximal" (M/lr + F'V_xx F), "explicit" (M/lr),
             "coupled" (M/lr with the mixed second derivatives kept), or "feedback_only" (no backward
             recursion, K δx alone is added).
         terminal: the factor of the loss's Hessian: "rank_one", "gauss_newton", "exact", or the
             number of leading eigenvectors.
-        solver: for several players in a stage: "sample_space", "khatri_rao" or "prop5".
+        solver: for several players in a stage: "sample_space", or, with a K-FAC or EKFAC block,
+            "khatri_rao" (the joint factors, by conjugate gradients) or "prop5" (Proposition 5,
+            which over-steps where players have something in common: damp strongly).
+        khatri_rao_iterations: conjugate-gradient steps of "khatri_rao"; 0 is the feedback gain.
         absent_players: what a slot without a player at a stage does: "dummy" or "duplicated".
         weight_decay: ℓ = ½ weight_decay |θ|² on all weights but those of normalisation.
         guard: a `StepGuard`, True for its defaults, False or None for no guard.
@@ -71,6 +74,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         solver: str = "sample_space",
         absent_players: str = "dummy",
         weight_decay: float = 0.0,
+        khatri_rao_iterations: int = 6,
         guard: Any = True,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -120,6 +124,20 @@ class DGNOpt(keras.optimizers.Optimizer):
         self.information_structure = information_structure
         self.exact = isinstance(curvature, str) and curvature == "exact"
         self.curvature: Any = "exact" if self.exact else curvature_blocks.get(curvature)
+        if solver != "sample_space" and getattr(self.curvature, "name", "") not in (
+            "kfac",
+            "ekfac",
+        ):
+            raise ValueError(
+                f"The {solver!r} solver works on Kronecker factors: curvature must be K-FAC or "
+                f"EKFAC. Received: curvature={curvature!r}"
+            )
+        if not isinstance(khatri_rao_iterations, int) or khatri_rao_iterations < 0:
+            raise ValueError(
+                "`khatri_rao_iterations` must be an integer, at least 0. "
+                f"Received: {khatri_rao_iterations!r}"
+            )
+        self.khatri_rao_iterations = khatri_rao_iterations
         self.form = form
         self.terminal = terminal
         self.solver = solver
@@ -264,6 +282,7 @@ class DGNOpt(keras.optimizers.Optimizer):
             solver=self.solver,
             absent_players=self.absent_players,
             weight_decay=self.weight_decay,
+            khatri_rao_iterations=self.khatri_rao_iterations,
             guard=None if self.guard is None else self.guard.get_config(),
         )
         return config

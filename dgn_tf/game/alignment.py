@@ -1,8 +1,8 @@
 """When each player moves: stages as a schedule inside the slack of the graph.
 
-A player may stand at any stage from ASAP, the longest path of players before it, to ALAP, T minus one
-minus the longest path of players after it. A call without a player runs in the earliest stage where
-its inputs exist. (Liu, Chen and Theodorou 2021, Figure 10a: alignments.)
+A player may stand at any stage from ASAP, the longest path of players before it, to ALAP, T minus
+one minus the longest path of players after it. A call without a player runs in the earliest stage
+where its inputs exist. (Liu, Chen and Theodorou 2021, Figure 10a: alignments.)
 """
 
 from collections.abc import Mapping

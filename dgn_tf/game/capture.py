@@ -1,9 +1,9 @@
 """What one player shows of itself on one batch: its inputs, its cotangents and its tangents.
 
 With Z the factor of the terminal Hessian (R columns a sample), a player with weights W (I × O, the
-bias as last row) has per sample and column the tangent U^{b,r} = Σ_p a_p^b (g_p^{b,r})', where a are
-the inputs (or patches) at position p and g the cotangents of Z's column r at the pre-activation. The
-joint axis of samples and columns is sample-major: index b·R + r.
+bias as last row) has per sample and column the tangent U^{b,r} = Σ_p a_p^b (g_p^{b,r})', where a
+are the inputs (or patches) at position p and g the cotangents of Z's column r at the
+pre-activation. The joint axis of samples and columns is sample-major: index b·R + r.
 """
 
 import math
@@ -29,7 +29,7 @@ class Capture:
         curvature_scale: `(B, R)`, square root of the diagonal of C_T; ones by default.
         gradient: the batch gradient (1/B) U c in the shapes of the variables, computed if absent.
         thin: function of `(stride, offset)` that gives the inputs of every stride-th sample.
-        weighted: a cheaper way to (1/B) U w than through `inputs`, as a function of `(B, R)` weights.
+        weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
         rows: the static row count I (with the bias row), needed where `inputs` is a function.
         to_kernel: maps an `(I0, O)` matrix to the kernel's shape where a reshape does not.
         from_kernel: the inverse of `to_kernel`.
@@ -238,7 +238,7 @@ class Capture:
         return tf.reshape(tf.einsum("bpo,bpro->br", projected, self.g), (-1,))
 
     def thinned(self, stride: int | tf.Tensor, offset: int | tf.Tensor = 0) -> "Capture":
-        """The capture of the samples offset, offset + stride, …, thinned before patches are made."""
+        """The capture of samples offset, offset + stride, …, thinned before patches are made."""
 
         def every(x: tf.Tensor | None) -> tf.Tensor | None:
             return None if x is None else x[offset::stride]

@@ -26,6 +26,7 @@ __all__ = [
     "call_operation",
     "compute_loss",
     "copy_mask",
+    "data_loss",
     "flat_losses",
     "functional_of",
     "inference_batch_norm",
@@ -134,6 +135,11 @@ def is_adapted(layer: Any) -> str | None:
 def compute_loss(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
     """The model's training loss, regularisers and added losses included."""
     return model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+
+
+def data_loss(model: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+    """The compiled loss alone, without regularisers and added losses."""
+    return model._compile_loss(y, y_pred, sample_weight)
 
 
 def additional_losses(model: Any) -> list:

@@ -8,6 +8,8 @@ import tensorflow as tf
 from dgn_tf.game.passes import SecondPass
 from dgn_tf.recursion import sample_space
 from dgn_tf.step.clip import Clipper
+from dgn_tf.step.joint import applies as joint_applies
+from dgn_tf.step.joint import joint_updates
 from dgn_tf.step.observe import Observation
 from dgn_tf.step.running_cost import shift_of
 
@@ -21,7 +23,7 @@ class Moves:
     Attributes:
         updates: name of player or bystander → updates Δθ, to be subtracted, a variable.
         weights: id of variable → new value, constraints applied.
-        second: the second pass; None in an open loop.
+        second: the second pass, to the outputs where the damping adapts; None in an open loop.
     """
 
     updates: dict[str, list[tf.Tensor]]
@@ -97,8 +99,13 @@ def move(optimizer: Any, game: Any, seen: Observation, lr: tf.Tensor) -> Moves:
             if bystander.stage == stage.index:
                 update = _bystander_update(optimizer, bystander, seen, lr)
                 pairs += record(moves, bystander, clip(update), lr)
+        joint = {}
+        if joint_applies(optimizer, stage):
+            joint = joint_updates(optimizer, stage, seen, values, s)
         for player in stage.players:
-            if s is None:
+            if player.name in joint:
+                update = joint[player.name]
+            elif s is None:
                 update = open_update(optimizer, player, seen, prepared, values, lr)
             else:
                 update = _closed_update(optimizer, player, seen, prepared, values, s)
@@ -107,6 +114,10 @@ def move(optimizer: Any, game: Any, seen: Observation, lr: tf.Tensor) -> Moves:
             pairs += record(moves, player, clip(update), lr)
         if second is not None and stage.index + 1 < game.horizon:
             second.run_stage(stage, pairs)
+    if getattr(optimizer.curvature, "adaptive_damping", False):
+        moves.second = second or SecondPass(seen.first)
+        for stage in game.stages if second is None else game.stages[-1:]:
+            moves.second.run_stage(stage, pairs)
     return moves
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.guard import name_failure, player_names
+from dgn_tf.step.damping import adapt_damping
 from dgn_tf.step.exact import exact_moves
 from dgn_tf.step.move import Moves, move
 from dgn_tf.step.observe import Observation, observe
@@ -18,6 +19,7 @@ def train_step(model: Any, data: Any) -> dict:
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     optimizer, game = model.optimizer, model.game
     _refuse_replicas()
+    adapt = None
     open_loop = optimizer.information_structure == "open_loop"
     if optimizer.exact:
         seen, make = exact_moves(model, (x, y, sample_weight))
@@ -36,9 +38,14 @@ def train_step(model: Any, data: Any) -> dict:
         def make(lr: tf.Tensor) -> Moves:
             return move(optimizer, game, seen, lr)
 
+        if getattr(optimizer.curvature, "adaptive_damping", False):
+
+            def adapt(moves: Moves, lr: tf.Tensor) -> None:
+                adapt_damping(model, seen, moves, lr, (y, sample_weight))
+
     surface.track_loss(model, seen.loss, tf.shape(keras.tree.flatten(x)[0])[0])
     logs = model.compute_metrics(x, y, seen.y_pred, sample_weight=sample_weight)
-    skipped = _step(optimizer, game, make)
+    skipped = _step(optimizer, game, make, adapt)
     surface.update_average(optimizer, game.trainable)
     optimizer.iterations.assign_add(1)
     if skipped is not None:
@@ -77,12 +84,14 @@ def curvature_of_batch(optimizer: Any, game: Any, seen: Observation) -> None:
                 fallback.update(state, None, gradient, step, active)
 
 
-def _step(optimizer: Any, game: Any, make: Any) -> tf.Tensor | None:
+def _step(optimizer: Any, game: Any, make: Any, adapt: Any) -> tf.Tensor | None:
     """Applies the moves, guarded if a guard is set; returns the running count of skipped steps."""
     variables = game.trainable
     lr = optimizer.current_learning_rate(variables[0].dtype)
     guard = optimizer.guard
     moves = make(lr)
+    if adapt is not None:
+        adapt(moves, lr)
     if guard is None:
         for variable in variables:
             variable.assign(moves.weights[id(variable)])
