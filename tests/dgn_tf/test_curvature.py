@@ -87,6 +87,32 @@ def test_block_is_its_dense_matrix(name, positions, has_bias):
         np.testing.assert_allclose(kernel, U.T @ np.linalg.solve(M, U), rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", BLOCKS)
+def test_kernel_above_the_memory_budget(name, monkeypatch):
+    """Σ_p a_p g_p' becomes (Σ_p a_p)(Σ_p g_p)': the Dense kernel of the sums over positions."""
+    cap = make_capture(3)
+    block, state = trained(name, cap)
+    if name == "gauss_newton":
+        pytest.skip("its matrix needs the tangents in any case")
+    monkeypatch.setattr("dgn_tf.game.capture.TANGENT_BUDGET", 1)
+    assert not cap.tangents_fit
+    sums = Capture.dense(
+        tf.reduce_sum(cap.plain_inputs, axis=1), tf.reduce_sum(cap.g, axis=1), cap.has_bias
+    )
+    # the bias's input is a one at every position
+    summed = tf.concat([sums.plain_inputs, 3.0 * tf.ones((B, 1, 1), tf.float64)], axis=-1)
+    sums = Capture.dense(summed[:, 0], sums.g[:, 0], has_bias=False)
+    ours = block.prepare(state, cap, 3).kernel()
+    if block.elementwise:  # variables of the layer with a bias, as one kernel without
+        joined = {}
+        for key in {name.rsplit("_", 1)[0] for name in state if name[-1].isdigit()}:
+            parts = [tf.reshape(state[f"{key}_{i}"], (-1, OUTPUTS)) for i in range(2)]
+            joined[f"{key}_0"] = tf.concat(parts, axis=0)
+        state = joined
+    theirs = block.prepare(state, sums, 3).kernel()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["rmsprop", "adam", "diagonal"])
 def test_diagonal_kernels_are_exact_where_the_scale_has_rank_one(name):
     cap = make_capture(has_bias=False)

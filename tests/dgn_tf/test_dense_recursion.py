@@ -244,3 +244,23 @@ def test_refusals(arguments, message):
     game, phi_x, phi_xx = make_game("chain", B=1)
     with pytest.raises(ValueError, match=message):
         solve(game, phi_x, phi_xx, **arguments)
+
+
+def test_a_duplicated_player_is_the_stage_s_lowest_slot():
+    """Two of three slots present: the third answers in slot 0's weights with its own value."""
+    rng = np.random.default_rng(7)
+
+    def stage(present):
+        F_n = [rng.standard_normal((4, 3)) if n in present else None for n in range(3)]
+        zero = [None if F is None else np.zeros(3) for F in F_n]
+        return DenseStage(
+            rng.standard_normal((4, 4)), F_n, zero, [1.0 if F is not None else None for F in F_n]
+        )
+
+    game = [stage((0, 1)), stage((0, 1, 2))]
+    solution = solve(game, np.ones(4), np.eye(4), absent_players="duplicated")
+    V_xx = solution[1].V_xx[2].numpy()
+    F_x, F = game[0].F_x, game[0].F_n[0]
+    Q_ux, Q_uu = F.T @ V_xx @ F_x, np.eye(3) + F.T @ V_xx @ F
+    close(solution[0].V_xx[2], F_x.T @ V_xx @ F_x - Q_ux.T @ np.linalg.solve(Q_uu, Q_ux))
+    assert solution[0][2] is None

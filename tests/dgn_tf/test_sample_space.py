@@ -292,3 +292,18 @@ def test_refusals(arguments, message):
     kernels = arguments.pop("kernels", [[tf.eye(2)]])
     with pytest.raises(ValueError, match=message):
         sample_space.solve(tf.ones(2), tf.ones(2), kernels, None, 0.1, 2.0, **arguments)
+
+
+def test_duplicated_players_use_the_lowest_slot_s_kernel():
+    """Slot 2 is absent at the last stage and answers there with slot 0's kernel, not slot 1's."""
+    rng = np.random.default_rng(8)
+    roots = rng.standard_normal((4, 5, 5))
+    first, second, third, other = (root @ root.T for root in roots)
+    v, C = tf.ones(5, tf.float64), tf.ones(5, tf.float64)
+    kernels = [[third, other, first], [second, third, None]]
+    options = {"structure": "feedback", "absent_players": "duplicated"}
+    game = sample_space.solve(v, C, kernels, None, 0.1, 1.0, "proximal", **options)
+    alone = [[first], [second]]
+    chain = sample_space.solve(v, C, alone, None, 0.1, 1.0, "proximal", "feedback")
+    np.testing.assert_allclose(game[0][2].v, chain[0][0].v, rtol=1e-12)
+    np.testing.assert_allclose(game[0][2].C(), chain[0][0].C(), atol=1e-12)
