@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
-from dgn_tf.guard import name_failure, player_names
 from dgn_tf.step.damping import adapt_damping
 from dgn_tf.step.exact import exact_moves
+from dgn_tf.step.guarded import apply_guarded
 from dgn_tf.step.move import Moves, move
 from dgn_tf.step.observe import Observation, observe
 from dgn_tf.step.running_cost import note_running_costs, shift_of
@@ -45,11 +45,12 @@ def train_step(model: Any, data: Any) -> dict:
 
     surface.track_loss(model, seen.loss, tf.shape(keras.tree.flatten(x)[0])[0])
     logs = model.compute_metrics(x, y, seen.y_pred, sample_weight=sample_weight)
-    skipped = _step(optimizer, game, make, adapt)
+    outcome = apply_guarded(optimizer, game, make, adapt, can_raise=not model.jit_compile)
     surface.update_average(optimizer, game.trainable)
     optimizer.iterations.assign_add(1)
-    if skipped is not None:
-        logs = dict(logs, skipped_steps=skipped)
+    if outcome is not None:
+        logs = dict(logs, skipped_steps=outcome.skipped)
+        logs["loss"] = tf.where(outcome.stuck, tf.cast(float("nan"), seen.loss.dtype), logs["loss"])
     return logs
 
 
@@ -82,60 +83,3 @@ def curvature_of_batch(optimizer: Any, game: Any, seen: Observation) -> None:
             for variable, state in zip(bystander.variables, states, strict=True):
                 gradient = (seen.gradients[id(variable)],)
                 fallback.update(state, None, gradient, step, active)
-
-
-def _step(optimizer: Any, game: Any, make: Any, adapt: Any) -> tf.Tensor | None:
-    """Applies the moves, guarded if a guard is set; returns the running count of skipped steps."""
-    variables = game.trainable
-    lr = optimizer.current_learning_rate(variables[0].dtype)
-    guard = optimizer.guard
-    moves = make(lr)
-    if adapt is not None:
-        adapt(moves, lr)
-    if guard is None:
-        for variable in variables:
-            variable.assign(moves.weights[id(variable)])
-        return None
-    old = [variable.value for variable in variables]
-    flat = [moves.weights[id(variable)] for variable in variables]
-    updates = [u for group in moves.updates.values() for u in group]
-    passed = guard.passes(updates, old)
-
-    def retry() -> tuple:
-        failed = name_failure(game, moves.updates)
-
-        def again(attempt: tf.Tensor, done: tf.Tensor, *_: tf.Tensor) -> tuple:
-            factor = tf.cast(guard.shrink, lr.dtype) ** tf.cast(attempt + 1, lr.dtype)
-            tried = make(lr * factor)
-            steps = [u for group in tried.updates.values() for u in group]
-            new = [tried.weights[id(variable)] for variable in variables]
-            return attempt + 1, guard.passes(steps, old), *new
-
-        def going(attempt: tf.Tensor, done: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
-            return tf.logical_and(attempt < guard.retries, tf.logical_not(done))
-
-        start = (tf.constant(0), tf.constant(False), *[tf.identity(v) for v in old])
-        _, done, *new = tf.while_loop(going, again, start)
-        kept = [tf.where(done, n, o) for n, o in zip(new, old, strict=True)]
-        return done, failed, *kept
-
-    def accept() -> tuple:
-        return tf.constant(True), tf.constant(0, tf.int64), *[tf.identity(v) for v in flat]
-
-    done, failed, *final = tf.cond(passed, accept, retry)
-    for variable, value in zip(variables, final, strict=True):
-        variable.assign(value)
-    skipped = tf.cast(tf.logical_not(done), tf.int64)
-    optimizer.guard_rejections.assign_add(skipped)
-    streak = tf.where(done, tf.zeros_like(skipped), optimizer.guard_streak.value + 1)
-    optimizer.guard_streak.assign(streak)
-    names = tf.constant(player_names(game))
-    tf.debugging.Assert(
-        streak < guard.patience,
-        [
-            f"{guard.patience} steps in a row were neither finite nor small enough at any of "
-            f"{guard.retries + 1} learning rates; the first update to blame is that of",
-            tf.gather(names, failed),
-        ],
-    )
-    return tf.cast(optimizer.guard_rejections.value, lr.dtype)
