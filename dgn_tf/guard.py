@@ -60,9 +60,14 @@ class StepGuard:
     def passes(self, updates: list[tf.Tensor], weights: list[tf.Tensor]) -> tf.Tensor:
         """Whether updates (already times the learning rate) may be applied: a boolean scalar."""
         size = tf.add_n([tf.nn.l2_loss(update) for update in updates])
-        scale = tf.add_n([tf.nn.l2_loss(weight) for weight in weights])
-        # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|); NaN compares false.
-        return size <= self.largest**2 * (0.5 + scale)
+        limit = tf.cast(self.largest**2, size.dtype)
+
+        def against_weights() -> tf.Tensor:
+            # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|); NaN compares false.
+            scale = tf.add_n([tf.nn.l2_loss(weight) for weight in weights])
+            return size <= limit * (0.5 + scale)
+
+        return tf.cond(size <= 0.5 * limit, lambda: tf.constant(True), against_weights)
 
 
 def name_failure(game: Any, updates: dict[str, list[tf.Tensor]]) -> tf.Tensor:

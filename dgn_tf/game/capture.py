@@ -206,7 +206,7 @@ class Capture:
             return self.tensors(self.weighted_matrix(w))
         if self._weighted is not None:
             return self._weighted(w)
-        mixed = tf.reshape(self._mixed(w), (-1, self.outputs)) / self.batch
+        mixed = tf.reshape(self._mixed(w / self.batch), (-1, self.outputs))
         inputs = self.plain_inputs
         kernel = tf.matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True)
         if not self.has_bias:

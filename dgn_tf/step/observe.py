@@ -100,21 +100,26 @@ def observe(
     with_factor = captures or feedback
     inner = [*z, *copies] if single else []
     sources = [*values, *inner, *([end] if with_factor else [])]
+    # With a seed of B the cotangents come out per sample, without a product for each of them.
+    seed = tf.cast(found.batch, data_loss.dtype) if with_factor else None
     gradients = tape.gradient(
-        data_loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        data_loss,
+        sources,
+        output_gradients=seed,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     for variable, gradient in zip(variables, gradients, strict=False):
-        found.gradients[id(variable)] = tf.convert_to_tensor(gradient)
+        dense = tf.convert_to_tensor(gradient)
+        found.gradients[id(variable)] = dense / found.batch if with_factor else dense
     if extra is not None:
         for variable, gradient in zip(variables, tape.gradient(extra, values), strict=True):
             if gradient is not None:
                 found.extras[id(variable)] = tf.convert_to_tensor(gradient)
     if with_factor:
-        phi_x = gradients[-1] * tf.cast(found.batch, end.dtype)
-        terminal_loss = objective.terminal_loss(end, phi_x, y, sample_weight)
+        terminal_loss = objective.terminal_loss(end, gradients[-1], y, sample_weight)
         found.factor = factor(terminal, terminal_loss)
         if single:
-            columns = [[g * found.batch] for g in gradients[len(values) : -1]]
+            columns = [[g] for g in gradients[len(values) : -1]]
         else:
             columns = _columns(tape, end, found.factor.Z, [*z, *copies])
         _sort(found, game, dict(zip(calls, columns, strict=False)))

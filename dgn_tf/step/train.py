@@ -68,14 +68,16 @@ def curvature_of_batch(optimizer: Any, game: Any, seen: Observation) -> None:
     block = optimizer.curvature
     step = optimizer.iterations.value
     lr = optimizer.current_learning_rate(game.trainable[0].dtype)
+    # Blocks of factors refuse what is not finite by themselves, matrix by matrix.
     active = tf.math.is_finite(seen.loss) if optimizer.guard is not None else None
+    mine = active if block.elementwise else None
     if block.needs_statistics:
         for player in game.players:
             gradient = tuple(seen.gradients[id(v)] for v in player.variables)
             capture = seen.captures.get(player.name)
             state = optimizer.states.players[player.name]
             shift = shift_of(optimizer, player, lr, game.form or optimizer.form)
-            block.update(state, capture, gradient, step, active, shift)
+            block.update(state, capture, gradient, step, mine, shift)
     fallback = block.fallback()
     if fallback.needs_statistics:
         for bystander in game.bystanders:

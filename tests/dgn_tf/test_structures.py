@@ -192,12 +192,10 @@ def test_an_exploding_step_is_tried_again_smaller():
     assert int(model.optimizer.guard_rejections.value) == 0
     start = keras.Model(*network()).get_weights()
     plain = trained(learning_rate=4.0, guard=None, information_structure="open_loop")
-    ratios = {
-        round(float(np.abs(a - s).sum() / np.abs(b - s).sum()), 3)
-        for s, a, b in zip(start, model.get_weights(), plain.get_weights(), strict=True)
-    }
-    size = ratios.pop()
-    assert not ratios
+    weights = zip(start, model.get_weights(), plain.get_weights(), strict=True)
+    ratios = [np.abs(a - s).sum() / np.abs(b - s).sum() for s, a, b in weights]
+    size = np.mean(ratios)
+    np.testing.assert_allclose(ratios, size, rtol=1e-2)
     assert np.log2(size) == pytest.approx(round(np.log2(size)), abs=0.01)
     assert size < 1
 
