@@ -1,6 +1,7 @@
 """GameModel: a Keras Functional model whose layers are players."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from dgn_tf.game.game import Game
 from dgn_tf.game.objective import check_loss
 from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.solution import solve_batch
-from dgn_tf.step.train import train_step
+from dgn_tf.step.train import refuse_replicas, train_step
 
 
 @keras.saving.register_keras_serializable("dgn_tf")
@@ -120,7 +121,7 @@ class GameModel(surface.Functional):
         seconds.
 
         Raises:
-            ValueError: for another optimizer, mixed precision, several outputs, a loss without a
+            ValueError: for another optimizer, several replicas, mixed precision, several outputs, a loss without a
                 second derivative unless `terminal="gauss_newton"`, a rank above the size of the
                 output, and what a single setting cannot do.
         """
@@ -135,6 +136,13 @@ class GameModel(surface.Functional):
         check_loss(loss, self.game, optimizer.terminal)
         if kwargs.get("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = False
+        refuse_replicas()
+        if kwargs["jit_compile"] and getattr(optimizer.curvature, "name", "") == "ekfac":
+            warnings.warn(
+                "XLA's eigendecomposition takes seconds on a CPU: EKFAC is faster with "
+                "jit_compile=False there.",
+                stacklevel=2,
+            )
         optimizer.bind(self.game, lambda: surface.seed_states(self))
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)

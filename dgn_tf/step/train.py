@@ -18,7 +18,7 @@ def train_step(model: Any, data: Any) -> dict:
     """One step of a `GameModel` on a batch `(x, y, sample_weight)`; returns the logs."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     optimizer, game = model.optimizer, model.game
-    _refuse_replicas()
+    refuse_replicas()
     adapt = None
     open_loop = optimizer.information_structure == "open_loop"
     if optimizer.exact:
@@ -54,7 +54,8 @@ def train_step(model: Any, data: Any) -> dict:
     return logs
 
 
-def _refuse_replicas() -> None:
+def refuse_replicas() -> None:
+    """Raises a ValueError under a distribution strategy of several replicas."""
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas > 1:
         raise ValueError(

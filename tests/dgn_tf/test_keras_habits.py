@@ -1,11 +1,16 @@
 """What Keras users rely on, in a `GameModel`; and bad input, each a clear error."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import dgn_tf
+from dgn_tf.game.passes import SecondPass
+from dgn_tf.step.observe import observe
+from dgn_tf.step.train import refuse_replicas
 
 
 def data(size=37, classes=3):
@@ -189,9 +194,6 @@ def test_constraints_hold_and_regularisers_enter_the_gradient():
 
 def test_dropout_and_batch_statistics_of_the_first_pass_are_used_again():
     """On unchanged weights the second pass is the first, and it moves no state."""
-    from dgn_tf.game.passes import SecondPass
-    from dgn_tf.step.observe import observe
-
     model = compiled(net=network(0.5, True))
     x, y = data(12)
     args = (tf.constant(x), tf.constant(y), None)
@@ -297,14 +299,25 @@ def test_models_and_losses_that_do_not_fit_are_refused():
         dgn_tf.DGNOpt(guard=3)
 
 
-def test_mixed_precision_and_replicas_are_refused():
+def test_mixed_precision_and_replicas_are_refused(monkeypatch):
     inputs = keras.Input((5,))
     half = keras.layers.Dense(3, dtype="mixed_float16")
     with pytest.raises(ValueError, match="mixed precision"):
         compiled(net=(inputs, half(inputs)))
-    devices = tf.config.list_logical_devices("CPU")
-    strategy = tf.distribute.MirroredStrategy([devices[0].name])
-    if strategy.num_replicas_in_sync == 1:
-        with strategy.scope():
-            model = compiled()
-        same(after(model), after(compiled()))
+    two = types.SimpleNamespace(num_replicas_in_sync=2)
+    monkeypatch.setattr(tf.distribute, "get_strategy", lambda: two)
+    with pytest.raises(ValueError, match="2 replicas"):
+        refuse_replicas()
+
+
+def test_one_replica_is_the_single_device():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = compiled(run_eagerly=False)
+    x, y = data(12)
+    model.fit(x, y, batch_size=12, epochs=2, shuffle=False, verbose=0)
+    same(model.get_weights(), after(compiled()))
+
+
+def test_ekfac_warns_under_xla():
+    with pytest.warns(UserWarning, match="eigendecomposition"):
+        compiled(dgn_tf.DGNOpt(), jit_compile=True)
