@@ -121,9 +121,9 @@ class GameModel(surface.Functional):
         seconds.
 
         Raises:
-            ValueError: for another optimizer, several replicas, mixed precision, several outputs, a loss without a
-                second derivative unless `terminal="gauss_newton"`, a rank above the size of the
-                output, and what a single setting cannot do.
+            ValueError: for another optimizer, several replicas, mixed precision, several outputs, a
+                loss without a second derivative unless `terminal="gauss_newton"`, and a rank above
+                the size of the output.
         """
         optimizer = DGNOpt() if optimizer is None else optimizer
         if not isinstance(optimizer, DGNOpt):

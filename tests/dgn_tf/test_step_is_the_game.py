@@ -180,6 +180,38 @@ def test_the_other_settings_are_dense_steps_too(settings, float64):
         close(variable.numpy(), value)
 
 
+def test_proposition_2_the_hamiltonians_gradient_is_the_losss(float64):
+    """p_T = φ_x, p_t = F_x'p_{t+1}, H_θ = F_n'p_{t+1}: against a complex step of the loss."""
+    model = compiled("residual, alap")
+    x, y = batch(model, 3)
+    found = linearise(model, (x, y, None))
+    weights = [w.astype("complex128") for w in model.get_weights()]
+    order = [variable.path for variable in model.weights]
+
+    def loss(values):
+        w = dict(zip(order, values, strict=True))
+        h0 = np.tanh(x.numpy() @ w["D0/kernel"] + w["D0/bias"])
+        h1 = np.tanh(h0 @ w["D1/kernel"] + w["D1/bias"])
+        both = h1 @ w["D2a/kernel"] + w["D2a/bias"] + h0 @ w["D2b/kernel"] + w["D2b/bias"]
+        logits = np.tanh(both) @ w["D3/kernel"] + w["D3/bias"]
+        picked = logits[np.arange(3), y.numpy()]
+        return np.mean(np.log(np.exp(logits).sum(1)) - picked)
+
+    costate = found.phi_x
+    for stage, dense_stage in zip(model.game.stages[::-1], found.stages[::-1], strict=True):
+        for player in stage.players:
+            H = tf.linalg.matvec(dense_stage.F_n[player.slot], costate, transpose_a=True).numpy()
+            slopes = []
+            for variable in player.variables:
+                i = order.index(variable.path)
+                for index in np.ndindex(weights[i].shape):
+                    moved = [w.copy() for w in weights]
+                    moved[i][index] += 1e-30j
+                    slopes.append(loss(moved).imag / 1e-30)
+            np.testing.assert_allclose(H, slopes, rtol=0, atol=1e-14)
+        costate = tf.linalg.matvec(dense_stage.F_x, costate, transpose_a=True)
+
+
 def test_cut_gradients_exclude_paths_through_earlier_stages(float64):
     """D_t against central differences of the loss in one tensor of the cut, the others held."""
     model = compiled("residual, alap")
