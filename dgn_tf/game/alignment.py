@@ -8,7 +8,7 @@ where its inputs exist. (Liu, Chen and Theodorou 2021, Figure 10a: alignments.)
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dgn_tf.game.graph import Call, Graph
+from dgn_tf.game.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,19 @@ def _after(graph: Graph, players: set[int]) -> dict[int, int]:
 
 
 def schedule(
-    graph: Graph, player_calls: list[Call], alignment: str | Mapping[str, int] = "asap"
+    graph: Graph, names: Mapping[str, int], alignment: str | Mapping[str, int] = "asap"
 ) -> Schedule:
     """Schedules the players of a graph.
 
     Args:
         graph: the model's calls.
-        player_calls: the first call of every player.
+        names: player's name → index of its first call.
         alignment: "asap", "alap", or {layer name: stage} with the others as soon as possible.
 
     Raises:
         ValueError: for an unknown alignment, an unknown layer or a stage outside the slack.
     """
-    players = {call.index for call in player_calls}
-    names = {call.name: call.index for call in player_calls}
+    players = set(names.values())
     earliest, _, total = _forward(graph, players, {})
     after = _after(graph, players)
     earliest = {index: earliest[index] for index in players}
@@ -99,12 +98,12 @@ def schedule(
             f"`alignment` must be a string or a dictionary. Received: {type(alignment).__name__}"
         )
     stage, _, _ = _forward(graph, players, wanted)
-    for call in player_calls:
-        low, high = earliest[call.index], latest[call.index]
-        placed, asked = stage[call.index], wanted.get(call.index, stage[call.index])
+    for name, index in names.items():
+        low, high = earliest[index], latest[index]
+        placed, asked = stage[index], wanted.get(index, stage[index])
         if not isinstance(asked, int) or asked < low or placed > high or placed != asked:
             raise ValueError(
-                f"The stage of layer '{call.name}' must be an integer within its slack, "
+                f"The stage of layer '{name}' must be an integer within its slack, "
                 f"{low} to {high}, and after every player before it. Received: stage {asked}"
             )
     return Schedule(

@@ -31,10 +31,12 @@ class Bystander:
     stage: int
     reason: str
     decays: bool
+    label: str = ""
 
     @property
     def name(self) -> str:
-        return str(self.layer.name)
+        """The layer's name; a number is added where nested models repeat one."""
+        return self.label or str(self.layer.name)
 
 
 @dataclass
@@ -80,7 +82,8 @@ class Game:
                 "A game needs at least one trainable Dense, Conv1D, Conv2D or EinsumDense layer. "
                 f"Received: model '{model.name}' without one."
             )
-        firsts = [self.graph.calls[player.call_indices[0]] for player in self.players]
+        _tell_apart(self.players)
+        firsts = {player.name: player.call_indices[0] for player in self.players}
         self.schedule: Schedule = schedule(self.graph, firsts, alignment)
         for player in self.players:
             first = player.call_indices[0]
@@ -143,6 +146,7 @@ class Game:
             if own:
                 stage = self.schedule.call_stage[index]
                 self.bystanders.append(Bystander(layer, own, stage, reason, not normal))
+        _tell_apart([*self.players, *self.bystanders])
         loose = tuple(v for v in self.trainable if id(v) not in taken)
         if loose:
             names = [variable.path for variable in loose]
@@ -253,6 +257,15 @@ class Game:
         if print_fn is not None:
             print_fn(text)
         return text
+
+
+def _tell_apart(owners: list) -> None:
+    """Numbers the second and later owner of a name: `dense`, `dense/2`, …"""
+    seen: dict[str, int] = {}
+    for owner in owners:
+        name = str(owner.layer.name)
+        seen[name] = seen.get(name, 0) + 1
+        owner.label = name if seen[name] == 1 else f"{name}/{seen[name]}"
 
 
 def _is_normalisation(layer: Any) -> bool:

@@ -45,10 +45,12 @@ class Player:
     earliest: int = -1
     latest: int = -1
     agents: int = 1
+    label: str = ""
 
     @property
     def name(self) -> str:
-        return str(self.layer.name)
+        """The layer's name; a number is added where nested models repeat one."""
+        return self.label or str(self.layer.name)
 
     @property
     def has_bias(self) -> bool:

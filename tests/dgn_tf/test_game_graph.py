@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import dgn_tf
 from dgn_tf.game import keras_surface
 from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
@@ -113,6 +114,19 @@ def test_nested_and_shared_layers():
     assert [(p.name, len(p.call_indices)) for p in game.players] == [("shared", 2), ("head", 1)]
     x = tf.constant(np.random.default_rng(0).normal(size=(3, 4)), tf.float32)
     np.testing.assert_array_equal(FirstPass(game).run([x], False)[0], outer(x))
+
+
+def test_nested_models_that_repeat_names_and_sequential_models():
+    def part():
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="inner")])
+
+    model = keras.Sequential([keras.Input((4,)), part(), keras.layers.Dense(2, name="head")])
+    inputs = keras.Input((4,))
+    both = keras.Model(inputs, model(part()(inputs)))
+    game = Game(both, {"inner/2": 1})
+    assert [player.name for player in game.players] == ["inner", "inner/2", "head"]
+    assert len({id(player.variables[0]) for player in game.players}) == 3
+    assert dgn_tf.GameModel.from_model(model).game.horizon == 2
 
 
 @pytest.mark.parametrize(
