@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING
 _HOMES = {
     "Game": "games.base",
     "InterBankGame": "games.inter_bank",
+    "LinearQuadraticGame": "games.linear_quadratic",
+    "FlockingGame": "games.flocking",
+    "PortfolioGame": "games.portfolio",
+    "convoy_game": "games.convoy",
+    "major_player_game": "games.heterogeneous",
+    "ring_game": "games.heterogeneous",
+    "two_group_game": "games.heterogeneous",
     "Certificate": "solver.certificate",
     "ControlNetwork": "layers.control_network",
     "Rcost": "layers.costs",
@@ -35,25 +42,37 @@ __all__ = [
     "ControlNetwork",
     "DeepFictitiousPlay",
     "FeedbackPolicy",
+    "FlockingGame",
     "Game",
     "InterBankGame",
     "JointPolicy",
+    "LinearQuadraticGame",
     "MeanCost",
+    "PortfolioGame",
     "Rcost",
     "Result",
     "StageRecord",
     "Tcost",
+    "convoy_game",
     "lq",
+    "major_player_game",
     "player_model",
     "player_sharding",
+    "ring_game",
     "transfer_weights",
+    "two_group_game",
 ]
 
 if TYPE_CHECKING:
     from fictitious_play import lq
     from fictitious_play.devices import player_sharding
     from fictitious_play.games.base import Game
+    from fictitious_play.games.convoy import convoy_game
+    from fictitious_play.games.flocking import FlockingGame
+    from fictitious_play.games.heterogeneous import major_player_game, ring_game, two_group_game
     from fictitious_play.games.inter_bank import InterBankGame
+    from fictitious_play.games.linear_quadratic import LinearQuadraticGame
+    from fictitious_play.games.portfolio import PortfolioGame
     from fictitious_play.layers.control_network import ControlNetwork
     from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
     from fictitious_play.networks.feedback_policy import FeedbackPolicy

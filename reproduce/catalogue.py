@@ -60,6 +60,31 @@ ITEMS = (
         "reproduce.games.time_step",
         "the discrete equilibrium tends to the continuous one at first order",
     ),
+    Item(
+        "lq-heterogeneous",
+        "reproduce.games.lq_heterogeneous",
+        "a major bank, a ring, two groups, and a convoy with vector states, one trained case each",
+    ),
+    Item(
+        "nonlinear-games",
+        "reproduce.games.nonlinear_games",
+        "a flock with no closed form, and a portfolio game with N growing to its mean-field limit",
+    ),
+    Item(
+        "convergence",
+        "reproduce.games.convergence",
+        "how fast fictitious play contracts: against the horizon, and stage by stage",
+    ),
+    Item(
+        "beliefs",
+        "reproduce.games.beliefs",
+        "last, average, damped and sequential beliefs, and a game that the last one breaks",
+    ),
+    Item(
+        "stage-by-stage",
+        "reproduce.games.stage_by_stage",
+        "trained networks against the exact best responses at every stage",
+    ),
 )
 MAIN_ITEM = "inter-bank"
 

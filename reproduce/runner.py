@@ -62,7 +62,7 @@ def run(items, preset: str, seed: int, out: str, threads: int | None) -> None:
     written += reports.write(out)
     console.print("Written:")
     for path in written:
-        console.print(f"  {path}", highlight=False)
+        console.print(f"  {path}", highlight=False, soft_wrap=True)
 
 
 def report(out: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from fictitious_play import checks, lq, rollout
+from fictitious_play.games import superposition
 from fictitious_play.games.base import Game, constant
 
 
@@ -100,14 +101,14 @@ class InterBankGame(Game):
 
     @property
     def is_linear_quadratic(self) -> bool:
-        return self._is_plain
+        return self._is_plain and superposition.keeps(self, InterBankGame, ("initial_states",))
 
     @property
     def symmetric_parameters(self) -> lq.SymmetricParameters | None:
         """The parameters of the symmetric game, whose exact solution needs no matrices; None
         where players or weights differ."""
         vectors = (self.a, self.q, self.epsilon, self.c, self.sigma)
-        if not (self.uniform_weights and self._is_plain) or any(map(np.ptp, vectors)):
+        if not (self.uniform_weights and self.is_linear_quadratic) or any(map(np.ptp, vectors)):
             return None
         mean, variance = self.initial_mean, self.initial_std**2
         spread = (mean.mean() - mean) ** 2 + variance.sum() / self.players**2
@@ -118,7 +119,7 @@ class InterBankGame(Game):
         )
 
     def linear_quadratic_form(self):
-        if not self._is_plain:
+        if not self.is_linear_quadratic:
             return None
         return lq.inter_bank_form(
             players=self.players,
@@ -136,17 +137,14 @@ class InterBankGame(Game):
         )
 
     def deviation_costs(self, initial_state, own, others, noise):
-        """As in `Game.deviation_costs`, by superposition: the game is linear and player i's cost
-        sees the state through m^i - X^i only, so her deviation adds its impulse response to the
-        one path on which nobody deviates. One simulation and one product of size steps² stand for
-        N simulations of N states."""
+        """As in `Game.deviation_costs`, by superposition: player i's cost sees the state through
+        m^i - X^i only."""
         if not self._is_plain:
             return super().deviation_costs(initial_state, own, others, noise)
         states = rollout.joint_states(self, initial_state, others, noise)
-        response = ops.einsum(
-            "its,bsi->bti", constant(self._impulse_response, own), (own - others)[..., 0]
-        )
-        distance = self.distance(states) + response
+        distance = superposition.deviated_views(
+            self.distance(states)[..., None], self._responses, own - others
+        )[..., 0]
         running = self._running(distance[:, :-1], own[..., 0])
         return self.step_size * ops.sum(running, axis=1) + self._terminal(distance[:, -1])
 
@@ -173,26 +171,16 @@ class InterBankGame(Game):
         return self.sigma[:, None] * np.hstack([common, own])
 
     @cached_property
-    def _impulse_response(self) -> np.ndarray:
-        """(players, steps + 1, steps): what one unit of control of player i on step s adds to
-        m^i - X^i at time t, h ζ_i Â^{t-1-s} e_i for s < t, where ζ = W - I, Â = I + h diag(a) ζ."""
-        zeta = self.weights - np.eye(self.players)
-        by_lag = np.empty((self.steps, self.players))
-        rows = zeta
-        for lag in range(self.steps):
-            by_lag[lag] = np.diagonal(rows)
-            rows = rows + self.step_size * (rows * self.a) @ zeta
-        response = np.zeros((self.players, self.steps + 1, self.steps))
-        for time in range(1, self.steps + 1):
-            response[:, time, :time] = self.step_size * by_lag[:time][::-1].T
-        return response
+    def _responses(self) -> np.ndarray:
+        """Impulse responses in m^i - X^i = ζ_i X with ζ = W - I, where dX = diag(a) ζ X dt + …"""
+        eye = np.eye(self.players)
+        zeta = self.weights - eye
+        return superposition.impulse_responses(
+            self.a[:, None] * zeta, eye[:, :, None], zeta[:, None], self.step_size, self.steps
+        )
 
     @property
     def _is_plain(self) -> bool:
-        """Whether dynamics and costs are the ones above: a subclass that changes them must not be
-        given this game's shortcuts."""
-        return all(
-            getattr(type(self), name) is getattr(InterBankGame, name)
-            for name in ("distance", "drift", "diffusion", "running_cost", "terminal_cost",
-                         "_running", "_terminal")
-        )  # fmt: skip
+        names = ("distance", "drift", "diffusion", "running_cost", "terminal_cost", "euler_step",
+                 "_running", "_terminal")  # fmt: skip
+        return superposition.keeps(self, InterBankGame, names)

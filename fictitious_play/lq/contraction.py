@@ -116,9 +116,13 @@ def symmetric_contraction(
         players, horizon, a, q, epsilon, c: Numbers or arrays that broadcast; `ε ≥ q²`, none
             negative, `players ≥ 2`, `horizon > 0`.
     """
-    arrays = np.broadcast_arrays(
-        *(np.asarray(v, dtype=np.float64) for v in (players, horizon, a, q, epsilon, c))
-    )
+    named = {"players": players, "horizon": horizon, "a": a, "q": q, "epsilon": epsilon, "c": c}
+    arrays = [checks.real_array(name, value) for name, value in named.items()]
+    try:
+        arrays = list(np.broadcast_arrays(*arrays))
+    except ValueError as error:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"The parameters must broadcast. Received: shapes {shapes}") from error
     N, T, a, q, epsilon, c = arrays
     if not all(np.all(np.isfinite(v)) for v in arrays):
         raise ValueError("All parameters must be finite. Received: NaN or infinite values")

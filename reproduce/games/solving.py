@@ -38,13 +38,19 @@ def train(context, name: str, game_arguments: dict[str, Any], training: dict[str
     """
     import fictitious_play as fp
 
-    game = fp.InterBankGame(**game_arguments)
-    arguments = {"game": game_arguments, "training": training, "seed": seed}
+    return solve(context, name, fp.InterBankGame(**game_arguments), training, seed)
+
+
+def solve(context, name: str, game, training: dict[str, Any], seed: int):
+    """Solves any game, with the other arguments of `train`; the `Result`."""
+    import fictitious_play as fp
+
+    arguments = {"game": game.get_config(), "training": training, "seed": seed}
     digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:10]
     solver = {key: value for key, value in training.items() if key not in _SOLVE}
-    solve = {key: value for key, value in training.items() if key in _SOLVE}
+    kept = {key: value for key, value in training.items() if key in _SOLVE}
     folder = context.solves / f"{name}-{digest}"
-    return fp.DeepFictitiousPlay(game, seed=seed, **solver).solve(folder=folder, **solve)
+    return fp.DeepFictitiousPlay(game, seed=seed, **solver).solve(folder=folder, **kept)
 
 
 def describe(result, **certificate_settings) -> dict[str, Any]:

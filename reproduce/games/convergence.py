@@ -1,0 +1,174 @@
+"""The convergence theorem in numbers: contraction against the horizon, errors stage by stage."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reproduce import figures
+from reproduce.report import Table
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {"players": [2, 3], "horizons": [0.5, 1.0], "step": 0.25, "stages": 4,
+              "halvings": 1},
+    "quick": {
+        "players": [2, 5, 10], "horizons": [0.125, 0.25, 0.5, 1.0, 2.0, 4.0], "step": 0.05,
+        "stages": 20, "halvings": 2,
+    },
+    "paper": {
+        "players": [2, 5, 10, 24], "horizons": [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0],
+        "step": 0.025, "stages": 30, "halvings": 3,
+    },
+}  # fmt: skip
+#: Strengths of coupling, ε = c; a = q = 0.1.
+_COUPLINGS = {"weak, ε = c = 0.5": 0.5, "medium, ε = c = 2": 2.0, "strong, ε = c = 8": 8.0}
+_LEAST_STEPS = 8
+#: Stands for N → ∞.
+_MANY = 10**9
+
+
+def run(context) -> dict[str, Any]:
+    """Contraction factors on curves and points, and the errors of exact play."""
+    import fictitious_play as fp
+
+    players, horizons = context.settings["players"], context.settings["horizons"]
+    fine = np.geomspace(0.6 * horizons[0], 1.6 * horizons[-1], 60)
+    curves, points, limits, plays = [], [], [], []
+    halvings = context.settings["halvings"]
+    for coupling, weight in _COUPLINGS.items():
+        for count in [*players, _MANY]:
+            factor = fp.lq.symmetric_contraction(count, fine, 0.1, 0.1, weight, weight)
+            curves.append({"coupling": coupling, "players": count, "horizon": fine,
+                           "factor": factor})  # fmt: skip
+        for count in players:
+            for horizon in horizons:
+                steps = max(_LEAST_STEPS, round(horizon / context.settings["step"]))
+                form = _form(count, horizon, steps, weight)
+                closed = fp.lq.symmetric_contraction(count, horizon, 0.1, 0.1, weight, weight)
+                points.append({"coupling": coupling, "players": count, "horizon": horizon,
+                               "steps": steps, "factor": fp.lq.contraction(form),
+                               "closed": float(closed)})  # fmt: skip
+            factors = [fp.lq.contraction(_form(count, 1.0, 20 * 2**number, weight))
+                       for number in range(halvings + 1)]  # fmt: skip
+            closed = fp.lq.symmetric_contraction(count, 1.0, 0.1, 0.1, weight, weight)
+            limits.append({"coupling": coupling, "players": count, "factors": factors,
+                           "extrapolated": _extrapolated(factors),
+                           "closed": float(closed)})  # fmt: skip
+        form = _form(max(players), 1.0, 20, weight)
+        play = fp.lq.exact_play(form, context.settings["stages"], initial=1.0)
+        plays.append({"coupling": coupling, "players": max(players), "error": play.error,
+                      "factor": fp.lq.contraction(form)})  # fmt: skip
+    return {"curves": curves, "points": points, "limits": limits, "plays": plays}
+
+
+def _form(players: int, horizon: float, steps: int, weight: float):
+    import fictitious_play as fp
+
+    return fp.lq.inter_bank_form(
+        players, horizon, steps, a=0.1, q=0.1, epsilon=weight, c=weight, initial_std=0.5
+    )
+
+
+def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+    """Factor against horizon, a panel a coupling, and the errors of exact play."""
+    from matplotlib import pyplot
+
+    results = document["results"]
+    figure, axes = pyplot.subplots(1, 4, figsize=(12.4, 3.4), width_ratios=(1, 1, 1, 1.15))
+    for axis, coupling in zip(axes, _COUPLINGS, strict=False):
+        curves = [curve for curve in results["curves"] if curve["coupling"] == coupling]
+        for number, curve in enumerate(curves):
+            look = dict(figures.STYLES[number])
+            marker, finite = look.pop("marker"), curve["players"] < _MANY
+            name = f"N = {curve['players']}" if finite else "N → ∞"
+            axis.plot(curve["horizon"], curve["factor"], label=name, **look)
+            chosen = [
+                point for point in results["points"]
+                if finite and point["coupling"] == coupling
+                and point["players"] == curve["players"]
+            ]  # fmt: skip
+            axis.plot([point["horizon"] for point in chosen],
+                      [point["factor"] for point in chosen],
+                      linestyle="none", marker=marker, color=look["color"])  # fmt: skip
+        axis.set(xscale="log", yscale="log", xlabel="horizon T (units of time)", title=coupling,
+                 ylim=(0.01, 1.3))  # fmt: skip
+        axis.axhline(1.0, color="#5a5a5a", linewidth=0.8)
+    axes[0].set_ylabel("contraction factor λ a stage")
+    axes[0].plot([], [], linestyle="none", marker="o", color="black", label="discrete time")
+    axes[0].legend(fontsize=8)
+    last = axes[3]
+    for number, play in enumerate(results["plays"]):
+        look = dict(figures.STYLES[number])
+        error = np.asarray(play["error"])
+        stage = np.arange(1, len(error) + 1)
+        last.plot(stage, error, linestyle="none", marker=look["marker"], color=look["color"],
+                  label=play["coupling"].split(",")[0])  # fmt: skip
+        anchor = _anchor(error)
+        slope = error[anchor] * play["factor"] ** (stage - stage[anchor])
+        last.plot(stage, slope, linestyle=look["linestyle"], color=look["color"])
+    last.set(yscale="log", xlabel="stage", ylabel="relative L2 error of the belief",
+             title=f"T = 1, N = {results['plays'][0]['players']}")  # fmt: skip
+    last.legend(fontsize=8)
+    return [figures.save(figure, stem)]
+
+
+def summary(document: dict[str, Any]) -> list[Table]:
+    """The largest distance from the closed formula, and measured against predicted slopes."""
+    results = document["results"]
+    rows = []
+    for limit in results["limits"]:
+        apart = [abs(point["factor"] - point["closed"]) for point in results["points"]
+                 if (point["coupling"], point["players"])
+                 == (limit["coupling"], limit["players"])]  # fmt: skip
+        rows.append((f"{limit['coupling']}, N = {limit['players']}", f"{limit['closed']:.7f}",
+                     f"{limit['factors'][0]:.5f}", f"{limit['extrapolated']:.7f}",
+                     f"{abs(limit['extrapolated'] - limit['closed']):.0e}",
+                     f"{max(apart):.0e}"))  # fmt: skip
+    slopes = [
+        (play["coupling"], f"{play['factor']:.6f}", f"{_slope(play['error']):.6f}",
+         str(len(play["error"])))
+        for play in results["plays"]
+    ]  # fmt: skip
+    return [
+        Table("Contraction factor, symmetric players, T = 1",
+              ("game", "closed formula", "N_T = 20", "extrapolated", "difference",
+               "points from curve, all T"), rows),
+        Table("Exact play from a belief of 1 for everybody",
+              ("coupling", "predicted factor", "measured, last stages", "stages"), slopes),
+    ]  # fmt: skip
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """What is compared."""
+    step = document["settings"]["step"]
+    return (
+        "The stage map of fictitious play contracts with a factor λ that goes to zero with the "
+        "horizon. Lines are the closed formula of continuous time; points are spectral radii of "
+        f"the discrete stage map with steps of {step:g} (at least {_LEAST_STEPS} of them), so "
+        "they lie apart by the time step; halving it and extrapolating leaves the *difference* of "
+        "the table. On the right, exact play of the discrete game: points are errors of the belief "
+        "after each stage, lines fall by the predicted factor a stage. "
+        "Play starts from the belief that everybody plays 1, which excites the slowest mode; a "
+        "belief of zero excites only modes that are N - 1 times faster."
+    )
+
+
+def _extrapolated(factors) -> float:
+    """The limit of values on grids that are halved from one to the next (Richardson)."""
+    values, order = np.asarray(factors), 1
+    while len(values) > 1:
+        values = values[1:] + (values[1:] - values[:-1]) / (2.0**order - 1.0)
+        order += 1
+    return float(values[0])
+
+
+def _anchor(error) -> int:
+    """The last stage whose error is well above round-off."""
+    return int(np.flatnonzero(np.asarray(error) > 1e-10)[-1])
+
+
+def _slope(error) -> float:
+    """Factor a stage over the last stages above round-off."""
+    last = _anchor(error)
+    first = max(0, last - 4)
+    return float((error[last] / error[first]) ** (1.0 / max(1, last - first)))
