@@ -8,11 +8,12 @@ gradient) and of the later layers (forward, weight and input gradients).
 import argparse
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Prints the achieved fraction of the machine's rate, a row a game; `--out` keeps it."""
     parser = argparse.ArgumentParser("./run bench utilisation", description=__doc__)
     parser.add_argument("--players", type=int, nargs="+", default=[10, 24])
@@ -21,7 +22,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = str(given.threads)
@@ -85,7 +86,7 @@ def main(arguments: list[str]) -> int:
             f"{row['weights'] / 1e6:.1f} M weights"
         )
     if given.out is not None:
-        command = ["./run", "bench", "utilisation", *arguments]
+        command = ["./run", "bench", "utilisation", *sys.argv[1:]]
         described = provenance.describe(command, "benchmark", 0, given.threads)
         settings = {key: value for key, value in vars(given).items() if key != "out"}
         store.write(given.out, {"provenance": described, "settings": settings, "rows": rows})
