@@ -160,9 +160,9 @@ class DGNOpt(keras.optimizers.Optimizer):
             seeds: function that lists the seed generator states to be saved along.
 
         Raises:
-            ValueError: if the optimizer was built for another game.
+            ValueError: if the optimizer was built for other weights.
         """
-        if self._game is not None and self.built and game is not self._game:
+        if self._game is not None and self.built and game.identity() != self._game.identity():
             raise ValueError(
                 "A DGNOpt belongs to the model it was first compiled with. "
                 "Create a new one for another model or another set of trainable layers."

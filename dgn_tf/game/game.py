@@ -102,6 +102,11 @@ class Game:
         """T, the number of stages."""
         return len(self.stages)
 
+    def identity(self) -> list[tuple]:
+        """What an optimizer's state belongs to: the owners of the weights, and the weights."""
+        owners: list = [*self.players, *self.bystanders]
+        return [(owner.name, tuple(id(v) for v in owner.variables)) for owner in owners]
+
     def _read_layers(self, model: keras.Model) -> list[tuple[Any, int, str]]:
         trainable = {id(variable) for variable in model.trainable_variables}
         seen: dict[int, Player | None] = {}

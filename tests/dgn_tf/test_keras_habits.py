@@ -169,6 +169,15 @@ def test_frozen_layers_do_not_move():
     assert [player.name for player in model.game.players] == ["b", "c"]
 
 
+def test_compiling_again_keeps_the_optimizer_and_its_state():
+    model = compiled(dgn_tf.DGNOpt(0.1, curvature="kfac"))
+    after(model)
+    kept = model.optimizer
+    model.compile(kept, crossentropy(), metrics=["accuracy"], run_eagerly=True)
+    after(model)
+    assert int(kept.iterations.numpy()) == 4
+
+
 def test_constraints_hold_and_regularisers_enter_the_gradient():
     net = network(kernel_constraint=keras.constraints.UnitNorm())
     model = compiled(net=net)
