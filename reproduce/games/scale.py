@@ -38,6 +38,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+PRESETS["paper"] = PRESETS["standard"]
+
 
 def run(context) -> dict[str, Any]:
     """Solves every case; N = 1,000 against the symmetric solution, which needs no matrices."""
