@@ -12,6 +12,18 @@ BENCHMARKS = {
         "benchmarks.kill_resume",
         "a solve killed at random moments and continued, bit for bit",
     ),
+    "dgnopt-step": (
+        "benchmarks.dgnopt_step",
+        "cost of a DGNOpt training step against Keras's SGD, a row a setting",
+    ),
+    "large-steps": (
+        "benchmarks.large_steps",
+        "accuracy and divergence at large learning rates, with and without the game",
+    ),
+    "utilisation": (
+        "benchmarks.utilisation",
+        "matrix products of a training step against the machine's own rate",
+    ),
 }
 
 
@@ -28,7 +40,8 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    return importlib.import_module(BENCHMARKS[arguments[0]][0]).main(arguments[1:])
+    sys.argv = [f"./run bench {arguments[0]}", *arguments[1:]]
+    return importlib.import_module(BENCHMARKS[arguments[0]][0]).main() or 0
 
 
 if __name__ == "__main__":

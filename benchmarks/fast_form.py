@@ -7,11 +7,12 @@ CPU-seconds of the process, so they do not depend on what else the machine does.
 import argparse
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Prints first step, training step and their ratios; `--out` keeps them as JSON."""
     parser = argparse.ArgumentParser("./run bench fast-form", description=__doc__)
     parser.add_argument("--players", type=int, default=10)
@@ -21,7 +22,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--repeats", type=int, default=15, help="timed training steps of each")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if given.threads is not None:
         for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
@@ -108,7 +109,7 @@ def main(arguments: list[str]) -> int:
         f"{min(ratios):.1f} to {max(ratios):.1f})"
     )
     if given.out is not None:
-        command = ["./run", "bench", "fast-form", *arguments]
+        command = ["./run", "bench", "fast-form", *sys.argv[1:]]
         described = provenance.describe(command, "benchmark", 0, given.threads)
         store.write(given.out, {"provenance": described, **found})
         print(f"Written: {given.out}")

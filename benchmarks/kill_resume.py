@@ -118,7 +118,7 @@ def trials(settings: dict[str, Any], kills: int, place: Path, seed: int) -> dict
     return {"digest": expected, "kills": moments, "compared": compared, "different": different}
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Prints what every kill left and whether the bits agree; `--out` keeps it as JSON. The exit
     status is 1 where they do not."""
     parser = argparse.ArgumentParser("./run bench kill-resume", description=__doc__)
@@ -131,7 +131,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the solve and of the moments")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     if given.threads is not None:
         for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
             os.environ[name] = str(given.threads)
@@ -152,7 +152,7 @@ def main(arguments: list[str]) -> int:
     if given.out is not None:
         from reproduce import provenance, store
 
-        command = ["./run", "bench", "kill-resume", *arguments]
+        command = ["./run", "bench", "kill-resume", *sys.argv[1:]]
         described = provenance.describe(command, "benchmark", given.seed, given.threads)
         store.write(given.out, {"provenance": described, "settings": settings, **found})
         print(f"Written: {given.out}")

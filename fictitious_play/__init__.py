@@ -26,6 +26,7 @@ _HOMES = {
     "Rcost": "layers.costs",
     "Tcost": "layers.costs",
     "MeanCost": "layers.costs",
+    "player_sharding": "devices",
     "player_model": "networks.player_model",
     "FeedbackPolicy": "networks.feedback_policy",
     "JointPolicy": "networks.joint_policy",
@@ -56,6 +57,7 @@ __all__ = [
     "lq",
     "major_player_game",
     "player_model",
+    "player_sharding",
     "ring_game",
     "transfer_weights",
     "two_group_game",
@@ -63,6 +65,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from fictitious_play import lq
+    from fictitious_play.devices import player_sharding
     from fictitious_play.games.base import Game
     from fictitious_play.games.convoy import convoy_game
     from fictitious_play.games.flocking import FlockingGame

@@ -38,18 +38,42 @@ def number(
 
 
 def real_array(name: str, value: Any) -> np.ndarray:
-    """`value` as a float64 array without NaN or infinity."""
+    """A float64 copy of `value`; NaN and infinity pass."""
     try:
         array = np.asarray(value)
-        if array.dtype.kind not in "iuf":
-            raise TypeError
-        array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"`{name}` must be a number or an array of numbers. Received: {name}={value!r}"
         ) from error
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"`{name}` must be finite. Received: {name}={value!r}")
+    if array.dtype.kind not in "iuf":
+        raise TypeError(
+            f"`{name}` must be a number or an array of numbers. Received: {name}={value!r}"
+        )
+    return array.astype(np.float64)
+
+
+def finite(name: str, array: np.ndarray) -> np.ndarray:
+    """`array`, without NaN or infinity."""
+    wrong = ~np.isfinite(array)
+    if np.any(wrong):
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = f" at {where}" if where else ""
+        raise ValueError(f"`{name}` must be finite. Received: {array[where]}{place}")
+    return array
+
+
+def finite_array(name: str, value: Any) -> np.ndarray:
+    """A float64 copy of `value` without NaN or infinity."""
+    return finite(name, real_array(name, value))
+
+
+def has_shape(name: str, array: np.ndarray, shape: tuple[int, ...], axes: str = "") -> np.ndarray:
+    """`array`, if it has just this shape; `axes` names what the axes are."""
+    if array.shape != shape:
+        meaning = f", {axes}" if axes else ""
+        raise ValueError(
+            f"`{name}` must have the shape {shape}{meaning}. Received: shape {array.shape}"
+        )
     return array
 
 
@@ -57,7 +81,7 @@ def per_item(
     name: str, value: Any, size: int, what: str = "player", least: float | None = None
 ) -> np.ndarray:
     """A scalar, or one value a player (or state), as a float64 vector of length `size`."""
-    array = real_array(name, value)
+    array = finite_array(name, value)
     if array.ndim > 1 or (array.ndim == 1 and array.shape[0] != size):
         raise ValueError(
             f"`{name}` must be a scalar or hold one value a {what} ({size}). "
@@ -68,10 +92,10 @@ def per_item(
     return np.broadcast_to(array, (size,)).copy()
 
 
-def one_of(name: str, value: Any, choices) -> Any:
-    """`value`, if it is one of `choices`."""
+def one_of(name: str, value: Any, choices) -> str:
+    """`value`, if it is one of the names in `choices`."""
     choices = tuple(choices)
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         named = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"`{name}` must be one of {named}. Received: {name}={value!r}")
     return value
@@ -79,7 +103,7 @@ def one_of(name: str, value: Any, choices) -> Any:
 
 def shaped(name: str, value: Any, shape: tuple) -> np.ndarray:
     """A finite float64 array of the given shape; None stands for any size."""
-    array = real_array(name, value)
+    array = finite_array(name, value)
     fits = array.ndim == len(shape) and all(
         want is None or want == got for want, got in zip(shape, array.shape, strict=True)
     )

@@ -38,12 +38,17 @@ ITEMS = (
     Item(
         "lq-variants",
         "reproduce.games.lq_variants",
-        "common noise, asymmetric weights and a non-zero first belief, one trained case each",
+        "common noise, asymmetric weights, a non-zero first belief, 50 steps: a trained case each",
     ),
     Item(
         "closed-loop",
         "reproduce.games.closed_loop",
         "feedback controls against the closed-loop equilibrium, in cost and in gains",
+    ),
+    Item(
+        "scale",
+        "reproduce.games.scale",
+        "many players: N = 50 (quick), 100 and 1,000 (standard)",
     ),
     Item(
         "lq-table",

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -108,16 +109,9 @@ def _draw(module: ModuleType, document: dict[str, Any], path: Path) -> list[Path
 
 
 def _rich(table: "reports.Table") -> Table:
-    drawn = Table(title=table.title, title_justify="left")
-    narrow = len(table.columns) < 8
+    drawn = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(table.columns):
-        first = number == 0
-        drawn.add_column(
-            name,
-            justify="left" if first else "right",
-            overflow="fold",
-            no_wrap=narrow and not first,
-        )
+        drawn.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
     for row in table.rows:
         drawn.add_row(*row)
     return drawn

@@ -110,6 +110,12 @@ class Game:
         """The game as a `fictitious_play.lq.LinearQuadraticForm`, or None where it is not one."""
         return None
 
+    @property
+    def is_linear_quadratic(self) -> bool:
+        """Whether `linear_quadratic_form` gives a form; cheaper than asking for it where the
+        form is large."""
+        return self.linear_quadratic_form() is not None
+
     # What follows from it
 
     def euler_step(self, time: float, states, controls, noise):

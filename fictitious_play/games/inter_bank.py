@@ -99,8 +99,27 @@ class InterBankGame(Game):
     def terminal_cost(self, states):
         return self._terminal(self.distance(states))
 
+    @property
+    def is_linear_quadratic(self) -> bool:
+        return self._is_plain and superposition.keeps(self, InterBankGame, ("initial_states",))
+
+    @property
+    def symmetric_parameters(self) -> lq.SymmetricParameters | None:
+        """The parameters of the symmetric game, whose exact solution needs no matrices; None
+        where players or weights differ."""
+        vectors = (self.a, self.q, self.epsilon, self.c, self.sigma)
+        if not (self.uniform_weights and self.is_linear_quadratic) or any(map(np.ptp, vectors)):
+            return None
+        mean, variance = self.initial_mean, self.initial_std**2
+        spread = (mean.mean() - mean) ** 2 + variance.sum() / self.players**2
+        spread = spread + (1.0 - 2.0 / self.players) * variance
+        a, q, epsilon, c, sigma = (float(vector[0]) for vector in vectors)
+        return lq.SymmetricParameters(
+            self.players, self.horizon, a, q, epsilon, c, sigma, self.rho, spread
+        )
+
     def linear_quadratic_form(self):
-        if not (self._is_plain and superposition.keeps(self, InterBankGame, ("initial_states",))):
+        if not self.is_linear_quadratic:
             return None
         return lq.inter_bank_form(
             players=self.players,

@@ -65,14 +65,14 @@ class LinearQuadraticGame(Game):
         initial_std: Any = 0.0,
         initial_covariance: Any = None,
     ):
-        A = checks.real_array("A", A)
+        A = checks.finite_array("A", A)
         size = A.shape[-1] if A.ndim else 0
         form = lq.LinearQuadraticForm(
             A, B, Q, S, R, G, L, horizon, steps, np.zeros(size), np.zeros((size, size))
         )
         std = initial_std
         if initial_covariance is not None:
-            if np.any(checks.real_array("initial_std", initial_std)):
+            if np.any(checks.finite_array("initial_std", initial_std)):
                 raise ValueError(
                     "`initial_std` must be left out where there is an `initial_covariance`. "
                     f"Received: initial_std={initial_std!r}"

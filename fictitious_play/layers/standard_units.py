@@ -18,8 +18,8 @@ class StandardUnits(keras.layers.Layer):
 
     def __init__(self, mean=0.0, scale=1.0, **kwargs):
         super().__init__(**kwargs)
-        self.mean = checks.real_array("mean", mean)
-        self.scale = checks.real_array("scale", scale)
+        self.mean = checks.finite_array("mean", mean)
+        self.scale = checks.finite_array("scale", scale)
 
     def call(self, inputs):
         dtype = ops.dtype(inputs)

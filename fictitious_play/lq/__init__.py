@@ -38,6 +38,7 @@ from fictitious_play.lq.parameters import SymmetricParameters
 from fictitious_play.lq.recursion import DiscreteNashBatch, discrete_nash_batch
 from fictitious_play.lq.rollout import Rollout, simulate_controls, simulate_gains
 from fictitious_play.lq.symmetric import SymmetricEquilibrium, symmetric_nash
+from fictitious_play.lq.symmetric_profile import SymmetricProfile
 
 __all__ = [
     "DiscreteNashBatch",
@@ -49,6 +50,7 @@ __all__ = [
     "Rollout",
     "SymmetricEquilibrium",
     "SymmetricParameters",
+    "SymmetricProfile",
     "as_form",
     "basis",
     "best_response",

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.checks import check_integer
+from fictitious_play import checks
 from fictitious_play.lq.coefficients import basis_size, check_coefficients
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
@@ -194,7 +194,7 @@ def best_response(game: Any, coefficients: Any, player: int | None = None) -> np
     form = as_form(game)
     coefficients = check_coefficients(form, coefficients)
     if player is not None:
-        player = check_integer("player", player, 0)
+        player = checks.integer("player", player, 0)
         if player >= form.players:
             raise ValueError(f"`player` must be below {form.players}. Received: {player}")
         return respond(form, player, response_gains(form, player), coefficients)

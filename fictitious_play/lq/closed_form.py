@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.checks import check_choice
+from fictitious_play import checks
 from fictitious_play.lq.namespace import array_namespace, float64
 from fictitious_play.lq.parameters import SymmetricParameters
 
@@ -26,7 +26,7 @@ RICCATI_KINDS = ("open_loop", "closed_loop", "best_response", "mean_field")
 
 def riccati_coefficients(parameters: SymmetricParameters, kind: str) -> tuple[Any, Any]:
     """`b` and `C` of the table above, for `kind` one of its rows."""
-    check_choice("kind", kind, RICCATI_KINDS)
+    checks.one_of("kind", kind, RICCATI_KINDS)
     _, p = parameters.arrays()
     kappa = p.kappa
     if kind == "open_loop":

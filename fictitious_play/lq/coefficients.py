@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.checks import check_finite, check_shape, real_array
+from fictitious_play import checks
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 from fictitious_play.lq.rollout import check_gains, check_paths
 
@@ -99,10 +99,10 @@ def squared_norm(form: LinearQuadraticForm, coefficients: np.ndarray) -> float:
 
 def check_coefficients(form: LinearQuadraticForm, coefficients: Any) -> np.ndarray:
     """Coefficients as float64, or an error where the shape is wrong or a step knows the future."""
-    coefficients = real_array("coefficients", coefficients)
+    coefficients = checks.real_array("coefficients", coefficients)
     expected = (form.steps, form.control_size, basis_size(form))
-    check_shape("coefficients", coefficients, expected, "the last axis on (1, x_0, noise)")
-    check_finite("coefficients", coefficients)
+    checks.has_shape("coefficients", coefficients, expected, "the last axis on (1, x_0, noise)")
+    checks.finite("coefficients", coefficients)
     for t in range(form.steps):
         if np.any(coefficients[t, :, basis_size(form, t) :]):
             raise ValueError(

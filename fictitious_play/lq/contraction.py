@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play import checks
 from fictitious_play.lq.best_response import (
     ResponseGains,
     affine_terms,
     follow,
     response_gains,
 )
-from fictitious_play.lq.checks import check_choice, check_integer, real_array
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
 # Up to this many unknowns the map is written out as a dense matrix.
@@ -31,7 +31,7 @@ def stage_map(game: Any, start: int = 0) -> np.ndarray:
         the stacked controls.
     """
     form = as_form(game)
-    start = check_integer("start", start, 0)
+    start = checks.integer("start", start, 0)
     if start >= form.steps:
         raise ValueError(f"`start` must be below {form.steps}. Received: {start}")
     size = (form.steps - start) * form.control_size
@@ -52,7 +52,7 @@ def contraction(game: Any, columns: str = "initial") -> float:
             need not where the weights' rows do not sum to one.
     """
     form = as_form(game)
-    check_choice("columns", columns, ("initial", "all"))
+    checks.one_of("columns", columns, ("initial", "all"))
     if form.players == 1:
         return 0.0
     gains = _gains(form)
@@ -117,9 +117,9 @@ def symmetric_contraction(
             negative, `players ≥ 2`, `horizon > 0`.
     """
     named = {"players": players, "horizon": horizon, "a": a, "q": q, "epsilon": epsilon, "c": c}
-    arrays = [real_array(name, value) for name, value in named.items()]
+    arrays = [checks.real_array(name, value) for name, value in named.items()]
     try:
-        arrays = np.broadcast_arrays(*arrays)
+        arrays = list(np.broadcast_arrays(*arrays))
     except ValueError as error:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"The parameters must broadcast. Received: shapes {shapes}") from error

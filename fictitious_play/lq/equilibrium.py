@@ -5,13 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.checks import check_choice
+from fictitious_play import checks
 from fictitious_play.lq.continuous import continuous_nash, is_convex
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.parameters import SymmetricParameters
 from fictitious_play.lq.recursion import INFORMATION, backward_step, stage_matrices, transition
 from fictitious_play.lq.rollout import Rollout, check_gains, simulate_gains
 from fictitious_play.lq.symmetric import symmetric_nash
+from fictitious_play.lq.symmetric_profile import (
+    LARGEST_FORM,
+    SymmetricProfile,
+    symmetric_profile,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +53,9 @@ class Equilibrium:
         return self.simulate(initial_state, noise).controls
 
 
-def nash(game: Any, information: str = "open_loop", time: str = "discrete") -> Equilibrium:
+def nash(
+    game: Any, information: str = "open_loop", time: str = "discrete"
+) -> Equilibrium | SymmetricProfile:
     """The Nash equilibrium of a linear-quadratic game.
 
     Args:
@@ -62,9 +70,12 @@ def nash(game: Any, information: str = "open_loop", time: str = "discrete") -> E
             recursion goes. In discrete time `det(R + h Π_t B) ≤ 0` is non-existence: the
             continuous solution has escaped in that step.
     """
+    checks.one_of("information", information, INFORMATION)
+    checks.one_of("time", time, ("discrete", "continuous"))
+    symmetric = getattr(game, "symmetric_parameters", None)
+    if isinstance(symmetric, SymmetricParameters) and symmetric.players > LARGEST_FORM:
+        return symmetric_profile(symmetric, game.steps, information, time)
     form = as_form(game)
-    check_choice("information", information, INFORMATION)
-    check_choice("time", time, ("discrete", "continuous"))
     if time == "discrete":
         gains = _discrete_gains(form, information)
         return Equilibrium(profile_cost(form, gains), gains, information, time, form)

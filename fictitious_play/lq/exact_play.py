@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play import checks
 from fictitious_play.lq.best_response import respond, response_gains
-from fictitious_play.lq.checks import check_choice, check_integer, check_number, real_array
 from fictitious_play.lq.coefficients import (
     basis_size,
     check_coefficients,
@@ -21,7 +21,7 @@ from fictitious_play.lq.coefficients import (
     feedback_coefficients,
     squared_norm,
 )
-from fictitious_play.lq.equilibrium import Equilibrium, nash
+from fictitious_play.lq.equilibrium import Equilibrium, SymmetricProfile, nash
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
@@ -59,7 +59,7 @@ class ExactPlay:
     response_coefficients: np.ndarray
     belief_stages: tuple[np.ndarray, ...]
     response_stages: tuple[np.ndarray, ...]
-    equilibrium: Equilibrium | None
+    equilibrium: Equilibrium | SymmetricProfile | None
     form: LinearQuadraticForm
 
     def controls(self, initial_state: Any, noise: Any) -> np.ndarray:
@@ -92,9 +92,9 @@ def exact_play(
         NoEquilibriumError: Where a player has no best response because her cost is not convex.
     """
     form = as_form(game)
-    stages = check_integer("stages", stages, 1)
-    check_choice("belief", belief, BELIEFS)
-    damping = check_number("damping", damping)
+    stages = checks.integer("stages", stages, 1)
+    checks.one_of("belief", belief, BELIEFS)
+    damping = checks.number("damping", damping)
     if not 0.0 < damping <= 1.0:
         raise ValueError(f"`damping` must lie in (0, 1]. Received: {damping}")
     current = initial_coefficients(form, initial)
@@ -151,7 +151,7 @@ def initial_coefficients(form: LinearQuadraticForm, initial: Any) -> np.ndarray:
     zero = np.zeros((form.steps, form.control_size, basis_size(form)))
     if initial is None:
         return zero
-    values = real_array("initial", initial)
+    values = checks.real_array("initial", initial)
     if values.ndim == 3:
         return check_coefficients(form, values)
     try:

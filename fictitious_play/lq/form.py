@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fictitious_play.lq.checks import check_finite, check_horizon, check_integer, real_array
+from fictitious_play import checks
 
 
 class Stage(NamedTuple):
@@ -79,8 +79,11 @@ class LinearQuadraticForm:
     symmetric_parameters: Any = None
 
     def __post_init__(self) -> None:
-        horizon, steps = check_horizon(self.horizon), check_integer("steps", self.steps, 1)
-        A = real_array("A", self.A)
+        horizon, steps = (
+            checks.number("horizon", self.horizon, above=0.0),
+            checks.integer("steps", self.steps, 1),
+        )
+        A = checks.real_array("A", self.A)
         if A.ndim not in (2, 3) or A.shape[-1] != A.shape[-2] or A.shape[-1] == 0:
             raise ValueError(
                 f"`A` must have the shape (n, n) or (steps, n, n). Received: shape {A.shape}"
@@ -119,12 +122,14 @@ class LinearQuadraticForm:
                 if name == "R" and np.linalg.eigvalsh(matrix).min() <= 0.0:
                     raise ValueError(f"`R[{i}]` must be positive definite. Received: {matrix}")
                 matrices[i] = _frozen(matrix)
-        L = np.zeros((n, 1)) if self.L is None else real_array("L", self.L)
+        L = np.zeros((n, 1)) if self.L is None else checks.real_array("L", self.L)
         if L.ndim not in (2, 3) or L.shape[-1] == 0:
             raise ValueError(f"`L` must have the shape (n, m). Received: shape {L.shape}")
         L = _checked("L", L, (n, L.shape[-1]), steps)
-        mean = _checked("initial_mean", real_array("initial_mean", self.initial_mean), (n,), None)
-        covariance = real_array("initial_covariance", self.initial_covariance)
+        mean = _checked(
+            "initial_mean", checks.real_array("initial_mean", self.initial_mean), (n,), None
+        )
+        covariance = checks.real_array("initial_covariance", self.initial_covariance)
         covariance = _checked("initial_covariance", covariance, (n, n), None)
         covariance = 0.5 * (covariance + covariance.T)
         spectrum = np.linalg.eigvalsh(covariance)
@@ -260,7 +265,7 @@ def as_form(game: Any) -> LinearQuadraticForm:
 def _per_player(name: str, value: Any) -> list[np.ndarray]:
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         raise TypeError(f"`{name}` must be a sequence of matrices. Received: {value!r}")
-    return [real_array(f"{name}[{i}]", matrix) for i, matrix in enumerate(value)]
+    return [checks.real_array(f"{name}[{i}]", matrix) for i, matrix in enumerate(value)]
 
 
 def _checked(name: str, value: np.ndarray, shape: tuple, steps: int | None) -> np.ndarray:
@@ -268,7 +273,7 @@ def _checked(name: str, value: np.ndarray, shape: tuple, steps: int | None) -> n
     if value.shape not in allowed:
         options = " or ".join(str(option) for option in allowed)
         raise ValueError(f"`{name}` must have the shape {options}. Received: shape {value.shape}")
-    check_finite(name, value)
+    checks.finite(name, value)
     return value
 
 

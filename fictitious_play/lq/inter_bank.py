@@ -10,14 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.checks import (
-    check_finite,
-    check_horizon,
-    check_integer,
-    check_number,
-    check_shape,
-    real_array,
-)
+from fictitious_play import checks
 from fictitious_play.lq.form import LinearQuadraticForm
 from fictitious_play.lq.parameters import SymmetricParameters
 
@@ -54,8 +47,8 @@ def inter_bank_form(
     Raises:
         ValueError, TypeError: Where an argument breaks one of these rules.
     """
-    N = check_integer("players", players, 2)
-    horizon, steps = check_horizon(horizon), check_integer("steps", steps, 1)
+    N = checks.integer("players", players, 2)
+    horizon, steps = checks.number("horizon", horizon, above=0.0), checks.integer("steps", steps, 1)
     vectors = {
         name: _vector(name, value, N, name != "initial_mean")
         for name, value in {
@@ -76,7 +69,7 @@ def inter_bank_form(
             f"Received: epsilon={epsilon}, q={q}"
         )
     epsilon = np.maximum(epsilon, q * q)
-    rho = check_number("rho", rho)
+    rho = checks.number("rho", rho)
     if abs(rho) > 1.0:
         raise ValueError(f"`rho` must lie in [-1, 1]. Received: {rho}")
     W = np.full((N, N), 1.0 / N) if weights is None else _weights(weights, N)
@@ -115,17 +108,17 @@ def inter_bank_form(
 
 
 def _vector(name: str, value: Any, size: int, nonnegative: bool) -> np.ndarray:
-    array = real_array(name, value)
+    array = checks.real_array(name, value)
     if array.shape not in ((), (size,)):
         raise ValueError(
             f"`{name}` must be a number or have the shape ({size},). Received: shape {array.shape}"
         )
-    check_finite(name, array)
+    checks.finite(name, array)
     if nonnegative and np.any(array < 0.0):
         raise ValueError(f"`{name}` must not be negative. Received: {value}")
     return np.broadcast_to(array, (size,)).copy()
 
 
 def _weights(value: Any, size: int) -> np.ndarray:
-    array = check_shape("weights", real_array("weights", value), (size, size))
-    return check_finite("weights", array)
+    array = checks.has_shape("weights", checks.real_array("weights", value), (size, size))
+    return checks.finite("weights", array)

@@ -22,15 +22,20 @@ def mean_field_cost(game: Any, time: str = "continuous") -> np.ndarray:
     Raises:
         ValueError: Where the game is not the symmetric inter-bank game.
     """
-    form = as_form(game)
-    if form.symmetric_parameters is None:
+    parameters = getattr(game, "symmetric_parameters", None)
+    steps = getattr(game, "steps", 1)
+    mean, std = getattr(game, "initial_mean", None), getattr(game, "initial_std", None)
+    if parameters is None or std is None:
+        form = as_form(game)
+        parameters, steps, mean = form.symmetric_parameters, form.steps, form.initial_mean
+        std = np.sqrt(np.diag(form.initial_covariance))
+    if parameters is None:
         raise ValueError(
             "The mean-field limit is that of the symmetric inter-bank game. "
             "Received: a game with other weights, other parameters or other matrices"
         )
-    limit = symmetric_nash(form.symmetric_parameters, form.steps, "mean_field", time)
-    mean = form.initial_mean
-    spread = (mean.mean() - mean) ** 2 + np.diag(form.initial_covariance)
-    parameters = form.symmetric_parameters
+    limit = symmetric_nash(parameters, steps, "mean_field", time)
+    mean = np.asarray(mean, np.float64)
+    spread = (mean.mean() - mean) ** 2 + std**2
     variance = parameters.sigma**2 * (1.0 - parameters.rho**2)
     return 0.5 * limit.P * spread + 0.5 * variance * limit.noise_integral

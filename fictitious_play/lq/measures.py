@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.checks import real_array
+from fictitious_play import checks
 from fictitious_play.lq.form import as_form
 from fictitious_play.lq.recursion import transition
 from fictitious_play.lq.rollout import check_gains
@@ -19,8 +19,8 @@ def control_error(controls: Any, reference: Any) -> float:
     Returns:
         The error; NaN where the reference is zero.
     """
-    controls = real_array("controls", controls)
-    reference = real_array("reference", reference)
+    controls = checks.real_array("controls", controls)
+    reference = checks.real_array("reference", reference)
     if controls.shape != reference.shape:
         raise ValueError(
             "`controls` and `reference` must have the same shape. "
@@ -83,8 +83,8 @@ def regressed_gains(controls: Any, states: Any) -> np.ndarray:
     Returns:
         `(steps, K, n)`, zero in directions in which the states do not vary.
     """
-    controls = real_array("controls", controls)
-    states = real_array("states", states)
+    controls = checks.real_array("controls", controls)
+    states = checks.real_array("states", states)
     if (
         controls.ndim != 3
         or states.ndim != 3

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.checks import check_choice, check_horizon, check_integer
+from fictitious_play import checks
 from fictitious_play.lq.form import Stage
 from fictitious_play.lq.namespace import array_namespace, float64
 
@@ -131,8 +131,8 @@ def discrete_nash_batch(
         `DiscreteNashBatch`, in the arrays of the inputs' library. Values are not inspected, so that
         the function can be compiled; `exists` says which games have an equilibrium.
     """
-    check_choice("information", information, INFORMATION)
-    horizon, steps = check_horizon(horizon), check_integer("steps", steps, 1)
+    checks.one_of("information", information, INFORMATION)
+    horizon, steps = checks.number("horizon", horizon, above=0.0), checks.integer("steps", steps, 1)
     named = {"A": A, "B": B, "Q": Q, "S": S, "R": R, "G": G, "L": L}
     named |= {"initial_mean": initial_mean, "initial_covariance": initial_covariance}
     xp = array_namespace(*named.values())

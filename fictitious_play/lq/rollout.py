@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fictitious_play.lq.checks import check_finite, check_shape, real_array
+from fictitious_play import checks
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 
 
@@ -76,8 +76,10 @@ def quadratic_factors(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def check_paths(form: LinearQuadraticForm, initial_state: Any, noise: Any) -> tuple:
     """Initial states `(batch, n)` and noise `(batch, steps, m)` as float64, or an error."""
-    initial_state = check_finite("initial_state", real_array("initial_state", initial_state))
-    noise = check_finite("noise", real_array("noise", noise))
+    initial_state = checks.finite(
+        "initial_state", checks.real_array("initial_state", initial_state)
+    )
+    noise = checks.finite("noise", checks.real_array("noise", noise))
     if initial_state.ndim != 2 or initial_state.shape[1] != form.state_size:
         raise ValueError(
             f"`initial_state` must have the shape (batch, {form.state_size}). "
@@ -85,19 +87,19 @@ def check_paths(form: LinearQuadraticForm, initial_state: Any, noise: Any) -> tu
         )
     if len(initial_state) == 0:
         raise ValueError("There must be at least one path. Received: batch of 0")
-    check_shape("noise", noise, (len(initial_state), form.steps, form.noise_size))
+    checks.has_shape("noise", noise, (len(initial_state), form.steps, form.noise_size))
     return initial_state, noise
 
 
 def check_controls(form: LinearQuadraticForm, controls: Any, batch: int) -> np.ndarray:
     """Controls `(batch, steps, K)` as float64, or an error."""
-    controls = real_array("controls", controls)
-    check_shape("controls", controls, (batch, form.steps, form.control_size))
-    return check_finite("controls", controls)
+    controls = checks.real_array("controls", controls)
+    checks.has_shape("controls", controls, (batch, form.steps, form.control_size))
+    return checks.finite("controls", controls)
 
 
 def check_gains(form: LinearQuadraticForm, gains: Any) -> np.ndarray:
     """Gains `(steps, K, n)` as float64, or an error."""
-    gains = real_array("gains", gains)
-    check_shape("gains", gains, (form.steps, form.control_size, form.state_size))
-    return check_finite("gains", gains)
+    gains = checks.real_array("gains", gains)
+    checks.has_shape("gains", gains, (form.steps, form.control_size, form.state_size))
+    return checks.finite("gains", gains)

@@ -12,7 +12,7 @@ take NumPy or JAX arrays and can be compiled.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fictitious_play.lq.checks import check_choice, check_integer
+from fictitious_play import checks
 from fictitious_play.lq.closed_form import (
     open_loop_cost_functions,
     riccati,
@@ -58,9 +58,9 @@ def symmetric_nash(
         information: `"open_loop"`, `"closed_loop"` or `"mean_field"` (the limit `N → ∞`).
         time: `"discrete"` for the Euler game, `"continuous"`.
     """
-    check_choice("information", information, SYMMETRIC_KINDS)
-    check_choice("time", time, ("discrete", "continuous"))
-    steps = check_integer("steps", steps, 1)
+    checks.one_of("information", information, SYMMETRIC_KINDS)
+    checks.one_of("time", time, ("discrete", "continuous"))
+    steps = checks.integer("steps", steps, 1)
     if not isinstance(parameters, SymmetricParameters):
         raise TypeError(
             f"`parameters` must be a `SymmetricParameters`. Received: {type(parameters).__name__}"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from fictitious_play import checks
+from fictitious_play import checks, devices
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
@@ -20,7 +20,7 @@ RULES = ("last", "average", "damped", "sequential")
 
 def initial_belief_array(game: Game, belief: InitialBelief) -> np.ndarray:
     """α^0 that is a number or an array, as (steps, players, control_size)."""
-    array = checks.real_array("initial_belief", belief)
+    array = checks.finite_array("initial_belief", belief)
     try:
         array = np.broadcast_to(array, game.controls_shape)
     except ValueError as error:
@@ -130,7 +130,7 @@ class Belief:
                 ):
                     variable.assign(value)
                 self._loaded = number
-            total = total + share * self.evaluator.predict_on_batch(list(sample))
+            total = total + share * devices.predict(self.evaluator, list(sample))
         if self._moved.any() and not self._moved.all():
             total[:, :, ~self._moved] = self._initial(*sample)[:, :, ~self._moved]
         return np.asarray(total, sample.noise.dtype)

@@ -72,8 +72,9 @@ def trained_certificate(
 ) -> Certificate:
     """The certificate of any profile, by training every player's best response to it.
 
-    The gain is measured between paired path costs; it may come out negative where the trained
-    response is worse than the profile.
+    Every player trains a correction to her own control that starts at zero, so the response starts
+    as good as the profile. The gain is measured between paired path costs; where there is next to
+    nothing to gain it may come out negative by the noise of the training.
     """
     policy, game = result.policy, result.game
     dtype = policy.variable_dtype
@@ -88,7 +89,7 @@ def trained_certificate(
     model: Any
     if open_loop:
         response = JointPolicy(game, **form, features=policy.features_name)
-        model = BestResponseModel(response)
+        model = BestResponseModel(response, correction=True)
         inputs = response.row_sizes[-1]
     else:
         response = FeedbackPolicy(game, **form, time_shared=policy.time_shared)
@@ -98,9 +99,9 @@ def trained_certificate(
         response.build()
         for name in ("state_mean", "state_scale"):
             getattr(response, name).assign(ops.copy(getattr(policy, name)))
-        model = FeedbackResponseModel(response, frozen)
+        model = FeedbackResponseModel(response, frozen, correction=True)
         inputs = response.feature_size
-    compile_model(model, 0.1 / inputs**0.5, 0.01, steps)
+    compile_model(model, 0.03 / inputs**0.5, 0.01, steps)
 
     def with_belief(sample: Sample) -> list:
         return [*sample, policy_controls(policy, sample)] if open_loop else list(sample)
@@ -136,7 +137,7 @@ def certify(result, method, steps, hidden, paths, seed, batch_size) -> Certifica
     seed = checks.integer("seed", seed, least=0)
     batch_size = checks.integer("batch_size", batch_size, least=2)
     open_loop = isinstance(result.policy, JointPolicy)
-    exact = open_loop and result.game.linear_quadratic_form() is not None
+    exact = open_loop and result.game.is_linear_quadratic
     if method == "exact" and not exact:
         raise ValueError(
             'The method "exact" needs an open-loop profile of a linear-quadratic game. '

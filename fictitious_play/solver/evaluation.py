@@ -17,11 +17,10 @@ _ACTIVATIONS = 2**23
 
 def exact_equilibrium(game: Game, information: str = "open_loop"):
     """The discrete-time Nash equilibrium where the game is linear-quadratic and has one."""
-    form = game.linear_quadratic_form()
-    if form is None:
+    if not game.is_linear_quadratic:
         return None
     try:
-        return lq.nash(form, information=information, time="discrete")
+        return lq.nash(game, information=information, time="discrete")
     except lq.NoEquilibriumError:
         return None
 

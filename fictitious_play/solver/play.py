@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from fictitious_play import rollout
+from fictitious_play import devices, rollout
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
@@ -88,7 +88,7 @@ class Play:
         )
 
     def _train(self, model, inputs, stage: int, step: int, first_player: int = 0) -> float:
-        loss = float(model.train_on_batch(inputs))
+        loss = devices.train_step(model, inputs)
         if not np.isfinite(loss):
             players = [first_player + column + 1 for column in players_not_finite(model, inputs)]
             who = f"player {', '.join(map(str, players))}" if players else "the belief"

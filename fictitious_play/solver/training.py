@@ -37,19 +37,24 @@ class BestResponseModel(_CostModel):
 
     Args:
         policy: the `JointPolicy` to train, of all players or of one.
+        correction: whether the policy's output is added to the player's own control in the belief
+            instead of replacing it: what remains to be gained from there.
 
     Input: a list of initial states (batch, state_size), Brownian increments
         (batch, steps, noise_size) and the belief (batch, steps, players, control_size).
     Output: path costs of the policy's players, (batch, players) or (batch, 1).
     """
 
-    def __init__(self, policy: JointPolicy, **kwargs):
+    def __init__(self, policy: JointPolicy, correction: bool = False, **kwargs):
         super().__init__(policy, **kwargs)
+        self.correction = correction
 
     def call(self, inputs, training=False):
         initial_state, noise, belief = inputs
         game, only = self.policy.game, self.policy.only
         own = self.policy([initial_state, noise], training=training)
+        if self.correction:
+            own = own + belief
         if only is not None:
             own = ops.concatenate([belief[:, :, :only], own, belief[:, :, only + 1 :]], axis=2)
         costs = game.deviation_costs(initial_state, own, belief, noise)
@@ -64,15 +69,29 @@ class FeedbackResponseModel(_CostModel):
         policy: the `FeedbackPolicy` to train.
         belief: the `FeedbackPolicy` that the others follow; its weights are not trained, but the
             gradient runs through its answers.
+        correction: whether the policy's output is added to the player's own feedback in the
+            belief instead of replacing it.
 
     Input: a list of initial states and Brownian increments.
     Output: path costs, (batch, players).
     """
 
-    def __init__(self, policy: FeedbackPolicy, belief: FeedbackPolicy, **kwargs):
+    def __init__(
+        self,
+        policy: FeedbackPolicy,
+        belief: FeedbackPolicy,
+        correction: bool = False,
+        **kwargs,
+    ):
         super().__init__(policy, **kwargs)
+        self.correction = correction
         belief.trainable = False
         self.belief = belief
+
+    def build(self, input_shape=None):
+        if not self.belief.built:
+            self.belief.build()
+        super().build(input_shape)
 
     def call(self, inputs, training=False):
         initial_state, noise = inputs
@@ -84,7 +103,11 @@ class FeedbackResponseModel(_CostModel):
             if training and policy.batch_normalization:
                 gathered = []
                 statistics.append(gathered)
-            return ops.transpose(policy.feedback(step, rows, gathered), (2, 0, 1))
+            controls = policy.feedback(step, rows, gathered)
+            if self.correction:
+                seen = ops.transpose(self.belief.features(step, states), (1, 2, 0))
+                controls = controls + self.belief.feedback(step, seen)
+            return ops.transpose(controls, (2, 0, 1))
 
         costs = rollout.feedback_deviation_costs(
             policy.game, initial_state, own, self.belief.controls, noise

@@ -131,8 +131,8 @@ def summary(document: dict[str, Any]) -> list[Table]:
     ]  # fmt: skip
     return [
         Table("Contraction factor, symmetric players, T = 1",
-              ("game", "closed formula", "N_T = 20", "extrapolated", "difference",
-               "points from curve, all T"), rows),
+              ("game", "formula", "N_T = 20", "extrapolated", "difference",
+               "points, all T"), rows),
         Table("Exact play from a belief of 1 for everybody",
               ("coupling", "predicted factor", "measured, last stages", "stages"), slopes),
     ]  # fmt: skip
@@ -146,7 +146,8 @@ def markdown(document: dict[str, Any]) -> str:
         "horizon. Lines are the closed formula of continuous time; points are spectral radii of "
         f"the discrete stage map with steps of {step:g} (at least {_LEAST_STEPS} of them), so "
         "they lie apart by the time step; halving it and extrapolating leaves the *difference* of "
-        "the table. On the right, exact play of the discrete game: points are errors of the belief "
+        "the table (*points, all T* is the largest distance of a point of the figure from its "
+        "curve). On the right, exact play of the discrete game: points are errors of the belief "
         "after each stage, lines fall by the predicted factor a stage. "
         "Play starts from the belief that everybody plays 1, which excites the slowest mode; a "
         "belief of zero excites only modes that are N - 1 times faster."

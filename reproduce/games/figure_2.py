@@ -72,6 +72,8 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     for source, target in results["edges"]:
         start, end = places[source], places[target]
         bend = 0.18 if abs(start[0] - end[0]) > 0.6 and start[1] == end[1] else 0.0
+        if source == "noise" and target.startswith("rcost"):
+            bend = -0.25 if end[0] > start[0] + 0.5 else 0.12
         axis.annotate(
             "", end, start, zorder=1,
             arrowprops={

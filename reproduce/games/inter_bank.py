@@ -64,14 +64,14 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """One row a player."""
-    columns = ("players", "player", "ours", "exact, discrete", "closed form",
-               "relative error ± s.e.", "seconds")  # fmt: skip
+    columns = ("N", "player", "ours", "exact", "closed form",
+               "error ± s.e.", "seconds")  # fmt: skip
     rows = []
     for case in document["results"]["cases"]:
         for player in range(case["players"]):
             rows.append(
                 (
-                    f"N = {case['players']}",
+                    str(case["players"]),
                     str(player + 1),
                     f"{case['cost'][player]:.5f}",
                     f"{case['exact_discrete'][player]:.5f}",
@@ -93,7 +93,11 @@ def summary(document: dict[str, Any]) -> list[Table]:
     ]
     names = ("players", "largest error ± s.e.", "exploitability ± s.e.", "CPU-seconds")
     return [
-        Table("Expected costs of the players", columns, rows),
+        Table(
+            "Expected costs: ours, exact in discrete time, closed form in continuous time",
+            columns,
+            rows,
+        ),
         Table("Largest over the players", names, certificates),
     ]
 

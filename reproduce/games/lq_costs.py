@@ -105,8 +105,8 @@ def markdown(document: dict[str, Any]) -> str:
         "discrete-time equilibrium (stage errors on 1,024 validation paths, final errors on "
         "8,192; bars are standard errors). *Faithful* is the paper's network, ReLU and batch "
         "normalisation; *skip path* adds a linear path from the features to the control, which "
-        "suits this game because its equilibrium is linear; it is trained with twice the batch, since "
-        "the noise of the gradient is what limits it. The dotted line is how far the "
+        "suits this game because its equilibrium is linear; it is trained with twice the batch, "
+        "since the noise of the gradient is what limits it. The dotted line is how far the "
         "discrete-time equilibrium itself is from the continuous-time one."
     )
 

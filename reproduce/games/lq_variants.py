@@ -19,6 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 def variants(players: int, game: dict[str, Any]) -> dict[str, tuple[dict, dict]]:
     """Arguments of game and solver, by name."""
     base = {**game, "players": players}
+    many = 5 * game["steps"] // 2
     weights = np.full((players, players), 0.5 / players)
     weights[:, 0] += 0.5
     spread = np.linspace(0.5, 1.5, players)
@@ -34,6 +35,14 @@ def variants(players: int, game: dict[str, Any]) -> dict[str, tuple[dict, dict]]
         "common noise, ρ = 0.5": ({**base, "rho": 0.5}, {}),
         "player 1 weighs half, unequal σ, a, ε": (asymmetric, {}),
         "first belief 1 for everybody": (base, {"initial_belief": 1.0}),
+        f"N = {2 * players}, {many} steps": (
+            {**base, "players": 2 * players, "steps": many},
+            {},
+        ),
+        f"{many} steps, T = {2.5 * game['horizon']:g}": (
+            {**base, "steps": many, "horizon": 2.5 * game["horizon"]},
+            {},
+        ),
     }
 
 
@@ -55,7 +64,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     from matplotlib import pyplot
 
     cases = document["results"]["cases"]
-    figure, axes = pyplot.subplots(1, len(cases), figsize=(9.6, 2.9), sharey=True)
+    figure, axes = pyplot.subplots(1, len(cases), figsize=(3.1 * len(cases), 2.9), sharey=True)
     for axis, case in zip(axes, cases, strict=True):
         player = np.arange(1, case["players"] + 1)
         axis.bar(player, 100 * np.asarray(case["relative_error"]), color="#9db4c8",
@@ -88,7 +97,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
 def markdown(document: dict[str, Any]) -> str:
     """What is compared."""
     return (
-        "The faithful network on three games that the symmetric closed form does not cover or "
-        "that start elsewhere. Errors are against the exact discrete-time open-loop equilibrium "
-        "of the asymmetric recursion."
+        "The faithful network on games that the symmetric closed form does not cover, that start "
+        "elsewhere, or that have more and longer steps. Errors are against the exact "
+        "discrete-time open-loop equilibrium of the asymmetric recursion."
     )

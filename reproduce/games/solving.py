@@ -20,6 +20,8 @@ SPREAD_START = {
 QUICK = {"stages": 10, "steps_per_stage": 60, "batch_size": 256}
 SMOKE = {"stages": 2, "steps_per_stage": 4, "batch_size": 16, "validation_paths": 64}
 PAPER = {"stages": 30, "steps_per_stage": 150, "batch_size": 512}
+#: The smallest errors that a few minutes buy on a linear-quadratic game.
+BEST = {"stages": 12, "steps_per_stage": 100, "batch_size": 1024, "skip": True}
 
 _SOLVE = ("stages", "steps_per_stage", "tolerance", "validation_paths", "stage_paths")
 
@@ -51,13 +53,18 @@ def solve(context, name: str, game, training: dict[str, Any], seed: int):
     return fp.DeepFictitiousPlay(game, seed=seed, **solver).solve(folder=folder, **kept)
 
 
-def describe(result) -> dict[str, Any]:
-    """Costs, exact costs, errors and history of a solved linear-quadratic game."""
+def describe(result, **certificate_settings) -> dict[str, Any]:
+    """Costs, exact costs, errors, certificate and history of a solved linear-quadratic game.
+
+    Args:
+        result: the `Result`.
+        certificate_settings: arguments of `Result.exploitability`.
+    """
     import fictitious_play as fp
 
     information = result.settings["information"]
     exact = fp.lq.nash(result.game, information=information)
-    certificate = result.exploitability()
+    certificate = result.exploitability(**certificate_settings)
     history = [record.to_json() for record in result.history]
     for record in history:
         del record["loss"]

@@ -116,7 +116,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
-    """A row a stage."""
+    """Costs and controls, a row a stage."""
     results = document["results"]
     rows = []
     for number, row in enumerate(results["stages"]):
@@ -130,9 +130,15 @@ def summary(document: dict[str, Any]) -> list[Table]:
             f"{100 * row['error_to_equilibrium']:.2f} %",
             f"{100 * row['exact_error_to_equilibrium']:.2f} %",
         ))  # fmt: skip
-    columns = ("stage", "exact cost", "cost error, one solve", "cost error, stages to their end",
-               "controls to exact play", "to equilibrium", "exact play to equilibrium")  # fmt: skip
-    return [Table("Trained against exact stages, mean over the players", columns, rows)]
+    costs = [row[:4] for row in rows]
+    controls = [(row[0], *row[4:]) for row in rows]
+    return [
+        Table("Cost of the joint profile, mean over the players",
+              ("stage", "exact play", "one solve", "stages trained to their end"), costs),
+        Table("Controls, stages trained to their end",
+              ("stage", "to exact play", "to equilibrium", "exact play to equilibrium"),
+              controls),
+    ]  # fmt: skip
 
 
 def markdown(document: dict[str, Any]) -> str:

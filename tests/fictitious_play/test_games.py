@@ -1,5 +1,7 @@
 """The inter-bank game and the base class."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -112,3 +114,23 @@ def test_a_game_without_a_method_says_which_one():
     game = fp.Game(players=2, horizon=1.0, steps=2)
     with pytest.raises(NotImplementedError, match="Game must define `drift`"):
         game.drift(0.0, None, None)
+
+
+@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
+@pytest.mark.parametrize("time", ["discrete", "continuous"])
+def test_a_large_symmetric_game_is_solved_without_its_matrices(information, time, monkeypatch):
+    game = symmetric_game(players=5, steps=6, initial_mean=[1.0, 0, 0, 0, -2.0], initial_std=0.3)
+    expected = fp.lq.nash(game, information, time)
+    equilibrium = sys.modules["fictitious_play.lq.equilibrium"]
+    monkeypatch.setattr(equilibrium, "LARGEST_FORM", 4)
+    found = fp.lq.nash(game, information, time)
+    assert isinstance(found, fp.lq.SymmetricProfile)
+    np.testing.assert_allclose(found.cost, expected.cost, rtol=1e-12)
+    np.testing.assert_allclose(found.gains, expected.gains, atol=1e-12)
+    initial, noise, _ = sample(game)
+    for one, two in zip(
+        found.simulate(initial, noise), expected.simulate(initial, noise), strict=True
+    ):
+        np.testing.assert_allclose(one, two, atol=1e-12)
+    form = game.linear_quadratic_form()
+    np.testing.assert_allclose(fp.lq.mean_field_cost(game), fp.lq.mean_field_cost(form), rtol=1e-13)

@@ -204,8 +204,10 @@ _ALLOWED = {
     "dtype": lambda value: value is None,
     "player": lambda value: value is None,
     "L": lambda value: getattr(value, "shape", None) == (3, 2),
-    **{("symmetric_contraction", name): lambda value: value in ([1.0], [1.0, 2.0], True)
-       for name in ("players", "horizon", "a", "q", "epsilon", "c")},
+    **{
+        ("symmetric_contraction", name): lambda value: value in ([1.0], [1.0, 2.0], True)
+        for name in ("players", "horizon", "a", "q", "epsilon", "c")
+    },
     "rho": lambda value: isinstance(value, float) and -1.0 <= value <= 1.0,
 }
 CASES = [

@@ -49,23 +49,23 @@ def calls(checkout):
 
 
 def test_the_first_start_installs_and_the_second_does_not(checkout):
-    first = start(checkout, "reproduce", "list")
+    first = start(checkout, "reproduce", "figure-2")
     assert first.returncode == 0
     assert "Making the environment .venv" in first.stderr
     made = calls(checkout)
     assert any("pip install" in call and "-r requirements.txt" in call for call in made)
-    assert made[-1] == "-m reproduce list"
-    second = start(checkout, "reproduce", "list")
+    assert made[-1] == "-m reproduce figure-2"
+    second = start(checkout, "reproduce", "figure-2")
     assert second.stderr == ""
-    assert calls(checkout) == ["-c ", "-m reproduce list"]
+    assert calls(checkout) == ["-c ", "-m reproduce figure-2"]
 
 
 def test_changed_requirements_are_installed_again(checkout):
-    start(checkout, "reproduce", "list")
+    start(checkout, "reproduce", "figure-2")
     calls(checkout)
     with (checkout / "requirements.txt").open("a") as file:
         file.write("# changed\n")
-    assert "Installing requirements.txt" in start(checkout, "reproduce", "list").stderr
+    assert "Installing requirements.txt" in start(checkout, "reproduce", "figure-2").stderr
     assert any("pip install" in call for call in calls(checkout))
 
 
@@ -92,6 +92,14 @@ def test_what_is_missing_is_named(checkout, variables, sentence):
     assert done.returncode == 1
     assert sentence in done.stderr
     assert not (checkout / ".venv" / "bin").exists()
+
+
+@pytest.mark.parametrize("arguments", [("reproduce", "list"), ("reproduce", "--help"), ("bench",)])
+def test_lists_need_no_environment(checkout, arguments):
+    assert start(checkout, *arguments).returncode == 0
+    module = {"reproduce": "reproduce", "bench": "benchmarks"}[arguments[0]]
+    assert calls(checkout) == [" ".join(["-m", module, *arguments[1:]])]
+    assert not (checkout / ".venv").exists()
 
 
 def test_help_and_unknown_commands(checkout):

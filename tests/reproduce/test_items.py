@@ -1,5 +1,6 @@
 """Every item of `./run reproduce` at its smoke preset, and the command line around them."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -40,6 +41,13 @@ def test_an_item_writes_its_json_figure_and_report(name, tmp_path, capsys):
     assert command.main(["report", "--out", str(tmp_path)]) == 0
     for path, content in before.items():
         assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("item", catalogue.ITEMS, ids=lambda item: item.name)
+def test_every_item_has_the_common_presets(item):
+    module = importlib.import_module(item.module)
+    assert {"smoke", "quick", "paper"} <= module.PRESETS.keys()
+    assert item.title[0].islower() and not item.title.endswith(".")
 
 
 def test_listing_names_every_item_without_tensorflow():

@@ -1,0 +1,196 @@
+"""What a training step costs: DGNOpt against Keras's SGD, medians of interleaved runs.
+
+Two networks, one batch of 128 in memory, no XLA: ResMLP3-128 (flatten 784, Dense 128, ReLU, three
+times h += Dense128(ReLU(Dense128 h)), Dense 10) and ResConv3-16 (Conv 3×3 (16, stride 2), ReLU,
+three times h = ReLU(h + Conv(ReLU(Conv h))) at 14×14, global average, Dense 10).
+
+    python benchmarks/dgnopt_step.py --threads 1 --rounds 30 --out step.json
+
+Every configuration's compiled step is traced once; then the rounds run all of them in turn, a cycle
+of ten steps each, so that statistics and bases fall into every measurement in their proportion.
+Processor time beside the clock's shows the cost where other programs share the machine.
+`--memory` runs one configuration in a process of its own and prints its peak resident memory.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--networks", nargs="*", default=["ResMLP3-128", "ResConv3-16"])
+    parser.add_argument("--only", nargs="*", default=None, help="names of configurations")
+    parser.add_argument("--out", default=None, help="JSON file for the results")
+    parser.add_argument("--memory", action="store_true", help="measure peak memory as well")
+    parser.add_argument("--one", nargs=2, default=None, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def mlp(keras):
+    inputs = keras.Input((28, 28, 1))
+    h = keras.layers.Dense(128, activation="relu")(keras.layers.Flatten()(inputs))
+    for _ in range(3):
+        inner = keras.layers.Dense(128, activation="relu")(h)
+        h = keras.layers.Add()([h, keras.layers.Dense(128)(inner)])
+    return inputs, keras.layers.Dense(10)(h)
+
+
+def convolutional(keras):
+    inputs = keras.Input((28, 28, 1))
+    conv = keras.layers.Conv2D
+    h = conv(16, 3, strides=2, padding="same", activation="relu")(inputs)
+    for _ in range(3):
+        inner = conv(16, 3, padding="same", activation="relu")(h)
+        both = keras.layers.Add()([h, conv(16, 3, padding="same")(inner)])
+        h = keras.layers.ReLU()(both)
+    return inputs, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(h))
+
+
+NETWORKS = {"ResMLP3-128": mlp, "ResConv3-16": convolutional}
+
+
+def configurations(dgn_tf) -> dict:
+    kfac, ekfac = dgn_tf.curvature.KFAC, dgn_tf.curvature.EKFAC
+    tenth = {"update_every": 10, "refresh_every": 10}
+    every = {"update_every": 1, "refresh_every": 10}
+    return {
+        "open loop identity": {"information_structure": "open_loop", "curvature": "identity"},
+        "K-FAC /10": {"information_structure": "open_loop", "curvature": kfac(**tenth)},
+        "EKFAC /10": {"information_structure": "open_loop", "curvature": ekfac(**tenth)},
+        "K-FAC /1": {"information_structure": "open_loop", "curvature": kfac(**every)},
+        "EKFAC /1": {"information_structure": "open_loop", "curvature": ekfac(**every)},
+        "feedback only, identity": {"form": "feedback_only", "curvature": "identity"},
+        "feedback only, EKFAC /1": {"form": "feedback_only", "curvature": ekfac(**every)},
+        "cooperative proximal, identity": {"curvature": "identity"},
+        "cooperative proximal, EKFAC /10": {"curvature": ekfac(**tenth)},
+        "cooperative proximal, K-FAC /1": {"curvature": kfac(**every)},
+        "cooperative proximal, EKFAC /1": {"curvature": ekfac(**every)},
+    }
+
+
+def make(network: str, name: str):
+    """A compiled step as a function without arguments, and the seconds of its first call."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import dgn_tf
+
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(128, 28, 28, 1)), tf.float32)
+    y = tf.constant(rng.integers(0, 10, 128))
+    inputs, outputs = NETWORKS[network](keras)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if name == "Keras SGD":
+        model = keras.Model(inputs, outputs)
+        optimizer = keras.optimizers.SGD(1e-3)
+    else:
+        model = dgn_tf.GameModel(inputs, outputs)
+        optimizer = dgn_tf.DGNOpt(learning_rate=1e-3, **configurations(dgn_tf)[name])
+    start = time.perf_counter()
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    optimizer.build(model.trainable_variables)
+    step = tf.function(lambda: model.train_step((x, y)), autograph=False)
+
+    def run():
+        return float(step()["loss"])
+
+    run()
+    return run, time.perf_counter() - start
+
+
+def cycle(run) -> tuple[float, float]:
+    """Seconds of a mean step over a cycle of ten: by the clock, and of processor time."""
+    start, busy = time.perf_counter(), time.process_time()
+    for _ in range(10):
+        run()
+    return (time.perf_counter() - start) / 10, (time.process_time() - busy) / 10
+
+
+def measure(network: str, names: list, rounds: int) -> dict:
+    steps, first = {}, {}
+    for name in names:
+        steps[name], first[name] = make(network, name)
+        cycle(steps[name])
+    times: dict = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            times[name].append(cycle(steps[name]))
+    results: dict = {}
+    for name in names:
+        results[name] = {"first_call_s": first[name]}
+        for i, kind in enumerate(("wall", "cpu")):
+            own = [t[i] for t in times[name]]
+            base = [t[i] for t in times["Keras SGD"]]
+            ratios = [t / b for t, b in zip(own, base, strict=True)]
+            results[name][f"{kind}_ms"] = 1e3 * statistics.median(own)
+            results[name][f"{kind}_ratio_to_sgd"] = statistics.median(ratios)
+    return results
+
+
+def peak_memory(network: str, name: str, threads: int) -> float:
+    command = [sys.executable, __file__, "--threads", str(threads), "--one", network, name]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main() -> None:
+    options = parse()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(options.threads)
+    if options.one:
+        run, _ = make(*options.one)
+        for _ in range(20):
+            run()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return
+    import dgn_tf
+
+    names = ["Keras SGD", *configurations(dgn_tf)]
+    if options.only:
+        names = ["Keras SGD", *options.only]
+    report = {
+        "command": " ".join(sys.argv),
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "batch": 128,
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "machine": platform.processor() or platform.machine(),
+        "results": {},
+    }
+    for network in options.networks:
+        print(f"\n{network}, {options.threads} thread(s)")
+        report["results"][network] = results = measure(network, names, options.rounds)
+        for name, row in results.items():
+            if options.memory:
+                row["peak_mib"] = peak_memory(network, name, options.threads)
+            memory = f"{row['peak_mib']:8.0f} MiB" if options.memory else ""
+            print(
+                f"{name:32s} {row['wall_ms']:7.2f} ms {row['wall_ratio_to_sgd']:6.2f} × SGD  "
+                f"(processor {row['cpu_ms']:7.2f} ms {row['cpu_ratio_to_sgd']:6.2f} ×)  "
+                f"first call {row['first_call_s']:5.1f} s{memory}",
+                flush=True,
+            )
+    if options.out:
+        with open(options.out, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

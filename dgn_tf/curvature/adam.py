@@ -1,0 +1,65 @@
+"""M = (√v + ε) / √(1 - β₂ᵗ) and the first moment in place of the gradient: Keras's Adam."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.curvature.base import assign, fraction, positive, read
+from dgn_tf.curvature.elementwise import Elementwise, moments
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class Adam(Elementwise):
+    """Kingma and Ba (2015) with Keras's ε, which is added before the bias correction.
+
+    Args:
+        beta_1: weight of the past in the first moment.
+        beta_2: weight of the past in the second moment.
+        epsilon: added to the root of the second moment.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    name = "adam"
+    momentum = True
+
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7):
+        self.beta_1 = fraction("beta_1", beta_1)
+        self.beta_2 = fraction("beta_2", beta_2)
+        self.epsilon = positive("epsilon", epsilon)
+
+    def get_config(self):
+        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+    def state_spec(self, shapes):
+        first = {f"momentum_{i}": (shape, "zeros") for i, shape in enumerate(shapes.variables)}
+        return {**first, **super().state_spec(shapes)}
+
+    def update(self, state, cap, gradient, step, active=None, shift=None):
+        for velocity, g in zip(self.velocities(state), gradient, strict=True):
+            old = read(velocity)
+            assign(velocity, old + (tf.square(g) - old) * (1.0 - self.beta_2), active)
+
+    def first_moment(self, state, tensors, step, active=None):
+        """Assigns ``m ← m + (1 - β₁)(g - m)`` and returns ``m / (1 - β₁ᵗ)``."""
+        result = []
+        for momentum, g in zip(moments(state, "momentum"), tensors, strict=True):
+            old = read(momentum)
+            new = old + (g - old) * (1.0 - self.beta_1)
+            assign(momentum, new, active)
+            result.append(new / _bias(self.beta_1, step, new.dtype))
+        return tuple(result)
+
+    def scale(self, state, step):
+        velocities = [read(v) for v in self.velocities(state)]
+        return tuple(
+            (tf.sqrt(v) + self.epsilon) / tf.sqrt(_bias(self.beta_2, step, v.dtype))
+            for v in velocities
+        )
+
+
+def _bias(beta: float, step, dtype):
+    """``1 - βᵗ`` with t = step + 1."""
+    return 1.0 - tf.pow(tf.constant(beta, dtype), tf.cast(step, dtype) + 1.0)

@@ -1,0 +1,56 @@
+"""Damping of the Kronecker factors, and its adaptation by the reduction ratio."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from dgn_tf.curvature.base import assign, read
+
+ADAPTATION = 0.95
+"""Factor by which one step changes an adaptive damping."""
+LIMITS = (1e-8, 1e3)
+
+
+def split(A, B, damping):
+    """``(π √λ, √λ / π)``: what is added to the diagonals of A and B so that A ⊗ B gains λ.
+
+    π = √((tr A / dim A) / (tr B / dim B)), Martens and Grosse (2015), section 6.3; bounded, so that
+    a factor that vanishes does not take all of the damping.
+    """
+    tiny = float(np.finfo(A.dtype.as_numpy_dtype).tiny)
+    of_A = tf.linalg.trace(A) / tf.cast(A.shape[0], A.dtype)
+    of_B = tf.linalg.trace(B) / tf.cast(B.shape[0], B.dtype)
+    pi = tf.sqrt(tf.maximum(of_A, tiny)) / tf.sqrt(tf.maximum(of_B, tiny))
+    pi = tf.clip_by_value(pi, 1e-4, 1e4)
+    root = tf.sqrt(damping)
+    return pi * root, root / pi
+
+
+def damped_inverse(A, damping):
+    """``(A + damping I)⁻¹`` for positive semidefinite A, by its Cholesky factor."""
+    rounding = float(np.finfo(A.dtype.as_numpy_dtype).eps) * tf.linalg.trace(A)
+    diagonal = tf.linalg.diag_part(A) + damping + rounding
+    lower = tf.linalg.cholesky(tf.linalg.set_diag(A, diagonal))
+    return tf.linalg.cholesky_solve(lower, tf.eye(A.shape[0], dtype=A.dtype))
+
+
+def levenberg_marquardt(variable, ratio, active=None) -> None:
+    """Less damping where the model predicts the reduction well, more where it does not.
+
+    Args:
+        variable: scalar, the damping, assigned to.
+        ratio: actual over predicted reduction of the loss; above 3/4 the damping shrinks, below
+            1/4, or where it is no number, it grows.
+        active: scalar bool or None.
+    """
+    value = read(variable)
+    ratio = tf.cast(ratio, value.dtype)
+    grows = tf.logical_not(ratio >= 0.25)
+    factor = tf.where(grows, 1.0 / ADAPTATION, tf.where(ratio > 0.75, ADAPTATION, 1.0))
+    assign(variable, tf.clip_by_value(value * tf.cast(factor, value.dtype), *LIMITS), active)
+
+
+def keep_finite(value, old):
+    """The value where all of it is finite, else the old one."""
+    return tf.where(tf.reduce_all(tf.math.is_finite(value)), value, old)

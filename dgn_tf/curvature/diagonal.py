@@ -1,0 +1,42 @@
+"""M = √E[g²] + λ: the block of weights that form no matrix, beside K-FAC and its relatives."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.curvature.base import assign, average, fraction, positive, read
+from dgn_tf.curvature.elementwise import Elementwise
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class Diagonal(Elementwise):
+    """Root mean square of the batch gradient, debiased, plus the damping.
+
+    Args:
+        damping: λ, positive.
+        decay: weight of the past in the running average, in [0, 1).
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    name = "diagonal"
+
+    def __init__(self, damping: float = 1e-2, decay: float = 0.95):
+        self.damping = positive("damping", damping)
+        self.decay = fraction("decay", decay)
+
+    def get_config(self):
+        return {"damping": self.damping, "decay": self.decay}
+
+    def state_spec(self, shapes):
+        return {**super().state_spec(shapes), "updates": ((), "zeros")}
+
+    def update(self, state, cap, gradient, step, active=None, shift=None):
+        for velocity, g in zip(self.velocities(state), gradient, strict=True):
+            average(velocity, tf.square(g), state["updates"], self.decay, active)
+        assign(state["updates"], read(state["updates"]) + 1.0, active)
+
+    def scale(self, state, step):
+        return tuple(tf.sqrt(read(v)) + self.damping for v in self.velocities(state))

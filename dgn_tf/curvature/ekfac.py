@@ -1,0 +1,228 @@
+"""EKFAC: the eigenbasis of K-FAC with second moments of its own."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.curvature.base import Prepared, assign, average, period, read
+from dgn_tf.curvature.damping import keep_finite, split
+from dgn_tf.curvature.eigenbasis import (
+    eigenbasis,
+    mean_squares,
+    mixing,
+    spectral_apply,
+    spectrum_length,
+    squares,
+    width,
+)
+from dgn_tf.curvature.kernels import EigenSide, dense_pairs, product_kernel, separable_kernel
+from dgn_tf.curvature.kfac import KFAC, to_matrix, weighted_product
+from dgn_tf.curvature.statistics import factors, observe_factors, samples
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class EKFAC(KFAC):
+    """M = (Q_A ⊗ Q_B)(diag(S) + λ I)(Q_A ⊗ Q_B)', George et al. (2018).
+
+    Q_A and Q_B are eigenbases of K-FAC's factors and S the second moments of the per-sample
+    gradient in them, the best diagonal in that basis in Frobenius norm. A shift is added to S
+    exactly. The kernel of the recursion is K-FAC's, in the same bases.
+
+    A factor wider than `full_basis_up_to` keeps its `rank` leading eigenvectors; the directions
+    outside share one second moment. S moves to a new basis by the squared overlaps.
+
+    Args:
+        damping, decay, update_every, refresh_every, fisher, adaptive_damping, max_rows: as
+            :class:`KFAC`; a refresh is an eigendecomposition.
+        full_basis_up_to: the widest factor with a whole eigenbasis.
+        rank: leading eigenvectors of a wider one.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    name = "ekfac"
+
+    def __init__(
+        self,
+        damping: float = 1e-2,
+        decay: float = 0.95,
+        update_every: int = 1,
+        refresh_every: int = 10,
+        fisher: str = "game",
+        adaptive_damping: bool = False,
+        max_rows: int | None = 8192,
+        full_basis_up_to: int = 512,
+        rank: int = 128,
+    ):
+        super().__init__(
+            damping, decay, update_every, refresh_every, fisher, adaptive_damping, max_rows
+        )
+        self.full_basis_up_to = period("full_basis_up_to", full_basis_up_to)
+        self.rank = period("rank", rank)
+        if self.rank > self.full_basis_up_to:
+            raise ValueError(
+                "`rank` must not exceed `full_basis_up_to`. Received: "
+                f"rank={rank}, full_basis_up_to={full_basis_up_to}."
+            )
+
+    def get_config(self):
+        own = {"full_basis_up_to": self.full_basis_up_to, "rank": self.rank}
+        return {**super().get_config(), **own}
+
+    def state_spec(self, shapes):
+        rows, outputs = shapes.matrix
+        k_A, k_B = (width(size, self.full_basis_up_to, self.rank) for size in (rows, outputs))
+        s_A, s_B = spectrum_length(rows, k_A), spectrum_length(outputs, k_B)
+        return {
+            "input_factor": ((rows, rows), "zeros"),
+            "output_factor": ((outputs, outputs), "zeros"),
+            "input_basis": ((rows, k_A), "identity"),
+            "output_basis": ((outputs, k_B), "identity"),
+            "input_spectrum": ((s_A,), "zeros"),
+            "output_spectrum": ((s_B,), "zeros"),
+            "scale": ((s_A, s_B), "zeros"),
+            "damping": ((), self.damping),
+            "updates": ((), "zeros"),
+        }
+
+    def update(self, state, cap, gradient, step, active=None, shift=None):
+        def observe():
+            thinned = samples(cap, self.max_rows, step)
+            observe_factors(state, thinned, self.fisher, self.decay, active)
+
+        def observe_scale():
+            self._observe_scale(state, cap, step, active)
+
+        self._run(state, step, [observe, observe_scale], lambda: self._refresh(state, active))
+
+    def _refresh(self, state, active):
+        first = tf.equal(read(state["updates"]), 0.0)
+        mixed = []
+        for side in ("input", "output"):
+            old = read(state[f"{side}_basis"])
+            Q, values = eigenbasis(read(state[f"{side}_factor"]), old, first)
+            mixed.append(mixing(Q, old))
+            assign(state[f"{side}_basis"], Q, active)
+            assign(state[f"{side}_spectrum"], values, active)
+        moved = mixed[0] @ tf.matmul(read(state["scale"]), mixed[1], transpose_b=True)
+        assign(state["scale"], moved, active)
+
+    def _observe_scale(self, state, cap, step, active):
+        Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
+        if cap.positions == 1:
+            scale = self._dense_scale(cap, Q_A, Q_B)
+        else:
+            scale = self._scale(samples(cap, self.max_rows, step), Q_A, Q_B)
+        scale = keep_finite(scale, read(state["scale"]))
+        average(state["scale"], scale, state["updates"], self.decay, active)
+        assign(state["updates"], read(state["updates"]) + 1.0, active)
+
+    def _dense_scale(self, cap, Q_A, Q_B):
+        """``E_b[(a Q_A)² ⊗ Σ_r (g_r Q_B)²]``; the coordinates are left for the gain."""
+        a, g = cap.a[:, 0], tf.reshape(cap.g, (-1, cap.outputs))
+        coordinates = a @ Q_A, g @ Q_B
+        if self.update_every == 1:
+            cap.memo["coordinates"] = coordinates
+        if self.fisher == "game":
+            weight = tf.reshape(tf.square(cap.curvature_scale), (-1, 1))
+            of_g = squares(g, Q_B, coordinates[1]) * weight
+            if cap.columns > 1:
+                of_g = tf.reduce_sum(tf.reshape(of_g, (-1, cap.columns, of_g.shape[-1])), axis=1)
+        else:
+            of_g = squares(tf.einsum("br,bro->bo", cap.c, cap.g[:, 0]), Q_B)
+        return tf.matmul(squares(a, Q_A, coordinates[0]), of_g, transpose_a=True) / cap.batch
+
+    def _scale(self, cap, Q_A, Q_B):
+        """The same from per-sample tangents; K-FAC's own diagonal where they do not fit."""
+        if not cap.tangents_fit:
+            A, B = factors(cap, self.fisher)
+            diagonal_A = tf.reduce_sum(Q_A * (A @ Q_A), axis=0)
+            diagonal_B = tf.reduce_sum(Q_B * (B @ Q_B), axis=0)
+            return _with_rest(diagonal_A, A)[:, None] * _with_rest(diagonal_B, B)
+        tangents = cap.tangents()
+        if self.fisher == "game":
+            w = tf.reshape(tf.square(cap.curvature_scale), (-1,))
+        else:
+            shape = (-1, cap.columns, cap.rows, cap.outputs)
+            tangents = tf.einsum("br,brio->bio", cap.c, tf.reshape(tangents, shape))
+            w = tf.ones_like(tangents[:, 0, 0])
+        return mean_squares(tangents, w / cap.batch, Q_A, Q_B)
+
+    def damped_scale(self, state, shift=None):
+        """``S + λ + shift``."""
+        scale = read(state["scale"])
+        scale += tf.cast(read(state["damping"]), scale.dtype)
+        return scale if shift is None else scale + tf.cast(shift, scale.dtype)
+
+    def precondition(self, state, tensors, step, shift=None, cap=None):
+        Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
+        matrix, restore = to_matrix(tensors, Q_B.shape[0], cap)
+        return restore(spectral_apply(Q_A, Q_B, 1.0 / self.damped_scale(state, shift), matrix))
+
+    def prepare(self, state, cap, step, shift=None):
+        return _PreparedEKFAC(self, state, cap, step, shift)
+
+    def kernel(self, state, cap, step, shift=None):
+        return separable_kernel(cap, *self.sides(state, shift))
+
+    def sides(self, state, shift=None):
+        A, B = read(state["input_factor"]), read(state["output_factor"])
+        damping = tf.cast(read(state["damping"]), A.dtype)
+        if shift is not None:
+            damping += tf.cast(shift, A.dtype)
+        sides = []
+        for side, of_side in zip(("input", "output"), split(A, B, damping), strict=True):
+            Q = read(state[f"{side}_basis"])
+            inverse = 1.0 / (read(state[f"{side}_spectrum"]) + of_side)
+            cut = Q.shape[1] < Q.shape[0]
+            sides.append(EigenSide(Q, inverse[:-1], inverse[-1]) if cut else EigenSide(Q, inverse))
+        return tuple(sides)
+
+    def to_dense(self, state, shapes, step, shift=None):
+        rows, outputs = shapes.matrix
+        Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
+        unit = tf.reshape(tf.eye(rows * outputs, dtype=Q_A.dtype), (-1, rows, outputs))
+        applied = spectral_apply(Q_A, Q_B, self.damped_scale(state, shift), unit)
+        return tf.reshape(applied, (rows * outputs, rows * outputs))
+
+
+class _PreparedEKFAC(Prepared):
+    """Works in the eigenbasis' coordinates a Q_A, g Q_B wherever they are at hand already."""
+
+    _coordinates = None
+
+    def kernel(self):
+        if self.cap.positions != 1:
+            return super().kernel()
+        rows, columns = dense_pairs(self.cap, *self.curvature.sides(self.state, self.shift))
+        if self._whole:
+            self._coordinates = rows[1], columns[1]
+        return product_kernel(rows, columns, self.cap.columns)
+
+    @property
+    def _whole(self) -> bool:
+        bases = [self.state[f"{side}_basis"] for side in ("input", "output")]
+        return all(Q.shape[0] == Q.shape[1] for Q in bases)
+
+    def _gain(self, w):
+        coordinates = self._coordinates
+        if coordinates is None and self._whole:
+            coordinates = self.cap.memo.get("coordinates")
+        if coordinates is None:
+            return None
+        curvature, state = self.curvature, self.state
+        inner = weighted_product(*coordinates, w, self.cap)
+        inner /= curvature.damped_scale(state, self.shift)
+        outer = tf.matmul(inner, read(state["output_basis"]), transpose_b=True)
+        return self.cap.tensors(read(state["input_basis"]) @ outer)
+
+
+def _with_rest(diagonal, factor):
+    """A spectrum from the diagonal in the basis, and the mean of the rest where it is truncated."""
+    size, columns = factor.shape[0], diagonal.shape[0]
+    if columns == size:
+        return diagonal
+    rest = (tf.linalg.trace(factor) - tf.reduce_sum(diagonal)) / float(size - columns)
+    return tf.concat([diagonal, tf.maximum(rest, 0.0)[None]], axis=0)

@@ -1,0 +1,116 @@
+"""Preconditioned tangent kernels ``Γ = U'M⁻¹U`` of a layer, for M⁻¹ = A⁻¹ ⊗ B⁻¹.
+
+A side is one factor: ``pair(x)`` gives two tensors whose product over the last axis is
+``x A⁻¹ x'``, in whatever coordinates that is cheapest.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import tensorflow as tf
+
+
+class Side(Protocol):
+    """One factor of a separable M⁻¹, applied to the last axis of ``(m, size)`` rows."""
+
+    def pair(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """``(left, right)`` with ``left right' = x A⁻¹ x'``."""
+
+
+class IdentitySide:
+    """A⁻¹ = I."""
+
+    def pair(self, x):
+        return x, x
+
+
+class DiagonalSide:
+    """A⁻¹ = diag(d), d ``(size,)``."""
+
+    def __init__(self, d):
+        self.d = d
+
+    def pair(self, x):
+        return x * self.d, x
+
+
+class MatrixSide:
+    """A⁻¹ ``(size, size)`` itself, symmetric."""
+
+    def __init__(self, inverse):
+        self.inverse = inverse
+
+    def pair(self, x):
+        return x @ self.inverse, x
+
+
+class EigenSide:
+    """A⁻¹ = Q diag(d) Q' + d_rest (I - Q Q'), Q ``(size, k)`` orthonormal.
+
+    d_rest is None where k = size.
+    """
+
+    def __init__(self, Q, d, d_rest=None):
+        self.Q, self.d, self.d_rest = Q, d, d_rest
+
+    def pair(self, x):
+        rotated = x @ self.Q
+        if self.d_rest is None:
+            return rotated * self.d, rotated
+        coordinates = tf.concat([rotated * (self.d - self.d_rest), x * self.d_rest], axis=-1)
+        return coordinates, tf.concat([rotated, x], axis=-1)
+
+
+def separable_kernel(cap, inputs: Side, outputs: Side) -> tf.Tensor:
+    """Γ of one player, ``(n, n)``.
+
+    Exact for one position (Dense), and for several while the per-sample tangents fit in memory;
+    above that Σ_p a_p g_p' is replaced by (Σ_p a_p)(Σ_p g_p)'.
+
+    Args:
+        cap: the player's capture.
+        inputs: the side of the I rows.
+        outputs: the side of the O columns.
+    """
+    if cap.positions == 1 or not cap.tangents_fit:
+        rows, columns = dense_pairs(cap, inputs, outputs)
+        return product_kernel(rows, columns, cap.columns)
+    tangents = cap.tangents()
+    left, right = _along_rows(inputs, tangents)
+    first, second = outputs.pair(left)[0], outputs.pair(right)[1]
+    n = tf.shape(tangents)[0]
+    return tf.matmul(tf.reshape(first, (n, -1)), tf.reshape(second, (n, -1)), transpose_b=True)
+
+
+def dense_pairs(cap, inputs: Side, outputs: Side):
+    """The pairs of ``(B, I)`` inputs and ``(B R, O)`` cotangents, summed over positions."""
+    a, g = cap.a, cap.g
+    if cap.positions == 1:
+        a, g = a[:, 0], g[:, 0]
+    else:
+        a, g = tf.reduce_sum(a, axis=1), tf.reduce_sum(g, axis=1)
+    return inputs.pair(a), outputs.pair(tf.reshape(g, (-1, cap.outputs)))
+
+
+def product_kernel(inputs, outputs, columns: int) -> tf.Tensor:
+    """``(a A⁻¹ a') ∘ (g B⁻¹ g')`` from the pairs, a repeated over the R columns: ``(n, n)``."""
+    of_inputs = tf.matmul(inputs[0], inputs[1], transpose_b=True)
+    of_outputs = tf.matmul(outputs[0], outputs[1], transpose_b=True)
+    if columns == 1:
+        return of_inputs * of_outputs
+    B = tf.shape(of_inputs)[0]
+    blocks = tf.reshape(of_outputs, (B, columns, B, columns)) * of_inputs[:, None, :, None]
+    return tf.reshape(blocks, (B * columns, B * columns))
+
+
+def _along_rows(side: Side, tangents):
+    """A side applied to axis 1 of ``(n, I, O)``."""
+    if isinstance(side, IdentitySide):
+        return tangents, tangents
+    if isinstance(side, DiagonalSide):
+        return tangents * side.d[:, None], tangents
+    if isinstance(side, MatrixSide):
+        return side.inverse @ tangents, tangents
+    flipped = side.pair(tf.linalg.matrix_transpose(tangents))
+    return tuple(tf.linalg.matrix_transpose(part) for part in flipped)

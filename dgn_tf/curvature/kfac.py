@@ -1,0 +1,205 @@
+"""K-FAC: M ≈ (A + π√λ I) ⊗ (B + √λ/π I)."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.curvature.base import (
+    Curvature,
+    Prepared,
+    assign,
+    due,
+    fraction,
+    period,
+    positive,
+    read,
+    when,
+)
+from dgn_tf.curvature.damping import damped_inverse, keep_finite, levenberg_marquardt, split
+from dgn_tf.curvature.diagonal import Diagonal
+from dgn_tf.curvature.kernels import MatrixSide, dense_pairs, product_kernel, separable_kernel
+from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class KFAC(Curvature):
+    """Kronecker-factored curvature of Martens and Grosse (2015), for convolutions as in (2016).
+
+    A = E[a a'], a the layer's inputs (patches) with a 1 for the bias; B = E[g g'], g the cotangents
+    of the terminal factor. M is the Gauss-Newton matrix itself for one sample of a Dense layer.
+    A shift (weight decay in the proximal form) joins the damping at the next refresh.
+
+    Args:
+        damping: λ, positive; the first value where it is adaptive.
+        decay: weight of the past in the running averages, in [0, 1).
+        update_every: steps between two updates of A and B.
+        refresh_every: steps between two inversions.
+        fisher: ``game``: g from the terminal factor; ``empirical``: from the loss's gradient.
+        adaptive_damping: change the damping by the reduction ratio (Levenberg-Marquardt).
+        max_rows: where a batch has more positions than this, the factors are estimated from every
+            k-th sample; None uses all.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    name = "kfac"
+
+    def __init__(
+        self,
+        damping: float = 1e-2,
+        decay: float = 0.95,
+        update_every: int = 1,
+        refresh_every: int = 10,
+        fisher: str = "game",
+        adaptive_damping: bool = False,
+        max_rows: int | None = 8192,
+    ):
+        self.damping = positive("damping", damping)
+        self.decay = fraction("decay", decay)
+        self.update_every = period("update_every", update_every)
+        self.refresh_every = period("refresh_every", refresh_every)
+        self.max_rows = max_rows if max_rows is None else period("max_rows", max_rows)
+        self.adaptive_damping = bool(adaptive_damping)
+        if fisher not in FISHER:
+            raise ValueError(f"`fisher` must be one of {', '.join(FISHER)}. Received: {fisher!r}.")
+        self.fisher = fisher
+
+    def get_config(self):
+        return {
+            "damping": self.damping,
+            "decay": self.decay,
+            "update_every": self.update_every,
+            "refresh_every": self.refresh_every,
+            "fisher": self.fisher,
+            "adaptive_damping": self.adaptive_damping,
+            "max_rows": self.max_rows,
+        }
+
+    def fallback(self):
+        return Diagonal(self.damping, self.decay)
+
+    def state_spec(self, shapes):
+        rows, outputs = shapes.matrix
+        return {
+            "input_factor": ((rows, rows), "zeros"),
+            "output_factor": ((outputs, outputs), "zeros"),
+            "input_inverse": ((rows, rows), "identity"),
+            "output_inverse": ((outputs, outputs), "identity"),
+            "damping": ((), self.damping),
+            "updates": ((), "zeros"),
+        }
+
+    def update(self, state, cap, gradient, step, active=None, shift=None):
+        def observe():
+            thinned = samples(cap, self.max_rows, step)
+            observe_factors(state, thinned, self.fisher, self.decay, active)
+            assign(state["updates"], read(state["updates"]) + 1.0, active)
+
+        self._run(state, step, [observe], lambda: self._refresh(state, active, shift))
+
+    def _run(self, state, step, observe, refresh):
+        """Observe (its first part, then the rest) and refresh in between, each when due.
+
+        Both conditions are read before anything is assigned; equal periods share one branch.
+        """
+        first, *rest = observe
+        observes = due(step, self.update_every, state["updates"])
+        if self.update_every == self.refresh_every:
+            when(observes, lambda: [action() for action in (first, refresh, *rest)])
+            return
+        refreshes = due(step, self.refresh_every, state["updates"])
+        when(observes, first)
+        when(refreshes, refresh)
+        for action in rest:
+            when(observes, action)
+
+    def _refresh(self, state, active, shift):
+        A, B, of_A, of_B = self._damped(state, shift)
+        for name, factor, damping in (("input", A, of_A), ("output", B, of_B)):
+            variable = state[f"{name}_inverse"]
+            inverse = keep_finite(damped_inverse(factor, damping), read(variable))
+            assign(variable, inverse, active)
+
+    def _damped(self, state, shift):
+        A, B = read(state["input_factor"]), read(state["output_factor"])
+        damping = tf.cast(read(state["damping"]), A.dtype)
+        if shift is not None:
+            damping += tf.cast(shift, A.dtype)
+        return (A, B, *split(A, B, damping))
+
+    def precondition(self, state, tensors, step, shift=None, cap=None):
+        matrix, restore = to_matrix(tensors, read(state["output_inverse"]).shape[0], cap)
+        solved = read(state["input_inverse"]) @ matrix @ read(state["output_inverse"])
+        return restore(solved)
+
+    def prepare(self, state, cap, step, shift=None):
+        return _PreparedKFAC(self, state, cap, step, shift)
+
+    def kernel(self, state, cap, step, shift=None):
+        return separable_kernel(cap, *self.sides(state))
+
+    def sides(self, state):
+        """A⁻¹ and B⁻¹ as sides of the kernel."""
+        return MatrixSide(read(state["input_inverse"])), MatrixSide(read(state["output_inverse"]))
+
+    def adapt(self, state, ratio, active=None):
+        if self.adaptive_damping:
+            levenberg_marquardt(state["damping"], ratio, active)
+
+    def to_dense(self, state, shapes, step, shift=None):
+        """From the current factors, which the inverses are those of at a refresh."""
+        A, B, of_A, of_B = self._damped(state, shift)
+        left = A + of_A * tf.eye(A.shape[0], dtype=A.dtype)
+        right = B + of_B * tf.eye(B.shape[0], dtype=B.dtype)
+        return kronecker(left, right)
+
+
+class _PreparedKFAC(Prepared):
+    """Keeps a A⁻¹ and g B⁻¹ of a Dense layer's kernel for its gain."""
+
+    _pairs = None
+
+    def kernel(self):
+        if self.cap.positions != 1:
+            return super().kernel()
+        self._pairs = dense_pairs(self.cap, *self.curvature.sides(self.state))
+        return product_kernel(*self._pairs, self.cap.columns)
+
+    def _gain(self, w):
+        if self._pairs is None:
+            return None
+        (solved_a, _), (solved_g, _) = self._pairs
+        matrix = weighted_product(solved_a, solved_g, w, self.cap)
+        return self.cap.tensors(matrix)
+
+
+def weighted_product(a, g, w, cap):
+    """``(1/B) Σ_b a_b (Σ_r w_br g_br)'`` from ``(B, I)``, ``(B R, O)`` and weights ``(B, R)``."""
+    mixed = g * tf.reshape(w, (-1, 1)) / cap.batch
+    if cap.columns > 1:
+        shape = (-1, cap.columns, mixed.shape[-1])
+        mixed = tf.reduce_sum(tf.reshape(mixed, shape), axis=1)
+    return tf.matmul(a, mixed, transpose_a=True)
+
+
+def to_matrix(tensors, outputs: int, cap=None):
+    """Variable-shaped tensors as one ``(I, O)`` matrix, and the way back."""
+    if cap is not None:
+        return cap.matrix(tensors), cap.tensors
+    parts = [tf.reshape(tensor, (-1, outputs)) for tensor in tensors]
+    shapes = [tensor.shape for tensor in tensors]
+    matrix = parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
+
+    def restore(solved) -> tuple:
+        pieces = tf.split(solved, [part.shape[0] for part in parts], axis=0)
+        return tuple(tf.reshape(p, shape) for p, shape in zip(pieces, shapes, strict=True))
+
+    return matrix, restore
+
+
+def kronecker(A, B):
+    """``A ⊗ B``, which acts on row-major ``(I, O)`` matrices as ``A X B'``; both of any shape."""
+    blocks = A[:, None, :, None] * B[None, :, None, :]
+    return tf.reshape(blocks, (A.shape[0] * B.shape[0], A.shape[1] * B.shape[1]))

@@ -1,0 +1,39 @@
+"""M = √(E[g²] + ε), the preconditioner of Keras's RMSprop."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.curvature.base import assign, fraction, positive, read
+from dgn_tf.curvature.elementwise import Elementwise
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class RMSprop(Elementwise):
+    """A running root mean square of the gradient, not debiased, as `keras.optimizers.RMSprop`.
+
+    Args:
+        rho: weight of the past, in [0, 1).
+        epsilon: added under the root.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    name = "rmsprop"
+
+    def __init__(self, rho: float = 0.9, epsilon: float = 1e-7):
+        self.rho = fraction("rho", rho)
+        self.epsilon = positive("epsilon", epsilon)
+
+    def get_config(self):
+        return {"rho": self.rho, "epsilon": self.epsilon}
+
+    def update(self, state, cap, gradient, step, active=None, shift=None):
+        for velocity, g in zip(self.velocities(state), gradient, strict=True):
+            new = self.rho * read(velocity) + (1.0 - self.rho) * tf.square(g)
+            assign(velocity, new, active)
+
+    def scale(self, state, step):
+        return tuple(tf.sqrt(read(v) + self.epsilon) for v in self.velocities(state))

@@ -1,0 +1,1 @@
+"""The game inside a Keras model: its graph, its stages, its players and their captures."""

@@ -1,0 +1,115 @@
+"""When each player moves: stages as a schedule inside the slack of the graph.
+
+A player may stand at any stage from ASAP, the longest path of players before it, to ALAP, T minus
+one minus the longest path of players after it. A call without a player runs in the earliest stage
+where its inputs exist. (Liu, Chen and Theodorou 2021, Figure 10a: alignments.)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dgn_tf.game.graph import Graph
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Stages of every call.
+
+    Attributes:
+        stages: T, the number of stages.
+        call_stage: call index → stage it runs in.
+        player_stage: player's first call index → stage.
+        earliest: player's first call index → ASAP stage.
+        latest: player's first call index → ALAP stage.
+    """
+
+    stages: int
+    call_stage: dict[int, int]
+    player_stage: dict[int, int]
+    earliest: dict[int, int]
+    latest: dict[int, int]
+
+
+def _forward(graph: Graph, players: set[int], wanted: Mapping[int, int]) -> tuple[dict, dict, int]:
+    """Levels of all tensors with each player at max(its earliest stage, wanted)."""
+    level = dict.fromkeys(graph.inputs, 0)
+    stage: dict[int, int] = {}
+    for call in graph.calls:
+        reached = max((level[key] for key in call.inputs), default=0)
+        if call.index in players:
+            stage[call.index] = max(reached, wanted.get(call.index, 0))
+            made = stage[call.index] + 1
+        else:
+            stage[call.index] = max(reached - 1, 0)
+            made = reached
+        for key in call.outputs:
+            level[key] = made
+    return stage, level, max((level[key] for key in graph.outputs), default=0)
+
+
+def _after(graph: Graph, players: set[int]) -> dict[int, int]:
+    """Players on the longest path strictly after each player."""
+    readers = graph.consumers_of()
+    below: dict[int, int] = {}
+    longest: dict[int, int] = {}
+    for call in reversed(graph.calls):
+        after = max(
+            (below[next_.index] for key in call.outputs for next_ in readers[key]), default=0
+        )
+        longest[call.index] = after
+        below[call.index] = after + (call.index in players)
+    return {index: longest[index] for index in players}
+
+
+def schedule(
+    graph: Graph, names: Mapping[str, int], alignment: str | Mapping[str, int] = "asap"
+) -> Schedule:
+    """Schedules the players of a graph.
+
+    Args:
+        graph: the model's calls.
+        names: player's name → index of its first call.
+        alignment: "asap", "alap", or {layer name: stage} with the others as soon as possible.
+
+    Raises:
+        ValueError: for an unknown alignment, an unknown layer or a stage outside the slack.
+    """
+    players = set(names.values())
+    earliest, _, total = _forward(graph, players, {})
+    after = _after(graph, players)
+    earliest = {index: earliest[index] for index in players}
+    latest = {index: max(total - 1 - after[index], earliest[index]) for index in players}
+    if isinstance(alignment, str):
+        if alignment not in ("asap", "alap"):
+            raise ValueError(
+                '`alignment` must be "asap", "alap" or a dictionary {layer name: stage}. '
+                f"Received: alignment={alignment!r}"
+            )
+        wanted = latest if alignment == "alap" else {}
+    elif isinstance(alignment, Mapping):
+        unknown = [name for name in alignment if name not in names]
+        if unknown:
+            raise ValueError(
+                f"`alignment` must name players of the model: {sorted(names)}. Received: {unknown}"
+            )
+        wanted = {names[name]: stage for name, stage in alignment.items()}
+    else:
+        raise TypeError(
+            f"`alignment` must be a string or a dictionary. Received: {type(alignment).__name__}"
+        )
+    stage, _, _ = _forward(graph, players, wanted)
+    for name, index in names.items():
+        low, high = earliest[index], latest[index]
+        placed, asked = stage[index], wanted.get(index, stage[index])
+        if not isinstance(asked, int) or asked < low or placed > high or placed != asked:
+            raise ValueError(
+                f"The stage of layer '{name}' must be an integer within its slack, "
+                f"{low} to {high}, and after every player before it. Received: stage {asked}"
+            )
+    return Schedule(
+        stages=total,
+        call_stage=stage,
+        player_stage={index: stage[index] for index in players},
+        earliest=earliest,
+        latest=latest,
+    )

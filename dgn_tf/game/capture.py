@@ -1,0 +1,279 @@
+"""What one player shows of itself on one batch: its inputs, its cotangents and its tangents.
+
+With Z the factor of the terminal Hessian (R columns a sample), a player with weights W (I × O, the
+bias as last row) has per sample and column the tangent U^{b,r} = Σ_p a_p^b (g_p^{b,r})', where a
+are the inputs (or patches) at position p and g the cotangents of Z's column r at the
+pre-activation. The joint axis of samples and columns is sample-major: index b·R + r.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+TANGENT_BUDGET = 64_000_000
+"""Numbers a player's per-sample tangents may hold before they are approximated."""
+
+
+class Capture:
+    """One player on one batch.
+
+    Args:
+        inputs: the inputs without the column of ones, `(B, P, I0)`, or a function that makes them.
+        cotangents: `(B, P, R, O)`, per sample, without 1/B.
+        kernel_shape: shape of the kernel variable; its last axes flatten to O.
+        has_bias: whether the player's second variable is a bias, flattening to O.
+        bias_shape: shape of the bias variable, `(O,)` by default.
+        positions: P where it is known when the graph is traced, else None.
+        c: `(B, R)` with φ_x = Z c; ones by default.
+        curvature_scale: `(B, R)`, square root of the diagonal of C_T; ones by default.
+        gradient: the batch gradient (1/B) U c in the shapes of the variables, computed if absent.
+        thin: function of `(stride, offset)` that gives the inputs of every stride-th sample.
+        weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
+        rows: the static row count I (with the bias row), needed where `inputs` is a function.
+        to_kernel: maps an `(I0, O)` matrix to the kernel's shape where a reshape does not.
+        from_kernel: the inverse of `to_kernel`.
+    """
+
+    def __init__(
+        self,
+        inputs: tf.Tensor | Callable[[], tf.Tensor],
+        cotangents: tf.Tensor,
+        kernel_shape: Sequence[int],
+        has_bias: bool,
+        *,
+        bias_shape: Sequence[int] | None = None,
+        positions: int | None = None,
+        c: tf.Tensor | None = None,
+        curvature_scale: tf.Tensor | None = None,
+        gradient: tuple | None = None,
+        thin: Callable | None = None,
+        weighted: Callable[[tf.Tensor], tuple] | None = None,
+        rows: int | None = None,
+        to_kernel: Callable | None = None,
+        from_kernel: Callable | None = None,
+    ):
+        self._inputs = inputs
+        self.g = cotangents
+        self.kernel_shape = tuple(kernel_shape)
+        self.has_bias = has_bias
+        self.outputs = int(cotangents.shape[-1])
+        self.columns = int(cotangents.shape[-2])
+        self.bias_shape = tuple(bias_shape) if bias_shape is not None else (self.outputs,)
+        self.rows = rows if rows is not None else math.prod(kernel_shape) // self.outputs + has_bias
+        self.positions = positions
+        self._c = c
+        self._curvature_scale = curvature_scale
+        self._gradient = gradient
+        self._thin = thin
+        self._weighted = weighted
+        self._to_kernel = to_kernel or (lambda m: tf.reshape(m, self.kernel_shape))
+        self._from_kernel = from_kernel or (lambda k: tf.reshape(k, (-1, self.outputs)))
+        self._cache: dict[tuple, tf.Tensor] = {}
+        self.memo: dict = {}
+
+    @classmethod
+    def dense(
+        cls,
+        x: tf.Tensor,
+        g: tf.Tensor,
+        has_bias: bool = True,
+        c: tf.Tensor | None = None,
+        curvature_scale: tf.Tensor | None = None,
+        gradient: tuple | None = None,
+    ) -> "Capture":
+        """A Dense player from inputs `(B, I0)` and cotangents `(B, R, O)`."""
+        return cls(
+            x[:, None, :],
+            g[:, None, :, :],
+            (int(x.shape[-1]), int(g.shape[-1])),
+            has_bias,
+            positions=1,
+            c=c,
+            curvature_scale=curvature_scale,
+            gradient=gradient,
+        )
+
+    @classmethod
+    def patches(
+        cls,
+        a: tf.Tensor,
+        g: tf.Tensor,
+        has_bias: bool = True,
+        c: tf.Tensor | None = None,
+        curvature_scale: tf.Tensor | None = None,
+        gradient: tuple | None = None,
+    ) -> "Capture":
+        """A player with positions from inputs `(B, P, I0)` and cotangents `(B, P, R, O)`."""
+        return cls(
+            a,
+            g,
+            (int(a.shape[-1]), int(g.shape[-1])),
+            has_bias,
+            positions=a.shape[1],
+            c=c,
+            curvature_scale=curvature_scale,
+            gradient=gradient,
+        )
+
+    @property
+    def dtype(self) -> tf.DType:
+        return self.g.dtype
+
+    @property
+    def batch(self) -> tf.Tensor:
+        """The batch size as a float scalar tensor."""
+        return tf.cast(tf.shape(self.g)[0], self.dtype)
+
+    def _find(self, name: str) -> tf.Tensor | None:
+        """A tensor made before, in this graph or in one around it (a branch sees its outside)."""
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        while True:
+            found = self._cache.get((name, id(graph)))
+            if found is not None or graph is None:
+                return found
+            graph = getattr(graph, "outer_graph", None)
+
+    def _once(self, name: str, make: Callable[[], tf.Tensor]) -> tf.Tensor:
+        found = self._find(name)
+        if found is None:
+            graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+            found = self._cache[name, id(graph)] = make()
+        return found
+
+    @property
+    def plain_inputs(self) -> tf.Tensor:
+        """Inputs or patches `(B, P, I0)` without the column of ones."""
+        if not callable(self._inputs):
+            return self._inputs
+        return self._once("inputs", self._inputs)
+
+    @property
+    def a(self) -> tf.Tensor:
+        """Inputs or patches `(B, P, I)`, a column of ones appended where there is a bias."""
+
+        def make() -> tf.Tensor:
+            a = self.plain_inputs
+            return tf.concat([a, tf.ones_like(a[..., :1])], -1) if self.has_bias else a
+
+        return self._once("a", make)
+
+    @property
+    def c(self) -> tf.Tensor:
+        """`(B, R)`, the coefficients with φ_x = Z c."""
+        if self._c is not None:
+            return self._c
+        return tf.ones((tf.shape(self.g)[0], self.columns), self.dtype)
+
+    @property
+    def curvature_scale(self) -> tf.Tensor:
+        """`(B, R)`, the square root of the diagonal of C_T."""
+        if self._curvature_scale is not None:
+            return self._curvature_scale
+        return tf.ones((tf.shape(self.g)[0], self.columns), self.dtype)
+
+    @property
+    def gradient(self) -> tuple:
+        """The batch gradient of φ, `(1/B) U c`, in the shapes of the variables."""
+        return self.weighted(self.c) if self._gradient is None else self._gradient
+
+    def matrix(self, tensors: Sequence) -> tf.Tensor:
+        """Variable-shaped tensors as one `(I, O)` matrix, the bias as last row."""
+        kernel = self._from_kernel(tf.convert_to_tensor(tensors[0]))
+        if not self.has_bias:
+            return kernel
+        bias = tf.reshape(tensors[1], (1, self.outputs))
+        return tf.concat([kernel, bias], 0)
+
+    def tensors(self, matrix: tf.Tensor) -> tuple:
+        """An `(I, O)` matrix as tensors in the shapes of the variables."""
+        if not self.has_bias:
+            return (self._to_kernel(matrix),)
+        return self._to_kernel(matrix[:-1]), tf.reshape(matrix[-1], self.bias_shape)
+
+    def _mixed(self, w: tf.Tensor | None) -> tf.Tensor:
+        """Σ_r w_br g_bpro: `(B, P, O)`; w None stands for ones."""
+        if self.columns == 1:
+            g = self.g[:, :, 0]
+            return g if w is None else g * w[:, None, :]
+        if w is None:
+            return tf.reduce_sum(self.g, 2)
+        return tf.einsum("br,bpro->bpo", w, self.g)
+
+    def weighted(self, w: tf.Tensor) -> tuple:
+        """(1/B) U w in the shapes of the variables, for weights `(B, R)`."""
+        if self._find("tangents") is not None:
+            return self.tensors(self.weighted_matrix(w))
+        if self._weighted is not None:
+            return self._weighted(w)
+        mixed = tf.reshape(self._mixed(w / self.batch), (-1, self.outputs))
+        inputs = self.plain_inputs
+        kernel = tf.matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True)
+        if not self.has_bias:
+            return (self._to_kernel(kernel),)
+        return self._to_kernel(kernel), tf.reshape(tf.reduce_sum(mixed, 0), self.bias_shape)
+
+    def weighted_matrix(self, w: tf.Tensor) -> tf.Tensor:
+        """(1/B) U w as an `(I, O)` matrix, for weights `(B, R)`."""
+        if self._find("tangents") is not None:
+            flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
+            row = tf.reshape(w, (1, -1)) / self.batch
+            return tf.reshape(tf.matmul(row, flat), (self.rows, self.outputs))
+        return self.matrix(self.weighted(w))
+
+    def pullback(self, tensors: Sequence) -> tf.Tensor:
+        """U'X, `(B R,)`, for variable-shaped X: a row sum, ((a X) ∘ g) summed over units."""
+        if self._find("tangents") is not None:
+            flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
+            return tf.linalg.matvec(flat, tf.reshape(self.matrix(tensors), (-1,)))
+        return self.pullback_matrix(self.matrix(tensors))
+
+    def pullback_matrix(self, matrix: tf.Tensor) -> tf.Tensor:
+        """U'X, `(B R,)`, for an `(I, O)` matrix."""
+        plain = self.plain_inputs
+        weights = matrix[:-1] if self.has_bias else matrix
+        projected = tf.tensordot(plain, weights, 1)
+        if self.has_bias:
+            projected += matrix[-1]
+        return tf.reshape(tf.einsum("bpo,bpro->br", projected, self.g), (-1,))
+
+    def thinned(self, stride: int | tf.Tensor, offset: int | tf.Tensor = 0) -> "Capture":
+        """The capture of samples offset, offset + stride, …, thinned before patches are made."""
+
+        def every(x: tf.Tensor | None) -> tf.Tensor | None:
+            return None if x is None else x[offset::stride]
+
+        thin = self._thin
+        inputs = (lambda: thin(stride, offset)) if thin is not None else every(self.plain_inputs)
+        return Capture(
+            inputs,
+            self.g[offset::stride],
+            self.kernel_shape,
+            self.has_bias,
+            bias_shape=self.bias_shape,
+            positions=self.positions,
+            c=every(self._c),
+            curvature_scale=every(self._curvature_scale),
+            rows=self.rows,
+            to_kernel=self._to_kernel,
+            from_kernel=self._from_kernel,
+        )
+
+    @property
+    def tangents_fit(self) -> bool:
+        """Whether the per-sample tangents stay within the memory budget (static batch, or 256)."""
+        batch = self.g.shape[0] or 256
+        return batch * self.columns * self.rows * self.outputs <= TANGENT_BUDGET
+
+    def tangents(self) -> tf.Tensor:
+        """The per-sample tangents U, `(B R, I, O)`; computed once."""
+
+        def make() -> tf.Tensor:
+            a = self.a
+            if self.columns == 1:
+                tangents = tf.matmul(a, self.g[:, :, 0], transpose_a=True)
+            else:
+                tangents = tf.einsum("bpi,bpro->brio", a, self.g)
+            return tf.reshape(tangents, (-1, self.rows, self.outputs))
+
+        return self._once("tangents", make)

@@ -1,0 +1,122 @@
+"""The two forward passes of a step.
+
+The first runs the model stage by stage with an identity on every tensor alive at a cut, so that a
+cotangent at a cut excludes paths through earlier stages, and keeps what the players saw. The second
+(Algorithm 1, lines 8 to 12 of Liu, Chen and Theodorou 2021) runs a stage on updated weights and
+states with the first pass's dropout masks and batch statistics as constants, and moves no state.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.game import Game, Stage
+from dgn_tf.game.graph import Call, run_call
+
+
+def copy_cut(stage: Stage, values: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
+    """Replaces the tensors alive at a cut by identities and returns them by key."""
+    copies = {}
+    for key in stage.cut:
+        copies[key] = tf.identity(values[key])
+        surface.copy_mask(values[key], copies[key])
+        values[key] = copies[key]
+    return copies
+
+
+class FirstPass:
+    """Runs a game's model forward and records what a step needs.
+
+    Attributes:
+        values: tensor key → value, after the pass.
+        cuts: a stage, {key: copy} of the tensors alive at its cut.
+        inputs: call index → the layer's input, cast as the layer casts it.
+        preactivations: call index → pre-activation.
+        constants: call index → pairs (variable, value) that make a later call repeat this one.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        probes: Sequence[int] = (),
+        copies: bool = True,
+        copy_inputs: bool = False,
+    ):
+        self.game = game
+        self.copies = copies
+        self.copy_inputs = copy_inputs
+        self.probes = set(probes)
+        self.probes.update(i for player in game.players for i in player.call_indices)
+        self.values: dict[int, tf.Tensor] = {}
+        self.cuts: list[dict[int, tf.Tensor]] = []
+        self.inputs: dict[int, tf.Tensor] = {}
+        self.preactivations: dict[int, tf.Tensor] = {}
+        self.constants: dict[int, list[tuple]] = {}
+
+    def run(self, inputs: list, training: bool = True) -> list[tf.Tensor]:
+        """The model's flat outputs."""
+        self.values = dict(zip(self.game.graph.inputs, inputs, strict=True))
+        for stage in self.game.stages:
+            keep = self.copies and (stage.index > 0 or self.copy_inputs)
+            self.cuts.append(copy_cut(stage, self.values) if keep else {})
+            for call in stage.calls:
+                self._call(call, training)
+        return [self.values[key] for key in self.game.graph.outputs]
+
+    def _call(self, call: Call, training: bool) -> None:
+        layer = call.operation
+        if training and isinstance(layer, keras.layers.Layer):
+            self._remember(call, layer)
+        if call.index not in self.probes:
+            run_call(call, self.values, training)
+            return
+        activation = layer.activation
+
+        def probe(z: tf.Tensor) -> tf.Tensor:
+            self.preactivations[call.index] = z
+            return z if activation is None else activation(z)
+
+        run_call(call, self.values, training, surface.with_activation(layer, probe))
+        x = self.values[call.inputs[0]]
+        self.inputs[call.index] = tf.cast(x, self.preactivations[call.index].dtype)
+
+    def _remember(self, call: Call, layer: Any) -> None:
+        if _is_batch_norm(layer) and layer.trainable and not layer.renorm:
+            x = self.values[call.inputs[0]]
+            self.constants[call.index] = surface.inference_batch_norm(layer, x, surface.mask_of(x))
+            return
+        states = [*surface.seed_states(layer), *layer.non_trainable_variables]
+        if states:
+            self.constants[call.index] = [(v, tf.identity(v.value)) for v in states]
+
+
+class SecondPass:
+    """Runs stages again on updated weights and states; moves no state of the model."""
+
+    def __init__(self, first: FirstPass):
+        self.first = first
+        self.values = {key: first.values[key] for key in first.game.graph.inputs}
+
+    def run_stage(self, stage: Stage, weights: Sequence[tuple]) -> None:
+        """Runs one stage with the pairs (variable, new value) in place of the model's."""
+        for call in stage.calls:
+            constants = self.first.constants.get(call.index, [])
+            held = [*weights, *constants]
+            training = not (_is_batch_norm(call.operation) and constants)
+            scope = keras.StatelessScope(state_mapping=held)
+            run_call(call, self.values, training, scope)
+
+    def state_change(self, stage: Stage) -> dict[int, tf.Tensor]:
+        """δx at the cut before `stage`: key → x' - x, for the tensors that can have moved."""
+        return {
+            key: self.values[key] - copy
+            for key, copy in self.first.cuts[stage.index].items()
+            if key not in self.first.game.graph.inputs
+        }
+
+
+def _is_batch_norm(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization)

@@ -1,0 +1,296 @@
+"""Reading one layer as a player: its weights as a matrix, its inputs as rows of that matrix."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.capture import Capture
+
+
+@dataclass
+class Player:
+    """A layer whose weights are the controls of one player.
+
+    Attributes:
+        layer: the Keras layer.
+        variables: its kernel and, where it has one, its bias.
+        kind: "dense", "convolution" or "einsum".
+        rows: I, inputs or patch entries, one more with a bias.
+        outputs: O.
+        inputs_of: layer input → function that makes the `(B, P, I0)` inputs or patches.
+        cotangents_of: cotangent at the pre-activation, `(B, …)` → `(B, P, O)`.
+        linear: (layer input, kernel) → pre-activation without bias, for a direct weighted gradient.
+        call_indices: the uses of the layer, in order; the first gives the stage.
+        stage, slot, earliest, latest: its place in the game, filled in by the schedule.
+    """
+
+    layer: Any
+    variables: tuple
+    kind: str
+    rows: int
+    outputs: int
+    inputs_of: Callable[[tf.Tensor], tf.Tensor]
+    cotangents_of: Callable[[tf.Tensor], tf.Tensor]
+    linear: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
+    to_kernel: Callable | None = None
+    from_kernel: Callable | None = None
+    call_indices: list[int] = field(default_factory=list)
+    stage: int = -1
+    slot: int = 0
+    earliest: int = -1
+    latest: int = -1
+    agents: int = 1
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """The layer's name; a number is added where nested models repeat one."""
+        return self.label or str(self.layer.name)
+
+    @property
+    def has_bias(self) -> bool:
+        return len(self.variables) == 2
+
+    @property
+    def slack(self) -> int:
+        """Stages the player could be moved without changing anything else."""
+        return self.latest - self.earliest
+
+    def capture(
+        self,
+        inputs: list[tf.Tensor],
+        cotangents: list[list[tf.Tensor]],
+        c: tf.Tensor | None = None,
+        curvature_scale: tf.Tensor | None = None,
+        gradient: tuple | None = None,
+    ) -> Capture:
+        """The player on a batch, from its layer inputs and, a use and a column of Z, cotangents."""
+        columns = [
+            tf.stack([self.cotangents_of(g) for g in per_column], 2)
+            if len(per_column) > 1
+            else self.cotangents_of(per_column[0])[:, :, None]
+            for per_column in cotangents
+        ]
+        g = columns[0] if len(columns) == 1 else tf.concat(columns, 1)
+
+        def make_inputs() -> tf.Tensor:
+            made = [self.inputs_of(x) for x in inputs]
+            return made[0] if len(made) == 1 else tf.concat(made, 1)
+
+        def thin(stride: int | tf.Tensor, offset: int | tf.Tensor) -> tf.Tensor:
+            made = [self.inputs_of(x[offset::stride]) for x in inputs]
+            return made[0] if len(made) == 1 else tf.concat(made, 1)
+
+        weighted = None
+        if self.linear is not None and len(inputs) == 1 and len(cotangents[0]) == 1:
+            weighted = self._direct(inputs[0], cotangents[0][0])
+        return Capture(
+            make_inputs,
+            g,
+            tuple(self.variables[0].shape),
+            self.has_bias,
+            bias_shape=tuple(self.variables[1].shape) if self.has_bias else None,
+            positions=g.shape[1],
+            c=c,
+            curvature_scale=curvature_scale,
+            gradient=gradient,
+            thin=thin,
+            weighted=weighted,
+            rows=self.rows,
+            to_kernel=self.to_kernel,
+            from_kernel=self.from_kernel,
+        )
+
+    def _direct(self, x: tf.Tensor, g: tf.Tensor) -> Callable[[tf.Tensor], tuple]:
+        kernel = self.variables[0].value
+        linear = self.linear
+        assert linear is not None
+
+        def weighted(w: tf.Tensor) -> tuple:
+            size = tf.cast(tf.shape(g)[0], g.dtype)
+            mixed = g * tf.reshape(w / size, [-1] + [1] * (len(g.shape) - 1))
+            with tf.GradientTape() as tape:
+                tape.watch(kernel)
+                z = linear(x, kernel)
+            gradient = tape.gradient(z, kernel, output_gradients=mixed)
+            if not self.has_bias:
+                return (gradient,)
+            return gradient, tf.reduce_sum(mixed, list(range(len(g.shape) - 1)))
+
+        return weighted
+
+
+def read_player(layer: Any) -> Player | None:
+    """The layer as a player, None where its weights are not one matrix applied to its inputs.
+
+    Dense, Conv1D and Conv2D (any stride, dilation and padding, channels last, one group) and
+    EinsumDense without axes shared by input, kernel and output.
+
+    Raises:
+        ValueError: for LoRA and quantised layers, whose kernels are no weights of their own.
+    """
+    adapted = surface.is_adapted(layer)
+    if adapted:
+        raise ValueError(
+            "A player's kernel must be its own trainable weight. "
+            f"Received: {adapted} layer '{layer.name}'. Merge or remove the adaptation first."
+        )
+    if type(layer) is keras.layers.Dense:
+        return _dense(layer)
+    if type(layer) in (keras.layers.Conv1D, keras.layers.Conv2D):
+        return _convolution(layer)
+    if type(layer) is keras.layers.EinsumDense:
+        return _einsum(layer)
+    return None
+
+
+def _variables(layer: Any) -> tuple:
+    return (layer.kernel,) if layer.bias is None else (layer.kernel, layer.bias)
+
+
+def _flatten_positions(x: tf.Tensor) -> tf.Tensor:
+    """`(B, …, D)` → `(B, P, D)`, with P static where it can be."""
+    if len(x.shape) == 2:
+        return x[:, None, :]
+    middle = x.shape[1:-1]
+    known = all(size is not None for size in middle)
+    return tf.reshape(x, (tf.shape(x)[0], math.prod(middle) if known else -1, x.shape[-1]))
+
+
+def _dense(layer: Any) -> Player:
+    inputs, outputs = layer.kernel.shape
+    variables = _variables(layer)
+    return Player(
+        layer,
+        variables,
+        "dense",
+        inputs + len(variables) - 1,
+        outputs,
+        _flatten_positions,
+        _flatten_positions,
+    )
+
+
+def windows(x: tf.Tensor, window: tuple, step: tuple, rate: tuple, padding: str) -> tf.Tensor:
+    """Patches `(B, H', W', kh·kw·C)` of `(B, H, W, C)`, ordered (row, column, channel).
+
+    Shifted slices beside each other: several times faster on a CPU than `extract_patches`.
+    """
+    reach = [(w - 1) * r + 1 for w, r in zip(window, rate, strict=True)]
+    sizes = [x.shape[1], x.shape[2]]
+    dynamic = tf.shape(x)
+    sizes = [dynamic[i + 1] if size is None else size for i, size in enumerate(sizes)]
+    if padding == "SAME":
+        made = [-(-size // s) for size, s in zip(sizes, step, strict=True)]
+        pads = []
+        for size, count, s, width in zip(sizes, made, step, reach, strict=True):
+            total = (count - 1) * s + width - size
+            total = max(total, 0) if isinstance(total, int) else tf.maximum(total, 0)
+            pads.append([total // 2, total - total // 2])
+        x = tf.pad(x, [[0, 0], *pads, [0, 0]])
+    else:
+        made = [(size - width) // s + 1 for size, width, s in zip(sizes, reach, step, strict=True)]
+    rows, columns = made
+    slices = []
+    for i in range(window[0]):
+        for j in range(window[1]):
+            top, left = i * rate[0], j * rate[1]
+            bottom, right = top + (rows - 1) * step[0] + 1, left + (columns - 1) * step[1] + 1
+            slices.append(x[:, top : bottom : step[0], left : right : step[1]])
+    return tf.concat(slices, -1)
+
+
+def _convolution(layer: Any) -> Player | None:
+    if layer.data_format != "channels_last" or layer.groups != 1:
+        return None
+    variables = _variables(layer)
+    *size, _, outputs = layer.kernel.shape
+    rows = math.prod(layer.kernel.shape[:-1]) + len(variables) - 1
+    strides, dilation = tuple(layer.strides), tuple(layer.dilation_rate)
+    causal = layer.padding == "causal"
+    padding = "VALID" if causal else layer.padding.upper()
+
+    def patches(x: tf.Tensor) -> tf.Tensor:
+        window, step, rate = tuple(size), strides, dilation
+        if len(size) == 1:
+            if causal:
+                x = tf.pad(x, [[0, 0], [dilation[0] * (size[0] - 1), 0], [0, 0]])
+            x, window, step, rate = x[:, None], (1, *size), (1, *strides), (1, *dilation)
+        if window == (1, 1):
+            return _flatten_positions(x[:, :: step[0], :: step[1]])
+        return _flatten_positions(windows(x, window, step, rate, padding))
+
+    return Player(
+        layer,
+        variables,
+        "convolution",
+        rows,
+        outputs,
+        patches,
+        _flatten_positions,
+        linear=None if causal else layer.convolution_op,
+    )
+
+
+def _einsum(layer: Any) -> Player | None:
+    left, outcome = layer.equation.replace(" ", "").split("->")
+    source, kernel = left.split(",")
+    if "..." in source:
+        rank = len(layer.input_spec.shape) if layer.input_spec.shape else layer.input_spec.ndim
+        free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in source + kernel + outcome]
+        filler = "".join(free[: rank - len(source.replace("...", ""))])
+        source, outcome = source.replace("...", filler), outcome.replace("...", filler)
+    batch = source[0]
+    contracted = "".join(c for c in kernel if c in source and c not in outcome)
+    made = "".join(c for c in kernel if c in outcome and c not in source)
+    positions = "".join(c for c in source[1:] if c in outcome)
+    regular = (
+        outcome[0] == batch
+        and batch not in kernel
+        and len(contracted) + len(made) == len(kernel)
+        and sorted(batch + contracted + positions) == sorted(source)
+        and sorted(batch + positions + made) == sorted(outcome)
+        and made == "".join(c for c in outcome if c in made)
+    )
+    if not regular or not contracted:
+        return None
+    sizes = dict(zip(kernel, layer.kernel.shape, strict=True))
+    inputs = math.prod(sizes[c] for c in contracted)
+    outputs = math.prod(sizes[c] for c in made)
+    if layer.bias is not None and (
+        math.prod(layer.bias.shape) != outputs or set(layer.bias_axes or "") != set(made)
+    ):
+        return None
+    variables = _variables(layer)
+    order = [kernel.index(c) for c in contracted + made]
+    inverse = [order.index(i) for i in range(len(order))]
+    ordered_shape = [sizes[c] for c in contracted + made]
+
+    def gather(labels: str, wanted: str, size: int) -> Callable[[tf.Tensor], tf.Tensor]:
+        permutation = [labels.index(c) for c in batch + positions + wanted]
+
+        def apply(x: tf.Tensor) -> tf.Tensor:
+            moved = tf.transpose(x, permutation)
+            middle = moved.shape[1 : 1 + len(positions)]
+            known = all(length is not None for length in middle)
+            count = math.prod(middle) if known else -1
+            return tf.reshape(moved, (tf.shape(x)[0], count, size))
+
+        return apply
+
+    return Player(
+        layer,
+        variables,
+        "einsum",
+        inputs + len(variables) - 1,
+        outputs,
+        gather(source, contracted, inputs),
+        gather(outcome, made, outputs),
+        to_kernel=lambda m: tf.transpose(tf.reshape(m, ordered_shape), inverse),
+        from_kernel=lambda k: tf.reshape(tf.transpose(k, order), (inputs, outputs)),
+    )

@@ -1,0 +1,70 @@
+"""The game as a table."""
+
+from typing import Any
+
+from dgn_tf.game.capture import TANGENT_BUDGET
+
+HEADER = ("stage", "slot", "player", "layer", "weights", "curvature", "cut before it", "slack")
+
+
+def table(game: Any, curvature: Any = None) -> str:
+    """Stage, slot, player, layer, weights, curvature block, tensors alive at the cut, slack.
+
+    Args:
+        game: a `Game`.
+        curvature: the optimizer's curvature, None before `compile`.
+    """
+    block = "-" if curvature is None else getattr(curvature, "name", str(curvature))
+    fallback = "-"
+    if curvature is not None:
+        fallback = curvature if isinstance(curvature, str) else curvature.fallback().name
+    rows = []
+    for stage in game.stages:
+        cut = " + ".join(_shape(game.graph.shapes[key]) for key in stage.cut)
+        for player in stage.players:
+            weights = sum(int(variable.numpy().size) for variable in player.variables)
+            name = f"{block} ×{player.agents} agents" if player.agents > 1 else block
+            if player.kind == "convolution" and 256 * player.rows * player.outputs > TANGENT_BUDGET:
+                name += " (kernel of position sums)"
+            rows.append(
+                (
+                    str(stage.index),
+                    str(player.slot),
+                    player.name,
+                    type(player.layer).__name__,
+                    str(weights),
+                    name,
+                    cut,
+                    str(player.slack),
+                )
+            )
+            cut = ""
+        for bystander in game.bystanders:
+            if bystander.stage == stage.index:
+                weights = sum(int(variable.numpy().size) for variable in bystander.variables)
+                rows.append(
+                    (
+                        str(stage.index),
+                        "-",
+                        f"({bystander.name})",
+                        type(bystander.layer).__name__,
+                        str(weights),
+                        f"{fallback}: {bystander.reason}",
+                        "",
+                        "-",
+                    )
+                )
+    widths = [max(len(row[i]) for row in [HEADER, *rows]) for i in range(len(HEADER))]
+
+    def line(row: tuple) -> str:
+        return "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+
+    slots = max(player.slot for player in game.players) + 1
+    title = f"{len(game.players)} players, {game.horizon} stages, {slots} slots"
+    return "\n".join([title, line(HEADER), "  ".join("-" * w for w in widths), *map(line, rows)])
+
+
+def _shape(shape: tuple) -> str:
+    return "(" + ", ".join("B" if size is None else str(size) for size in shape) + ")"

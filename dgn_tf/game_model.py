@@ -1,0 +1,202 @@
+"""GameModel: a Keras Functional model whose layers are players."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.game import Game
+from dgn_tf.game.objective import check_loss
+from dgn_tf.optimizer import DGNOpt
+from dgn_tf.step.solution import solve_batch
+from dgn_tf.step.train import refuse_replicas, train_step
+
+
+@keras.saving.register_keras_serializable("dgn_tf")
+class GameModel(surface.Functional):
+    """A Functional model, unmodified, with the dynamic game its layers play.
+
+    It overrides `train_step` and nothing else of `fit`; `evaluate`, `predict` and calls are those
+    of the plain model.
+
+    Args:
+        inputs, outputs: as for `keras.Model`.
+        alignment: "asap", "alap" or {layer name: stage}.
+        slots: {layer name: slot within its stage}; by default in the order of `model.layers`.
+        strict: whether a trainable layer that must be left to a diagonal block is an error.
+        agents: how many fictitious agents share each player's weights: a number, or
+            {layer name: number}.
+        agents_form: the form the game is solved in, instead of the optimizer's; None for that one.
+        name: of the model.
+
+    Raises:
+        ValueError: for a model without a graph or without players, an alignment outside the slack,
+            LoRA or quantised layers.
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        outputs: Any,
+        alignment: str | Mapping[str, int] = "asap",
+        slots: Mapping[str, int] | None = None,
+        strict: bool = False,
+        agents: int | Mapping[str, int] = 1,
+        agents_form: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        self._recorder = _Recorder()
+        self._settings = _Settings(
+            alignment=alignment,
+            slots=slots,
+            strict=strict,
+            agents=agents,
+            agents_form=agents_form,
+        )
+        self._read_game()
+
+    def _read_game(self) -> None:
+        settings = self._settings
+        game = Game(self, settings.alignment, settings.slots, settings.strict)
+        game.seat_agents(settings.agents, settings.agents_form)
+        self._game = _Held(game)
+
+    @classmethod
+    def from_model(cls, model: keras.Model, **kwargs: Any) -> "GameModel":
+        """The game of a Functional or built Sequential model, whose layers it shares.
+
+        Args:
+            model: the model.
+            kwargs: as for `GameModel`.
+        """
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"`model` must be a Keras model. Received: {type(model).__name__}")
+        functional = surface.functional_of(model)
+        if functional is None:
+            raise ValueError(
+                "A game is read from the graph of a Functional or built Sequential model. "
+                f"Received: {type(model).__name__} without a graph. Build a Sequential model "
+                "first (`keras.Input` as first entry), or rewrite a subclassed one with the "
+                "Functional API."
+            )
+        return cls(functional.input, functional.output, **kwargs)
+
+    def settings(self) -> dict:
+        """The arguments the game was read with, as `GameModel` takes them."""
+        return self._settings.config()
+
+    @property
+    def game(self) -> Game:
+        """The game; `model.game.summary()` prints it, `model.game.solve(x, y)` gives its gains."""
+        return self._game.game
+
+    @contextlib.contextmanager
+    def recording(self, first: Any) -> Iterator[None]:
+        """Within this context a call of the model runs a `FirstPass`."""
+        self._recorder.active = first
+        try:
+            yield
+        finally:
+            self._recorder.active = None
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        first = self._recorder.active
+        if first is None:
+            return super().call(inputs, training=training, mask=mask, **kwargs)
+        flat = first.run(self._standardize_inputs(inputs), bool(training))
+        packed = keras.tree.pack_sequence_as(self._outputs_struct, flat)
+        single = isinstance(packed, list | tuple) and len(packed) == 1
+        return packed[0] if single else packed
+
+    def compile(self, optimizer: Any = None, loss: Any = None, **kwargs: Any) -> None:
+        """As `keras.Model.compile`, with a `DGNOpt`.
+
+        `jit_compile="auto"`, the default, stands for False: XLA's factorisations on a CPU take
+        seconds.
+
+        Raises:
+            ValueError: for another optimizer, several replicas, mixed precision, several outputs, a
+                loss without a second derivative unless `terminal="gauss_newton"`, and a rank above
+                the size of the output.
+        """
+        optimizer = DGNOpt() if optimizer is None else optimizer
+        if not isinstance(optimizer, DGNOpt):
+            raise ValueError(
+                "A GameModel is trained by a `dgn_tf.DGNOpt`. "
+                f"Received: optimizer={optimizer!r}. Compile a plain `keras.Model` for another one."
+            )
+        self._refuse_mixed_precision()
+        self._read_game()
+        check_loss(loss, self.game, optimizer.terminal)
+        if kwargs.get("jit_compile", "auto") == "auto":
+            kwargs["jit_compile"] = False
+        refuse_replicas()
+        if kwargs["jit_compile"] and getattr(optimizer.curvature, "name", "") == "ekfac":
+            warnings.warn(
+                "XLA's eigendecomposition takes seconds on a CPU: EKFAC is faster with "
+                "jit_compile=False there.",
+                stacklevel=2,
+            )
+        optimizer.bind(self.game, lambda: surface.seed_states(self))
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        optimizer.build(self.trainable_variables)
+        self.game.attach(self, solve_batch)
+
+    def _refuse_mixed_precision(self) -> None:
+        for layer in surface.inner_layers(self):
+            policy = layer.dtype_policy
+            if policy.compute_dtype != policy.variable_dtype:
+                raise ValueError(
+                    "Gains and kernels need the precision of the weights: mixed precision is not "
+                    f"supported. Received: layer '{layer.name}' with policy '{policy.name}'."
+                )
+
+    def train_step(self, data: Any) -> dict:
+        """Observes the batch, solves the game and moves the players; returns the logs."""
+        return train_step(self, data)
+
+    def compile_from_config(self, config: dict) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def get_config(self) -> dict:
+        plain = keras.Model(self._inputs_struct, self._outputs_struct, name=self.name)
+        return {
+            "functional": plain.get_config(),
+            "trainable": self.trainable,
+            **self.settings(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: Any = None) -> "GameModel":
+        config = dict(config)
+        plain = keras.Model.from_config(config.pop("functional"), custom_objects=custom_objects)
+        return cls(plain.input, plain.output, name=plain.name, **config)
+
+
+class _Recorder:
+    active: Any = None
+
+
+class _Held:
+    """Keeps the game out of Keras's attribute tracking."""
+
+    def __init__(self, game: Game):
+        self.game = game
+
+
+@dataclass(frozen=True)
+class _Settings:
+    alignment: str | Mapping[str, int]
+    slots: Mapping[str, int] | None
+    strict: bool
+    agents: int | Mapping[str, int]
+    agents_form: str | None
+
+    def config(self) -> dict:
+        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in vars(self).items()}

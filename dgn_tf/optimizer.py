@@ -1,0 +1,305 @@
+"""DGNOpt: the optimizer of a `GameModel`, settings and state."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dgn_tf import curvature as curvature_blocks
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.guard import StepGuard
+from dgn_tf.recursion.sample_space import FORMS
+from dgn_tf.terminal import KINDS
+
+INFORMATION_STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative")
+SOLVERS = ("sample_space", "khatri_rao", "prop5")
+ABSENT_PLAYERS = ("dummy", "duplicated")
+
+
+class _States:
+    """Optimizer variables by player and name, out of reach of Keras's attribute tracking."""
+
+    def __init__(self) -> None:
+        self.players: dict[str, dict[str, Any]] = {}
+        self.bystanders: dict[str, list[dict[str, Any]]] = {}
+
+
+@keras.saving.register_keras_serializable("dgn_tf")
+class DGNOpt(keras.optimizers.Optimizer):
+    """The dynamic game theoretic neural optimizer (Liu, Chen and Theodorou 2021).
+
+    Layers are players of a dynamic game; what they know of the state and of each other decides the
+    update θ ← θ - (k + K δx). It trains a `dgn_tf.GameModel` only.
+
+    Args:
+        learning_rate: a positive number or a Keras schedule.
+        information_structure: "open_loop" (5), the ordinary preconditioned gradient;
+            "open_loop_cooperative", the joint solve of each stage without feedback; "feedback",
+            (9)-(10), every player by itself; "cooperative", (11) and (25), the players of a stage
+            together.
+        curvature: the preconditioner M: a name ("identity", "rmsprop", "adam", "kfac", "ekfac",
+            "gauss_newton"), a block of `dgn_tf.curvature`, or "exact": dense Q_uu = ℓ_uu +
+            F_n'V_xx F_n in the place of M, for small networks; form, damping and solver then play
+            no part and the learning rate scales k + K δx.
+        form: what Q_uu is in the recursion: "proximal" (M/lr + F'V_xx F), "explicit" (M/lr),
+            "coupled" (M/lr with the mixed second derivatives kept), or "feedback_only" (no backward
+            recursion, K δx alone is added).
+        terminal: the factor of the loss's Hessian: "rank_one", "gauss_newton", "exact", or the
+            number of leading eigenvectors.
+        solver: for several players in a stage: "sample_space", or, with a K-FAC or EKFAC block,
+            "khatri_rao" (the joint factors, by conjugate gradients) or "prop5" (Proposition 5,
+            which over-steps where players have something in common: damp strongly).
+        khatri_rao_iterations: conjugate-gradient steps of "khatri_rao"; 0 is the feedback gain.
+        absent_players: what a slot without a player at a stage does: "dummy" or "duplicated".
+        weight_decay: ℓ = ½ weight_decay |θ|² on all weights but those of normalisation.
+        guard: a `StepGuard`, True for its defaults, False or None for no guard.
+        clipnorm, clipvalue, global_clipnorm: as in Keras, applied to the update divided by the
+            learning rate; the global norm is that of the open gains k.
+        use_ema, ema_momentum, ema_overwrite_frequency: Keras's weight averaging.
+        name: of the optimizer.
+
+    Raises:
+        ValueError: for an argument outside what is listed.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.03,
+        information_structure: str = "cooperative",
+        curvature: Any = "ekfac",
+        form: str = "proximal",
+        terminal: str | int = "rank_one",
+        solver: str = "sample_space",
+        absent_players: str = "dummy",
+        weight_decay: float = 0.0,
+        khatri_rao_iterations: int = 6,
+        guard: Any = True,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        name: str = "dgnopt",
+        **kwargs: Any,
+    ):
+        for refused in ("loss_scale_factor", "gradient_accumulation_steps"):
+            if kwargs.pop(refused, None) is not None:
+                raise ValueError(
+                    f"DGNOpt moves every step on the step's own states, so `{refused}` must be "
+                    "None. Use a larger batch."
+                )
+        if isinstance(learning_rate, int | float):
+            if not (math.isfinite(learning_rate) and learning_rate > 0):
+                raise ValueError(
+                    f"`learning_rate` must be positive. Received: learning_rate={learning_rate}"
+                )
+            learning_rate = float(learning_rate)
+        super().__init__(
+            learning_rate=learning_rate,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            name=name,
+            **kwargs,
+        )
+        _one_of("information_structure", information_structure, INFORMATION_STRUCTURES)
+        _one_of("form", form, FORMS)
+        _one_of("solver", solver, SOLVERS)
+        _one_of("absent_players", absent_players, ABSENT_PLAYERS)
+        if isinstance(terminal, bool) or not isinstance(terminal, int):
+            _one_of("terminal", terminal, KINDS, ", or a positive integer")
+        elif terminal < 1:
+            raise ValueError(f"`terminal` must be a positive rank. Received: terminal={terminal}")
+        weight_decay = 0.0 if weight_decay is None else weight_decay
+        if not (isinstance(weight_decay, int | float) and 0 <= weight_decay < math.inf):
+            raise ValueError(
+                f"`weight_decay` must not be negative. Received: weight_decay={weight_decay}"
+            )
+        self.information_structure = information_structure
+        self.exact = isinstance(curvature, str) and curvature == "exact"
+        self.curvature: Any = "exact" if self.exact else curvature_blocks.get(curvature)
+        if solver != "sample_space" and getattr(self.curvature, "name", "") not in (
+            "kfac",
+            "ekfac",
+        ):
+            raise ValueError(
+                f"The {solver!r} solver works on Kronecker factors: curvature must be K-FAC or "
+                f"EKFAC. Received: curvature={curvature!r}"
+            )
+        if not isinstance(khatri_rao_iterations, int) or khatri_rao_iterations < 0:
+            raise ValueError(
+                "`khatri_rao_iterations` must be an integer, at least 0. "
+                f"Received: {khatri_rao_iterations!r}"
+            )
+        self.khatri_rao_iterations = khatri_rao_iterations
+        self.form = form
+        self.terminal = terminal
+        self.solver = solver
+        self.absent_players = absent_players
+        self.weight_decay = float(weight_decay)
+        self.guard = StepGuard.make(guard)
+        self._game: Any = None
+        self._seeds: Any = None
+
+    @property
+    def closed_loop(self) -> bool:
+        """Whether players see the state: their updates have a gain K."""
+        return self.information_structure in ("feedback", "cooperative")
+
+    def bind(self, game: Any, seeds: Any) -> None:
+        """Hands the optimizer its game; `GameModel.compile` does it.
+
+        Args:
+            game: the `Game` whose players the optimizer moves.
+            seeds: function that lists the seed generator states to be saved along.
+
+        Raises:
+            ValueError: if the optimizer was built for other weights.
+        """
+        if self._game is not None and self.built and game.identity() != self._game.identity():
+            raise ValueError(
+                "A DGNOpt belongs to the model it was first compiled with. "
+                "Create a new one for another model or another set of trainable layers."
+            )
+        self._game, self._seeds = game, seeds
+
+    @surface.untracked
+    def build(self, variables: list) -> None:
+        """Creates the state of every player's curvature block."""
+        if self.built:
+            return
+        if self._game is None:
+            raise ValueError(
+                "DGNOpt plays on the graph of a `dgn_tf.GameModel` and cannot train a plain "
+                "`keras.Model`. Wrap the model: `dgn_tf.GameModel.from_model(model)`."
+            )
+        super().build(variables)
+        self.states = _States()
+        game = self._game
+        if not self.exact:
+            for player in game.players:
+                shapes = curvature_blocks.PlayerShapes(
+                    variables=tuple(tuple(v.shape) for v in player.variables),
+                    rows=player.rows,
+                    outputs=player.outputs,
+                    has_bias=player.has_bias,
+                )
+                self.states.players[player.name] = self._add_state(
+                    self.curvature, shapes, player.name, player.variables[0].dtype
+                )
+            fallback = self.curvature.fallback()
+            for bystander in game.bystanders:
+                self.states.bystanders[bystander.name] = [
+                    self._add_state(
+                        fallback,
+                        curvature_blocks.PlayerShapes(
+                            variables=(tuple(v.shape),), rows=None, outputs=None, has_bias=False
+                        ),
+                        f"{bystander.name}_{v.name}",
+                        v.dtype,
+                    )
+                    for v in bystander.variables
+                ]
+        if self.guard is not None:
+            self.guard_rejections = self.add_variable((), dtype="int64", name="guard_rejections")
+            self.guard_streak = self.add_variable((), dtype="int64", name="guard_streak")
+
+    def _add_state(self, block: Any, shapes: Any, name: str, dtype: str) -> dict[str, Any]:
+        state = {}
+        for key, (shape, initializer) in block.state_spec(shapes).items():
+            if isinstance(initializer, int | float):
+                initializer = keras.initializers.Constant(initializer)
+            state[key] = self.add_variable(
+                shape, initializer=initializer, dtype=dtype, name=f"{name}_{key}"
+            )
+        return state
+
+    def current_learning_rate(self, dtype: Any) -> tf.Tensor:
+        """The learning rate of this step as a scalar tensor."""
+        return tf.cast(tf.convert_to_tensor(self.learning_rate), dtype)
+
+    def decays(self, variable: Any) -> bool:
+        """Whether weight decay applies to a variable (`exclude_from_weight_decay` is honoured)."""
+        return self.weight_decay > 0 and self._use_weight_decay(variable)
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Raises a ValueError: gradients alone are not enough for a game."""
+        raise ValueError(
+            "DGNOpt needs the states of a forward pass, not only gradients: train a "
+            "`dgn_tf.GameModel` with `fit` or `train_on_batch`."
+        )
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves every optimizer variable and the state of the model's seed generators."""
+        super().save_own_variables(store)
+        for i, state in enumerate(self._seeds() if self._seeds is not None else ()):
+            store[f"seed_{i}"] = state.numpy()
+
+    def load_own_variables(self, store: Mapping) -> None:
+        """Loads what `save_own_variables` saved.
+
+        Raises:
+            ValueError: if the saved state has other shapes or another number of variables.
+        """
+        saved = {key: store[key] for key in store.keys()}  # noqa: SIM118
+        seeds = {key: saved.pop(key) for key in list(saved) if key.startswith("seed_")}
+        states = self._seeds() if self._seeds is not None else []
+        if len(saved) != len(self.variables) or len(seeds) != len(states):
+            raise ValueError(
+                "Saved optimizer state must fit the model and the settings it is loaded into: "
+                f"{len(self.variables)} variables and {len(states)} seed generators expected. "
+                f"Received: {len(saved)} and {len(seeds)}."
+            )
+        for i, variable in enumerate(self.variables):
+            value = saved[str(i)]
+            if tuple(value.shape) != tuple(variable.shape):
+                raise ValueError(
+                    f"Saved state of '{variable.path}' must have shape {tuple(variable.shape)}. "
+                    f"Received: {tuple(value.shape)}"
+                )
+        for i, variable in enumerate(self.variables):
+            variable.assign(saved[str(i)])
+        for i, state in enumerate(states):
+            state.assign(seeds[f"seed_{i}"])
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        for dropped in ("loss_scale_factor", "gradient_accumulation_steps"):
+            config.pop(dropped)
+        config.update(
+            information_structure=self.information_structure,
+            curvature=self.curvature
+            if self.exact
+            else keras.saving.serialize_keras_object(self.curvature),
+            form=self.form,
+            terminal=self.terminal,
+            solver=self.solver,
+            absent_players=self.absent_players,
+            weight_decay=self.weight_decay,
+            khatri_rao_iterations=self.khatri_rao_iterations,
+            guard=None if self.guard is None else self.guard.get_config(),
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: Any = None) -> "DGNOpt":
+        config = dict(config)
+        if isinstance(config.get("curvature"), dict):
+            config["curvature"] = keras.saving.deserialize_keras_object(
+                config["curvature"], custom_objects=custom_objects
+            )
+        return super().from_config(config, custom_objects=custom_objects)
+
+
+def _one_of(argument: str, value: Any, known: tuple, more: str = "") -> None:
+    if value not in known:
+        names = ", ".join(f'"{name}"' for name in known)
+        raise ValueError(
+            f"`{argument}` must be one of {names}{more}. Received: {argument}={value!r}"
+        )

@@ -1,0 +1,1 @@
+"""Backward recursions of the game: exact, in sample space, and the alternatives."""

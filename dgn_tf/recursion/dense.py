@@ -1,0 +1,246 @@
+"""The dynamic game of one batch, solved exactly with dense matrices.
+
+Liu, Chen and Theodorou, *Dynamic Game Theoretic Neural Optimizer* (ICML 2021), equations (5) to
+(13) and (25). Everything is written out, so the cost is cubic in the number of weights of a player
+and in the size of the stacked state: these functions are for small networks, and they are what the
+cheaper forms are held against.
+
+The dynamics are linear, ``x_{t+1} = F_x δx + Σ_n F_n δθ_n``, the state is the stack of the batch's
+samples, and the sign of a policy is ``δθ_n = -(k_n + K_n δx)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from dgn_tf.recursion.feedback_nash import feedback_nash_stage
+from dgn_tf.recursion.linear_game import (
+    DenseGain,
+    DenseStage,
+    DenseStageResult,
+    as_scalar,
+    chain_rule,
+    hessian,
+    stage_result,
+    symmetric_part,
+    transposed_matvec,
+)
+
+__all__ = ["DenseGain", "DenseStage", "DenseStageResult", "cooperative_value", "solve"]
+
+STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative", "feedback_nash")
+FORMS = (None, "explicit", "proximal", "coupled", "feedback_only")
+ABSENT_PLAYERS = ("dummy", "duplicated")
+
+
+def solve(
+    stages: Sequence[DenseStage],
+    phi_x: tf.Tensor,
+    phi_xx: tf.Tensor,
+    structure: str = "feedback",
+    *,
+    absent_players: str = "dummy",
+    M: Sequence[Sequence[tf.Tensor | None]] | None = None,
+    form: str | None = None,
+    lr: float | tf.Tensor = 1.0,
+) -> list[DenseStageResult]:
+    """Gains and value functions of every player at every stage.
+
+    ``Q_uu`` (or the diagonal blocks of the joint ``P_nm``) by form, V the value function ahead::
+
+        None           l_uu + F_n' V_xx F_n          exact: M and lr play no part
+        explicit       M / lr                        P_nm = 0 for n ≠ m
+        proximal       M / lr + l_uu + F_n' V_xx F_n
+        coupled        M / lr                        P_nm = F_n' V_xx F_m for n ≠ m
+        feedback_only  M / lr                        the value function by the chain rule alone
+
+    A symmetric system that is singular is solved by its pseudoinverse.
+
+    Args:
+        stages: the linearised game, first stage first.
+        phi_x: gradient of the terminal cost, ``(m,)`` of the last stage.
+        phi_xx: its Hessian, ``(m, m)``.
+        structure: ``open_loop`` (5), ``open_loop_cooperative``, ``feedback`` (9)-(10),
+            ``cooperative`` (11) and (25), or ``feedback_nash``: the simultaneous solve of the
+            coupled Riccati equations (Başar and Olsder), exact form only, for comparison.
+        absent_players: ``dummy``: a slot without a player at a stage passes (Q_x, Q_xx) on;
+            ``duplicated``: it plays the weights of the stage's lowest slot against its own value
+            function, and that gain is not applied.
+        M: for every stage and slot ``(p, p)``, the preconditioner without the learning rate;
+            every form but the exact one needs it.
+        form: one of the table's.
+        lr: the learning rate of the table.
+
+    Returns:
+        One :class:`DenseStageResult` a stage, first stage first.
+
+    Raises:
+        ValueError: for an unknown structure, form or treatment of absent players, for a missing
+            M, for a stage without players, or for ``feedback_nash`` with a form.
+    """
+    _check(stages, structure, form, absent_players, M)
+    phi_x, phi_xx = tf.convert_to_tensor(phi_x), tf.convert_to_tensor(phi_xx)
+    lr = as_scalar(lr, phi_x.dtype)
+    W: tuple = (phi_x, phi_xx)
+    V: tuple = ((phi_x, phi_xx),) * max(len(stage.F_n) for stage in stages)
+    results: list[DenseStageResult] = []
+    for t in reversed(range(len(stages))):
+        rule = _Rule(form, lr, None if M is None else M[t])
+        if structure == "open_loop":
+            result, V = _open_loop(stages[t], V, rule)
+        elif structure == "feedback":
+            result, V = _feedback(stages[t], V, rule, absent_players == "duplicated")
+        elif structure == "feedback_nash":
+            result, V = feedback_nash_stage(stages[t], V)
+        else:
+            result, W = _cooperative(stages[t], W, rule, len(V), structure == "cooperative")
+        results.append(result)
+    return results[::-1]
+
+
+def cooperative_value(P_x, P_xx, g, G, H, k, K):
+    """(25): the cooperative value function under an affine policy, best response or not.
+
+    Args:
+        P_x, P_xx: ``(n,)`` and ``(n, n)``, the expansion of the stage objective in the state.
+        g, G, H: ``(p,)``, ``(p, n)``, ``(p, p)``: in the stacked weights of all players.
+        k, K: ``(p,)``, ``(p, n)``: the policy ``-(k + K δx)``.
+
+    Returns:
+        ``W_x`` ``(n,)`` and ``W_xx`` ``(n, n)``; ``P_x - G'k`` and ``P_xx - G'K`` when the gains
+        solve ``H k = g``, ``H K = G``.
+    """
+    GtK = tf.matmul(G, K, transpose_a=True)
+    W_x = P_x - transposed_matvec(G, k) - transposed_matvec(K, g - tf.linalg.matvec(H, k))
+    W_xx = P_xx - GtK - tf.transpose(GtK) + tf.matmul(K, H @ K, transpose_a=True)
+    return W_x, symmetric_part(W_xx)
+
+
+def symmetric_solve(H, b):
+    """``H⁺ b`` for a symmetric ``(p, p)`` H, definite or not, and ``(p, q)`` b."""
+    values, vectors = tf.linalg.eigh(H)
+    size = tf.abs(values)
+    cutoff = 10.0 * H.shape[0] * np.finfo(H.dtype.as_numpy_dtype).eps * tf.reduce_max(size)
+    inverse = tf.where(size > cutoff, 1.0 / tf.where(size > cutoff, values, 1.0), 0.0)
+    return vectors @ (inverse[:, None] * tf.matmul(vectors, b, transpose_a=True))
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What stands for the second derivatives in the weights at one stage."""
+
+    form: str | None
+    lr: tf.Tensor
+    M: Sequence | None
+
+    def diagonal(self, stage: DenseStage, n: int, V_xx):
+        """Q_uu, or P_nn, of the player in slot n: ``(p, p)``."""
+        if self.form in ("explicit", "coupled", "feedback_only"):
+            return self.M[n] / self.lr  # type: ignore[index]
+        F = tf.convert_to_tensor(stage.F_n[n])
+        l_uu = hessian(stage.l_uu[n], F.shape[1], F.dtype)
+        curved = l_uu + tf.matmul(F, V_xx @ F, transpose_a=True)
+        return curved + self.M[n] / self.lr if self.form == "proximal" else curved  # type: ignore[index]
+
+    @property
+    def crosses(self) -> bool:
+        """Whether P_nm, n ≠ m, is kept."""
+        return self.form in (None, "proximal", "coupled")
+
+    @property
+    def reduces(self) -> bool:
+        """Whether the value function is reduced by the players' responses."""
+        return self.form != "feedback_only"
+
+
+def _respond(stage: DenseStage, n: int, V, rule: _Rule):
+    """The k, K and Q_ux of the player in slot n against the value function V, by (9)."""
+    V_x, V_xx = V
+    F = stage.F_n[n]
+    Q_u = stage.l_u[n] + transposed_matvec(F, V_x)
+    Q_ux = tf.matmul(F, V_xx @ stage.F_x, transpose_a=True)
+    gains = symmetric_solve(rule.diagonal(stage, n, V_xx), tf.concat([Q_u[:, None], Q_ux], axis=1))
+    return gains[:, 0], gains[:, 1:], Q_ux
+
+
+def _open_loop(stage, V, rule):
+    """Every player's preconditioned gradient; all slots hold the co-state and its derivative."""
+    values = (chain_rule(stage, V[0]),) * len(V)
+    gains = {}
+    for n in stage.present:
+        k, K, _ = _respond(stage, n, V[0], rule)
+        gains[n] = (k, tf.zeros_like(K))
+    return stage_result(stage, gains, values), values
+
+
+def _feedback(stage, V, rule, duplicated):
+    """(9) and (10), one value function a slot."""
+    values, gains = [], {}
+    for slot, V_slot in enumerate(V):
+        Q_x, Q_xx = chain_rule(stage, V_slot)
+        if slot in stage.present or duplicated:
+            n = slot if slot in stage.present else stage.present[0]
+            k, K, Q_ux = _respond(stage, n, V_slot, rule)
+            gains[slot] = (k, K)
+            if rule.reduces:
+                Q_x -= transposed_matvec(Q_ux, k)
+                Q_xx = symmetric_part(Q_xx - tf.matmul(Q_ux, K, transpose_a=True))
+        values.append((Q_x, Q_xx))
+    return stage_result(stage, gains, values), tuple(values)
+
+
+def _cooperative(stage, W, rule, slots, closed_loop):
+    """(11) with the others as one team, and (25)."""
+    W_x, W_xx = W
+    P_x, P_xx = chain_rule(stage, W)
+    F_n = [tf.convert_to_tensor(stage.F_n[n]) for n in stage.present]
+    sizes = [f.shape[1] for f in F_n]
+    F = tf.concat(F_n, axis=1)
+    g = tf.concat([stage.l_u[n] for n in stage.present], axis=0) + transposed_matvec(F, W_x)
+    G = tf.matmul(F, W_xx @ stage.F_x, transpose_a=True)
+    WF = W_xx @ F
+    rows = []
+    for i, n in enumerate(stage.present):
+        blocks = tf.split(tf.matmul(F_n[i], WF, transpose_a=True), sizes, axis=1)
+        if not rule.crosses:
+            blocks = [tf.zeros_like(block) for block in blocks]
+        blocks[i] = rule.diagonal(stage, n, W_xx)
+        rows.append(tf.concat(blocks, axis=1))
+    H = tf.concat(rows, axis=0)
+    gains = symmetric_solve(H, tf.concat([g[:, None], G], axis=1))
+    k, K = gains[:, 0], gains[:, 1:]
+    if not closed_loop:
+        K = tf.zeros_like(K)
+    W = cooperative_value(P_x, P_xx, g, G, H, k, K) if closed_loop and rule.reduces else (P_x, P_xx)
+    split = zip(stage.present, tf.split(k, sizes), tf.split(K, sizes), strict=True)
+    by_slot = {n: DenseGain(k_n, K_n) for n, k_n, K_n in split}
+    return DenseStageResult(tuple(by_slot.get(n) for n in range(slots)), *W), W
+
+
+def _check(stages, structure, form, absent_players, M) -> None:
+    for name, value, known in (
+        ("structure", structure, STRUCTURES),
+        ("form", form, FORMS),
+        ("absent_players", absent_players, ABSENT_PLAYERS),
+    ):
+        if value not in known:
+            names = ", ".join(str(name) for name in known)
+            raise ValueError(f"`{name}` must be one of {names}. Received: {value!r}.")
+    if structure == "feedback_nash" and form is not None:
+        raise ValueError(
+            f"The feedback Nash solution has the exact form only (None). Received: form={form!r}."
+        )
+    if not stages or not all(stage.present for stage in stages):
+        raise ValueError(
+            "A game needs at least one stage and every stage a player. Received: players in slots "
+            f"{[stage.present for stage in stages]}."
+        )
+    if form is not None and (M is None or len(M) != len(stages)):
+        raise ValueError(
+            f"Form {form!r} needs a preconditioner M for every stage and player. Received: "
+            f"{'none' if M is None else len(M)} for {len(stages)} stages."
+        )

@@ -1,0 +1,61 @@
+"""The feedback Nash equilibrium of a stage, by simultaneous solve.
+
+Başar and Olsder, *Dynamic Noncooperative Game Theory*, chapter 6: every player's first-order
+condition contains the policies of the others, and all are solved together (the coupled Riccati
+equations). The feedback structure of Liu, Chen and Theodorou, (9)-(10), leaves the others' δθ out
+of the expansion, so its gain is the single-player one; this is what it is compared with.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from dgn_tf.recursion.linear_game import hessian, stage_result, symmetric_part, transposed_matvec
+
+
+def feedback_nash_stage(stage, V):
+    """Every player's policy and value function at one stage.
+
+    Args:
+        stage: a :class:`DenseStage`.
+        V: for every slot ``(V_x, V_xx)`` at the next stage.
+
+    Returns:
+        The stage's solution and, for every slot, ``(V_x, V_xx)`` at this stage; a slot without a
+        player is a spectator of the others' policies.
+    """
+    slots = stage.present
+    F_n = [tf.convert_to_tensor(stage.F_n[n]) for n in slots]
+    F = tf.concat(F_n, axis=1)
+    sizes = [f.shape[1] for f in F_n]
+    l_uu = [hessian(stage.l_uu[n], f.shape[1], f.dtype) for n, f in zip(slots, F_n, strict=True)]
+    rows, g, G = [], [], []
+    for i, slot in enumerate(slots):
+        V_x, V_xx = V[slot]
+        ahead = tf.matmul(F_n[i], V_xx, transpose_a=True)
+        blocks = tf.split(ahead @ F, sizes, axis=1)
+        blocks[i] += l_uu[i]
+        rows.append(tf.concat(blocks, axis=1))
+        g.append(stage.l_u[slot] + transposed_matvec(F_n[i], V_x))
+        G.append(ahead @ stage.F_x)
+    right = tf.concat([tf.concat(g, axis=0)[:, None], tf.concat(G, axis=0)], axis=1)
+    joint = tf.linalg.pinv(tf.concat(rows, axis=0)) @ right
+    k, K = joint[:, 0], joint[:, 1:]
+    gains = dict(zip(slots, zip(tf.split(k, sizes), tf.split(K, sizes), strict=True), strict=True))
+    closed = stage.F_x - F @ K
+    shift = tf.linalg.matvec(F, k)
+    values = []
+    for slot, (V_x, V_xx) in enumerate(V):
+        own_x = transposed_matvec(closed, V_x - tf.linalg.matvec(V_xx, shift))
+        own_xx = tf.matmul(closed, V_xx @ closed, transpose_a=True)
+        if slot in slots:
+            k_n, K_n = gains[slot]
+            R_n = l_uu[slots.index(slot)]
+            own_x += transposed_matvec(K_n, tf.linalg.matvec(R_n, k_n) - stage.l_u[slot])
+            own_xx += tf.matmul(K_n, R_n @ K_n, transpose_a=True)
+        if stage.l_x is not None:
+            own_x += stage.l_x
+        if stage.l_xx is not None:
+            own_xx += stage.l_xx
+        values.append((own_x, symmetric_part(own_xx)))
+    return stage_result(stage, gains, values), tuple(values)

@@ -1,0 +1,70 @@
+"""The factored cooperative gain of Proposition 5, equation (14), of Liu, Chen and Theodorou.
+
+For two players u and v it replaces the Schur complement of the joint matrix,
+``A_uu ⊗ B_uu - (A_uv A_vv⁺ A_uv') ⊗ (B_uv B_vv⁺ B_uv')``, by the Kronecker product of the factors'
+own Schur complements. That is always the smaller matrix, so the step is too long: by little for
+independent players, without limit as they come to share their input or their output gradient
+(fictitious agents, branches, cooperative blocks), where only the damping keeps it regular. It is
+kept for comparison; the sample-space solver has no such case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from dgn_tf.curvature.damping import damped_inverse
+from dgn_tf.curvature.kfac import kronecker
+from dgn_tf.recursion.khatri_rao import JointFactors, joint_factors
+
+
+def solve(
+    captures: Sequence, right: Sequence[tf.Tensor], damping, fisher: str = "game"
+) -> list[tf.Tensor]:
+    """Both players' gains from their right sides.
+
+    ``X_u = Ã⁻¹ (Y_u - A_uv A_vv⁻¹ Y_v B_vv⁻¹ B_uv') B̃⁻¹`` with
+    ``Ã = A_uu - A_uv A_vv⁻¹ A_uv'`` and B̃ likewise, all diagonal blocks damped.
+
+    Args:
+        captures: of the stage's one or two players; a lone one gets K-FAC's solution.
+        right: ``(I, O)`` for every player.
+        damping: λ, strong where the players have something in common.
+        fisher: as :class:`dgn_tf.curvature.KFAC`.
+
+    Raises:
+        ValueError: for more than two players: stacking the others' inputs and gradients would
+            pair weights that do not exist.
+    """
+    if len(captures) > 2:
+        raise ValueError(
+            "Proposition 5 is for two players a stage. Received: "
+            f"{len(captures)}. Use the sample-space or the Khatri-Rao solver."
+        )
+    factors = joint_factors(captures, damping, fisher)
+    if len(captures) == 1:
+        return [factors.block_inverses()[0](right[0])]
+    return [_gain(factors, right, 0, 1), _gain(factors, right, 1, 0)]
+
+
+def schur_factors(factors: JointFactors, u: int, v: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """``Ã`` and ``B̃`` of player u against v."""
+    complements = []
+    for blocks in (factors.A, factors.B):
+        mixed = blocks[u][v]
+        inner = damped_inverse(blocks[v][v], 0.0)
+        complements.append(blocks[u][u] - mixed @ tf.matmul(inner, mixed, transpose_b=True))
+    return complements[0], complements[1]
+
+
+def dense_complement(factors: JointFactors, u: int, v: int) -> tf.Tensor:
+    """The matrix that stands for the Schur complement, ``Ã ⊗ B̃``."""
+    return kronecker(*schur_factors(factors, u, v))
+
+
+def _gain(factors, right, u, v):
+    A_u, B_u = schur_factors(factors, u, v)
+    of_v = damped_inverse(factors.A[v][v], 0.0) @ right[v] @ damped_inverse(factors.B[v][v], 0.0)
+    seen = factors.A[u][v] @ tf.matmul(of_v, factors.B[u][v], transpose_b=True)
+    return damped_inverse(A_u, 0.0) @ (right[u] - seen) @ damped_inverse(B_u, 0.0)

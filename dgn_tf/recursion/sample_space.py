@@ -1,0 +1,283 @@
+"""The game of a batch in sample space, with all cross-sample terms.
+
+With the terminal Hessian factored per sample, ``φ_xx^b = Z^b C_T^b Z^b'`` and
+``φ_x^b = Z^b v_T^b``, D_t the plain chain-rule derivative of Z at the stage and
+``U = [F_n' D_{t+1}]`` (weights × n, n = B·R), every value function of the recursions (9)-(11) and
+(25) of Liu, Chen and Theodorou stays in the span of D::
+
+    V_x = (1/B) D v,   V_xx = (1/B) D C D'
+
+and only the n-vector v and the n × n matrix C are carried. A player enters through its
+preconditioned tangent kernel ``Γ = U'M⁻¹U`` (n × n) and, with a running cost, ``q = U'M⁻¹ l_u``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from dgn_tf.recursion.linear_game import as_scalar
+from dgn_tf.recursion.stage_value import (
+    StageValue,
+    cholesky_of_shifted_identity,
+    cholesky_solve,
+    root_of,
+    sandwich,
+    times,
+    transposed_times,
+)
+
+FORMS = ("explicit", "proximal", "coupled", "feedback_only")
+STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative")
+ABSENT_PLAYERS = ("dummy", "duplicated")
+
+
+def solve(
+    v_T: tf.Tensor,
+    C_T: tf.Tensor,
+    kernels: Sequence[Sequence[tf.Tensor | None]],
+    decay: Sequence[Sequence[tf.Tensor | None]] | None,
+    lr: tf.Tensor,
+    batch: tf.Tensor,
+    form: str = "proximal",
+    structure: str = "cooperative",
+    absent_players: str = "dummy",
+    agents: Sequence[int] | None = None,
+    stagewise: bool = False,
+) -> list[list[StageValue | None]]:
+    """The weights (v, C) of every player's gain, ``lr M⁻¹ ((1/B) U (v + C s) + l_u)``.
+
+    With ``ρ = lr / B``, the value function of a slot (feedback: Γ its own player's) or of the game
+    (cooperative: Γ the sum of the stage's kernels) goes down the stages as
+
+    - explicit: ``v ← v - C (ρ Γ v + lr q)``, ``C ← C - ρ C Γ C``; gains use the v, C ahead. C can
+      lose definiteness at a large lr, and is carried as it is;
+    - proximal: ``v ← (I + ρ CΓ)⁻¹ (v - lr C q)``, ``C ← (I + ρ CΓ)⁻¹ C``; gains use the updated
+      v, C. In closed form, from the sums Γ̄ and w̄ over this stage and the later ones, with
+      ``C_T = S S'``, ``A = I + ρ S'Γ̄S`` and ``b = v_T - lr C_T q̄``: ``C = S A⁻¹ S'`` and
+      ``v = b - ρ S A⁻¹ S'Γ̄ b``;
+    - coupled (cooperative structures; in the others it is explicit): the players' own second
+      derivative is M / lr and the mixed ones are kept, so each player has weights of its own;
+    - feedback_only: v and C stay v_T and C_T.
+
+    Args:
+        v_T: ``(n,)``, terminal weights.
+        C_T: terminal curvature, ``(n,)`` where diagonal, else ``(n, n)``; positive semidefinite.
+        kernels: for every stage and slot Γ ``(n, n)``, or None where the slot has no player.
+        decay: for every stage and slot q ``(n,)``, or None; None when there is no running cost.
+        lr: scalar, the learning rate.
+        batch: scalar, B.
+        form: one of the four above.
+        structure: ``open_loop``: v_T and no feedback; ``open_loop_cooperative``: every stage solved
+            jointly against v_T, C_T, no feedback; ``feedback``: one value function a slot;
+            ``cooperative``: one for the game.
+        absent_players: ``dummy``: an absent slot passes its value function on; ``duplicated``: it
+            answers with the kernel of the stage's lowest slot.
+        agents: for every stage the number of equal agents that each player's weights are the sum
+            of; the weights returned are those of one agent, and the player moves by their sum.
+        stagewise: proximal form by recursion with a triangular factor of C, instead of the closed
+            form.
+
+    Returns:
+        For every stage and slot the player's :class:`StageValue`, None where there is no player.
+
+    Raises:
+        ValueError: for an unknown form, structure or treatment of absent players, or for an empty
+            stage.
+    """
+    _check(kernels, form, structure, absent_players)
+    v_T, C_T = tf.convert_to_tensor(v_T), tf.convert_to_tensor(C_T)
+    if structure == "open_loop":
+        return _spread(kernels, [StageValue(v_T)] * len(kernels))
+    if form == "feedback_only":
+        shared = StageValue(v_T, C_T if "open" not in structure else None)
+        return _spread(kernels, [shared] * len(kernels))
+    lr = as_scalar(lr, v_T.dtype)
+    problem = _Problem(v_T, C_T, lr, lr / as_scalar(batch, v_T.dtype))
+    counts = [1] * len(kernels) if agents is None else list(agents)
+    if decay is None:
+        decay = [[None] * len(stage) for stage in kernels]
+    if structure == "feedback":
+        return _feedback(problem, kernels, decay, form, absent_players == "duplicated", stagewise)
+    if form == "coupled":
+        return _coupled(problem, kernels, decay, counts, structure == "cooperative")
+    teams = [_team(*stage) for stage in zip(kernels, decay, counts, strict=True)]
+    if structure == "cooperative":
+        return _spread(kernels, _chains(problem, [teams], form, stagewise)[0])
+    if form == "explicit":
+        return _spread(kernels, [StageValue(v_T)] * len(kernels))
+    alone = _chains(problem, [[team] for team in teams], form, stagewise)
+    return _spread(kernels, [StageValue(chain[0].v) for chain in alone])
+
+
+class _Problem:
+    """Terminal weights and step sizes: ``rho = lr / B``."""
+
+    def __init__(self, v, C, lr, rho):
+        self.v, self.C, self.lr, self.rho = v, C, lr, rho
+
+
+def _spread(kernels, values):
+    """One value a stage, given to each of its players."""
+    return [
+        [value if kernel is not None else None for kernel in stage]
+        for stage, value in zip(kernels, values, strict=True)
+    ]
+
+
+def _team(kernels, decay, agents):
+    """The summed kernel and q of a stage's players, each counted once an agent."""
+    kernel = tf.add_n([kernel for kernel in kernels if kernel is not None])
+    terms = [q for q in decay if q is not None]
+    q = tf.add_n(terms) if terms else None
+    if agents == 1:
+        return kernel, q
+    return agents * kernel, None if q is None else agents * q
+
+
+def _feedback(problem, kernels, decay, form, duplicated, stagewise):
+    """One chain a slot; a slot without a player has None at its stage."""
+    slots = max(len(stage) for stage in kernels)
+    chains = []
+    for slot in range(slots):
+        chain = []
+        for stage, qs in zip(kernels, decay, strict=True):
+            n: int | None = slot
+            if slot >= len(stage) or stage[slot] is None:
+                present = next(n for n, kernel in enumerate(stage) if kernel is not None)
+                n = present if duplicated else None
+            chain.append((None, None) if n is None else (stage[n], qs[n]))
+        chains.append(chain)
+    form = "explicit" if form == "coupled" else form
+    values = _chains(problem, chains, form, stagewise)
+    return [
+        [values[n][t] if kernel is not None else None for n, kernel in enumerate(stage)]
+        for t, stage in enumerate(kernels)
+    ]
+
+
+def _chains(problem, chains, form, stagewise):
+    """For every chain of (Γ, q) down the stages, the value with which each stage's gain is made."""
+    if form == "explicit":
+        return [_explicit(problem, chain) for chain in chains]
+    if stagewise:
+        return [_proximal_by_stages(problem, chain) for chain in chains]
+    return _proximal(problem, chains)
+
+
+def _explicit(problem, chain):
+    values, v, C = [], problem.v, problem.C
+    for kernel, q in reversed(chain):
+        values.append(StageValue(v, C))
+        if kernel is None:
+            continue
+        pull = problem.rho * tf.linalg.matvec(kernel, v)
+        v = v - times(C, pull if q is None else pull + problem.lr * q)
+        C = _dense(C) - problem.rho * sandwich(C, kernel)
+    return values[::-1]
+
+
+def _proximal_by_stages(problem, chain):
+    """C = L L' with L ← L R⁻ᵀ, R the Cholesky factor of I + ρ L'ΓL: no general solve is needed."""
+    values, v = [], problem.v
+    L = _dense(root_of(problem.C))
+    for kernel, q in reversed(chain):
+        if kernel is not None:
+            b = v if q is None else v - problem.lr * times(L, transposed_times(L, q))
+            R = cholesky_of_shifted_identity(problem.rho * sandwich(L, kernel))
+            pull = transposed_times(L, tf.linalg.matvec(kernel, b))
+            v = b - problem.rho * times(L, cholesky_solve(R, pull))
+            L = tf.transpose(tf.linalg.triangular_solve(R, tf.transpose(L)))
+        values.append(StageValue(v, tf.matmul(L, L, transpose_b=True)))
+    return values[::-1]
+
+
+def _proximal(problem, chains):
+    """The closed form, every stage of every chain in one batched factorisation."""
+    sums, decays, places = [], [], []
+    for i, chain in enumerate(chains):
+        total, q_total = None, None
+        for t in reversed(range(len(chain))):
+            kernel, q = chain[t]
+            if kernel is None:
+                continue
+            total = kernel if total is None else total + kernel
+            if q is not None:
+                q_total = q if q_total is None else q_total + q
+            sums.append(total)
+            decays.append(q_total)
+            places.append((i, t))
+    rho, S = problem.rho, root_of(problem.C)
+    kernels = tf.stack(sums)
+    lower = cholesky_of_shifted_identity(rho * sandwich(S, kernels))
+    if all(q is None for q in decays):
+        b = problem.v
+        pull = tf.linalg.matvec(kernels, b)
+    else:
+        q = tf.stack([tf.zeros_like(problem.v) if q is None else q for q in decays])
+        b = problem.v - problem.lr * times(problem.C, q)
+        pull = tf.linalg.matvec(kernels, b)
+    v = b - rho * times(S, cholesky_solve(lower, transposed_times(S, pull)))
+    ahead = StageValue(problem.v, problem.C)
+    values = [[ahead] * len(chain) for chain in chains]
+    rows = zip(places, tf.unstack(v), tf.unstack(lower), strict=True)
+    for (i, t), v_t, lower_t in rows:
+        values[i][t] = StageValue(v_t, root=S, cholesky=lower_t)
+    return values
+
+
+def _coupled(problem, kernels, decay, agents, closed_loop):
+    """Players (or groups of equal agents) with P_nn = M / lr and the mixed terms kept.
+
+    Player n of the stage answers with weights y_n: ``y_n + C Σ_{m≠n} (ρ Γ_m y_m + lr q_m) = v``,
+    one linear system of all the stage's players; the same system with right side C gives the
+    feedback. The value function loses ``C Σ_n (ρ Γ_n y_n + lr q_n)``.
+    """
+    rho, lr = problem.rho, problem.lr
+    v, C = problem.v, _dense(problem.C)
+    eye = tf.eye(tf.size(v), dtype=v.dtype)
+    result = []
+    for stage, qs, count in reversed(list(zip(kernels, decay, agents, strict=True))):
+        present = [n for n, kernel in enumerate(stage) if kernel is not None]
+        reach = {n: rho * C @ stage[n] for n in present}
+        drift = {n: 0.0 if qs[n] is None else lr * tf.linalg.matvec(C, qs[n]) for n in present}
+        rows, right = [], []
+        for n in present:
+            others = {m: float(count - (m == n)) for m in present}
+            row = [others[m] * reach[m] + (eye if m == n else 0.0) for m in present]
+            rows.append(tf.concat(row, axis=1))
+            own = v - sum(others[m] * drift[m] for m in present)
+            right.append(tf.concat([own[:, None], C], axis=1))
+        if len(present) == 1 and count == 1:
+            joint = right[0]
+        else:
+            joint = tf.linalg.solve(tf.concat(rows, axis=0), tf.concat(right, axis=0))
+        answers = dict(zip(present, tf.split(joint, len(present)), strict=True))
+        values = {
+            n: StageValue(y[:, 0], y[:, 1:] if closed_loop else None) for n, y in answers.items()
+        }
+        result.append([values.get(n) for n in range(len(stage))])
+        if closed_loop:
+            lost = count * tf.add_n([reach[n] @ answers[n] for n in present])
+            v = v - lost[:, 0] - count * sum(drift.values())
+            C = C - lost[:, 1:]
+            C = 0.5 * (C + tf.transpose(C))
+    return result[::-1]
+
+
+def _dense(C):
+    return tf.linalg.diag(C) if C.shape.rank == 1 else C
+
+
+def _check(kernels, form, structure, absent_players) -> None:
+    for name, value, known in (
+        ("form", form, FORMS),
+        ("structure", structure, STRUCTURES),
+        ("absent_players", absent_players, ABSENT_PLAYERS),
+    ):
+        if value not in known:
+            raise ValueError(f"`{name}` must be one of {', '.join(known)}. Received: {value!r}.")
+    for t, stage in enumerate(kernels):
+        if all(kernel is None for kernel in stage):
+            raise ValueError(f"Every stage needs a player. Received: none at stage {t}.")

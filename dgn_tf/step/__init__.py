@@ -1,0 +1,1 @@
+"""One training step: observe the batch, solve the game, move the players."""

@@ -1,0 +1,162 @@
+"""The first half of a step: one forward pass with captures, one backward pass a column of Z."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.capture import Capture
+from dgn_tf.game.objective import output_probes, read_objective
+from dgn_tf.game.passes import FirstPass
+from dgn_tf.terminal import TerminalFactor, factor
+
+
+@dataclass
+class Observation:
+    """What a batch shows.
+
+    Attributes:
+        first: the first pass.
+        y_pred: the model's outputs.
+        loss: the Keras loss, regularisers included.
+        gradients: id of variable → gradient of the data loss.
+        extras: id of variable → gradient of regularisers and added losses; absent where zero.
+        captures: player name → capture; empty where no player needs one.
+        costates: a stage, {tensor key: D `(B, R, …)`}, cotangents of Z's columns at the cut.
+        factor: the terminal factor; None where only gradients were asked for.
+        batch: B as a float scalar.
+        running: name of player or bystander → ℓ_u with what regularisers add; None where zero.
+        averaged: name → first moment of this step, for blocks with momentum.
+    """
+
+    first: FirstPass
+    y_pred: Any
+    loss: tf.Tensor
+    gradients: dict[int, tf.Tensor]
+    extras: dict[int, tf.Tensor]
+    batch: tf.Tensor
+    captures: dict[str, Capture] = field(default_factory=dict)
+    costates: list[dict[int, tf.Tensor]] = field(default_factory=list)
+    factor: TerminalFactor | None = None
+    running: dict[str, tuple | None] = field(default_factory=dict)
+    averaged: dict[str, tuple] = field(default_factory=dict)
+
+    @property
+    def v_T(self) -> tf.Tensor:
+        assert self.factor is not None
+        return tf.reshape(self.factor.v, [-1])
+
+    def by_column(self, weights: tf.Tensor) -> tf.Tensor:
+        """`(B R,)` weights as `(B, R)`."""
+        assert self.factor is not None
+        return tf.reshape(weights, tf.shape(self.factor.v))
+
+    @property
+    def C_T(self) -> tf.Tensor:
+        assert self.factor is not None
+        return tf.reshape(self.factor.C, [-1])
+
+
+def observe(
+    model: Any,
+    terminal: str | int,
+    data: tuple,
+    *,
+    captures: bool,
+    feedback: bool,
+) -> Observation:
+    """Runs the first pass of a step.
+
+    Args:
+        model: a `GameModel`.
+        terminal: the kind of terminal factor.
+        data: `(x, y, sample_weight)`.
+        captures: whether players need their inputs and cotangents.
+        feedback: whether the cotangents at the cuts are needed.
+    """
+    x, y, sample_weight = data
+    game = model.game
+    single = terminal in ("rank_one", "gauss_newton")
+    first = FirstPass(game, output_probes(game), copies=feedback)
+    with tf.GradientTape(persistent=True) as tape:
+        with model.recording(first):
+            y_pred = model(x, training=True)
+        loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
+        added = surface.additional_losses(model)
+        extra = tf.add_n([tf.cast(term, loss.dtype) for term in added]) if added else None
+        data_loss = loss if extra is None else loss - extra
+    variables = game.trainable
+    values = [variable.value for variable in variables]
+    size = tf.shape(keras.tree.flatten(x)[0])[0]
+    found = Observation(first, y_pred, loss, {}, {}, tf.cast(size, values[0].dtype))
+    calls = [i for player in game.players for i in player.call_indices] if captures else []
+    z = [first.preactivations[i] for i in calls]
+    cuts = [(t, key) for t, cut in enumerate(first.cuts) for key in cut if _moves(game, key)]
+    copies = [first.cuts[t][key] for t, key in cuts]
+    objective = read_objective(model, game)
+    end = objective.state(first)
+    with_factor = captures or feedback
+    inner = [*z, *copies] if single else []
+    sources = [*values, *inner, *([end] if with_factor else [])]
+    # With a seed of B the cotangents come out per sample, without a product for each of them.
+    seed = tf.cast(found.batch, data_loss.dtype) if with_factor else None
+    gradients = tape.gradient(
+        data_loss,
+        sources,
+        output_gradients=seed,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    for variable, gradient in zip(variables, gradients, strict=False):
+        dense = tf.convert_to_tensor(gradient)
+        found.gradients[id(variable)] = dense / found.batch if with_factor else dense
+    if extra is not None:
+        for variable, gradient in zip(variables, tape.gradient(extra, values), strict=True):
+            if gradient is not None:
+                found.extras[id(variable)] = tf.convert_to_tensor(gradient)
+    if with_factor:
+        terminal_loss = objective.terminal_loss(end, gradients[-1], y, sample_weight)
+        found.factor = factor(terminal, terminal_loss)
+        if single:
+            columns = [[g] for g in gradients[len(values) : -1]]
+        else:
+            columns = _columns(tape, end, found.factor.Z, [*z, *copies])
+        _sort(found, game, dict(zip(calls, columns, strict=False)))
+        found.costates = [{} for _ in game.stages]
+        for (t, key), column in zip(cuts, columns[len(z) :], strict=True):
+            found.costates[t][key] = tf.stack(column, 1) if len(column) > 1 else column[0][:, None]
+    del tape
+    return found
+
+
+def _moves(game: Any, key: int) -> bool:
+    return key not in game.graph.inputs
+
+
+def _columns(tape: Any, end: tf.Tensor, Z: tf.Tensor, sources: list) -> list[list[tf.Tensor]]:
+    """For every source, the cotangents of each column of Z."""
+    by_column = [
+        tape.gradient(
+            end,
+            sources,
+            output_gradients=tf.reshape(Z[:, r], tf.shape(end)),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        for r in range(Z.shape[1])
+    ]
+    return [list(column) for column in zip(*by_column, strict=True)]
+
+
+def _sort(found: Observation, game: Any, cotangents: dict[int, list[tf.Tensor]]) -> None:
+    if not cotangents:
+        return
+    assert found.factor is not None
+    for player in game.players:
+        found.captures[player.name] = player.capture(
+            [found.first.inputs[i] for i in player.call_indices],
+            [cotangents[i] for i in player.call_indices],
+            c=found.factor.v,
+            curvature_scale=found.factor.curvature_scale,
+            gradient=tuple(found.gradients[id(v)] for v in player.variables),
+        )

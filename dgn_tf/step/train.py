@@ -1,0 +1,88 @@
+"""A whole training step: observe, refresh curvature, move, guard, apply."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.step.damping import adapt_damping
+from dgn_tf.step.exact import exact_moves
+from dgn_tf.step.guarded import apply_guarded
+from dgn_tf.step.move import Moves, move
+from dgn_tf.step.observe import Observation, observe
+from dgn_tf.step.running_cost import note_running_costs, shift_of
+
+
+def train_step(model: Any, data: Any) -> dict:
+    """One step of a `GameModel` on a batch `(x, y, sample_weight)`; returns the logs."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    optimizer, game = model.optimizer, model.game
+    refuse_replicas()
+    adapt = None
+    open_loop = optimizer.information_structure == "open_loop"
+    if optimizer.exact:
+        seen, make = exact_moves(model, (x, y, sample_weight))
+    else:
+        elementwise = optimizer.curvature.elementwise
+        seen = observe(
+            model,
+            optimizer.terminal,
+            (x, y, sample_weight),
+            captures=not (open_loop and elementwise),
+            feedback=optimizer.closed_loop,
+        )
+        note_running_costs(optimizer, game, seen)
+        curvature_of_batch(optimizer, game, seen)
+
+        def make(lr: tf.Tensor) -> Moves:
+            return move(optimizer, game, seen, lr)
+
+        if getattr(optimizer.curvature, "adaptive_damping", False):
+
+            def adapt(moves: Moves, lr: tf.Tensor) -> None:
+                adapt_damping(model, seen, moves, lr, (y, sample_weight))
+
+    surface.track_loss(model, seen.loss, tf.shape(keras.tree.flatten(x)[0])[0])
+    logs = model.compute_metrics(x, y, seen.y_pred, sample_weight=sample_weight)
+    outcome = apply_guarded(optimizer, game, make, adapt, can_raise=not model.jit_compile)
+    surface.update_average(optimizer, game.trainable)
+    optimizer.iterations.assign_add(1)
+    if outcome is not None:
+        logs = dict(logs, skipped_steps=outcome.skipped)
+        logs["loss"] = tf.where(outcome.stuck, tf.cast(float("nan"), seen.loss.dtype), logs["loss"])
+    return logs
+
+
+def refuse_replicas() -> None:
+    """Raises a ValueError under a distribution strategy of several replicas."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        raise ValueError(
+            "A game's batch is one: its samples meet in the recursion, so a step cannot be split "
+            f"over replicas. Received: tf.distribute strategy with {replicas} replicas."
+        )
+
+
+def curvature_of_batch(optimizer: Any, game: Any, seen: Observation) -> None:
+    """Moves the statistics of every curvature block by what a batch shows."""
+    block = optimizer.curvature
+    step = optimizer.iterations.value
+    lr = optimizer.current_learning_rate(game.trainable[0].dtype)
+    # Blocks of factors refuse what is not finite by themselves, matrix by matrix.
+    active = tf.math.is_finite(seen.loss) if optimizer.guard is not None else None
+    mine = active if block.elementwise else None
+    if block.needs_statistics:
+        for player in game.players:
+            gradient = tuple(seen.gradients[id(v)] for v in player.variables)
+            capture = seen.captures.get(player.name)
+            state = optimizer.states.players[player.name]
+            shift = shift_of(optimizer, player, lr, game.form or optimizer.form)
+            block.update(state, capture, gradient, step, mine, shift)
+    fallback = block.fallback()
+    if fallback.needs_statistics:
+        for bystander in game.bystanders:
+            states = optimizer.states.bystanders[bystander.name]
+            for variable, state in zip(bystander.variables, states, strict=True):
+                gradient = (seen.gradients[id(variable)],)
+                fallback.update(state, None, gradient, step, active)

@@ -1,0 +1,125 @@
+"""Many players: features whose size does not grow with N, and how far they go."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reproduce import figures
+from reproduce.games import solving
+from reproduce.report import Table
+
+_TRAINING = {"stages": 10, "steps_per_stage": 40, "batch_size": 128, "hidden": [16, 16]}
+_MEAN = {"features": "own_and_mean", "skip": True}
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "cases": [{"players": 3, "training": {**solving.SMOKE, **_MEAN}}],
+        "game": {**solving.STANDARD, "steps": 4},
+    },
+    "quick": {
+        "cases": [{"players": 50, "training": {**_TRAINING, **_MEAN}}],
+        "game": solving.STANDARD,
+    },
+    "standard": {
+        "cases": [
+            {"players": 50, "training": {**_TRAINING, **_MEAN}},
+            {"players": 50, "training": {**_TRAINING, "features": "full_path"}},
+            {"players": 100, "training": {**_TRAINING, **_MEAN}},
+            {"players": 100, "training": {**_TRAINING, "features": "full_path"}},
+            {
+                "players": 1000,
+                "training": {
+                    **_TRAINING, **_MEAN, "batch_size": 64, "steps_per_stage": 25,
+                    "validation_paths": 1024, "stage_paths": 256,
+                },
+            },
+        ],
+        "game": solving.STANDARD,
+    },
+}  # fmt: skip
+
+PRESETS["paper"] = PRESETS["standard"]
+
+
+def run(context) -> dict[str, Any]:
+    """Solves every case; N = 1,000 against the symmetric solution, which needs no matrices."""
+    import fictitious_play as fp
+
+    cases = []
+    for case in context.settings["cases"]:
+        players, training = case["players"], case["training"]
+        name = f"players-{players}-{training['features']}"
+        arguments = {**context.settings["game"], "players": players}
+        result = solving.train(context, name, arguments, training, context.seed)
+        exact = fp.lq.nash(result.game)
+        mean_field = fp.lq.mean_field_cost(result.game, "discrete")
+        error, spread = result.relative_error(exact), result.relative_standard_error(exact)
+        worst = int(np.argmax(np.abs(error)))
+        cases.append(
+            {
+                "players": players,
+                "features": training["features"],
+                "skip": bool(training.get("skip")),
+                "weights": result.policy.count_params(),
+                "relative_error": error[worst],
+                "relative_standard_error": spread[worst],
+                "mean_error": error.mean(),
+                "mean_field_distance": mean_field[0] / exact.cost[0] - 1.0,
+                "change": [record.change for record in result.history],
+                "mean_error_by_stage": [
+                    np.mean(record.cost / exact.cost - 1.0) for record in result.history
+                ],
+                "seconds": sum(record.seconds for record in result.history),
+                "cpu_seconds": sum(record.cpu_seconds for record in result.history),
+                "settings": training,
+            }
+        )
+    return {"cases": cases}
+
+
+def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+    """Mean relative cost error of the players after every stage."""
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(5.2, 3.6))
+    for number, case in enumerate(document["results"]["cases"]):
+        error = 100 * np.abs(np.asarray(case["mean_error_by_stage"], float))
+        axis.plot(np.arange(1, len(error) + 1), error, label=_title(case), **figures.STYLES[number])
+    axis.set(yscale="log", xlabel="stage", ylabel="mean relative cost error (%)")
+    axis.legend()
+    return [figures.save(figure, stem)]
+
+
+def summary(document: dict[str, Any]) -> list[Table]:
+    """One row a case."""
+    columns = ("case", "largest error ± s.e.", "mean error", "mean-field limit", "weights",
+               "wall s", "CPU-s")  # fmt: skip
+    rows = [
+        (
+            _title(case),
+            solving.percent(case["relative_error"], case["relative_standard_error"]),
+            solving.percent(case["mean_error"]),
+            solving.percent(case["mean_field_distance"]),
+            f"{case['weights'] / 1e6:.1f} M",
+            f"{case['seconds']:.0f}",
+            f"{case['cpu_seconds']:.0f}",
+        )
+        for case in document["results"]["cases"]
+    ]
+    return [Table("Many players against the exact discrete equilibrium", columns, rows)]
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """What is compared."""
+    return (
+        "The standard game with many players, width 16. *Own and mean*: a network sees its "
+        "player's own path, the common noise and the weighted mean of all paths, so its size does "
+        "not grow with N; it has the linear path. *Full path*: the paper's features and network. "
+        "Errors are against the exact discrete-time N-player equilibrium; *mean-field limit* is "
+        "how far the limit's cost is from that of N players."
+    )
+
+
+def _title(case: dict[str, Any]) -> str:
+    features = "own and mean, skip path" if case["skip"] else "full path, faithful"
+    return f"N = {case['players']}, {features}"

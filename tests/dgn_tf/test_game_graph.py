@@ -1,0 +1,142 @@
+"""Reading a Keras graph: fidelity of the forward pass, stages, cuts, slack, and what is refused."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dgn_tf
+from dgn_tf.game import keras_surface
+from dgn_tf.game.game import Game
+from dgn_tf.game.passes import FirstPass
+
+
+def residual(width=4):
+    inputs = keras.Input((3,), name="x")
+    x1 = keras.layers.Dense(width, activation="tanh", name="D0")(inputs)
+    h = keras.layers.Dense(width, activation="tanh", name="D1")(x1)
+    a = keras.layers.Dense(width, name="D2a")(h)
+    b = keras.layers.Dense(width, use_bias=False, name="D2b")(x1)
+    x3 = keras.layers.Activation("tanh")(keras.layers.Add()([a, b]))
+    return keras.Model(inputs, keras.layers.Dense(3, name="D3")(x3))
+
+
+def place(game):
+    return {player.name: (player.stage, player.slot, player.slack) for player in game.players}
+
+
+def test_the_private_keras_surfaces_are_those_of_the_installed_version():
+    assert ".".join(keras.__version__.split(".")[:2]) in keras_surface.TESTED_KERAS
+
+
+def test_stages_slots_and_slack_of_a_residual_block():
+    early, late = Game(residual(), "asap"), Game(residual(), "alap")
+    assert place(early) == {
+        "D0": (0, 0, 0), "D1": (1, 0, 0), "D2a": (2, 0, 0), "D2b": (1, 1, 1), "D3": (3, 0, 0),
+    }  # fmt: skip
+    assert place(late)["D2b"] == (2, 1, 1)
+    assert place(Game(residual(), {"D2b": 2})) == place(late)
+    assert early.horizon == late.horizon == 4
+    assert [stage.index for stage in early.stages] == [0, 1, 2, 3]
+
+
+def test_a_cut_holds_what_is_alive_newest_first():
+    game = Game(residual(), "alap")
+    made_by = {key: call.name for call in game.graph.calls for key in call.outputs}
+    names = [[made_by.get(key, "input") for key in stage.cut] for stage in game.stages]
+    assert names[:3] == [["input"], ["D0"], ["D1", "D0"]]
+    assert len(names[3]) == 1
+    assert game.graph.shapes[game.stages[2].cut[1]] == (None, 4)
+
+
+def test_slots_follow_the_layers_unless_given():
+    swapped = Game(residual(), "alap", slots={"D2b": 0, "D2a": 1})
+    assert place(swapped)["D2b"][1] == 0
+    assert [player.name for player in swapped.stages[2].players] == ["D2b", "D2a"]
+    with pytest.raises(ValueError, match="different non-negative"):
+        Game(residual(), "alap", slots={"D2b": 0, "D2a": 0})
+    with pytest.raises(ValueError, match="name players"):
+        Game(residual(), slots={"nobody": 0})
+
+
+@pytest.mark.parametrize(
+    ("alignment", "error", "message"),
+    [
+        ({"D2b": 0}, ValueError, "slack, 1 to 2"),
+        ({"D2b": 3}, ValueError, "slack, 1 to 2"),
+        ({"nobody": 1}, ValueError, "name players"),
+        ("early", ValueError, '"asap", "alap"'),
+        (3, TypeError, "string or a dictionary"),
+    ],
+)
+def test_alignments_outside_the_slack_are_refused(alignment, error, message):
+    with pytest.raises(error, match=message):
+        Game(residual(), alignment)
+
+
+def test_models_without_a_game_are_refused():
+    class Subclassed(keras.Model):
+        def call(self, x):
+            return x
+
+    inputs = keras.Input((4,))
+    frozen = keras.Sequential([inputs, keras.layers.Dense(2, trainable=False)])
+    lora = keras.layers.Dense(2, name="adapted")
+    adapted = keras.Model(inputs, lora(inputs))
+    lora.enable_lora(1)
+    grouped = keras.Sequential(
+        [keras.Input((8, 8, 4)), keras.layers.Conv2D(4, 3, groups=2, name="split"),
+         keras.layers.Flatten(), keras.layers.Dense(2)]
+    )  # fmt: skip
+    for model, message in [
+        (Subclassed(), "Subclassed without a graph"),
+        (keras.Sequential([keras.layers.Dense(2)]), "without a graph"),
+        (frozen, "at least one trainable"),
+        (adapted, "LoRA layer 'adapted'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            Game(model)
+    with pytest.raises(TypeError, match="Keras model"):
+        Game("resnet")
+    with pytest.raises(ValueError, match=r"'split'.*grouped"):
+        Game(grouped, strict=True)
+    assert [b.name for b in Game(grouped).bystanders] == ["split"]
+    assert "(split)" in Game(grouped).summary("kfac", print_fn=None)
+
+
+def test_nested_and_shared_layers():
+    inner_in = keras.Input((4,))
+    shared = keras.layers.Dense(4, activation="tanh", name="shared")
+    inner = keras.Model(inner_in, shared(shared(inner_in)), name="inner")
+    inputs = keras.Input((4,))
+    outer = keras.Model(inputs, keras.layers.Dense(2, name="head")(inner(inputs)))
+    game = Game(outer)
+    assert [(p.name, len(p.call_indices)) for p in game.players] == [("shared", 2), ("head", 1)]
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, 4)), tf.float32)
+    np.testing.assert_array_equal(FirstPass(game).run([x], False)[0], outer(x))
+
+
+def test_nested_models_that_repeat_names_and_sequential_models():
+    def part():
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="inner")])
+
+    model = keras.Sequential([keras.Input((4,)), part(), keras.layers.Dense(2, name="head")])
+    inputs = keras.Input((4,))
+    both = keras.Model(inputs, model(part()(inputs)))
+    game = Game(both, {"inner/2": 1})
+    assert [player.name for player in game.players] == ["inner", "inner/2", "head"]
+    assert len({id(player.variables[0]) for player in game.players}) == 3
+    assert dgn_tf.GameModel.from_model(model).game.horizon == 2
+
+
+@pytest.mark.parametrize(
+    ("application", "size"),
+    [("ResNet50", 32), ("MobileNetV2", 32), ("InceptionV3", 75), ("DenseNet121", 32)],
+)
+def test_the_forward_pass_of_large_networks_is_reproduced_exactly(application, size):
+    keras.utils.set_random_seed(0)
+    build = getattr(keras.applications, application)
+    model = build(weights=None, input_shape=(size, size, 3), classes=5)
+    x = tf.constant(np.random.default_rng(0).normal(size=(1, size, size, 3)), tf.float32)
+    outputs = FirstPass(Game(model, "alap")).run([x], False)
+    np.testing.assert_array_equal(outputs[0], model(x, training=False))

@@ -1,0 +1,109 @@
+"""Saving, loading and going on: bit-equal to an uninterrupted run, dropout included."""
+
+import keras
+import numpy as np
+import pytest
+
+import dgn_tf
+
+EPOCHS = 4
+
+
+def build(dropout=True, **settings):
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((6,))
+    h = keras.layers.Dense(5, activation="relu", name="a")(inputs)
+    h = keras.layers.BatchNormalization(name="n")(h)
+    h = keras.layers.Dropout(0.3, name="drop")(h) if dropout else h
+    h = keras.layers.Add()([h, keras.layers.Dense(5, activation="tanh", name="b")(h)])
+    model = dgn_tf.GameModel(
+        inputs, keras.layers.Dense(3, name="c")(h), alignment={"b": 1}, name="net"
+    )
+    curvature = settings.pop("curvature", None) or dgn_tf.curvature.EKFAC(
+        damping=0.02, refresh_every=3
+    )
+    model.compile(
+        dgn_tf.DGNOpt(learning_rate=0.02, curvature=curvature, weight_decay=1e-3, **settings),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(40, 6)).astype("float32"), rng.integers(0, 3, 40)
+
+
+def fit(model, epochs, start=0, **kwargs):
+    x, y = data()
+    model.fit(
+        x, y, batch_size=16, epochs=epochs, initial_epoch=start, shuffle=False, verbose=0, **kwargs
+    )
+
+
+def state(model):
+    return [*model.get_weights(), *[v.numpy() for v in model.optimizer.variables]]
+
+
+def assert_equal(first, second):
+    for a, b in zip(state(first), state(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    model = build()
+    fit(model, EPOCHS)
+    return model
+
+
+def test_a_keras_file_goes_on_bit_equal(tmp_path, uninterrupted):
+    model = build()
+    fit(model, 2)
+    model.save(tmp_path / "net.keras")
+    loaded = keras.saving.load_model(tmp_path / "net.keras")
+    assert isinstance(loaded, dgn_tf.GameModel)
+    assert loaded.game.alignment == {"b": 1}
+    assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    assert_equal(loaded, model)
+    fit(loaded, EPOCHS, 2)
+    assert_equal(loaded, uninterrupted)
+
+
+def test_backup_and_restore_goes_on_bit_equal(tmp_path, uninterrupted):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise InterruptedError
+
+    def backup():
+        return keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+
+    with pytest.raises(InterruptedError):
+        fit(build(), EPOCHS, callbacks=[backup(), Stop()])
+    resumed = build()
+    resumed.get_layer("drop").seed_generator.state.assign([7, 7])
+    fit(resumed, EPOCHS, callbacks=[backup()])
+    assert_equal(resumed, uninterrupted)
+
+
+def test_a_config_makes_the_same_model():
+    model = build()
+    again = dgn_tf.GameModel.from_config(model.get_config())
+    assert again.get_config() == model.get_config()
+    assert [p.name for p in again.game.players] == [p.name for p in model.game.players]
+
+
+def test_state_that_does_not_fit_is_refused():
+    source, store = build(), {}
+    source.optimizer.save_own_variables(store)
+    other = build(curvature=dgn_tf.curvature.KFAC())
+    with pytest.raises(ValueError, match="must fit the model"):
+        other.optimizer.load_own_variables(store)
+    key = next(i for i, v in enumerate(source.optimizer.variables) if len(v.shape) == 2)
+    store[str(key)] = np.zeros((1, 1))
+    with pytest.raises(ValueError, match="must have shape"):
+        source.optimizer.load_own_variables(store)
+    with pytest.raises(ValueError, match="must fit the model"):
+        other.optimizer.load_own_variables({k: v for k, v in store.items() if "seed" not in k})

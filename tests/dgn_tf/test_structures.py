@@ -1,0 +1,251 @@
+"""What the structures, the guard, agents and alignments do in training."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dgn_tf
+
+STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative")
+
+
+def crossentropy():
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def network(width=6):
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((5,))
+    x1 = keras.layers.Dense(width, activation="tanh", name="D0")(inputs)
+    h = keras.layers.Dense(width, activation="tanh", name="D1")(x1)
+    both = [keras.layers.Dense(width, name="D2a")(h), keras.layers.Dense(width, name="D2b")(x1)]
+    x3 = keras.layers.Activation("tanh")(keras.layers.Add()(both))
+    return inputs, keras.layers.Dense(3, name="D3")(x3)
+
+
+def data(size=24):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(size, 5)).astype("float32"), rng.integers(0, 3, size)
+
+
+def trained(steps=1, net=None, size=24, agents=None, alignment="alap", **settings):
+    settings = {"learning_rate": 0.5, "curvature": "identity", **settings}
+    inputs, outputs = net or network()
+    model = dgn_tf.GameModel(inputs, outputs, alignment=alignment)
+    if agents is not None:
+        model = dgn_tf.with_agents(model, **agents)
+    model.compile(dgn_tf.DGNOpt(**settings), crossentropy(), run_eagerly=True)
+    x, y = data(size)
+    for _ in range(steps):
+        model.train_on_batch(x, y)
+    return model
+
+
+def close(first, second, rtol=1e-9):
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        scale = np.abs(b).max()
+        np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=rtol)
+
+
+def differ(first, second):
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    return max(np.abs(a - b).max() for a, b in pairs) > 1e-4
+
+
+@pytest.mark.parametrize("curvature", ["identity", "rmsprop", "adam", "kfac", "ekfac"])
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_every_structure_and_curvature_reduces_the_loss(structure, curvature):
+    rate = {"identity": 0.3, "kfac": 0.05, "ekfac": 0.05}.get(curvature, 0.01)
+    model = trained(0, information_structure=structure, curvature=curvature, learning_rate=rate)
+    x, y = data()
+    values = [model.train_on_batch(x, y)[0] for _ in range(8)]
+    assert values[-1] < values[0]
+
+
+def test_theorem_6_with_q_ux_zero_and_q_uu_identity_the_game_is_gradient_descent(float64):
+    """A loss that is linear in the outputs has no curvature, so Q_ux = 0; M = I."""
+
+    def linear(y_true, y_pred):
+        return tf.reduce_sum(y_true * y_pred, -1)
+
+    x, y = data()
+    results = []
+    for structure in ("feedback", "cooperative", "open_loop"):
+        model = dgn_tf.GameModel(*network(), alignment="alap")
+        optimizer = dgn_tf.DGNOpt(0.3, structure, "identity", form="explicit", weight_decay=0.1)
+        model.compile(optimizer, linear, run_eagerly=True)
+        model.train_on_batch(x, np.eye(3)[y])
+        results.append(model)
+    close(results[0], results[2], 1e-14)
+    close(results[1], results[2], 1e-14)
+    assert differ(trained(form="explicit"), trained(information_structure="open_loop"))
+
+
+def test_theorem_6_explicit_players_of_the_last_joint_stage_do_not_see_each_other(float64):
+    """P_uv = 0: equal to (9) as long as the value functions are the same, not upstream of that."""
+    settings = {"form": "explicit", "absent_players": "duplicated"}
+    team, alone = (
+        trained(0, information_structure=structure, **settings).game.solve(*data())
+        for structure in ("cooperative", "feedback")
+    )
+    for slot in (0, 1):
+        np.testing.assert_allclose(team[2][slot].k, alone[2][slot].k, rtol=1e-12)
+    assert np.abs(team[1][0].k - alone[1][0].k).max() > 1e-6
+
+
+def test_cooperation_does_not_depend_on_slots_but_feedback_does(float64):
+    def swapped(**settings):
+        model = dgn_tf.GameModel(*network(), alignment="alap", slots={"D2a": 1, "D2b": 0})
+        model.compile(dgn_tf.DGNOpt(0.5, curvature="identity", **settings), crossentropy())
+        model.train_on_batch(*data())
+        return model
+
+    close(swapped(), trained())
+    feedback = {"information_structure": "feedback"}
+    assert differ(swapped(**feedback), trained(**feedback))
+
+
+def test_alignment_changes_the_game_and_not_the_gradient(float64):
+    close(
+        trained(alignment="asap", information_structure="open_loop"),
+        trained(alignment="alap", information_structure="open_loop"),
+    )
+    assert differ(trained(alignment="asap"), trained(alignment="alap"))
+
+
+@pytest.mark.parametrize("form", ["proximal", "explicit"])
+def test_agents_are_a_larger_step_in_the_other_forms(form, float64):
+    """N agents in proximal and in explicit form are one agent with learning rate N lr."""
+    agents = trained(agents={"agents": 3, "form": form}, learning_rate=0.1)
+    close(agents, trained(form=form, learning_rate=0.1 * 3))
+
+
+def test_coupled_agents_are_levenberg_marquardt(float64):
+    """One linear player: the summed update is N (I/lr + (N - 1) G)⁻¹ g."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((5,))
+    net = inputs, keras.layers.Dense(3, name="only")(inputs)
+    N, lr = 4, 0.3
+    start = np.concatenate([w.ravel() for w in keras.Model(*net).get_weights()])
+    layer = net[1]._keras_history.operation
+    x, y = data()
+    variables = [v.value for v in layer.trainable_variables]
+    with tf.GradientTape(persistent=True) as tape:
+        logits = layer(tf.constant(x, tf.float64))
+    J = np.concatenate([j.numpy().reshape(24, 3, -1) for j in tape.jacobian(logits, variables)], 2)
+    p = tf.nn.softmax(logits).numpy()
+    H = np.einsum("bi,ij->bij", p, np.eye(3)) - np.einsum("bi,bj->bij", p, p)
+    G = np.einsum("bip,bij,bjq->pq", J, H, J) / 24
+    g = np.einsum("bip,bi->p", J, p - np.eye(3)[y]) / 24
+    expected = start - N * np.linalg.solve(np.eye(len(g)) / lr + (N - 1) * G, g)
+    model = trained(net=net, agents={"agents": N}, learning_rate=lr, terminal="exact")
+    found = np.concatenate([w.ravel() for w in model.get_weights()])
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_a_naive_partition_collapses_to_one_player(float64):
+    model = keras.Model(*network())
+    parts = dgn_tf.naive_partition(model, 2, alignment="alap")
+    before = parts(data()[0]).numpy()
+    np.testing.assert_allclose(before, model(data()[0]), rtol=1e-12)
+    parts.compile(dgn_tf.DGNOpt(0.5, curvature="identity"), crossentropy(), run_eagerly=True)
+    parts.train_on_batch(*data())
+    assert len(parts.game.players) == 2 * 5
+    np.testing.assert_allclose(parts(data()[0]), trained()(data()[0]), rtol=1e-9, atol=1e-10)
+    for bad in (0, 7):
+        with pytest.raises(ValueError, match="parts"):
+            dgn_tf.naive_partition(model, bad)
+
+
+def test_agents_that_cannot_be_seated_are_refused():
+    model = keras.Model(*network())
+    for agents in (0, 1.5, {"nobody": 2}, {"D2a": 2}):
+        with pytest.raises(ValueError, match="agents"):
+            dgn_tf.with_agents(model, agents, alignment="alap")
+
+
+@pytest.mark.parametrize("solver", ["khatri_rao", "prop5"])
+def test_the_other_solvers_with_zero_coupling_steps(solver):
+    """No conjugate-gradient step is K-FAC of the batch, six differ; Proposition 5 trains damped."""
+    block = dgn_tf.curvature.KFAC(damping=0.3, decay=0.0, refresh_every=1)
+    settings = {"curvature": block, "solver": solver, "learning_rate": 0.05}
+    values = trained(0, **settings)
+    losses = [values.train_on_batch(*data())[0] for _ in range(6)]
+    assert losses[-1] < losses[0]
+    if solver == "khatri_rao":
+        assert differ(trained(**settings), trained(khatri_rao_iterations=0, **settings))
+
+
+@pytest.mark.parametrize("structure", ["open_loop", "cooperative"])
+def test_damping_adapts_to_the_reduction_ratio(structure):
+    block = dgn_tf.curvature.KFAC(damping=0.1, adaptive_damping=True)
+    model = trained(4, curvature=block, information_structure=structure, learning_rate=0.1)
+    dampings = [state["damping"].numpy() for state in model.optimizer.states.players.values()]
+    assert all(d != pytest.approx(0.1) for d in dampings)
+
+
+def test_an_exploding_step_is_tried_again_smaller():
+    """The retried step is the step of the smaller learning rate."""
+    guard = dgn_tf.StepGuard(largest=0.05, retries=8, shrink=0.5)
+    model = trained(learning_rate=4.0, guard=guard, information_structure="open_loop")
+    assert int(model.optimizer.guard_rejections.value) == 0
+    start = keras.Model(*network()).get_weights()
+    plain = trained(learning_rate=4.0, guard=None, information_structure="open_loop")
+    weights = zip(start, model.get_weights(), plain.get_weights(), strict=True)
+    ratios = [np.abs(a - s).sum() / np.abs(b - s).sum() for s, a, b in weights]
+    size = np.mean(ratios)
+    np.testing.assert_allclose(ratios, size, rtol=1e-2)
+    assert np.log2(size) == pytest.approx(round(np.log2(size)), abs=0.01)
+    assert size < 1
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_steps_that_are_not_finite_are_skipped_counted_and_end_training(eager):
+    model = dgn_tf.GameModel(*network())
+    guard = dgn_tf.StepGuard(retries=1, patience=3)
+    model.compile(
+        dgn_tf.DGNOpt(0.1, curvature="kfac", guard=guard), crossentropy(), run_eagerly=eager
+    )
+    x, y = data()
+    weights, bad = model.get_weights(), np.full_like(x, np.nan)
+    logs = [model.train_on_batch(bad, y, return_dict=True) for _ in range(2)]
+    assert [log["skipped_steps"] for log in logs] == [1, 2]
+    for a, b in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.train_on_batch(x, y)
+    assert differ(model, keras.Model(*network()))
+    for _ in range(2):
+        model.train_on_batch(bad, y)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"stage \d, player"):
+        model.train_on_batch(bad, y)
+
+
+def test_the_summary_names_what_every_weight_got():
+    inputs = keras.Input((8, 8, 2))
+    h = keras.layers.Conv2D(4, 3, name="conv")(inputs)
+    h = keras.layers.BatchNormalization(name="norm")(h)
+    h = keras.layers.DepthwiseConv2D(3, name="depth")(h)
+    net = inputs, keras.layers.Dense(3, name="head")(keras.layers.Flatten()(h))
+    model = dgn_tf.GameModel(*net)
+    model.compile(dgn_tf.DGNOpt(), crossentropy())
+    text = model.game.summary(print_fn=None)
+    rows = {line.split()[2]: line for line in text.splitlines()[3:]}
+    assert set(rows) == {"conv", "(norm)", "(depth)", "head"}
+    assert "ekfac" in rows["conv"]
+    assert "76" in rows["conv"].split()
+    assert "normalisation is no player" in rows["(norm)"]
+    assert "diagonal" in rows["(depth)"]
+    with pytest.raises(ValueError, match="'depth'"):
+        dgn_tf.GameModel(*net, strict=True)
+
+
+def test_kfac_and_ekfac_are_open_loops():
+    for alias, block in ((dgn_tf.KFAC, "kfac"), (dgn_tf.EKFAC, "ekfac")):
+        optimizer = alias(0.05, damping=0.1, refresh_every=2, weight_decay=0.01)
+        assert (optimizer.information_structure, optimizer.curvature.name) == ("open_loop", block)
+        again = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(optimizer)
+        )
+        assert type(again) is alias
+        assert again.get_config() == optimizer.get_config()

@@ -1,0 +1,187 @@
+"""Factors of the terminal Hessian against automatic differentiation of Keras's own losses."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dgn_tf.terminal import TerminalLoss, columns, factor, hessian
+
+B = 4
+SHAPES = {"vector": (5,), "sequence": (3, 4)}
+
+
+def per_sample(family):
+    """Keras's loss of one sample as a function of the output."""
+    if family == "softmax":
+        return lambda y, x: keras.losses.categorical_crossentropy(
+            y, x, from_logits=True, label_smoothing=0.1
+        )
+    if family == "sigmoid":
+        return lambda y, x: keras.losses.binary_crossentropy(y, x, from_logits=True)
+    if family == "square":
+        return keras.losses.mean_squared_error
+    return lambda y, x: tf.reduce_mean(keras.ops.logaddexp(x - y, y - x), axis=-1)
+
+
+def make(family, shape, weighted, dtype="float64", scale=2.0, seed=0):
+    """The loss as the package sees it, its gradient, and its Hessian by autodiff."""
+    rng = np.random.default_rng(seed)
+    x = tf.constant(scale * rng.standard_normal((B, *shape)), dtype)
+    if family == "softmax":
+        labels = np.eye(shape[-1])[rng.integers(shape[-1], size=(B, *shape[:-1]))]
+        target = 0.9 * labels + 0.1 / shape[-1]
+        y = tf.constant(labels, dtype)
+    else:
+        y = tf.constant(rng.uniform(size=(B, *shape)), dtype)
+        target = y
+    w = tf.constant(rng.uniform(0.2, 3.0, B) if weighted else np.ones(B), dtype)
+
+    def fn(x, y=y, w=w):
+        loss = per_sample(family)(y, x)
+        return w * tf.reduce_mean(tf.reshape(loss, (tf.shape(x)[0], -1)), axis=-1)
+
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            total = tf.reduce_sum(fn(x))
+        phi_x = inner.gradient(total, x)
+    d = int(np.prod(shape))
+    exact = tf.reshape(outer.batch_jacobian(phi_x, x), (B, d, d)).numpy()
+    places = shape[:-1] if family == "softmax" else shape
+    alpha = tf.reshape(w, (B,) + (1,) * len(places)) * tf.ones((B, *places), dtype)
+    alpha /= max(1, np.prod(places))
+    loss = TerminalLoss(
+        family,
+        x,
+        tf.constant(target, dtype),
+        alpha,
+        phi_x,
+        fn if family == "generic" else None,
+        w if weighted else None,
+    )
+    return loss, tf.reshape(phi_x, (B, d)).numpy(), exact
+
+
+def product(terminal):
+    """Z C Z' and Z v of every sample."""
+    Z = tf.reshape(terminal.Z, (B, terminal.Z.shape[1], -1)).numpy()
+    C, v = terminal.C.numpy(), terminal.v.numpy()
+    return np.einsum("bri,br,brj->bij", Z, C, Z), np.einsum("bri,br->bi", Z, v)
+
+
+FAMILIES = ["softmax", "sigmoid", "square", "generic"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_against_automatic_differentiation(family, shape, weighted):
+    loss, gradient, exact = make(family, SHAPES[shape], weighted)
+    size = np.prod(SHAPES[shape])
+    np.testing.assert_allclose(hessian(loss), exact, atol=1e-13)
+
+    root = factor("exact", loss)
+    assert root.Z.shape[1] == columns("exact", family, SHAPES[shape]) == size
+    curvature, slope = product(root)
+    np.testing.assert_allclose(curvature, exact, atol=1e-13)
+    np.testing.assert_allclose(slope, gradient, atol=1e-13)
+
+    match = factor("rank_one", loss)
+    w = np.ones(B) if loss.weight is None else loss.weight.numpy()
+    square = (gradient**2).sum(1)
+    h = np.einsum("bi,bij,bj->b", gradient, exact, gradient) / square**2 * w
+    np.testing.assert_allclose(match.C.numpy()[:, 0], np.clip(h, 0, 100) / w, rtol=1e-11)
+    np.testing.assert_array_equal(match.Z.numpy()[:, 0], loss.phi_x)
+    np.testing.assert_array_equal(match.v, np.ones((B, 1)))
+
+    plain = factor("gauss_newton", loss)
+    np.testing.assert_allclose(plain.C.numpy()[:, 0], 1 / w, rtol=1e-14)
+
+    for rank in (1, 3):
+        top = factor(rank, loss)
+        assert top.Z.shape[1] == columns(rank, family, SHAPES[shape]) == rank + 1
+        curvature, slope = product(top)
+        values, vectors = np.linalg.eigh(exact)
+        best = np.einsum(
+            "bir,br,bjr->bij", vectors, values * (values >= values[:, [-rank]]), vectors
+        )
+        if values[0, -rank] > values[0, -rank - 1] + 1e-9:  # a unique best approximation
+            np.testing.assert_allclose(curvature[0], best[0], atol=1e-12)
+        np.testing.assert_allclose(slope, gradient, atol=1e-13)
+
+
+def test_best_rank_one_match_is_the_nearest_multiple():
+    """h minimises |φ_xx - h φ_x φ_x'| in Frobenius norm."""
+    loss, gradient, exact = make("softmax", (5,), False)
+    h = factor("rank_one", loss).C.numpy()[:, 0]
+    for b in range(B):
+        outer = np.outer(gradient[b], gradient[b])
+        error = [np.linalg.norm(exact[b] - t * outer) for t in (h[b], h[b] * 1.01, h[b] * 0.99)]
+        assert error[0] < min(error[1:])
+
+
+def test_without_the_residual_column_most_of_the_gradient_is_lost():
+    loss, gradient, _ = make("softmax", (5,), False, seed=1)
+    top = factor(1, loss)
+    Z, v = top.Z.numpy()[:, :1], top.v.numpy()[:, :1]
+    lost = np.linalg.norm(gradient - np.einsum("bri,br->bi", Z, v), axis=1)
+    assert (lost / np.linalg.norm(gradient, axis=1)).max() > 0.5
+
+
+@pytest.mark.parametrize("family", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("kind", ["exact", "rank_one", "gauss_newton", 2])
+def test_saturated_outputs_in_single_precision(family, kind):
+    """Probabilities that underflow: finite, and the gradient is not lost."""
+    loss, gradient, exact = make(family, (5,), False, "float32", scale=150.0)
+    terminal = factor(kind, loss)
+    curvature, slope = product(terminal)
+    assert np.isfinite(terminal.Z).all()
+    assert np.isfinite(terminal.v).all()
+    np.testing.assert_allclose(slope, gradient, atol=1e-5 * np.abs(gradient).max())
+    if kind == "exact":
+        np.testing.assert_allclose(curvature, exact, atol=1e-6)
+    assert 0 <= terminal.C.numpy().min() <= terminal.C.numpy().max() <= 100
+
+
+def test_vanishing_gradients_and_weights_have_no_curvature():
+    x = tf.constant([[200.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    target = tf.constant([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    w = tf.constant([1.0, 0.0])
+    loss = TerminalLoss("softmax", x, target, w, w[:, None] * (tf.nn.softmax(x) - target), weight=w)
+    for kind in ("rank_one", "exact", "gauss_newton", 1):
+        terminal = factor(kind, loss)
+        curvature = np.einsum("bri,br,brj->bij", terminal.Z, terminal.C, terminal.Z)
+        assert np.abs(curvature).max() < 1e-12
+    assert factor("rank_one", loss).C.numpy().tolist() == [[0.0], [0.0]]
+
+
+def test_views_of_the_curvature():
+    terminal = factor(2, make("softmax", (5,), True)[0])
+    C = terminal.C.numpy().reshape(-1)
+    np.testing.assert_allclose(terminal.dense_C(), np.diag(C))
+    np.testing.assert_allclose(terminal.root().numpy() ** 2, C)
+    np.testing.assert_allclose(terminal.curvature_scale.numpy() ** 2, terminal.C)
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        (("best", "softmax", 3), ValueError, "terminal"),
+        ((0, "softmax", 3), ValueError, "between 1 and"),
+        ((4, "softmax", 3), ValueError, "between 1 and"),
+        ((1.5, "softmax", 3), TypeError, "integer rank"),
+        ((True, "softmax", 3), TypeError, "integer rank"),
+        (("exact", "hinge", 3), ValueError, "family"),
+    ],
+)
+def test_refusals(arguments, error, message):
+    with pytest.raises(error, match=message):
+        columns(*arguments)
+
+
+def test_generic_loss_without_its_function_is_refused():
+    x = tf.ones((2, 3))
+    with pytest.raises(ValueError, match="function of the output"):
+        factor("exact", TerminalLoss("generic", x, None, None, x))

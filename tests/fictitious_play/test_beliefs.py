@@ -1,0 +1,98 @@
+"""Beliefs: how earlier profiles are weighted, and what the solver reaches with each rule."""
+
+import numpy as np
+import pytest
+
+import fictitious_play as fp
+from fictitious_play.solver.belief import Belief
+from fictitious_play.solver.checkpoint import SolveFolder
+from fictitious_play.solver.samples import Sample
+from tests.fictitious_play.cases import asymmetric_game, randomize, sample
+
+
+def policies(game, count):
+    """Networks whose controls differ, and a free one."""
+    made = [fp.JointPolicy(game, hidden=(4,), seed=seed) for seed in range(count + 1)]
+    for seed, policy in enumerate(made):
+        policy.build()
+        randomize(policy, seed)
+    return made[:count], made[count]
+
+
+@pytest.fixture(scope="module")
+def stage_controls():
+    """A game, a sample, three profiles and their controls."""
+    game = asymmetric_game(players=3, steps=3)
+    paths = Sample(*sample(game, dtype=np.float32)[:2])
+    profiles, evaluator = policies(game, 3)
+    controls = [np.asarray(policy(list(paths))) for policy in profiles]
+    return game, paths, profiles, controls, evaluator
+
+
+EXPECTED = {
+    "last": lambda zero, u: u[-1],
+    "average": lambda zero, u: (zero + sum(u)) / (1 + len(u)),
+    "damped": lambda zero, u: 0.7 * EXPECTED["damped"](zero, u[:-1]) + 0.3 * u[-1] if u else zero,
+}
+
+
+@pytest.mark.parametrize("rule", EXPECTED)
+def test_a_belief_weighs_profiles_as_its_rule_says(stage_controls, rule):
+    game, paths, profiles, controls, evaluator = stage_controls
+    belief = Belief(game, evaluator, rule, damping=0.3, initial=2.0)
+    np.testing.assert_array_equal(belief.controls(paths), 2.0)
+    for count, policy in enumerate(profiles, start=1):
+        belief.announce(count, policy)
+        expected = EXPECTED[rule](np.full_like(controls[0], 2.0), controls[:count])
+        np.testing.assert_allclose(belief.controls(paths), expected, atol=1e-5)
+
+
+def test_a_sequential_belief_knows_who_has_moved(stage_controls):
+    game, paths, profiles, controls, evaluator = stage_controls
+    belief = Belief(game, evaluator, "sequential", initial=2.0)
+    belief.announce(1, profiles[0], player=0)
+    found = belief.controls(paths)
+    np.testing.assert_allclose(found[:, :, 0], controls[0][:, :, 0], atol=1e-5)
+    np.testing.assert_array_equal(found[:, :, 1:], 2.0)
+
+
+@pytest.mark.parametrize("rule", ["average", "damped", "sequential"])
+def test_every_rule_reaches_the_equilibrium(rule):
+    game = fp.InterBankGame(players=2, steps=4, epsilon=4.0, c=2.0, initial_mean=[0.5, -0.5])
+    solver = fp.DeepFictitiousPlay(game, hidden=(8,), skip=True, belief=rule, initial_belief=0.5)
+    result = solver.solve(stages=8, steps_per_stage=40, validation_paths=2048, progress=False)
+    exact = fp.lq.nash(game)
+    # An average forgets its first belief only like one over the number of stages.
+    allowed = (0.03 if rule == "average" else 0.01) + 4 * result.relative_standard_error(exact)
+    assert np.all(np.abs(result.relative_error(exact)) < allowed)
+    assert np.all(fp.lq.profile_cost(game, np.zeros((4, 2, 2))) > 1.3 * exact.cost)
+
+
+class Stop(BaseException):
+    """As if the process had ended."""
+
+
+@pytest.mark.parametrize("rule", ["average", "damped", "sequential"])
+def test_every_rule_resumes_to_the_same_bits(rule, tmp_path, monkeypatch):
+    game = asymmetric_game(players=2, steps=3)
+    settings = {"steps_per_stage": 2, "validation_paths": 64, "progress": False}
+
+    straight = fp.DeepFictitiousPlay(game, hidden=(4,), belief=rule, seed=5).solve(
+        stages=4, **settings
+    )
+    save = SolveFolder.save
+
+    def stop_after_two(self, stage, play, progress):
+        save(self, stage, play, progress)
+        if stage == 2:
+            raise Stop
+
+    solver = fp.DeepFictitiousPlay(game, hidden=(4,), belief=rule, seed=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(SolveFolder, "save", stop_after_two)
+        with pytest.raises(Stop):
+            solver.solve(stages=4, folder=tmp_path, **settings)
+    resumed = solver.solve(stages=4, folder=tmp_path, **settings)
+    np.testing.assert_array_equal(resumed.cost, straight.cost)
+    for one, two in zip(resumed.policy.weights, straight.policy.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
