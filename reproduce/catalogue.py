@@ -48,7 +48,7 @@ ITEMS = (
     Item(
         "scale",
         "reproduce.games.scale",
-        "many players: N = 50 (quick), 100 and 1,000 (standard)",
+        "many players: N = 50 and 100 (quick), 1,000 (standard)",
     ),
     Item(
         "lq-table",

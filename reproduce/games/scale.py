@@ -17,7 +17,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "game": {**solving.STANDARD, "steps": 4},
     },
     "quick": {
-        "cases": [{"players": 50, "training": {**_TRAINING, **_MEAN}}],
+        "cases": [
+            {"players": players, "training": {**_TRAINING, **_MEAN}} for players in (50, 100)
+        ],
         "game": solving.STANDARD,
     },
     "standard": {
