@@ -143,6 +143,18 @@ class Game:
         """
         return rollout.deviation_costs(self, initial_state, own, others, noise)
 
+    def stacked_controls(self, controls) -> np.ndarray:
+        """Everybody's controls side by side, (batch, steps, Σ k_i), as `fictitious_play.lq` has
+        them; of (batch, *controls_shape) or (batch, steps, players, control_size)."""
+        array = checks.real_array("controls", controls)
+        full = (self.steps, self.players, self.control_size)
+        if array.shape[1:] not in (full, self.controls_shape):
+            raise ValueError(
+                f"`controls` must have the shape (batch, {', '.join(map(str, full))}). "
+                f"Received: shape {array.shape}"
+            )
+        return array.reshape(-1, self.steps, self.players * self.control_size)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, JSON-serialisable."""
         return {

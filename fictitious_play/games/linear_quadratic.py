@@ -165,14 +165,8 @@ class LinearQuadraticGame(Game):
 
     # Controls of unequal sizes
 
-    def stacked_controls(self, controls) -> np.ndarray:
-        """Controls as `fictitious_play.lq` has them: (batch, steps, Σ k_i), of padded ones,
-        (batch, *controls_shape)."""
-        shape = (None, *self.controls_shape)
-        controls = checks.shaped("controls", controls, shape).reshape(
-            -1, self.steps, self.players * self.control_size
-        )
-        return controls[..., self._entries]
+    def stacked_controls(self, controls):
+        return super().stacked_controls(controls)[..., self._entries]
 
     def padded_controls(self, controls) -> np.ndarray:
         """The inverse of `stacked_controls`: (batch, *controls_shape), padded with zeros."""

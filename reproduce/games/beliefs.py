@@ -134,6 +134,7 @@ def markdown(document: dict[str, Any]) -> str:
         "an exponential rate algebraic. "
         "The game on the right has two players with W = [[0, 1], [-3, 0]], T = 8, "
         f"N_T = {2 * settings['steps']}, ε = 4, c = 1 and belief zero: eigenvalues leave the unit "
-        "disc far from 1, so that plain play diverges, while averaging and damping, which only "
-        "need real parts below one, converge."
+        "disc far from 1, so that plain play diverges, and sequential play faster; averaging needs "
+        "no more than real parts below one, nor does damping that is strong enough, and both "
+        "converge."
     )

@@ -133,6 +133,8 @@ def test_padded_controls_have_no_effect_and_no_gradient(rng):
     stacked = game.stacked_controls(policy)
     assert stacked.shape == (len(initial), game.steps, 5)
     np.testing.assert_array_equal(game.padded_controls(stacked), policy)
+    with pytest.raises(ValueError, match=r"`controls` must have the shape.*Received"):
+        game.stacked_controls(policy[:, :, :2])
 
 
 def test_initial_states_have_the_given_covariance():
