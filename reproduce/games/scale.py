@@ -31,7 +31,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             {
                 "players": 1000,
                 "training": {
-                    **_TRAINING, **_MEAN, "batch_size": 64, "steps_per_stage": 25,
+                    **_TRAINING, **_MEAN, "batch_size": 64, "steps_per_stage": 14,
                     "validation_paths": 1024, "stage_paths": 256,
                 },
             },
