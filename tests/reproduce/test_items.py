@@ -47,7 +47,8 @@ def test_an_item_writes_its_json_figure_and_report(name, tmp_path, capsys):
 def test_every_item_has_the_common_presets(item):
     module = importlib.import_module(item.module)
     assert {"smoke", "quick", "paper"} <= module.PRESETS.keys()
-    assert item.title[0].islower() and not item.title.endswith(".")
+    assert item.title[0].islower()
+    assert not item.title.endswith(".")
 
 
 def test_listing_names_every_item_without_tensorflow():
