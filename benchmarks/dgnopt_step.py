@@ -15,7 +15,6 @@ Processor time beside the clock's shows the cost where other programs share the 
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -149,7 +148,6 @@ def main() -> None:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    import keras
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
@@ -161,17 +159,16 @@ def main() -> None:
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
     import dgn_tf
+    from reproduce.provenance import describe
 
     names = ["Keras SGD", *configurations(dgn_tf)]
     if options.only:
         names = ["Keras SGD", *options.only]
     report = {
-        "command": " ".join(sys.argv),
-        "threads": options.threads,
+        **describe(sys.argv, "all" if options.only is None else "some", 0, options.threads),
         "rounds": options.rounds,
         "batch": 128,
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
-        "machine": platform.processor() or platform.machine(),
+        "load_average": os.getloadavg(),
         "results": {},
     }
     for network in options.networks:

@@ -67,9 +67,14 @@ def main() -> None:
     import numpy as np
 
     import dgn_tf
+    from reproduce.provenance import describe
 
     x, x_test, y, y_test = digits()
-    report: dict = {"command": " ".join(sys.argv), "epochs": options.epochs, "results": {}}
+    report: dict = {
+        **describe(sys.argv, "all", options.seeds, None),
+        "epochs": options.epochs,
+        "results": {},
+    }
     for title, setting in SETTINGS.items():
         for name, game in GAMES.items():
             model = build(keras, dgn_tf, {**setting, **game})

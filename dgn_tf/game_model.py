@@ -109,10 +109,8 @@ class GameModel(surface.Functional):
         first = self._recorder.active
         if first is None:
             return super().call(inputs, training=training, mask=mask, **kwargs)
-        flat = first.run(self._standardize_inputs(inputs), bool(training))
-        packed = keras.tree.pack_sequence_as(self._outputs_struct, flat)
-        single = isinstance(packed, list | tuple) and len(packed) == 1
-        return packed[0] if single else packed
+        flat = first.run(surface.standardize_inputs(self, inputs), bool(training))
+        return surface.pack_outputs(self, flat)
 
     def compile(self, optimizer: Any = None, loss: Any = None, **kwargs: Any) -> None:
         """As `keras.Model.compile`, with a `DGNOpt`.
@@ -165,7 +163,7 @@ class GameModel(surface.Functional):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def get_config(self) -> dict:
-        plain = keras.Model(self._inputs_struct, self._outputs_struct, name=self.name)
+        plain = keras.Model(*surface.structure(self), name=self.name)
         return {
             "functional": plain.get_config(),
             "trainable": self.trainable,

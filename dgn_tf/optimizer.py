@@ -226,7 +226,7 @@ class DGNOpt(keras.optimizers.Optimizer):
 
     def decays(self, variable: Any) -> bool:
         """Whether weight decay applies to a variable (`exclude_from_weight_decay` is honoured)."""
-        return self.weight_decay > 0 and self._use_weight_decay(variable)
+        return self.weight_decay > 0 and surface.uses_weight_decay(self, variable)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """Raises a ValueError: gradients alone are not enough for a game."""

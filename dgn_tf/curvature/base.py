@@ -150,7 +150,7 @@ class Prepared:
 
     def gain(self, w, extra: Sequence | None = None) -> tuple:
         """``M⁻¹ ((1/B) U w + X)`` for weights ``(B, R)``, variable-shaped."""
-        own = self._gain(w)
+        own = self.gain_at_hand(w)
         if own is not None:
             return own if extra is None else add(own, self._solve_once(extra))
         weighted = self.cap.weighted(w)
@@ -158,8 +158,8 @@ class Prepared:
             return add(self.solve(weighted), self._solved[1])
         return self.solve(weighted if extra is None else add(weighted, extra))
 
-    def _gain(self, w) -> tuple | None:
-        """``M⁻¹ (1/B) U w`` from what the kernel left, or None where there is no cheaper way."""
+    def gain_at_hand(self, w) -> tuple | None:
+        """``M⁻¹ (1/B) U w`` from what statistics or kernel left, None if they left nothing."""
         return None
 
     def _solve_once(self, extra: Sequence) -> tuple:

@@ -16,7 +16,7 @@ from dgn_tf.curvature.eigenbasis import (
     squares,
     width,
 )
-from dgn_tf.curvature.kernels import EigenSide, dense_pairs, product_kernel, separable_kernel
+from dgn_tf.curvature.kernels import EigenSide, product_kernel, rows_of, separable_kernel
 from dgn_tf.curvature.kfac import KFAC, to_matrix, weighted_product
 from dgn_tf.curvature.statistics import factors, observe_factors, samples
 
@@ -196,27 +196,33 @@ class _PreparedEKFAC(Prepared):
     def kernel(self):
         if self.cap.positions != 1:
             return super().kernel()
-        rows, columns = dense_pairs(self.cap, *self.curvature.sides(self.state, self.shift))
-        if self._whole:
-            self._coordinates = rows[1], columns[1]
-        return product_kernel(rows, columns, self.cap.columns)
+        sides, rows = self.curvature.sides(self.state, self.shift), rows_of(self.cap)
+        found = self.cap.memo.get("coordinates") or (None, None)
+        pairs = [s.pair(x, rotated) for s, x, rotated in zip(sides, rows, found, strict=True)]
+        if found[0] is None and self._whole("input") and self._whole("output"):
+            self._coordinates = pairs[0][1], pairs[1][1]
+        return product_kernel(*pairs, self.cap.columns)
 
-    @property
-    def _whole(self) -> bool:
-        bases = [self.state[f"{side}_basis"] for side in ("input", "output")]
-        return all(Q.shape[0] == Q.shape[1] for Q in bases)
+    def _whole(self, side: str) -> bool:
+        size, columns = self.state[f"{side}_basis"].shape
+        return size == columns
 
-    def _gain(self, w):
-        coordinates = self._coordinates
-        if coordinates is None and self._whole:
-            coordinates = self.cap.memo.get("coordinates")
-        if coordinates is None:
+    def gain_at_hand(self, w):
+        coordinates = self._coordinates or self.cap.memo.get("coordinates")
+        if coordinates is None or not self._whole("output"):
             return None
-        curvature, state = self.curvature, self.state
-        inner = weighted_product(*coordinates, w, self.cap)
-        inner /= curvature.damped_scale(state, self.shift)
-        outer = tf.matmul(inner, read(state["output_basis"]), transpose_b=True)
-        return self.cap.tensors(read(state["input_basis"]) @ outer)
+        state, cap = self.state, self.cap
+        Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
+        scale = self.curvature.damped_scale(state, self.shift)
+        inner = weighted_product(*coordinates, w, cap)
+        if self._whole("input"):
+            outer = tf.matmul(inner / scale, Q_B, transpose_b=True)
+            return cap.tensors(Q_A @ outer)
+        # Outside Q_A the spectrum is one value a column: that of the last row.
+        inside, rest = 1.0 / scale[:-1], 1.0 / scale[-1:]
+        along = rest * weighted_product(cap.a[:, 0], coordinates[1], w, cap)
+        outer = Q_A @ ((inside - rest) * inner) + along
+        return cap.tensors(tf.matmul(outer, Q_B, transpose_b=True))
 
 
 def _with_rest(diagonal, factor):

@@ -54,8 +54,9 @@ class EigenSide:
     def __init__(self, Q, d, d_rest=None):
         self.Q, self.d, self.d_rest = Q, d, d_rest
 
-    def pair(self, x):
-        rotated = x @ self.Q
+    def pair(self, x, rotated=None):
+        """As `Side.pair`; `rotated` is x Q where it is at hand."""
+        rotated = x @ self.Q if rotated is None else rotated
         if self.d_rest is None:
             return rotated * self.d, rotated
         coordinates = tf.concat([rotated * (self.d - self.d_rest), x * self.d_rest], axis=-1)
@@ -85,12 +86,18 @@ def separable_kernel(cap, inputs: Side, outputs: Side) -> tf.Tensor:
 
 def dense_pairs(cap, inputs: Side, outputs: Side):
     """The pairs of ``(B, I)`` inputs and ``(B R, O)`` cotangents, summed over positions."""
+    a, g = rows_of(cap)
+    return inputs.pair(a), outputs.pair(g)
+
+
+def rows_of(cap) -> tuple:
+    """``(B, I)`` inputs and ``(B R, O)`` cotangents, summed over positions."""
     a, g = cap.a, cap.g
     if cap.positions == 1:
         a, g = a[:, 0], g[:, 0]
     else:
         a, g = tf.reduce_sum(a, axis=1), tf.reduce_sum(g, axis=1)
-    return inputs.pair(a), outputs.pair(tf.reshape(g, (-1, cap.outputs)))
+    return a, tf.reshape(g, (-1, cap.outputs))
 
 
 def product_kernel(inputs, outputs, columns: int) -> tf.Tensor:

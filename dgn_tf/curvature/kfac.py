@@ -167,7 +167,7 @@ class _PreparedKFAC(Prepared):
         self._pairs = dense_pairs(self.cap, *self.curvature.sides(self.state))
         return product_kernel(*self._pairs, self.cap.columns)
 
-    def _gain(self, w):
+    def gain_at_hand(self, w):
         if self._pairs is None:
             return None
         (solved_a, _), (solved_g, _) = self._pairs

@@ -52,10 +52,11 @@ def observe_factors(state, cap, fisher: str, decay: float, active=None) -> None:
     for name, (rows, scale) in zip(("input", "output"), _rows(cap, fisher), strict=True):
         variable = state[f"{name}_factor"]
         past, fresh = weights(state["updates"], decay, rows.dtype, active)
-        # the scale goes on the smaller operand; the trace is finite only if every row is
-        product = tf.matmul(rows * (scale * fresh), rows, transpose_a=True)
-        finite = tf.math.is_finite(tf.linalg.trace(product))
-        past, product = tf.where(finite, past, 1.0), tf.where(finite, product, 0.0)
+        # the product's trace is finite only if all of it is, and the rows are cheaper to look at
+        scale *= fresh
+        finite = tf.math.is_finite(2.0 * scale * tf.nn.l2_loss(rows))
+        past, rows = tf.where(finite, past, 1.0), tf.where(finite, rows, 0.0)
+        product = tf.matmul(rows * scale, rows, transpose_a=True)
         variable.assign(past * read(variable) + product)
 
 

@@ -32,13 +32,18 @@ __all__ = [
     "inference_batch_norm",
     "inner_layers",
     "is_adapted",
+    "loss_arguments",
     "mask_of",
     "nodes_in_order",
+    "pack_outputs",
     "producer",
     "seed_states",
+    "standardize_inputs",
+    "structure",
     "track_loss",
     "untracked",
     "update_average",
+    "uses_weight_decay",
     "with_activation",
 ]
 
@@ -48,6 +53,23 @@ def functional_of(model: keras.Model) -> Any:
     if isinstance(model, keras.Sequential):
         return getattr(model, "_functional", None)
     return model if isinstance(model, Functional) else None
+
+
+def standardize_inputs(model: Any, inputs: Any) -> list:
+    """A call's inputs as the flat list of tensors that a Functional graph starts from."""
+    return model._standardize_inputs(inputs)
+
+
+def pack_outputs(model: Any, flat: list) -> Any:
+    """Flat outputs in the structure a Functional model returns them in."""
+    packed = keras.tree.pack_sequence_as(model._outputs_struct, flat)
+    single = isinstance(packed, list | tuple) and len(packed) == 1
+    return packed[0] if single else packed
+
+
+def structure(model: Any) -> tuple:
+    """The symbolic inputs and outputs of a Functional model, nested as they were given."""
+    return model._inputs_struct, model._outputs_struct
 
 
 def nodes_in_order(functional: Any) -> list:
@@ -167,6 +189,16 @@ def as_loss(given: Any) -> Any:
         return loss
     name = given if isinstance(given, str) else getattr(given, "__name__", "loss")
     return LossFunctionWrapper(loss, name=name)
+
+
+def loss_arguments(loss: Any) -> dict:
+    """The settings of a loss, those handed to its function included."""
+    return {**(getattr(loss, "_fn_kwargs", None) or {}), **getattr(loss, "__dict__", {})}
+
+
+def uses_weight_decay(optimizer: Any, variable: Any) -> bool:
+    """Whether Keras's exclusions leave a variable to weight decay."""
+    return optimizer._use_weight_decay(variable)
 
 
 def update_average(optimizer: Any, variables: list) -> None:

@@ -232,8 +232,7 @@ def _loss_name(loss: Any) -> str:
 
 def _family(loss: Any) -> tuple[str, bool]:
     name = _loss_name(loss)
-    arguments = getattr(loss, "_fn_kwargs", None) or {}
-    config = {**arguments, **getattr(loss, "__dict__", {})}
+    config = surface.loss_arguments(loss)
     from_logits = bool(config.get("from_logits", False))
     plain_axis = config.get("axis", -1) in (-1, None)
     if name in ("SparseCategoricalCrossentropy", "CategoricalCrossentropy"):

@@ -163,6 +163,7 @@ def open_update(
     extra = seen.running[player.name]
     state = optimizer.states.players[player.name]
     block, step = optimizer.curvature, optimizer.iterations.value
+    cap = seen.captures.get(player.name)
     if prepared:
         value = values[player.stage][player.slot]
         weights = seen.by_column(value.v)
@@ -170,11 +171,14 @@ def open_update(
             return list(prepared[player.name].gain(weights, extra))
         gradient = seen.captures[player.name].weighted(weights)
     else:
+        if cap is not None and extra is None and seen.factor is not None and not block.momentum:
+            found = block.prepare(state, cap, step).gain_at_hand(seen.factor.v)
+            if found is not None:
+                return list(found)
         gradient = tuple(seen.gradients[id(v)] for v in player.variables)
     gradient = _add(gradient, extra)
     if block.momentum:
         gradient = _averaged(optimizer, player.name, block, state, gradient, seen)
-    cap = seen.captures.get(player.name)
     return list(block.precondition(state, gradient, step, cap=cap))
 
 

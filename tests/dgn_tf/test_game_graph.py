@@ -1,5 +1,8 @@
 """Reading a Keras graph: fidelity of the forward pass, stages, cuts, slack, and what is refused."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -27,6 +30,47 @@ def place(game):
 
 def test_the_private_keras_surfaces_are_those_of_the_installed_version():
     assert ".".join(keras.__version__.split(".")[:2]) in keras_surface.TESTED_KERAS
+
+
+def test_the_private_keras_surfaces_are_touched_in_one_file_only():
+    """Every `_name` that the package reads off an object other than self is its own."""
+    package = Path(dgn_tf.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.name == "keras_surface.py":
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert "keras.src" not in text, path
+        private = set(re.findall(r"\.(_[a-z]\w*)|getattr\([^)]*\"(_[a-z]\w*)\"", text))
+        names = {name for pair in private for name in pair if name}
+        own = set(re.findall(r"(?:def |self\.|cls\.|^    )(_[a-z]\w*)(?:\(| =|: )", text, re.M))
+        assert names <= own, (path, names - own)
+        for name in names:
+            for base in (keras.Model, keras.optimizers.Optimizer, keras.losses.Loss):
+                assert not hasattr(base, name), (path, name)
+
+
+def test_the_private_keras_surfaces_are_there():
+    model = residual()
+    flat = keras_surface.standardize_inputs(model, np.zeros((2, 3), "float32"))
+    assert [tuple(tensor.shape) for tensor in flat] == [(2, 3)]
+    assert keras_surface.pack_outputs(model, ["only"]) == "only"
+    inputs, outputs = keras_surface.structure(model)
+    same = keras.Model(inputs, outputs)
+    np.testing.assert_array_equal(same(np.ones((2, 3))), model(np.ones((2, 3))))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=2)
+    settings = keras_surface.loss_arguments(loss)
+    assert settings["from_logits"] is True
+    assert settings["ignore_class"] == 2
+    optimizer = keras.optimizers.SGD(weight_decay=0.1)
+    kernel, bias = model.layers[1].kernel, model.layers[1].bias
+    optimizer.exclude_from_weight_decay(var_list=[bias])
+    optimizer.build([kernel, bias])
+    assert keras_surface.uses_weight_decay(optimizer, kernel)
+    assert not keras_surface.uses_weight_decay(optimizer, bias)
+    assert keras_surface.producer(model.output)[0] is model.layers[-1]
+    assert keras_surface.functional_of(model) is model
+    names = [node.operation.name for node in keras_surface.nodes_in_order(model)]
+    assert (names[0], names[-1]) == ("D0", "D3")
 
 
 def test_stages_slots_and_slack_of_a_residual_block():

@@ -137,8 +137,16 @@ def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
         X = tf.constant(np.random.default_rng(1).standard_normal((12, 3)))
         solved = block.precondition(state, (X,), 1)[0].numpy().ravel()
         np.testing.assert_allclose(solved, np.linalg.solve(M, X.numpy().ravel()), rtol=1e-9)
-        kernel = block.prepare(state, cap, 1).kernel().numpy()
+        prepared, w = block.prepare(state, cap, 1), 0.7 + tf.cos(cap.g[:, 0, :, 0])
+        gain = prepared.gain(w)[0].numpy()  # from the coordinates that the statistics left
+        plain = block.precondition(state, cap.weighted(w), 1)[0].numpy()
+        np.testing.assert_allclose(gain, plain, rtol=1e-9, atol=1e-12)
+        kernel = prepared.kernel().numpy()
         assert np.linalg.eigvalsh(kernel).min() > -1e-9
+        left = cap.memo.pop("coordinates")
+        without = block.prepare(state, cap, 1).kernel().numpy()
+        np.testing.assert_allclose(kernel, without, rtol=1e-9, atol=1e-12)
+        cap.memo["coordinates"] = left
         error = np.linalg.norm(M - 1e-2 * np.eye(36) - exact)
         assert error < (1.05 if options["rank"] == 3 else 2.0) * whole
         with_positions = Capture.patches(cap.plain_inputs, cap.g, has_bias=False)
