@@ -26,8 +26,6 @@ _FLOCK: dict[str, Any] = {"alignment": 8.0, "terminal_alignment": 8.0, "reach": 
 _PORTFOLIO: dict[str, Any] = {
     "horizon": 1.0, "steps": 10, "mu": 0.3, "nu": 0.5, "sigma": 0.4, "delta": 1.0, "theta": 0.8,
 }  # fmt: skip
-
-
 #: Adam's first rate for the portfolio game, two to five times the default: controls of size one
 #: have to be reached from zero where the cost is flat.
 _RATE = 0.06
@@ -266,8 +264,8 @@ def markdown(document: dict[str, Any]) -> str:
         "the controls trained for β = γ = 0. Investors (`fp.PortfolioGame`, Lacker and "
         "Zariphopoulou 2019) have exponential utility of their wealth less 0.8 times the average; "
         "controls enter the diffusion, the equilibrium is a constant known for every N, and so is "
-        "its limit; Adam begins "
-        f"with a rate of {_RATE:g}. Cost errors of the portfolio game are differences on the same 8,192 paths."
+        f"its limit; Adam begins with a rate of {_RATE:g}. Cost errors of the portfolio game are "
+        "differences on the same paths."
     )
 
 
