@@ -79,7 +79,7 @@ def test_a_flock_without_decay_is_solved_to_the_known_equilibrium():
         3, 1.0, 4, a=0, q=0, epsilon=4.0, c=4.0, sigma=0.5, initial_std=1.0
     )  # fmt: skip
     result = fp.DeepFictitiousPlay(flock, hidden=(8,), skip=True, seed=1).solve(
-        stages=6, steps_per_stage=50, progress=False
+        stages=6, steps_per_stage=100, progress=False
     )
     assert not result.control_variate
     exact = 2.0 * fp.lq.nash(bank).cost
