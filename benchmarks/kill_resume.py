@@ -1,8 +1,8 @@
 """Kills a solve at random moments and starts it again, until it is done; compares the bits.
 
-Every trial runs the same solve in processes of its own and sends SIGKILL after a random time, anew
-until the solve has been killed often enough; then it lets it finish. Costs, history and weights
-must be those of the uninterrupted solve, bit for bit.
+Every trial runs the same solve in processes of its own, sends SIGKILL after a random time, once or
+a few times, and then lets it finish. Costs, history and weights must be those of the uninterrupted
+solve, bit for bit.
 """
 
 import argparse
@@ -42,7 +42,9 @@ print(bits.hexdigest(), flush=True)
 """
 
 
-def solve(settings: dict[str, Any], folder: Path, kill_after: float | None) -> str | None:
+def solve(
+    settings: dict[str, Any], folder: Path, kill_after: float | None
+) -> tuple[str | None, float]:
     """Runs the solve in a process of its own.
 
     Args:
@@ -51,7 +53,8 @@ def solve(settings: dict[str, Any], folder: Path, kill_after: float | None) -> s
         kill_after: seconds from the beginning of the solve to SIGKILL; None lets it finish.
 
     Returns:
-        The digest of its bits, or None where it was killed before its end.
+        The digest of its bits, or None where it was killed before its end, and the seconds from
+        the beginning of the solve to the end of the process.
 
     Raises:
         RuntimeError: where it ended with an error of its own.
@@ -62,17 +65,20 @@ def solve(settings: dict[str, Any], folder: Path, kill_after: float | None) -> s
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     assert process.stdout is not None
-    if process.stdout.readline().strip() == "begun" and kill_after is not None:
+    ready = process.stdout.readline().strip() == "begun"
+    begun = time.monotonic()
+    if ready and kill_after is not None:
         try:
             process.wait(kill_after)
         except subprocess.TimeoutExpired:
             process.kill()
     output, errors = process.communicate()
+    seconds = time.monotonic() - begun
     if process.returncode == -signal.SIGKILL:
-        return None
+        return None, seconds
     if process.returncode:
         raise RuntimeError(f"A solve failed by itself:\n{errors[-2000:]}")
-    return output.split()[-1]
+    return output.split()[-1], seconds
 
 
 def saved_stage(folder: Path) -> int:
@@ -82,37 +88,33 @@ def saved_stage(folder: Path) -> int:
 
 
 def trials(settings: dict[str, Any], kills: int, place: Path, seed: int) -> dict[str, Any]:
-    """Kills the solve `kills` times in all, each time at a random moment of what is left of it.
+    """Kills the solve `kills` times in all, each time at a random moment of the time it takes.
 
-    A solve that ends before its next kill is compared with the uninterrupted one, and a new one is
-    begun in a fresh folder.
+    After every kill a coin says whether the solve is killed again or finishes and is compared with
+    the uninterrupted one; then a new one is begun in a fresh folder.
 
     Returns:
         The digest, a list of what every kill left, and the number of solves that were compared and
         of those that differed.
     """
     generator = random.Random(seed)
-    begun = time.monotonic()
-    expected = solve(settings, place / "uninterrupted", None)
-    # Loading, building and the last measurement belong to it.
-    whole = max(1.0, time.monotonic() - begun - 4.0)
+    expected, whole = solve(settings, place / "uninterrupted", None)
     moments, compared, different, number = [], 0, 0, 0
-    while True:
+    killed = False
+    while len(moments) < kills or killed:
         folder = place / f"trial-{number}"
         kill_after = None
-        if len(moments) < kills:
-            left = 1.0 - saved_stage(folder) / settings["stages"] if folder.exists() else 1.0
-            kill_after = generator.uniform(0.0, 1.1 * whole * left)
-        digest = solve(settings, folder, kill_after)
-        if digest is None:
+        if len(moments) < kills and not (killed and generator.random() < 0.5):
+            kill_after = generator.uniform(0.0, whole)
+        digest, _ = solve(settings, folder, kill_after)
+        killed = digest is None
+        if killed:
             partial = any(path.name.endswith(".partial") for path in folder.glob("*"))
             moments.append({"seconds": kill_after, "saved_stage": saved_stage(folder),
                             "while_saving": partial})  # fmt: skip
             continue
         compared += 1
         different += digest != expected
-        if len(moments) >= kills:
-            break
         shutil.rmtree(folder)
         number += 1
     return {"digest": expected, "kills": moments, "compared": compared, "different": different}

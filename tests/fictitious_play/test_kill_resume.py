@@ -18,12 +18,6 @@ def test_two_kills_leave_no_trace_in_the_bits(tmp_path):
     assert len(found["digest"]) == 64
 
 
-def test_an_error_of_the_solve_itself_is_no_kill(tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(RuntimeError, match="`folder` must be empty"):
-        kill_resume.solve(SETTINGS, tmp_path, None)
-
-
 def test_a_folder_that_cannot_be_made_is_refused():
     solver = fp.DeepFictitiousPlay(fp.InterBankGame(players=2, steps=2), hidden=(4,))
     with pytest.raises(ValueError, match=r"`folder` must be a folder that can be made.*Received"):
