@@ -40,6 +40,8 @@ def player_model(
         (batch, steps, noise_size) and "others" (batch, *game.controls_shape), the controls of all
         players, of which the player's own entry is not used; its output is the cost, (batch, 1).
     """
+    if not isinstance(game, Game):
+        raise TypeError(f"`game` must be a Game. Received: game={game!r}")
     seeds: list[int | None] = [None] * game.steps
     if seed is not None:
         seed = checks.integer("seed", seed, least=0)

@@ -52,7 +52,7 @@ def exact_certificate(result, paths: int, seed: int) -> Certificate:
     controls = policy_controls(result.policy, sample)
     # Pairs are neighbours here; the exact routine wants the mirror images in the second half.
     halves = Sample(*(np.concatenate([array[0::2], array[1::2]]) for array in sample))
-    flat = np.concatenate([controls[0::2], controls[1::2]]).reshape(paths, game.steps, -1)
+    flat = game.stacked_controls(np.concatenate([controls[0::2], controls[1::2]]))
     # Fewer paths than features cannot carry the regression: the looser bound then.
     features = 1 + form.state_size + form.noise_size * form.steps
     found = lq.exploitability(

@@ -41,6 +41,8 @@ class SolveFolder:
     """
 
     def __init__(self, path: str | os.PathLike, settings: dict[str, Any]):
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"`folder` must be a path. Received: folder={path!r}")
         self.path = Path(path)
         self.settings = json.loads(json.dumps(settings))
         self._claim()

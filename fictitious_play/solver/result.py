@@ -174,6 +174,10 @@ class Result:
         return Sample(initial_state.astype(dtype), noise.astype(dtype))
 
     def _exact_cost(self, exact) -> np.ndarray:
+        if not hasattr(exact, "cost"):
+            raise TypeError(
+                f"`exact` must be an equilibrium, with a `cost`. Received: exact={exact!r}"
+            )
         return checks.shaped("exact.cost", exact.cost, (self.game.players,))
 
     def _relative(self, value, exact) -> np.ndarray:

@@ -79,6 +79,25 @@ def test_a_closed_loop_profile_is_certified_by_training():
         start.exploitability(method="exact")
 
 
+def test_players_with_controls_of_unequal_size_are_certified():
+    one, two = np.ones((1, 1)), np.ones((1, 2))
+    game = fp.LinearQuadraticGame(
+        A=0.1 * one, B=[one, two], Q=[one, 2 * one], S=None, R=None, G=[one, one], L=0.5 * one,
+        steps=3, initial_std=1.0,
+    )  # fmt: skip
+    result = fp.DeepFictitiousPlay(game, hidden=(4,), skip=True, learning_rate=1e-12).solve(
+        stages=1, steps_per_stage=1, validation_paths=256, progress=False
+    )
+    expected = fp.lq.profile_exploitability(game, np.zeros((3, 3, 1)))
+    found = result.exploitability()
+    np.testing.assert_allclose(found.gain, expected.gain, atol=4 * found.standard_error.max())
+
+
+def test_something_without_a_cost_is_no_equilibrium(solved):
+    with pytest.raises(TypeError, match="`exact` must be an equilibrium"):
+        solved.relative_error(3.0)
+
+
 @pytest.mark.parametrize(
     ("settings", "rule"),
     [

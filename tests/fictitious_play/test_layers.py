@@ -80,6 +80,8 @@ def test_bad_settings_are_refused():
         fp.Rcost(game, 3, 0)
     with pytest.raises(TypeError, match="`game` must be a Game"):
         fp.Tcost("game", 0)
+    with pytest.raises(TypeError, match="`game` must be a Game"):
+        fp.player_model("game", 0)
     with pytest.raises(TypeError, match="`hidden` must be a sequence"):
         fp.ControlNetwork(hidden=32)
     with pytest.raises(ValueError, match="`hidden` must be at least 1"):

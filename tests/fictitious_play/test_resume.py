@@ -82,6 +82,11 @@ def test_a_folder_with_a_foreign_solve_file_is_refused(tmp_path):
         solver().solve(folder=tmp_path, **SETTINGS)
 
 
+def test_a_folder_that_is_no_path_is_refused():
+    with pytest.raises(TypeError, match="`folder` must be a path"):
+        solver().solve(folder=1.5, **SETTINGS)
+
+
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     place = tmp_path / "file"
     place.write_text("")
