@@ -10,6 +10,7 @@ import keras
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
+from dgn_tf.game.graph import functional_of
 from dgn_tf.game.objective import check_loss
 from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.solution import solve_batch
@@ -75,16 +76,7 @@ class GameModel(surface.Functional):
             model: the model.
             kwargs: as for `GameModel`.
         """
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"`model` must be a Keras model. Received: {type(model).__name__}")
-        functional = surface.functional_of(model)
-        if functional is None:
-            raise ValueError(
-                "A game is read from the graph of a Functional or built Sequential model. "
-                f"Received: {type(model).__name__} without a graph. Build a Sequential model "
-                "first (`keras.Input` as first entry), or rewrite a subclassed one with the "
-                "Functional API."
-            )
+        functional = functional_of(model)
         return cls(functional.input, functional.output, **kwargs)
 
     def settings(self) -> dict:

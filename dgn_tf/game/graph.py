@@ -71,8 +71,8 @@ class Graph:
         return readers
 
 
-def read_graph(model: keras.Model) -> Graph:
-    """Reads a Functional or built Sequential model, nested ones opened.
+def functional_of(model: keras.Model) -> keras.Model:
+    """The Functional model behind a Functional or built Sequential one.
 
     Raises:
         TypeError: if `model` is no Keras model.
@@ -87,6 +87,16 @@ def read_graph(model: keras.Model) -> Graph:
             f"Received: {type(model).__name__} without a graph. Build a Sequential model first "
             "(`keras.Input` as first entry), or rewrite a subclassed one with the Functional API."
         )
+    return functional
+
+
+def read_graph(model: keras.Model) -> Graph:
+    """Reads a Functional or built Sequential model, nested ones opened.
+
+    Raises:
+        TypeError, ValueError: as `functional_of`.
+    """
+    functional = functional_of(model)
     graph = Graph()
     keys: dict[int, int] = {}
     for tensor in functional.inputs:
