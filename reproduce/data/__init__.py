@@ -1,0 +1,114 @@
+"""The image data sets of the DGNOpt paper, in their original formats, and one that is always here.
+
+Data sets are looked for in the folder that is asked for, or else in Keras's cache, where system
+packages install them, and last on the network. Files that are there are read and never changed.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from reproduce.data import digits, places
+from reproduce.data.dataset import Dataset
+from reproduce.data.download import download
+
+__all__ = ["NAMES", "Dataset", "available", "load"]
+
+#: The names that `load` knows.
+NAMES = ("digits", *places.KNOWN)
+#: MNIST and Fashion-MNIST have files of the same names and shapes: their first training labels.
+_FIRST_LABELS = {
+    "mnist": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4, 3, 5, 3, 6, 1, 7),
+    "fashion-mnist": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5, 0, 9, 5, 5, 7, 9),
+}
+
+
+def load(name: str, data_dir: str | Path | None = None) -> Dataset:
+    """A data set by its name.
+
+    Args:
+        name: one of `NAMES`.
+        data_dir: the folder that holds the files, or a subfolder of that name that does; with it,
+            nothing else is looked at. None for Keras's cache, system packages and the network.
+            The digits need no files.
+
+    Returns:
+        The data set, pixels and labels as in the files.
+
+    Raises:
+        ValueError: for an unknown name; files that are missing, with what to put where; a damaged
+            file, or one that holds something else.
+    """
+    if name == "digits":
+        return digits.load()
+    folder = _checked(name, data_dir)
+    found = places.find(name, folder)
+    if found is None and folder is not None:
+        raise ValueError(
+            f"`data_dir` must hold the files of '{name}': put {places.expects(name)} into {folder} "
+            f"or {folder / name}. Received: neither has them all."
+        )
+    found = found or _downloaded(name)
+    known = places.KNOWN[name]
+    x_train, y_train, x_test, y_test = found.layout.read(found.paths, known.classes)
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise ValueError(
+            f"{found.paths[0]} must have training and test images of one shape. "
+            f"Received: {x_train.shape[1:]} and {x_test.shape[1:]}"
+        )
+    _refuse_another(name, y_train, found.paths[0])
+    files = found.paths[0].name + (f" and {len(found.paths) - 1} more" if found.paths[1:] else "")
+    return Dataset(
+        name, x_train, y_train, x_test, y_test, known.classes, 255.0, f"{files}, in {found.title}"
+    )
+
+
+def available(name: str, data_dir: str | Path | None = None) -> bool:
+    """Whether the files of a data set are here; they are not read, and nothing is downloaded.
+
+    Args:
+        name, data_dir: as for `load`.
+
+    Raises:
+        ValueError: for an unknown name, or a `data_dir` that is no folder.
+    """
+    return name == "digits" or places.find(name, _checked(name, data_dir)) is not None
+
+
+def _checked(name: str, data_dir: str | Path | None) -> Path | None:
+    if name not in NAMES:
+        raise ValueError(f"`name` must be one of {', '.join(NAMES)}. Received: name={name!r}")
+    if data_dir is None:
+        return None
+    folder = Path(data_dir).expanduser()
+    if not folder.is_dir():
+        raise ValueError(
+            f"`data_dir` must be a folder that holds {places.expects(name)}. "
+            f"Received: data_dir={str(data_dir)!r}, which is no folder."
+        )
+    return folder
+
+
+def _downloaded(name: str) -> places.Found:
+    try:
+        download(name)
+        found = places.find(name, None)
+        if found is None:
+            raise ValueError("the downloaded files are gone")
+        return found
+    except ValueError as error:
+        cache = places.keras_datasets() / places.KNOWN[name].cache[0]
+        raise ValueError(
+            f"'{name}' is not on this machine and cannot be downloaded: put "
+            f"{places.expects(name)} into {cache}, or into a folder of yours that you name as "
+            f"`data_dir`. Received: {error}"
+        ) from error
+
+
+def _refuse_another(name: str, y_train: np.ndarray, path: Path) -> None:
+    for other, first in _FIRST_LABELS.items():
+        if other != name and tuple(y_train[: len(first)]) == first:
+            raise ValueError(
+                f"{path} must belong to '{name}'. Received: the files of '{other}'. "
+                f"Put each data set into a subfolder of its name."
+            )

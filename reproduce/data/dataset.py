@@ -1,0 +1,68 @@
+"""A data set in memory, and the checks every reader's arrays pass."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+#: x_train, y_train, x_test, y_test.
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels, as they are in the files.
+
+    Attributes:
+        name: one of `reproduce.data.NAMES`.
+        x_train, x_test: uint8 images `(n, height, width, channels)`.
+        y_train, y_test: int64 labels `(n,)`, from 0 to `classes` - 1.
+        classes: number of classes.
+        scale: the largest value a pixel can have.
+        source: one line on where it was read from.
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    classes: int
+    scale: float
+    source: str
+
+
+def images(x: np.ndarray, path: Path) -> np.ndarray:
+    """Images `(n, height, width, channels)` of `(n, height, width)` or that shape.
+
+    Raises:
+        ValueError: for another rank or type, or none at all.
+    """
+    if x.dtype != np.uint8 or x.ndim not in (3, 4) or not x.size:
+        raise ValueError(
+            f"{path} must hold images as unsigned bytes, (n, height, width) or (n, height, width, "
+            f"channels). Received: shape {x.shape} of {x.dtype}"
+        )
+    return x[..., None] if x.ndim == 3 else x
+
+
+def labels(y: np.ndarray, count: int, classes: int, path: Path) -> np.ndarray:
+    """Labels `(n,)` as int64, one for each of `count` images.
+
+    Raises:
+        ValueError: for another number of labels, no whole numbers, or one outside the classes.
+    """
+    if y.dtype.kind not in "uif" or y.size != count or max(y.shape, default=0) != count:
+        raise ValueError(
+            f"{path} must hold one number for each of {count} images. "
+            f"Received: labels of shape {y.shape} and type {y.dtype}"
+        )
+    with np.errstate(invalid="ignore"):
+        whole = y.reshape(count).astype(np.int64)
+    outside = (whole != y.reshape(count)) | (whole < 0) | (whole >= classes)
+    if outside.any():
+        raise ValueError(
+            f"{path} must hold labels from 0 to {classes - 1}. "
+            f"Received: {y.reshape(count)[outside][0]}"
+        )
+    return whole
