@@ -21,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument(
         "--preset",
         default="quick",
-        help="size of the run: smoke (seconds), quick (minutes), paper; default quick",
+        help="size of the run: smoke (seconds), quick (minutes), standard (hours for all items), "
+        "paper; default quick",
     )
     parsed.add_argument("--seed", type=int, default=0, help="of every random number; default 0")
     parsed.add_argument(
@@ -29,6 +30,21 @@ def parser() -> argparse.ArgumentParser:
     )
     parsed.add_argument(
         "--threads", type=int, default=None, help="threads to compute with; default: all cores"
+    )
+    parsed.add_argument(
+        "--seeds", type=int, default=None, help="how many seeds, where an item repeats its runs"
+    )
+    parsed.add_argument(
+        "--jobs", type=int, default=1, help="worker processes for items of many training runs"
+    )
+    parsed.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        default=None,
+        help="scheduler of a Dask cluster",
+    )
+    parsed.add_argument(
+        "--data-dir", default=None, help="folder with the data sets' files in their own formats"
     )
     return parsed
 
@@ -46,6 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(f"`--threads` must be at least 1. Received: {given.threads}")
         if given.seed < 0:
             raise ValueError(f"`--seed` must be at least 0. Received: {given.seed}")
+        for name in ("seeds", "jobs"):
+            value = getattr(given, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`--{name}` must be at least 1. Received: {value}")
         every = given.item in ("all", "report")
         items = list(catalogue.ITEMS) if every else [catalogue.find(given.item)]
         _set_threads(given.threads)
@@ -54,7 +74,10 @@ def main(arguments: list[str] | None = None) -> int:
         if given.item == "report":
             runner.report(given.out)
         else:
-            runner.run(items, given.preset, given.seed, given.out, given.threads)
+            options = runner.Options(given.seeds, given.jobs, given.dask, given.data_dir)
+            if every:
+                items = [item for item in items if runner.has_preset(item, given.preset)]
+            runner.run(items, given.preset, given.seed, given.out, given.threads, options)
     except ValueError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 2

@@ -85,6 +85,21 @@ ITEMS = (
         "reproduce.games.stage_by_stage",
         "trained networks against the exact best responses at every stage",
     ),
+    Item(
+        "dgnopt-rates",
+        "reproduce.dgnopt.rates",
+        "DGNOpt paper: the search for learning rates that the other items take theirs from",
+    ),
+    Item(
+        "dgnopt-table-2",
+        "reproduce.dgnopt.table_2",
+        "DGNOpt paper: accuracy of six methods on residual networks",
+    ),
+    Item(
+        "dgnopt-table-3",
+        "reproduce.dgnopt.table_3",
+        "DGNOpt paper: accuracy of six methods on inception networks",
+    ),
 )
 MAIN_ITEM = "inter-bank"
 

@@ -1,6 +1,7 @@
 """Runs items: settings in, JSON with provenance out, then figures and reports from the JSON."""
 
 import importlib
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -20,6 +21,26 @@ _CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
+class Options:
+    """What the command line says of items made of many training runs.
+
+    Attributes:
+        seeds: number of seeds instead of the preset's; None for the preset's.
+        jobs: worker processes.
+        dask: address of a Dask scheduler; None for this machine.
+        data_dir: folder with the data sets' files; None for the usual places.
+    """
+
+    seeds: int | None = None
+    jobs: int = 1
+    dask: str | None = None
+    data_dir: str | None = None
+
+
+_PLAIN = Options()
+
+
+@dataclass(frozen=True)
 class Context:
     """What an item's `run` is given.
 
@@ -27,32 +48,63 @@ class Context:
         settings: the preset's settings, from the item's PRESETS.
         seed: of every random number.
         solves: folder for the progress of long solves; an interrupted command goes on from there.
+        preset: name of the preset.
+        results: folder of this preset's JSON files.
+        options: of the command line, for items made of many training runs.
     """
 
     settings: dict[str, Any]
     seed: int
     solves: Path
+    preset: str = "smoke"
+    results: Path = Path("results")
+    options: Options = Options()
+
+    @property
+    def jobs(self) -> int:
+        """Worker processes; 1 for this one alone."""
+        return self.options.jobs
+
+    @property
+    def dask(self) -> str | None:
+        """Address of a Dask scheduler; None for this machine."""
+        return self.options.dask
 
 
-def run(items, preset: str, seed: int, out: str, threads: int | None) -> None:
+def has_preset(item: Item, preset: str) -> bool:
+    """Whether an item has a preset: some presets are of a few items only."""
+    return preset in importlib.import_module(item.module).PRESETS
+
+
+def run(
+    items, preset: str, seed: int, out: str, threads: int | None, options: Options = _PLAIN
+) -> None:
     """Runs items at a preset and writes `out/preset/NAME.json` and their figures.
 
     Raises:
-        ValueError: for a preset that an item does not have or an unwritable folder.
+        ValueError: for a preset that an item does not have, an unwritable folder, or `--seeds`
+            for a single item that has one seed.
     """
     modules = [(item, importlib.import_module(item.module)) for item in items]
+    if not modules:
+        raise ValueError(f"`--preset` must be a preset of some item. Received: {preset!r}")
     for item, module in modules:
         if preset not in module.PRESETS:
             raise ValueError(
                 f"`--preset` must be one of {', '.join(module.PRESETS)} for {item.name}. "
                 f"Received: {preset!r}"
             )
+        if options.seeds is not None and len(items) == 1 and "seeds" not in module.PRESETS[preset]:
+            raise ValueError(
+                f"`--seeds` is for items that repeat runs; {item.name} takes `--seed`. "
+                f"Received: --seeds {options.seeds}"
+            )
     folder = store.open_folder(Path(out) / preset)
     console = Console()
     written: list[Path] = []
     for item, module in modules:
         console.rule(f"{item.name} ({preset})")
-        document = _run_one(item, module, preset, seed, out, folder, threads)
+        document = _run_one(item, module, preset, seed, folder, threads, options)
         path = folder / f"{item.name}.json"
         store.write(path, document)
         shutil.rmtree(folder / _CHECKPOINTS / item.name, ignore_errors=True)
@@ -82,13 +134,25 @@ def report(out: str) -> None:
         print(path)
 
 
-def _run_one(item: Item, module: ModuleType, preset, seed, out, folder, threads) -> dict[str, Any]:
+def _run_one(
+    item: Item, module: ModuleType, preset, seed, folder, threads, options
+) -> dict[str, Any]:
     command = ["./run", "reproduce", item.name, "--preset", preset, "--seed", str(seed)]
+    settings = dict(module.PRESETS[preset])
+    if "seeds" in settings and options.seeds is not None:
+        settings["seeds"] = options.seeds
+        command += ["--seeds", str(options.seeds)]
     if threads is not None:
         command += ["--threads", str(threads)]
-    begun, processor = time.monotonic(), time.process_time()
-    settings = dict(module.PRESETS[preset])
-    context = Context(settings, seed, store.open_folder(folder / _CHECKPOINTS / item.name))
+    if options.jobs > 1:
+        command += ["--jobs", str(options.jobs)]
+    if options.dask is not None:
+        command += ["--dask", "ADDRESS"]
+    if options.data_dir is not None:
+        command += ["--data-dir", "FOLDER"]
+    begun, processor = time.monotonic(), _processor_seconds()
+    solves = store.open_folder(folder / _CHECKPOINTS / item.name)
+    context = Context(settings, seed, solves, preset, folder, options)
     results = module.run(context)
     return {
         "item": item.name,
@@ -96,11 +160,17 @@ def _run_one(item: Item, module: ModuleType, preset, seed, out, folder, threads)
         "provenance": {
             **provenance.describe(command, preset, seed, threads),
             "seconds": time.monotonic() - begun,
-            "cpu_seconds": time.process_time() - processor,
+            "cpu_seconds": _processor_seconds() - processor,
         },
         "settings": settings,
         "results": results,
     }
+
+
+def _processor_seconds() -> float:
+    """Of this process and of its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _draw(module: ModuleType, document: dict[str, Any], path: Path) -> list[Path]:

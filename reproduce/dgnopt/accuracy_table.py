@@ -1,0 +1,119 @@
+"""What tables 2 and 3 share: six methods, an accuracy each, the paper's row beside ours."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reproduce import figures
+from reproduce.dgnopt import experiment
+from reproduce.dgnopt.problems import DATA_TITLES
+from reproduce.report import Table
+
+COLUMNS = ("SGD", "RMSprop", "Adam", "EKFAC", "EMSA", "DGNOpt")
+
+
+def entries(emsa_seeds: int) -> list[dict[str, Any]]:
+    """The methods: Keras's own three, EKFAC in open loop, EMSA, and DGNOpt."""
+    entry = experiment.entry
+    return [
+        entry("SGD", {"name": "SGD"}),
+        entry("RMSprop", {"name": "RMSprop"}),
+        entry("Adam", {"name": "Adam"}),
+        entry("EKFAC", {"name": "EKFAC"}),
+        entry("EMSA", {"name": "EMSA"}, seeds=emsa_seeds),
+        entry("DGNOpt", {"name": "EKFAC", "structure": "cooperative"}, rate_of="DGNOpt"),
+    ]
+
+
+def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+    """Accuracy by method, a panel a problem: mean, standard deviation, and every seed."""
+    from matplotlib import pyplot
+
+    problems = document["results"]["problems"]
+    figure, axes = pyplot.subplots(
+        1, len(problems), figsize=(4.6 * len(problems), 3.4), squeeze=False
+    )
+    for axis, problem in zip(axes[0], problems, strict=True):
+        for place, method in enumerate(problem["methods"]):
+            values = experiment.accuracies(method)
+            good = values[np.isfinite(values)]
+            look = {k: v for k, v in figures.STYLES[place].items() if k != "linestyle"}
+            if len(good):
+                spread = np.std(good, ddof=1) if len(good) > 1 else 0.0
+                axis.errorbar(place, np.mean(good), spread, capsize=4, **look)
+                axis.plot(np.full(len(good), place + 0.18), good, ".", color="#9a9a9a", ms=4)
+            else:
+                axis.text(place, 0.5, "diverged", rotation=90, ha="center", va="center",
+                          transform=axis.get_xaxis_transform())  # fmt: skip
+        labels = [method["label"] for method in problem["methods"]]
+        axis.set_xticks(range(len(labels)), labels, rotation=30)
+        axis.set_xlim(-0.6, len(labels) - 0.4)
+        axis.set(ylabel="test accuracy (%)", title=problem["title"].replace(" · ", "\n"))
+        axis.title.set_fontsize(9)
+    return [figures.save(figure, stem)]
+
+
+def summary(
+    document: dict[str, Any], caption: str, paper: Mapping[str, Sequence[float]]
+) -> list[Table]:
+    """Ours by problem and method; the paper's values by data set."""
+    rows = []
+    for problem in document["results"]["problems"]:
+        shown = {method["label"]: experiment.shown(method) for method in problem["methods"]}
+        rows.append((problem["title"], *(shown[name] for name in COLUMNS)))
+        if problem["data"] in paper:
+            quoted = paper[problem["data"]]
+            title = f"the paper's, {DATA_TITLES[problem['data']]}"
+            rows.append((title, *(f"{value:.2f}" for value in quoted)))
+    ours = Table(f"{caption}: test accuracy (%), mean ± standard deviation (seeds)",
+                 ("data and network", *COLUMNS), rows)  # fmt: skip
+    used = {problem["data"] for problem in document["results"]["problems"]}
+    others = [
+        (DATA_TITLES[name], *(f"{value:.2f}" for value in values))
+        for name, values in paper.items()
+        if name not in used
+    ]
+    tables = [ours]
+    if others:
+        title = "The paper's values, on data sets and networks that this run did not use"
+        tables.append(Table(title, ("data", *COLUMNS), others))
+    tables.append(_differences(document))
+    return tables
+
+
+def _differences(document: dict[str, Any]) -> Table:
+    rows = []
+    for problem in document["results"]["problems"]:
+        methods = {method["label"]: method for method in problem["methods"]}
+        rows.append((
+            problem["title"],
+            *(experiment.verdict(experiment.difference(methods[name], methods["DGNOpt"]))
+              for name in COLUMNS[:-1]),
+        ))  # fmt: skip
+    title = "DGNOpt minus each method, in points, paired by seed, with a 95 % interval"
+    return Table(title, ("data and network", *COLUMNS[:-1]), rows)
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """The conditions of the runs."""
+    settings = document["settings"]
+    problem = document["results"]["problems"][0]
+    sources = sorted({str(p.get("source")) for p in document["results"]["problems"]})
+    taken = "; ".join(
+        f"{p['title']}: " + ", ".join(f"{m['label']} {m['rate']:g}" for m in p["methods"])
+        for p in document["results"]["problems"]
+    )
+    return (
+        f"{settings['steps']} steps of batch {problem['batch']}, ReLU, the learning rate divided "
+        f"by ten at {_percent(problem['decay'])} of the steps; SGD, RMSprop and Adam are Keras's "
+        "own, EKFAC is ours in open loop, EMSA maximises the augmented Hamiltonian by L-BFGS, "
+        "DGNOpt is EKFAC in the cooperative structure, proximal form. Where every stage has one "
+        "player, as in a residual network with identity skips, the cooperative and the feedback "
+        f"structure are the same. Learning rates: {taken}. Data: {'; '.join(sources)}."
+    )
+
+
+def _percent(fractions: list[float]) -> str:
+    return " and ".join(f"{100 * fraction:g} %" for fraction in fractions) or "no part"

@@ -1,0 +1,144 @@
+"""Problems × methods × seeds: the cells of an item, run and put together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from reproduce.dgnopt import problems as problem_list
+from reproduce.dgnopt import rates
+from reproduce.training import cell as cell_of
+from reproduce.training import cells
+
+_KEPT = ("accuracy", "loss", "diverged", "seconds", "cpu_seconds", "why", "error", "arms")
+
+
+def entry(label: str, method: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A method of an item.
+
+    Args:
+        label: its name in tables and legends.
+        method: as `reproduce.training.methods` takes it.
+        more: `rate` to fix the learning rate, or `rate_of`, the method of the rate search whose
+            rate it takes (by default the method's own name); `seeds` to cap their number; `paper`,
+            the paper's value.
+    """
+    return {"label": label, "method": method, **more}
+
+
+def experiment(
+    context: Any, kind: str, entries: Sequence[dict[str, Any]], **settings: Any
+) -> list[dict[str, Any]]:
+    """Trains every entry on every problem of a kind.
+
+    Args:
+        context: of the item; its settings give `steps` and `seeds`.
+        kind: of `problems`.
+        entries: made by `entry`.
+        settings: further entries of the cells, such as `decay`.
+
+    Returns:
+        A dictionary a problem: `title`, `data`, `network`, `options`, `source`, `train`, `steps`,
+        `batch`, `methods`: for every entry its `label`, `method`, `rate`, `rate_from`, `seeds`, and
+        `runs`, a dictionary a seed with `accuracy` (percent on the test images), `loss`, `curve`,
+        `diverged`, `cpu_seconds`, or `error`.
+    """
+    chosen = problem_list.problems(context.preset, kind, context.options.data_dir)
+    steps, seeds = context.settings["steps"], context.settings["seeds"]
+    plan = []
+    for problem in chosen:
+        for given in entries:
+            rate, origin = rates.rate_for(context, problem, given)
+            count = min(seeds, given.get("seeds", seeds))
+            made = [
+                cell_of.make(**{**problem, **settings}, method=given["method"], rate=rate,
+                             steps=steps, seed=seed)
+                for seed in range(context.seed, context.seed + count)
+            ]  # fmt: skip
+            plan.append((problem, given, rate, origin, made))
+    flat = [cell for *_, made in plan for cell in made]
+    results = iter(cells.run(flat, context, "training"))
+    documents: dict[int, dict[str, Any]] = {}
+    for problem, given, rate, origin, made in plan:
+        document = documents.setdefault(id(problem), _describe(problem, made[0]))
+        runs = []
+        for cell in made:
+            result = next(results)
+            document["source"] = result.get("source", document.get("source"))
+            kept = {key: result[key] for key in _KEPT if key in result}
+            runs.append({"seed": cell["seed"], **kept, "curve": _rounded(result.get("curve"))})
+        document["methods"].append(
+            {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": runs}
+        )
+    return list(documents.values())
+
+
+def _describe(problem: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    shown = {k: cell[k] for k in ("data", "network", "options", "train", "steps", "batch", "decay")}
+    return {"title": problem_list.title(problem), **shown, "methods": []}
+
+
+def _rounded(curve: dict[str, list] | None) -> dict[str, list] | None:
+    if curve is None:
+        return None
+    return {
+        "step": curve["step"],
+        "loss": [float(f"{value:.5g}") for value in curve["loss"]],
+        "accuracy": [round(value, 3) for value in curve["accuracy"]],
+    }
+
+
+def accuracies(method: dict[str, Any]) -> np.ndarray:
+    """Percent for every seed; NaN where the run diverged or failed."""
+    return np.array([
+        np.nan if "error" in run or run["diverged"] else run["accuracy"] for run in method["runs"]
+    ])  # fmt: skip
+
+
+def shown(method: dict[str, Any]) -> str:
+    """`mean ± standard deviation (seeds)`, with divergences and failures counted."""
+    values = accuracies(method)
+    lost = [name for name, count in (
+        ("failed", sum("error" in run for run in method["runs"])),
+        ("diverged", sum(bool(run.get("diverged")) for run in method["runs"])),
+    ) for _ in range(count)]  # fmt: skip
+    good = values[np.isfinite(values)]
+    parts = []
+    if len(good):
+        spread = f" ± {np.std(good, ddof=1):.2f}" if len(good) > 1 else ""
+        parts.append(f"{np.mean(good):.2f}{spread} ({len(good)})")
+    parts += [f"{lost.count(name)} {name}" for name in ("diverged", "failed") if name in lost]
+    return ", ".join(parts)
+
+
+def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The change of accuracy from the first method to the second, seed by seed.
+
+    Runs of one seed share weights and batches, so differences are taken in pairs.
+
+    Returns:
+        `change`, the mean difference in points; `noise`, half the width of its 95 % interval
+        (Student's t); `pairs`, how many there are. None where there are none.
+    """
+    pairs = min(len(first["runs"]), len(second["runs"]))
+    paired = accuracies(second)[:pairs] - accuracies(first)[:pairs]
+    paired = paired[np.isfinite(paired)]
+    if not len(paired):
+        return {"change": None, "noise": None, "pairs": 0}
+    noise = None
+    if len(paired) > 1:
+        error = np.std(paired, ddof=1) / np.sqrt(len(paired))
+        noise = float(stats.t.ppf(0.975, len(paired) - 1) * error)
+    return {"change": float(np.mean(paired)), "noise": noise, "pairs": len(paired)}
+
+
+def verdict(changed: dict[str, Any]) -> str:
+    """A difference in words: the change, its noise, and whether it stands out."""
+    if changed["change"] is None:
+        return "no pair of finished runs"
+    text = f"{changed['change']:+.2f}"
+    if changed["noise"] is None:
+        return f"{text} (one seed: noise unknown)"
+    inside = "inside" if abs(changed["change"]) <= changed["noise"] else "outside"
+    return f"{text} ± {changed['noise']:.2f}, {inside} the noise"

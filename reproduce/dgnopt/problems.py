@@ -1,0 +1,121 @@
+"""What is trained on what: the networks of the paper, sized by preset.
+
+`smoke` and `quick` train on scikit-learn's digits, which are always there; `quick` adds 10,000
+images of Fashion-MNIST where it is present; `standard` trains on Fashion-MNIST; `paper` on the
+paper's data sets. The paper does not print every width; ours stand here.
+"""
+
+from typing import Any
+
+from reproduce import data
+
+_TINY = {"data": "digits", "train": 256, "test": 128, "curve_images": 128, "batch": 64}
+_DIGITS = {"data": "digits"}
+_SOME = {"data": "fashion-mnist", "train": 10_000, "test": 2_000, "optional": True}
+_FASHION = {"data": "fashion-mnist"}
+_MNIST, _SVHN = {"data": "mnist"}, {"data": "svhn"}
+_CIFAR10, _CIFAR100 = {"data": "cifar10"}, {"data": "cifar100"}
+
+
+def _net(network: str, **options: Any) -> dict[str, Any]:
+    return {"network": network, "options": options}
+
+
+_PROBLEMS: dict[str, dict[str, list[dict[str, Any]]]] = {
+    "residual": {
+        "smoke": [_TINY | _net("residual-dense", width=8, blocks=1)],
+        "quick": [
+            _DIGITS | _net("residual-dense", width=32),
+            _SOME | _net("residual-conv", width=8, stride=4),
+        ],
+        "standard": [_FASHION | _net("residual-conv", width=16, stride=4)],
+        "paper": [
+            _MNIST | _net("residual-dense", width=128),
+            _SVHN | _net("residual-conv", width=32, stride=2),
+            _CIFAR10 | _net("resnet18"),
+            _CIFAR100 | _net("resnet18"),
+        ],
+    },
+    "inception": {
+        "smoke": [_TINY | _net("inception", width=2, stride=2)],
+        "quick": [
+            _DIGITS | _net("inception", width=4, stride=1),
+            _SOME | _net("inception", width=4, stride=4),
+        ],
+        "standard": [_FASHION | _net("inception", width=8, stride=4)],
+        "paper": [
+            data_set | _net("inception", width=16, stride=2)
+            for data_set in (_MNIST, _SVHN, _CIFAR10)
+        ],
+    },
+    "cooperative": {
+        "smoke": [_TINY | _net("cooperative", width=4, stride=2)],
+        "quick": [
+            _DIGITS | _net("cooperative", width=8, stride=1),
+            _SOME | _net("cooperative", width=8, stride=4),
+        ],
+        "standard": [_FASHION | _net("cooperative", width=16, stride=4)],
+        "paper": [
+            _MNIST | _net("cooperative", width=32, stride=2),
+            _SVHN | _net("cooperative", width=32, stride=2),
+        ],
+    },
+    "feedforward": {
+        "smoke": [_TINY | _net("feedforward", width=4)],
+        "quick": [_DIGITS | _net("feedforward", width=8), _SOME | _net("feedforward", width=8)],
+        "standard": [_FASHION | _net("feedforward", width=16)],
+        "paper": [_SVHN | _net("feedforward", width=32), _CIFAR10 | _net("feedforward", width=32)],
+    },
+    "aligned": {
+        "smoke": [_TINY | _net("residual-conv", width=4, blocks=1, stride=2,
+                               shortcut="convolution")],
+        "quick": [
+            _DIGITS | _net("residual-conv", width=8, stride=2, shortcut="convolution"),
+            _SOME | _net("residual-conv", width=8, stride=4, shortcut="convolution"),
+        ],
+        "standard": [_FASHION | _net("residual-conv", width=16, stride=4, shortcut="convolution")],
+        "paper": [
+            _SVHN | _net("residual-conv", width=32, stride=2, shortcut="convolution"),
+            _CIFAR10 | _net("residual-conv", width=64, stride=2, shortcut="convolution"),
+        ],
+    },
+}  # fmt: skip
+
+#: Names of data sets and networks in titles.
+DATA_TITLES = {
+    "digits": "digits (scikit-learn)", "fashion-mnist": "Fashion-MNIST", "mnist": "MNIST",
+    "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100",
+}  # fmt: skip
+
+
+def problems(preset: str, kind: str, data_dir: str | None = None) -> list[dict[str, Any]]:
+    """Problems of a kind: dictionaries with the entries of a cell that say what is trained on what.
+
+    Args:
+        preset: "smoke", "quick", "standard" or "paper".
+        kind: "residual", "inception", "cooperative", "feedforward" or "aligned".
+        data_dir: folder with data files. Optional data sets that are absent are left out.
+    """
+    chosen = []
+    for problem in _PROBLEMS[kind][preset]:
+        wanted = dict(problem)
+        optional = wanted.pop("optional", False)
+        if not optional or data.available(wanted["data"], data_dir):
+            chosen.append({**wanted, "data_dir": data_dir})
+    return chosen
+
+
+def kinds() -> list[str]:
+    """The kinds of problems."""
+    return list(_PROBLEMS)
+
+
+def title(problem: dict[str, Any]) -> str:
+    """A problem in a few words: data set, how much of it, network."""
+    name = DATA_TITLES[problem["data"]]
+    if problem.get("train"):
+        name += f", {problem['train']:,} images"
+    options = problem["options"]
+    width = f", width {options['width']}" if "width" in options else ""
+    shortcut = ", convolution shortcuts" if options.get("shortcut") == "convolution" else ""
+    return f"{name} · {problem['network']}{width}{shortcut}"

@@ -1,0 +1,1 @@
+"""Training runs of the DGNOpt paper: data splits, methods, cells and the pool that runs them."""

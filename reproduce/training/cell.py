@@ -1,0 +1,264 @@
+"""Cells of one method: compiled once, each trained from its own seed's weights by `fit`.
+
+Tracing a training step costs as much as a few hundred steps, so cells that differ in seed, rate or
+number of steps alone share one compiled model; every one starts from the weights of its own seed
+and a fresh optimizer state, and gives the bits it would give alone.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+#: What may differ between cells that share a compiled model.
+_OWN = ("seed", "rate", "steps", "decay", "evaluate_every", "score")
+_DEFAULTS: dict[str, Any] = {
+    "train": None, "validation": 256, "test": None, "curve_images": 2000, "data_dir": None,
+    "options": {}, "batch": 128, "decay": [], "evaluate_every": None, "score": "test", "seed": 0,
+}  # fmt: skip
+_REQUIRED = ("data", "network", "method", "rate", "steps")
+#: Milestones multiply the learning rate by this.
+_DECAY_FACTOR = 0.1
+
+
+def make(**given: Any) -> dict[str, Any]:
+    """A cell with the defaults filled in.
+
+    Args:
+        given: `data`, `network`, `method`, `rate`, `steps`, and where wanted `options` (of the
+            network), `train`, `validation`, `test` (numbers of images), `curve_images` (how many
+            of the test images the curve is measured on), `data_dir`, `batch`, `decay` (fractions
+            of the steps at which the rate falls tenfold), `evaluate_every` (steps), `score`
+            ("test" or "validation": the images `accuracy` is measured on), `seed`.
+
+    Raises:
+        ValueError: for a missing or unknown entry.
+    """
+    unknown = [key for key in given if key not in _DEFAULTS and key not in _REQUIRED]
+    missing = [key for key in _REQUIRED if key not in given]
+    if unknown or missing:
+        raise ValueError(f"A cell has unknown entries {unknown} or lacks {missing}.")
+    cell = {**_DEFAULTS, **given}
+    if cell["evaluate_every"] is None:
+        cell["evaluate_every"] = max(1, cell["steps"] // 10)
+    if cell["steps"] < 1 or cell["steps"] % cell["evaluate_every"]:
+        raise ValueError(
+            "`evaluate_every` must divide `steps`. "
+            f"Received: {cell['evaluate_every']} and {cell['steps']}"
+        )
+    return cell
+
+
+def group_key(cell: dict[str, Any]) -> str:
+    """Equal for cells that can share a compiled model."""
+    return json.dumps({k: v for k, v in cell.items() if k not in _OWN}, sort_keys=True)
+
+
+def run(cells: list[dict[str, Any]], step: Callable | None = None) -> Iterator[dict[str, Any]]:
+    """Trains cells of one group and yields a result each, in order.
+
+    Args:
+        cells: cells with the same `group_key`.
+        step: called after every interval with the number of steps done since its last call.
+
+    Yields:
+        `accuracy` (percent), `loss` (mean over the last interval), `curve` with lists `step`,
+        `loss`, `accuracy`, `seconds` and `cpu_seconds` of training, `first_step_seconds`,
+        `diverged`, `why` where it did, `source` of the data; for alignments by a bandit also
+        `arms`, how often each was chosen. A cell that raises gives `error`.
+    """
+    group = None
+    for cell in cells:
+        try:
+            if group is None:
+                group = _Group(cell)
+            yield group.train(cell, step)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except Exception as error:
+            group = None
+            yield {"error": f"{type(error).__name__}: {error}"[:2000]}
+
+
+class _Group:
+    """A compiled model and the state of its optimizer before the first step."""
+
+    def __init__(self, cell: dict[str, Any]):
+        from reproduce.training import split
+
+        self.data = split.split(
+            cell["data"], cell["train"], cell["validation"], cell["test"], cell["data_dir"]
+        )
+        self.model = self._compiled(cell)
+        self.fresh = [v.numpy() for v in self.model.optimizer.variables]
+        self.traced = False
+
+    def _network(self, cell: dict[str, Any]) -> Any:
+        import keras
+
+        from reproduce import networks
+
+        keras.utils.set_random_seed(cell["seed"])
+        shape = self.data.x_train.shape[1:]
+        return networks.build(cell["network"], shape, self.data.classes, **cell["options"])
+
+    def _extra(self, cell: dict[str, Any]) -> dict[str, Any]:
+        held = (self.data.x_validation[:256], self.data.y_validation[:256])
+        return {"validation": held, "seed": cell["seed"]} if "policy" in cell["method"] else {}
+
+    def _compiled(self, cell: dict[str, Any]) -> Any:
+        from reproduce.training import methods
+
+        network = self._network(cell)
+        return methods.compiled(network, cell["method"], cell["rate"], **self._extra(cell))
+
+    def _start(self, cell: dict[str, Any]) -> None:
+        """Weights of the cell's seed, an optimizer as new, the cell's rate."""
+        from reproduce.training import methods
+
+        begin = methods.wrapped_model(self._network(cell), cell["method"], **self._extra(cell))
+        self.model.set_weights(begin.get_weights())
+        for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
+            variable.assign(value)
+        self.model.optimizer.learning_rate = cell["rate"]
+
+    def train(self, cell: dict[str, Any], step: Callable | None) -> dict[str, Any]:
+        import tensorflow as tf
+
+        self._start(cell)
+        record = _record(self, cell, step)
+        begun, processor = time.perf_counter(), time.process_time()
+        intervals = cell["steps"] // cell["evaluate_every"]
+        why = None
+        try:
+            self.model.fit(
+                _batches(self.data, cell),
+                epochs=intervals,
+                steps_per_epoch=cell["evaluate_every"],
+                callbacks=[record],
+                shuffle=False,
+                verbose=0,
+            )
+        except tf.errors.InvalidArgumentError as error:
+            if "neither finite nor small enough" not in str(error):
+                raise
+            why = "the step guard gave up"
+        seconds, busy = time.perf_counter() - begun, time.process_time() - processor
+        result = {
+            "curve": record.curve,
+            "seconds": seconds - record.away[0],
+            "cpu_seconds": busy - record.away[1],
+            "first_step_seconds": None if self.traced else record.first,
+            "source": self.data.source,
+            "loss": record.curve["loss"][-1] if record.curve["loss"] else math.nan,
+        }
+        self.traced = True
+        if why is None:
+            why = record.why or _uniform(result["loss"], self.data.classes)
+        result.update(diverged=why is not None, accuracy=self._score(cell))
+        if why is not None:
+            result["why"] = why
+        if record.arms:
+            result["arms"] = [record.arms.get(i, 0) for i in range(max(record.arms) + 1)]
+        return result
+
+    def _score(self, cell: dict[str, Any]) -> float:
+        data = self.data
+        if cell["score"] == "validation":
+            return self.accuracy(data.x_validation, data.y_validation)
+        return self.accuracy(data.x_test, data.y_test)
+
+    def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
+        """Percent of images named rightly; NaN logits name nothing."""
+        right = 0
+        for start in range(0, len(x), 1000):
+            part = slice(start, start + 1000)
+            logits = self.model.predict_on_batch(x[part])
+            finite = np.isfinite(logits).all(axis=-1)
+            right += int(np.sum(finite & (np.argmax(logits, axis=-1) == y[part])))
+        return 100.0 * right / len(x)
+
+
+def _uniform(loss: float, classes: int) -> str | None:
+    """Training that ends well above the loss of a uniform guess, log(classes), has diverged."""
+    if math.isfinite(loss) and loss <= 2 * math.log(classes):
+        return None
+    return f"the loss of the last interval, {loss:.3g}, is above twice that of a uniform guess"
+
+
+def _batches(data: Any, cell: dict[str, Any]) -> Any:
+    """The cell's batches as a data set: epochs of its own permutation, all of them whole."""
+    import tensorflow as tf
+
+    images, batch = len(data.x_train), cell["batch"]
+    if batch > images:
+        raise ValueError(f"`batch` must be at most the {images} images. Received: batch={batch}")
+    random = np.random.default_rng([cell["seed"], 1])
+    per_epoch = images // batch
+    epochs = -(-cell["steps"] // per_epoch)
+    order = np.concatenate([random.permutation(images)[: per_epoch * batch] for _ in range(epochs)])
+    order = order.reshape(-1, batch)[: cell["steps"]]
+
+    def pairs() -> Iterator:
+        for index in order:
+            yield data.x_train[index], data.y_train[index]
+
+    signature = (
+        tf.TensorSpec((batch, *data.x_train.shape[1:]), tf.float32),
+        tf.TensorSpec((batch,), tf.int64),
+    )
+    return tf.data.Dataset.from_generator(pairs, output_signature=signature).prefetch(2)
+
+
+def _record(group: _Group, cell: dict[str, Any], step: Callable | None) -> Any:
+    """The callback that measures the curve, moves the learning rate and stops at NaN."""
+    import keras
+
+    milestones = sorted(round(fraction * cell["steps"]) for fraction in cell["decay"])
+    images = cell["curve_images"]
+
+    class Record(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.curve: dict[str, list] = {"step": [], "loss": [], "accuracy": []}
+            self.away = [0.0, 0.0]
+            self.arms: dict[int, int] = {}
+            self.why: str | None = None
+            self.first: float | None = None
+            self.done = 0
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if self.done == 0:
+                self.begun = time.perf_counter()
+            passed = sum(self.done >= milestone for milestone in milestones)
+            if milestones and passed and self.done in milestones:
+                self.model.optimizer.learning_rate = cell["rate"] * _DECAY_FACTOR**passed
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.done += 1
+            if self.first is None:
+                self.first = time.perf_counter() - self.begun
+            if logs and "arm" in logs:
+                arm = int(logs["arm"])
+                self.arms[arm] = self.arms.get(arm, 0) + 1
+            if logs and not math.isfinite(logs["loss"]):
+                self.why = f"the loss was not finite at step {self.done}"
+                self.model.stop_training = True
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            begun, processor = time.perf_counter(), time.process_time()
+            test = group.data
+            self.curve["step"].append(self.done)
+            self.curve["loss"].append(float(logs["loss"]))
+            self.curve["accuracy"].append(
+                group.accuracy(test.x_test[:images], test.y_test[:images])
+            )
+            self.away[0] += time.perf_counter() - begun
+            self.away[1] += time.process_time() - processor
+            if step is not None:
+                step(cell["evaluate_every"])
+
+    return Record()

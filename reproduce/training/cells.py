@@ -1,0 +1,199 @@
+"""Runs many cells: in this process, in several, or on a Dask cluster; finished ones are kept.
+
+Every finished cell is a JSON file, whole or absent, named by the content of the cell, so that an
+interrupted command goes on with the cells that are missing. A cell that fails is recorded with its
+error beside the others and tried again when the command is started again.
+"""
+
+import hashlib
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich import progress
+
+from reproduce import store
+from reproduce.training import cell as cells_of
+
+#: Cells of a group in one task, at most: what a killed worker can lose, and what balances the load.
+_TASK = 8
+_POLL_SECONDS = 0.5
+
+
+def run(cells: list[dict[str, Any]], context: Any, title: str = "cells") -> list[dict[str, Any]]:
+    """Runs cells and returns a result each, in the order given.
+
+    Args:
+        cells: made by `reproduce.training.cell.make`.
+        context: the item's `Context`: `solves`, the folder of finished cells, `jobs` and `dask`.
+        title: of the progress bar.
+
+    Raises:
+        ValueError: where the Dask cluster cannot be reached.
+    """
+    folder = context.solves
+    results: dict[str, dict[str, Any]] = {}
+    names = [name_of(cell) for cell in cells]
+    for name in names:
+        finished = folder / f"{name}.json"
+        if finished.exists():
+            results[name] = store.read(finished)["result"]
+    waiting = {n: c for n, c in zip(names, cells, strict=True) if n not in results}
+    if waiting:
+        tasks = _tasks(waiting, context.jobs if context.dask is None else 8)
+        with _bar() as bar:
+            total = sum(cell["steps"] for cell in cells)
+            kept = sum(c["steps"] for n, c in zip(names, cells, strict=True) if n in results)
+            line = bar.add_task(title, total=total, completed=kept)
+            runner = _runner(context)
+            for name, result in runner(tasks, folder, partial(bar.update, line)):
+                results[name] = result
+                if "error" in result:
+                    bar.console.print(f"failed: {_short(waiting[name])}: {result['error']}")
+            bar.update(line, completed=total)
+    return [results[name] for name in names]
+
+
+def _runner(context: Any) -> Any:
+    if context.dask is not None:
+        from reproduce.training.cluster import on_cluster
+
+        return partial(on_cluster, context.dask)
+    if context.jobs > 1:
+        return partial(_in_processes, context.jobs)
+    return _here
+
+
+def name_of(cell: dict[str, Any]) -> str:
+    """The name of a cell's file, from its content."""
+    plain = json.dumps(store.plain(cell), sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()[:20]
+
+
+def _short(cell: dict[str, Any]) -> str:
+    return f"{cell['method']} on {cell['data']}, {cell['network']}, seed {cell['seed']}"
+
+
+def _tasks(waiting: dict[str, dict], workers: int) -> list[list[dict[str, Any]]]:
+    """Cells that share a compiled model, in tasks small enough to keep all workers busy."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for cell in waiting.values():
+        groups.setdefault(cells_of.group_key(cell), []).append(cell)
+    size = _TASK if len(groups) >= workers else max(1, -(-len(waiting) // workers))
+    size = min(size, _TASK)
+    tasks = [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
+    return sorted(tasks, key=lambda task: -sum(cell["steps"] for cell in task))
+
+
+def keep(folder: Path, cell: dict[str, Any], result: dict[str, Any]) -> None:
+    """Writes a finished cell; a failed one is not kept."""
+    if "error" not in result:
+        store.write(folder / f"{name_of(cell)}.json", {"cell": cell, "result": result})
+
+
+def _here(tasks: list, folder: Path, update: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    for task in tasks:
+        for cell, result in zip(task, cells_of.run(task, _advance(update)), strict=True):
+            keep(folder, cell, result)
+            yield name_of(cell), store.plain(result)
+
+
+def _advance(update: Any) -> Any:
+    return lambda steps: update(advance=steps)
+
+
+def run_task(task: list[dict[str, Any]], folder: str | None) -> list[dict[str, Any]]:
+    """What a worker does: a task's cells, each written as soon as it is finished."""
+    results = []
+    for cell, result in zip(task, cells_of.run(task), strict=True):
+        if folder is not None:
+            keep(Path(folder), cell, result)
+        results.append(store.plain(result))
+    return results
+
+
+def _in_processes(
+    jobs: int, tasks: list, folder: Path, update: Any
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tasks in worker processes. A task whose worker dies is tried alone once more."""
+    orphans: list = []
+    yield from _pool(jobs, tasks, folder, update, orphans)
+    for task in orphans:
+        left = [cell for cell in task if not (folder / f"{name_of(cell)}.json").exists()]
+        lost: list = []
+        yield from _kept(task, folder)
+        if left:
+            yield from _pool(1, [left], folder, update, lost)
+        for cell in itertools.chain.from_iterable(lost):
+            yield name_of(cell), {"error": "the worker process died twice (out of memory?)"}
+
+
+def _kept(task: Iterable[dict], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for cell in task:
+        path = folder / f"{name_of(cell)}.json"
+        if path.exists():
+            yield name_of(cell), store.read(path)["result"]
+
+
+def _pool(
+    workers: int, tasks: list, folder: Path, update: Any, orphans: list
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    pool = futures.ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _prepare, (threads,)
+    )
+    counted: set[str] = set()
+    all_cells = {name_of(cell): cell for task in tasks for cell in task}
+    try:
+        pending = {pool.submit(run_task, task, str(folder)): task for task in tasks}
+        while pending:
+            done, _ = futures.wait(pending, _POLL_SECONDS, futures.FIRST_COMPLETED)
+            for name in all_cells.keys() - counted:
+                if (folder / f"{name}.json").exists():
+                    counted.add(name)
+                    update(advance=all_cells[name]["steps"])
+            for future in done:
+                task = pending.pop(future)
+                try:
+                    results = future.result()
+                except BrokenProcessPool:
+                    orphans.append(task)
+                    continue
+                for cell, result in zip(task, results, strict=True):
+                    yield name_of(cell), result
+        pool.shutdown()
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+def _prepare(threads: int) -> None:
+    """A worker's threads, set before TensorFlow is imported, and a quiet end at Ctrl-C."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    for name in (
+        "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+    ):  # fmt: skip
+        os.environ[name] = str(threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _bar() -> progress.Progress:
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.completed:.0f} of {task.total:.0f} steps"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(elapsed_when_finished=True, compact=True),
+    )

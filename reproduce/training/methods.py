@@ -1,0 +1,129 @@
+"""A method by its description: an optimizer of Keras, EMSA, or DGNOpt with a structure.
+
+A method is a plain dictionary, so that it can be stored beside its results:
+
+    {"name": "SGD"}                                     Keras's own optimizer
+    {"name": "SGD", "structure": "cooperative"}         DGNOpt with that curvature
+    {"name": "EKFAC"}                                   ours in open loop
+    {"name": "EKFAC", "structure": "open_loop", "agents": 4}
+    {"name": "EMSA", "iterations": 5}
+"""
+
+from typing import Any
+
+import keras
+
+#: Names of methods and the curvature of each in DGNOpt; None for what is no curvature.
+CURVATURES = {
+    "SGD": "identity",
+    "RMSprop": "rmsprop",
+    "Adam": "adam",
+    "K-FAC": "kfac",
+    "EKFAC": "ekfac",
+    "EMSA": None,
+}
+_KERAS = {"SGD": keras.optimizers.SGD, "RMSprop": keras.optimizers.RMSprop,
+          "Adam": keras.optimizers.Adam}  # fmt: skip
+#: Settings of a method that belong to DGNOpt.
+_GAME_SETTINGS = ("form", "terminal", "solver", "absent_players", "guard", "state_feedback")
+_FACTORS = ("damping", "update_every", "refresh_every")
+_KNOWN = ("name", "structure", "alignment", "agents", "agents_form", "parts", "policy",
+          "iterations", *_GAME_SETTINGS, *_FACTORS)  # fmt: skip
+#: Damping of the Kronecker factors, and every how many steps statistics and bases move.
+FACTOR_DEFAULTS = {"damping": 0.03, "update_every": 5, "refresh_every": 10}
+
+
+def compiled(model: keras.Model, method: dict[str, Any], rate: float, **extra: Any) -> keras.Model:
+    """The model as the method trains it, compiled, its optimizer built.
+
+    Args:
+        model: a Functional classifier with logits.
+        method: the description.
+        rate: learning rate, a variable of the optimizer from then on.
+        extra: `validation`, the arrays `(x, y)` that a bandit's reward is measured on, and `seed`
+            of its choices.
+
+    Raises:
+        ValueError: for an unknown name or setting.
+    """
+    wrapped = wrapped_model(model, method, **extra)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    wrapped.compile(
+        optimizer=optimizer(method, rate),
+        loss=loss,
+        metrics=["accuracy"],
+        run_eagerly=method["name"] == "EMSA",
+        jit_compile=False,
+    )
+    wrapped.optimizer.build(wrapped.trainable_variables)
+    return wrapped
+
+
+def is_game(method: dict[str, Any]) -> bool:
+    """Whether DGNOpt trains it, Keras's own optimizers and EMSA apart."""
+    return method["name"] in ("K-FAC", "EKFAC") or "structure" in method
+
+
+def optimizer(method: dict[str, Any], rate: float) -> keras.optimizers.Optimizer:
+    """The optimizer of a method.
+
+    Raises:
+        ValueError: for an unknown name or setting.
+    """
+    name = method["name"]
+    if name not in CURVATURES:
+        raise ValueError(f"A method must be one of {', '.join(CURVATURES)}. Received: {name!r}")
+    unknown = [key for key in method if key not in _KNOWN]
+    if unknown:
+        raise ValueError(f"A method's settings must be among {_KNOWN}. Received: {unknown}")
+    if name == "EMSA":
+        return keras.optimizers.SGD(rate)
+    if not is_game(method):
+        return _KERAS[name](rate)
+    import dgn_tf
+
+    curvature = dgn_tf.curvature.get(str(CURVATURES[name]))
+    if name in ("K-FAC", "EKFAC"):
+        factors = {**FACTOR_DEFAULTS, **{k: method[k] for k in _FACTORS if k in method}}
+        curvature = type(curvature)(**factors)
+    return dgn_tf.DGNOpt(
+        learning_rate=rate,
+        information_structure=method.get("structure", "open_loop"),
+        curvature=curvature,
+        **{key: method[key] for key in _GAME_SETTINGS if key in method},
+    )
+
+
+def wrapped_model(
+    model: keras.Model, method: dict[str, Any], validation: Any = None, seed: int = 0
+) -> keras.Model:
+    """The model in the class that trains it, not compiled: plain, a `GameModel`, or an EMSA one."""
+    if method["name"] == "EMSA":
+        from reproduce.baselines.emsa import emsa_model
+
+        return emsa_model(model, iterations=method.get("iterations", 5))
+    if not is_game(method):
+        return model
+    import dgn_tf
+
+    alignment: Any = method.get("alignment", "asap")
+    if "parts" in method:
+        return dgn_tf.naive_partition(model, method["parts"], alignment=alignment)
+    if method.get("agents", 1) > 1:
+        form = method.get("agents_form", "coupled")
+        return dgn_tf.with_agents(model, method["agents"], form, alignment=alignment)
+    return dgn_tf.GameModel.from_model(model, alignment=alignment)
+
+
+def label(method: dict[str, Any]) -> str:
+    """A method's name in tables and legends."""
+    if "label" in method:
+        return method["label"]
+    parts = [method["name"]]
+    if method.get("structure", "open_loop") != "open_loop":
+        parts.append(method["structure"].replace("_", " "))
+    for key, text in (("form", "{}"), ("agents", "{} agents"), ("parts", "{} parts"),
+                      ("policy", "{} alignment")):  # fmt: skip
+        if key in method:
+            parts.append(text.format(method[key]))
+    return ", ".join(parts)

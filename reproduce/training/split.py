@@ -1,0 +1,90 @@
+"""A data set as a run uses it: standardised, with a validation part of its own."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from reproduce import data
+
+#: Seed of the validation part and of subsets: the same for every run, whatever its own seed.
+_SEED = 20211
+
+
+@dataclass(frozen=True)
+class Split:
+    """Arrays of one data set.
+
+    Attributes:
+        x_train, x_validation, x_test: float32 `(images, height, width, channels)`, each channel
+            with mean zero and standard deviation one over the training images.
+        y_train, y_validation, y_test: int64 `(images,)`.
+        classes: number of classes.
+        source: where the images were read.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_validation: np.ndarray
+    y_validation: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    classes: int
+    source: str
+
+
+@lru_cache(maxsize=2)
+def split(
+    name: str,
+    train: int | None = None,
+    validation: int = 256,
+    test: int | None = None,
+    data_dir: str | None = None,
+) -> Split:
+    """Reads a data set and divides its training images.
+
+    The validation images are drawn once and for all and never trained on; `train` of the others
+    are kept.
+
+    Args:
+        name: of the data set.
+        train: training images; None for all that are left.
+        validation: images held out of training.
+        test: test images; None for all.
+        data_dir: folder with the files; None for the usual places.
+
+    Raises:
+        ValueError: for sizes the data set does not have, or a data set that is not there.
+    """
+    whole = data.load(name, data_dir)
+    images = len(whole.x_train)
+    wanted = images - validation if train is None else train
+    if validation < 1 or wanted < 1 or wanted + validation > images:
+        raise ValueError(
+            f"`train` and `validation` must be positive and together at most the {images} training "
+            f"images of {name}. Received: train={train}, validation={validation}"
+        )
+    if test is not None and not 1 <= test <= len(whole.x_test):
+        raise ValueError(
+            f"`test` must be between 1 and {len(whole.x_test)} for {name}. Received: test={test}"
+        )
+    order = np.random.default_rng(_SEED).permutation(images)
+    held, kept = order[:validation], order[validation : validation + wanted]
+    x_train = whole.x_train[kept].astype(np.float32)
+    mean = x_train.mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+    deviation = x_train.std(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+    deviation = np.maximum(deviation, np.float32(1e-6))
+
+    def standard(x: np.ndarray) -> np.ndarray:
+        return (x.astype(np.float32) - mean) / deviation
+
+    return Split(
+        x_train=(x_train - mean) / deviation,
+        y_train=whole.y_train[kept],
+        x_validation=standard(whole.x_train[held]),
+        y_validation=whole.y_train[held],
+        x_test=standard(whole.x_test[:test]),
+        y_test=whole.y_test[:test],
+        classes=whole.classes,
+        source=whole.source,
+    )
