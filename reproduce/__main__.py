@@ -55,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     if given.item == "list":
         width = max(len(item.name) for item in catalogue.ITEMS)
         for item in catalogue.ITEMS:
-            print(f"{item.name:<{width}}  {item.title}")
+            also = f" (also as {', '.join(item.also)})" if item.also else ""
+            print(f"{item.name:<{width}}  {item.title}{also}")
         return 0
     try:
         if given.threads is not None and given.threads < 1:

@@ -11,11 +11,13 @@ class Item:
         name: what is typed after `./run reproduce`.
         module: where it lives; the module has PRESETS, `run`, `draw`, `markdown` and `summary`.
         title: one line on what it shows.
+        also: other names of the same runs: a figure and a table drawn from them.
     """
 
     name: str
     module: str
     title: str
+    also: tuple[str, ...] = ()
 
 
 ITEMS = (
@@ -111,7 +113,7 @@ def find(name: str) -> Item:
         ValueError: where there is none.
     """
     for item in ITEMS:
-        if item.name == name:
+        if name == item.name or name in item.also:
             return item
-    names = ", ".join(item.name for item in ITEMS)
+    names = ", ".join(name for item in ITEMS for name in (item.name, *item.also))
     raise ValueError(f"The item must be one of {names}. Received: {name!r}")
