@@ -87,7 +87,10 @@ def _section(item, document: dict[str, Any], path: Path, base: Path) -> str:
             f"{path} was written by another version of {item.name} and cannot be reported. "
             f"Make it anew: {given['command']}. Received: revision {given['revision']}"
         ) from None
-    parts = [f"## {' and '.join((item.name, *item.also))}", f"{item.title[0].upper()}{item.title[1:]}."]
+    parts = [
+        f"## {' and '.join((item.name, *item.also))}",
+        f"{item.title[0].upper()}{item.title[1:]}.",
+    ]
     if text:
         parts.append(text)
     parts += [table.markdown() for table in tables]
