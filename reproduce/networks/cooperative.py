@@ -17,6 +17,7 @@ def network(
     blocks: int = 3,
     stride: int = 4,
     kind: str = "auto",
+    pooling: str = "average",
 ) -> keras.Model:
     """Blocks h ← ReLU(f1(h) + f2(h)) of two players that read the same input, then logits.
 
@@ -29,9 +30,10 @@ def network(
             least 3 × 3.
         kind: players are "dense" or "convolution" layers; "auto" takes convolutions for images.
             Dense players flatten an image.
+        pooling: of the convolutions' grid before the logits: "average", "quarters" or "flatten".
 
     Raises:
-        ValueError: for another kind, or convolutions on an input that is no image.
+        ValueError: for another kind or pooling, or convolutions on an input that is no image.
     """
     choice("kind", kind, ("auto", "dense", "convolution"))
     inputs = keras.Input(shape, name="input")
@@ -46,7 +48,7 @@ def network(
         for number in range(1, blocks + 1):
             step = stride if number == 1 else 1
             h = _block(h, f"block_{number}", _convolution(width, step))
-        logits = head(h, classes)
+        logits = head(h, classes, pooling)
     return keras.Model(inputs, logits, name="cooperative")
 
 

@@ -16,6 +16,7 @@ def network(
     blocks: int = 2,
     stride: int = 4,
     reduce: bool = False,
+    pooling: str = "average",
 ) -> keras.Model:
     """A strided stem, blocks of 1 × 1, 3 × 3, 5 × 5 and pooled 1 × 1 branches, then logits.
 
@@ -27,9 +28,10 @@ def network(
         stride: of the stem.
         reduce: whether a 1 × 1 convolution stands before the 3 × 3 and the 5 × 5. Without it the
             four players of a block move in one stage.
+        pooling: of the grid before the logits: "average", "quarters" or "flatten".
 
     Raises:
-        ValueError: for another rank, or a `reduce` that is not a truth value.
+        ValueError: for another rank or pooling, or a `reduce` that is not a truth value.
     """
     if not isinstance(reduce, bool):
         raise ValueError(f"`reduce` must be True or False. Received: reduce={reduce!r}")
@@ -37,7 +39,7 @@ def network(
     h = stem(inputs, width, stride)
     for number in range(1, blocks + 1):
         h = _block(h, width, reduce, f"block_{number}")
-    return keras.Model(inputs, head(h, classes), name="inception")
+    return keras.Model(inputs, head(h, classes, pooling), name="inception")
 
 
 def _block(h: Any, width: int, reduce: bool, name: str) -> Any:

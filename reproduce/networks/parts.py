@@ -45,9 +45,24 @@ def stem(x: Any, width: int, stride: int, name: str = "stem") -> Any:
 
 
 def head(x: Any, classes: int, pooling: str = "average") -> Any:
-    """Logits of a grid: averaged over its positions, or flattened."""
+    """Logits of a grid `(batch, height, width, channels)`.
+
+    Args:
+        x: the grid.
+        classes: number of logits.
+        pooling: "average" over all positions; "quarters", the averages over four quarters side by
+            side; or "flatten", all positions side by side.
+
+    Raises:
+        ValueError: for another pooling.
+    """
+    choice("pooling", pooling, ("average", "quarters", "flatten"))
     if pooling == "average":
         x = layers.GlobalAveragePooling2D(name="average")(x)
+    elif pooling == "quarters":
+        size = [-(-n // 2) for n in x.shape[1:3]]
+        x = layers.AveragePooling2D(size, strides=size, padding="same", name="quarters")(x)
+        x = layers.Flatten(name="flatten")(x)
     else:
         x = layers.Flatten(name="flatten")(x)
     return layers.Dense(classes, name="logits")(x)

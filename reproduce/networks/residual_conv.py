@@ -29,13 +29,12 @@ def network(
         blocks: number of residual blocks.
         stride: of the stem.
         shortcut: S is the "identity" or a 1 × 1 "convolution".
-        pooling: "average" over the grid before the logits, or "flatten".
+        pooling: of the grid before the logits: "average", "quarters" or "flatten".
 
     Raises:
         ValueError: for another rank, shortcut or pooling.
     """
     choice("shortcut", shortcut, ("identity", "convolution"))
-    choice("pooling", pooling, ("average", "flatten"))
     inputs = keras.Input(image("residual-conv", shape), name="input")
     h = stem(inputs, width, stride)
     for number in range(1, blocks + 1):

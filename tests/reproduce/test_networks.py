@@ -83,6 +83,26 @@ def test_residual_conv_is_its_formula(shortcut, pooling):
     np.testing.assert_allclose(model(x), h @ kernel + bias, atol=2e-5)
 
 
+@pytest.mark.parametrize("name", ["residual-conv", "inception", "cooperative"])
+@pytest.mark.parametrize("pooling", ["average", "quarters", "flatten"])
+def test_logits_of_a_grid_of_seven(name, pooling):
+    model = small(name, (14, 14, 1), stride=2, pooling=pooling)
+    x, _ = batch((14, 14, 1), 3)
+    grid = next(layer.output for layer in model.layers[::-1] if len(layer.output.shape) == 4)
+    if pooling == "quarters":
+        grid = model.get_layer("quarters").input
+    h = np.asarray(keras.Model(model.input, grid)(x))
+    assert h.shape[1:3] == (7, 7)
+    halves = (slice(0, 4), slice(4, 7))
+    features = {
+        "average": h.mean((1, 2)),
+        "quarters": np.hstack([h[:, i, j].mean((1, 2)) for i in halves for j in halves]),
+        "flatten": h.reshape(3, -1),
+    }[pooling]
+    kernel, bias = weights(model, "logits")
+    np.testing.assert_allclose(model(x), features @ kernel + bias, atol=2e-5)
+
+
 @pytest.mark.parametrize("reduce", [False, True])
 def test_inception_is_its_formula(reduce):
     model = small("inception", reduce=reduce, stride=2)
