@@ -102,6 +102,11 @@ ITEMS = (
         "reproduce.dgnopt.table_3",
         "DGNOpt paper: accuracy of six methods on inception networks",
     ),
+    Item(
+        "dgnopt-figure-5",
+        "reproduce.dgnopt.figure_5",
+        "DGNOpt paper: the change of accuracy that richer information brings each baseline",
+    ),
 )
 MAIN_ITEM = "inter-bank"
 
