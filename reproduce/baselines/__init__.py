@@ -1,0 +1,1 @@
+"""Baselines that are no optimizer of Keras or of `dgn_tf`."""

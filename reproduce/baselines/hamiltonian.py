@@ -1,0 +1,233 @@
+"""The augmented Hamiltonian of one layer on a batch, a concave quadratic of its weights.
+
+A layer with weights W (I x O, the bias as last row) makes z = a W of its inputs or patches a. With
+p the costate at z, minus the derivative of the *per-sample* cost, its stage's Hamiltonian is
+H = Σ_p p·z (positions p), and its derivative by the layer's input x is ∇_x H = J'p, J = ∂z/∂x.
+About the present weights, for a change D of them, z moves by a D and ∇_x H by the transposed layer
+applied to p with D in the place of the weights, so that
+
+    H̃(D) - H̃(0) = <G, D> - ½ρ (<D, A D> + <D̂, S D̂>)
+
+with G = E[a'p], A = E[a'a], S = E[q'q]; q are the patches of p that meet at one entry of x, and D̂
+is D without the bias row, reordered to (window entries x O, channels of x). E is the mean over the
+samples and the sum over positions.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+import tensorflow as tf
+
+from dgn_tf.game.players import Player
+
+_LARGE = 1024
+"""Rows above which matrices are multiplied by TensorFlow, on its device, and not by numpy."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What H̃ of one player needs of a batch.
+
+    Attributes:
+        G: ``(I, O)``, gradient of H at the present weights.
+        A: ``(I, I)``, second moment of the inputs.
+        S: ``(K O, K O)`` for a window of K entries, second moment of the costates' patches; None
+            where the state before the layer cannot move, so that its costate is of no use.
+        has_bias: whether the last row of D is a bias.
+    """
+
+    G: Any
+    A: Any
+    S: Any
+    has_bias: bool
+
+
+@dataclass(frozen=True)
+class Maximiser:
+    """An approximate maximiser of H̃.
+
+    Attributes:
+        change: D, ``(I, O)``; zero where the search failed.
+        gain: H̃(D) - H̃(0) times ρ.
+        failed: whether no finite point with a larger H̃ was found.
+    """
+
+    change: np.ndarray
+    gain: float
+    failed: bool
+
+
+def weight_matrix(player: Player, tensors: Any) -> tf.Tensor:
+    """Kernel and bias, or anything of their shapes, as one ``(I, O)`` matrix."""
+    reorder = player.from_kernel
+    kernel = tensors[0] if reorder is None else reorder(tensors[0])
+    matrix = tf.reshape(kernel, (-1, player.outputs))
+    if not player.has_bias:
+        return matrix
+    return tf.concat([matrix, tf.reshape(tensors[1], (1, player.outputs))], 0)
+
+
+def weight_tensors(player: Player, matrix: tf.Tensor) -> list[tf.Tensor]:
+    """The inverse of :func:`weight_matrix`."""
+    kernel = matrix[:-1] if player.has_bias else matrix
+    if player.to_kernel is not None:
+        kernel = player.to_kernel(kernel)
+    parts = [tf.reshape(kernel, player.variables[0].shape)]
+    if player.has_bias:
+        parts.append(tf.reshape(matrix[-1], player.variables[1].shape))
+    return parts
+
+
+def moments(
+    player: Player, gradients: list, inputs: list, costates: list, moving: list[bool]
+) -> Moments:
+    """The moments of a player from a batch.
+
+    Args:
+        player: the layer.
+        gradients: of the loss by its variables.
+        inputs: a use of the layer, its input ``(B, …)``.
+        costates: a use, p at the pre-activation ``(B, …, O)``, of the per-sample cost.
+        moving: a use, whether its input depends on any weight.
+    """
+    samples = tf.cast(tf.shape(inputs[0])[0], inputs[0].dtype)
+    A = S = None
+    for x, p, moves in zip(inputs, costates, moving, strict=True):
+        a = player.inputs_of(x)
+        if player.has_bias:
+            a = tf.concat([a, tf.ones_like(a[..., :1])], -1)
+        A = _add(A, _gram(a, samples))
+        if moves:
+            S = _add(S, _gram(_costate_patches(player, x, p), samples))
+    return Moments(-weight_matrix(player, gradients), A, S, player.has_bias)
+
+
+def _add(total: tf.Tensor | None, more: tf.Tensor) -> tf.Tensor:
+    return more if total is None else total + more
+
+
+def _gram(rows: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
+    flat = tf.reshape(rows, (-1, rows.shape[-1]))
+    return tf.matmul(flat, flat, transpose_a=True) / samples
+
+
+def _costate_patches(player: Player, x: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+    """For every entry of the input's grid the costates that reach it, ``(B, …, K O)``.
+
+    Window entry k of the layer at output v reads input v s + k r - before, so the output costate
+    that entry u of the input meets through k stands at place u + before - k r of the costates
+    spread out by the stride s.
+    """
+    layer = player.layer
+    if player.kind != "convolution" or math.prod(layer.kernel_size) == 1:
+        return player.cotangents_of(p)
+    size, stride, rate = layer.kernel_size, layer.strides, layer.dilation_rate
+    if len(size) == 1:
+        x, p = x[:, None], p[:, None]
+        size, stride, rate = (1, *size), (1, *stride), (1, *rate)
+    starts, lengths = [], []
+    for axis in (0, 1):
+        length, count = tf.shape(x)[axis + 1], tf.shape(p)[axis + 1]
+        reach = (size[axis] - 1) * rate[axis]
+        if layer.padding == "same":
+            before = tf.maximum((count - 1) * stride[axis] + reach + 1 - length, 0) // 2
+        else:
+            before = reach if layer.padding == "causal" and axis == 1 else 0
+        p = _spread(p, axis + 1, stride[axis])
+        after = tf.maximum(length + before - count * stride[axis], 0)
+        pads = [[0, 0]] * 4
+        pads[axis + 1] = [reach - before, after]
+        p = tf.pad(p, pads)
+        starts.append([(size[axis] - 1 - k) * rate[axis] for k in range(size[axis])])
+        lengths.append(length)
+    rows, columns = lengths
+    slices = [p[:, i : i + rows, j : j + columns] for i in starts[0] for j in starts[1]]
+    return tf.concat(slices, -1)
+
+
+def _spread(p: tf.Tensor, axis: int, stride: int) -> tf.Tensor:
+    """Puts stride - 1 zeros behind every entry of an axis."""
+    if stride == 1:
+        return p
+    shape = tf.shape(p)
+    apart = tf.expand_dims(p, axis + 1)
+    pads = [[0, 0]] * 5
+    pads[axis + 1] = [0, stride - 1]
+    merged = tf.concat([shape[:axis], [shape[axis] * stride], shape[axis + 1 :]], 0)
+    return tf.ensure_shape(tf.reshape(tf.pad(apart, pads), merged), [None, None, None, p.shape[-1]])
+
+
+def curvature_product(D: Any, A: Any, S: Any, has_bias: bool, arrays: Any = np) -> Any:
+    """A D + S D̂ put back in order, ``(I, O)``: minus the Hessian of H̃ over ρ, applied to D.
+
+    `arrays` is the namespace that D, A and S belong to: numpy or `tf.experimental.numpy`.
+    """
+    product = arrays.matmul(A, D)
+    if S is None:
+        return product
+    outputs = D.shape[1]
+    entries = D.shape[0] - has_bias
+    window = S.shape[0] // outputs
+    channels = entries // window
+    kernel = arrays.reshape(D[:entries], (window, channels, outputs))
+    turned = arrays.reshape(arrays.transpose(kernel, (0, 2, 1)), (window * outputs, channels))
+    back = arrays.reshape(arrays.matmul(S, turned), (window, outputs, channels))
+    penalty = arrays.reshape(arrays.transpose(back, (0, 2, 1)), (entries, outputs))
+    return product + arrays.concatenate([penalty, arrays.zeros_like(D[entries:])], 0)
+
+
+def _double(matrix: Any, arrays: Any) -> Any:
+    if matrix is None:
+        return None
+    return np.asarray(matrix, np.float64) if arrays is np else tf.cast(matrix, tf.float64)
+
+
+def maximise(found: Moments, rho: float, iterations: int) -> Maximiser:
+    """A few L-BFGS iterations towards the maximiser of H̃, from the present weights.
+
+    The search runs in float64 and in units of the exact maximiser along G, which makes scipy's
+    first step that point: one iteration is the gradient step of the best length, and the result is
+    proportional to 1/ρ after any number of iterations.
+
+    Args:
+        found: the player's moments.
+        rho: ρ, positive.
+        iterations: of L-BFGS.
+    """
+    G = np.asarray(found.G, np.float64)
+    large = max(len(m) for m in (found.A, found.S) if m is not None) > _LARGE
+    arrays = tf.experimental.numpy if large else np
+    A, S = _double(found.A, arrays), _double(found.S, arrays)
+    nothing = np.zeros_like(G)
+    size = float(np.linalg.norm(G))
+    if size == 0.0:
+        return Maximiser(nothing, 0.0, False)
+    if not math.isfinite(size):
+        return Maximiser(nothing, 0.0, True)
+    direction = G / size
+
+    def curvature(D: np.ndarray) -> np.ndarray:
+        given = tf.constant(D) if large else D
+        return np.asarray(curvature_product(given, A, S, found.has_bias, arrays))
+
+    curved = float(np.sum(direction * curvature(direction)))
+    if not (math.isfinite(curved) and curved > 0.0):
+        return Maximiser(nothing, 0.0, True)
+
+    def descent(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        D = flat.reshape(G.shape)
+        product = curvature(D) / curved
+        value = 0.5 * np.sum(D * product) - np.sum(D * direction)
+        return float(value), (product - direction).ravel()
+
+    options = {"maxiter": iterations, "ftol": 1e-15, "gtol": 1e-9}
+    result = scipy.optimize.minimize(
+        descent, nothing.ravel(), jac=True, method="L-BFGS-B", options=options
+    )
+    change = result.x.reshape(G.shape) * (size / (curved * rho))
+    if not (result.fun < 0.0 and np.all(np.isfinite(change))):
+        return Maximiser(nothing, 0.0, True)
+    return Maximiser(change, -result.fun * size**2 / curved, False)
