@@ -49,15 +49,16 @@ def factors(cap, fisher: str):
 
 def observe_factors(state, cap, fisher: str, decay: float, active=None) -> None:
     """Move ``input_factor`` and ``output_factor`` on by one batch, unless it is not finite."""
+    past, fresh = weights(state["updates"], decay, cap.dtype, active)
     for name, (rows, scale) in zip(("input", "output"), _rows(cap, fisher), strict=True):
         variable = state[f"{name}_factor"]
-        past, fresh = weights(state["updates"], decay, rows.dtype, active)
-        # the product's trace is finite only if all of it is, and the rows are cheaper to look at
         scale *= fresh
+        # the product's trace is finite only if all of it is, and the rows are cheaper to look at
         finite = tf.math.is_finite(2.0 * scale * tf.nn.l2_loss(rows))
-        past, rows = tf.where(finite, past, 1.0), tf.where(finite, rows, 0.0)
-        product = tf.matmul(rows * scale, rows, transpose_a=True)
-        variable.assign(past * read(variable) + product)
+        root = tf.where(finite, tf.sqrt(scale), 0.0)
+        rows = tf.math.multiply_no_nan(rows, root)
+        product = tf.matmul(rows, rows, transpose_a=True)
+        variable.assign(tf.where(finite, past, 1.0) * read(variable) + product)
 
 
 def _rows(cap, fisher: str):
