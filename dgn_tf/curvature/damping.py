@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgn_tf.curvature.base import assign, read
+from dgn_tf.curvature.inverse import inverse
 
 ADAPTATION = 0.95
 """Factor by which one step changes an adaptive damping."""
@@ -31,8 +32,7 @@ def damped_inverse(A, damping):
     """``(A + damping I)⁻¹`` for positive semidefinite A, by its Cholesky factor."""
     rounding = float(np.finfo(A.dtype.as_numpy_dtype).eps) * tf.linalg.trace(A)
     diagonal = tf.linalg.diag_part(A) + damping + rounding
-    lower = tf.linalg.cholesky(tf.linalg.set_diag(A, diagonal))
-    return tf.linalg.cholesky_solve(lower, tf.eye(A.shape[0], dtype=A.dtype))
+    return inverse(tf.linalg.set_diag(A, diagonal))
 
 
 def levenberg_marquardt(variable, ratio, active=None) -> None:

@@ -26,7 +26,8 @@ def samples(cap, max_rows: int | None, step):
         rows = tf.shape(cap.g)[0] * tf.shape(cap.g)[1]
         stride = tf.clip_by_value(-(-rows // max_rows), 1, tf.maximum(tf.shape(cap.g)[0], 1))
     offset = tf.cast(step, tf.int32) % stride
-    return cap.thinned(stride, offset)
+    made = cap.once(f"samples {id(step)}", lambda: (step, cap.thinned(stride, offset)))
+    return made[1]  # the step is kept with them, so that its id stays its own
 
 
 def cotangents(cap, fisher: str):
@@ -43,26 +44,50 @@ def factors(cap, fisher: str):
         A ``(I, I)``, Σ_p a a' averaged over samples; B ``(O, O)``, Σ_r g g' averaged over samples
         and positions (Grosse and Martens 2016 for convolutions).
     """
-    (a, of_a), (g, of_g) = _rows(cap, fisher)
-    return tf.matmul(a * of_a, a, transpose_a=True), tf.matmul(g * of_g, g, transpose_a=True)
+    g = cotangents(cap, fisher)
+    positions = tf.cast(tf.shape(g)[1], g.dtype)
+    of_inputs = _input_product(cap) / cap.batch
+    return of_inputs, _product(tf.reshape(g, (-1, cap.outputs))) / (cap.batch * positions)
 
 
 def observe_factors(state, cap, fisher: str, decay: float, active=None) -> None:
-    """Move ``input_factor`` and ``output_factor`` on by one batch, unless it is not finite."""
-    for name, (rows, scale) in zip(("input", "output"), _rows(cap, fisher), strict=True):
-        variable = state[f"{name}_factor"]
-        past, fresh = weights(state["updates"], decay, rows.dtype, active)
-        # the product's trace is finite only if all of it is, and the rows are cheaper to look at
-        scale *= fresh
-        finite = tf.math.is_finite(2.0 * scale * tf.nn.l2_loss(rows))
-        past, rows = tf.where(finite, past, 1.0), tf.where(finite, rows, 0.0)
-        product = tf.matmul(rows * scale, rows, transpose_a=True)
-        variable.assign(past * read(variable) + product)
+    """Move ``input_factor`` and ``output_factor`` on by one batch, unless it is not finite.
+
+    A positive semidefinite product is finite where its trace is. Of the rows and the product the
+    smaller is looked at: the product for several positions, else the rows.
+    """
+    past, fresh = weights(state["updates"], decay, cap.dtype, active)
+    pair = state["input_factor"], state["output_factor"]
+    if cap.positions == 1:
+        for variable, (rows, scale) in zip(pair, _rows(cap, fisher), strict=True):
+            scale *= fresh
+            finite = tf.math.is_finite(2.0 * scale * tf.nn.l2_loss(rows))
+            root = tf.where(finite, tf.sqrt(scale), 0.0)
+            product = _product(tf.math.multiply_no_nan(rows, root))
+            variable.assign(tf.where(finite, past, 1.0) * read(variable) + product)
+        return
+    for variable, product in zip(pair, factors(cap, fisher), strict=True):
+        old = read(variable)
+        finite = tf.math.is_finite(tf.linalg.trace(product))
+        variable.assign(tf.where(finite, past * old + fresh * product, old))
 
 
 def _rows(cap, fisher: str):
-    """Inputs and cotangents as rows, each with the factor of its mean."""
-    a = tf.reshape(cap.a, (-1, cap.rows))
-    g = cotangents(cap, fisher)
-    positions = tf.cast(tf.shape(g)[1], g.dtype)
-    return (a, 1.0 / cap.batch), (tf.reshape(g, (-1, cap.outputs)), 1.0 / (cap.batch * positions))
+    """Inputs and cotangents of one position as rows, each with the factor of its mean."""
+    g = tf.reshape(cotangents(cap, fisher), (-1, cap.outputs))
+    return (cap.a[:, 0], 1.0 / cap.batch), (g, 1.0 / cap.batch)
+
+
+def _input_product(cap):
+    """``Σ a a'`` over samples and positions, without the column of ones where it would be long."""
+    if cap.positions == 1 or not cap.has_bias:
+        return _product(tf.reshape(cap.a, (-1, cap.rows)))
+    a = tf.reshape(cap.plain_inputs, (-1, cap.rows - 1))
+    total = tf.reduce_sum(a, axis=0)
+    count = tf.cast(tf.shape(a)[0], a.dtype)
+    upper = tf.concat([_product(a), total[:, None]], axis=1)
+    return tf.concat([upper, tf.concat([total, count[None]], axis=0)[None]], axis=0)
+
+
+def _product(rows):
+    return tf.matmul(rows, rows, transpose_a=True)

@@ -8,11 +8,17 @@ pre-activation. The joint axis of samples and columns is sample-major: index b·
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 TANGENT_BUDGET = 64_000_000
 """Numbers a player's per-sample tangents may hold before they are approximated."""
+
+
+def thin_samples(x: tf.Tensor, stride: int | tf.Tensor, offset: int | tf.Tensor) -> tf.Tensor:
+    """``x[offset::stride]``, sample by sample: a strided slice goes number by number on a CPU."""
+    return tf.gather(x, tf.range(offset, tf.shape(x)[0], stride))
 
 
 class Capture:
@@ -69,7 +75,7 @@ class Capture:
         self._weighted = weighted
         self._to_kernel = to_kernel or (lambda m: tf.reshape(m, self.kernel_shape))
         self._from_kernel = from_kernel or (lambda k: tf.reshape(k, (-1, self.outputs)))
-        self._cache: dict[tuple, tf.Tensor] = {}
+        self._cache: dict[tuple, Any] = {}
         self.memo: dict = {}
 
     @classmethod
@@ -125,7 +131,7 @@ class Capture:
         """The batch size as a float scalar tensor."""
         return tf.cast(tf.shape(self.g)[0], self.dtype)
 
-    def _find(self, name: str) -> tf.Tensor | None:
+    def _find(self, name: str) -> Any:
         """A tensor made before, in this graph or in one around it (a branch sees its outside)."""
         graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         while True:
@@ -134,7 +140,8 @@ class Capture:
                 return found
             graph = getattr(graph, "outer_graph", None)
 
-    def _once(self, name: str, make: Callable[[], tf.Tensor]) -> tf.Tensor:
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once in this graph and those inside it."""
         found = self._find(name)
         if found is None:
             graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
@@ -146,7 +153,7 @@ class Capture:
         """Inputs or patches `(B, P, I0)` without the column of ones."""
         if not callable(self._inputs):
             return self._inputs
-        return self._once("inputs", self._inputs)
+        return self.once("inputs", self._inputs)
 
     @property
     def a(self) -> tf.Tensor:
@@ -156,7 +163,7 @@ class Capture:
             a = self.plain_inputs
             return tf.concat([a, tf.ones_like(a[..., :1])], -1) if self.has_bias else a
 
-        return self._once("a", make)
+        return self.once("a", make)
 
     @property
     def c(self) -> tf.Tensor:
@@ -241,13 +248,13 @@ class Capture:
         """The capture of samples offset, offset + stride, …, thinned before patches are made."""
 
         def every(x: tf.Tensor | None) -> tf.Tensor | None:
-            return None if x is None else x[offset::stride]
+            return None if x is None else thin_samples(x, stride, offset)
 
         thin = self._thin
         inputs = (lambda: thin(stride, offset)) if thin is not None else every(self.plain_inputs)
         return Capture(
             inputs,
-            self.g[offset::stride],
+            thin_samples(self.g, stride, offset),
             self.kernel_shape,
             self.has_bias,
             bias_shape=self.bias_shape,
@@ -269,11 +276,15 @@ class Capture:
         """The per-sample tangents U, `(B R, I, O)`; computed once."""
 
         def make() -> tf.Tensor:
-            a = self.a
+            a = self.plain_inputs
             if self.columns == 1:
-                tangents = tf.matmul(a, self.g[:, :, 0], transpose_a=True)
+                g = self.g[:, :, 0]
+                tangents, bias = tf.matmul(a, g, transpose_a=True), g
             else:
-                tangents = tf.einsum("bpi,bpro->brio", a, self.g)
+                tangents, bias = tf.einsum("bpi,bpro->brio", a, self.g), self.g
+            if self.has_bias:
+                row = tf.reduce_sum(bias, axis=1)[..., None, :]
+                tangents = tf.concat([tangents, row], -2)
             return tf.reshape(tangents, (-1, self.rows, self.outputs))
 
-        return self._once("tangents", make)
+        return self.once("tangents", make)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
-from dgn_tf.game.capture import Capture
+from dgn_tf.game.capture import Capture, thin_samples
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Player:
             return made[0] if len(made) == 1 else tf.concat(made, 1)
 
         def thin(stride: int | tf.Tensor, offset: int | tf.Tensor) -> tf.Tensor:
-            made = [self.inputs_of(x[offset::stride]) for x in inputs]
+            made = [self.inputs_of(thin_samples(x, stride, offset)) for x in inputs]
             return made[0] if len(made) == 1 else tf.concat(made, 1)
 
         weighted = None

@@ -7,6 +7,7 @@ import tensorflow as tf
 from test_curvature import B, make_capture, make_state, shapes_of, tangents
 
 from dgn_tf.curvature import EKFAC, KFAC, GaussNewton, PlayerShapes
+from dgn_tf.curvature import inverse as blocks
 from dgn_tf.curvature.base import average
 from dgn_tf.curvature.damping import levenberg_marquardt, split
 from dgn_tf.curvature.eigenbasis import eigenbasis, mixing
@@ -238,6 +239,27 @@ def test_pi_split_keeps_the_product_and_balances_the_traces():
     np.testing.assert_allclose(of_A / of_C, (12 / 2) / (6 / 3), rtol=1e-12)
     of_A, of_C = split(0 * A, C, tf.constant(0.01, tf.float64))
     assert np.isfinite([of_A, of_C]).all()
+
+
+@pytest.mark.parametrize("size", [3, 4, 7, 16, 29])
+def test_inverse_by_blocks(size, monkeypatch):
+    monkeypatch.setattr(blocks, "WHOLE_UP_TO", 3)
+    X = np.random.default_rng(size).standard_normal((size, 2 * size))
+    A = X @ X.T + np.eye(size)
+    found = blocks.inverse(tf.constant(A)).numpy()
+    np.testing.assert_allclose(found, np.linalg.inv(A), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, found.T, rtol=0, atol=1e-16)
+
+
+def test_inverse_by_blocks_keeps_the_accuracy_of_triangular_solves():
+    """A wide factor in single precision, of condition number 1e5."""
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.standard_normal((400, 400)))[0]
+    A = ((Q * np.geomspace(1e-3, 1e2, 400)) @ Q.T).astype("float32")
+    exact = np.linalg.inv(A.astype("float64"))
+    solved = tf.linalg.cholesky_solve(tf.linalg.cholesky(A), tf.eye(400))
+    error, plain = (np.linalg.norm(X - exact) for X in (blocks.inverse(tf.constant(A)), solved))
+    assert error < 4.0 * plain < 1e-2 * np.linalg.norm(exact)
 
 
 def test_levenberg_marquardt():
