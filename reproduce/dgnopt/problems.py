@@ -99,12 +99,18 @@ def problems(preset: str, kind: str, data_dir: str | None = None) -> list[dict[s
         preset: "smoke", "quick", "standard" or "paper".
         kind: "residual", "inception", "cooperative", "feedforward" or "aligned".
         data_dir: folder with data files. Optional data sets that are absent are left out.
+
+    Raises:
+        ValueError: for a data set that is neither here nor can be downloaded.
     """
     chosen = []
     for problem in _PROBLEMS[kind][preset]:
         wanted = dict(problem)
         optional = wanted.pop("optional", False)
-        if not optional or data.available(wanted["data"], data_dir):
+        here = data.available(wanted["data"], data_dir)
+        if not here and not optional:
+            data.load(wanted["data"], data_dir)
+        if here or not optional:
             chosen.append({**wanted, "data_dir": data_dir})
     return chosen
 

@@ -1,0 +1,45 @@
+"""The paper's preset on small files in the data sets' own formats: the path, not the numbers."""
+
+import json
+
+import pytest
+
+from reproduce import __main__ as command
+from reproduce.dgnopt import rates
+from tests.reproduce.test_data import arrays, write
+
+_SHAPES = {"mnist": (28, 28), "svhn": (32, 32, 3), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3)}
+
+
+@pytest.fixture(name="folder")
+def data_folder(tmp_path):
+    folder = tmp_path / "data"
+    for name, shape in _SHAPES.items():
+        content = arrays(shape, 100 if name == "cifar100" else 10, train=400, test=40)
+        write(name, folder / name, content)
+    return folder
+
+
+def test_the_papers_networks_train_on_the_papers_data_sets(folder, tmp_path, monkeypatch):
+    settings = {"steps": 2, "rates": 1, "methods": {"residual": ["SGD"], "feedforward": ["EKFAC"]}}
+    monkeypatch.setitem(rates.PRESETS, "paper", settings)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    arguments = ["dgnopt-rates", "--preset", "paper", "--data-dir", str(folder)]
+    assert command.main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    document = json.loads((tmp_path / "out" / "paper" / "dgnopt-rates.json").read_text())
+    rows = document["results"]["rows"]
+    assert [row["problem"].split(" · ")[0] for row in rows] == [
+        "MNIST", "SVHN", "CIFAR10", "CIFAR100", "SVHN", "CIFAR10",
+    ]  # fmt: skip
+    assert not any(row["errors"] for row in rows)
+    assert str(tmp_path) not in json.dumps(document)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_without_the_papers_data_is_refused_in_a_sentence(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    arguments = ["dgnopt-rates", "--preset", "paper", "--data-dir", str(tmp_path / "empty")]
+    assert command.main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "put " in error
+    assert "empty/mnist" in error
