@@ -36,7 +36,7 @@ class Table:
 def write(out: str) -> list[Path]:
     """Writes `out/RESULTS.md`; for the repository's own results also RESULTS.md at the top and
     the README's table. Returns what it wrote."""
-    sections = []
+    sections, findings = [], []
     main = None
     folder = Path(out)
     home = folder.resolve() == _ROOT / "results"
@@ -47,11 +47,14 @@ def write(out: str) -> list[Path]:
             continue
         document = store.read(path)
         sections.append(_section(item, document, path, target.parent))
+        findings += _finding(item, document)
         if item.name == MAIN_ITEM:
             main = document
     if not sections:
         return []
-    target.write_text(_HEAD + "\n\n".join(sections) + "\n")
+    columns = ("item", "what should hold", "what was seen", "preset")
+    digest = [Table("", columns, findings).markdown()] if findings else []
+    target.write_text(_HEAD + "\n\n".join([*digest, *sections]) + "\n")
     written = [target]
     readme = _ROOT / "README.md"
     if home and main is not None and readme.exists():
@@ -72,9 +75,22 @@ _HEAD = """\
 
 Every table and figure here is made from a JSON file under `results/` by the command beside it
 (`./run reproduce report` makes this page anew). *Ours* is always measured, *the paper's* always
-quoted. The text says what is compared with what.
+quoted. The text says what is compared with what. First a page of what holds and what does not; a
+section an item follows, each with its command.
 
 """
+
+
+def _finding(item, document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The item's row of the digest: modules with a `finding` say what should hold and what was
+    seen."""
+    finding = getattr(importlib.import_module(item.module), "finding", None)
+    if finding is None:
+        return []
+    wanted, seen = finding(document)
+    name = " and ".join((item.name, *item.also))
+    anchor = name.lower().replace(" ", "-")
+    return [(f"[{name}](#{anchor})", wanted, seen, document["provenance"]["preset"])]
 
 
 def _section(item, document: dict[str, Any], path: Path, base: Path) -> str:

@@ -83,6 +83,29 @@ def summary(
     return tables
 
 
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What the paper's table says, and how DGNOpt stands against the best of the others."""
+    seen = []
+    for problem in document["results"]["problems"]:
+        methods = {method["label"]: method for method in problem["methods"]}
+        means = {
+            name: float(np.nanmean(values))
+            for name, method in methods.items()
+            if np.isfinite(values := experiment.accuracies(method)).any()
+        }
+        own = means.pop("DGNOpt", None)
+        if own is None or not means:
+            seen.append(f"{problem['title']}: no finished run to compare")
+            continue
+        best = max(means, key=lambda name: means[name])
+        change = experiment.difference(methods[best], methods["DGNOpt"])
+        seen.append(
+            f"{problem['title']}: {experiment.shown(methods['DGNOpt'])} %, best other {best} "
+            f"{experiment.shown(methods[best])} %: {experiment.verdict(change)}"
+        )
+    return "DGNOpt's accuracy is at or near the best of the baselines", "; ".join(seen)
+
+
 def _differences(document: dict[str, Any]) -> Table:
     rows = []
     for problem in document["results"]["problems"]:

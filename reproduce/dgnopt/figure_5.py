@@ -131,18 +131,27 @@ def summary(document: dict[str, Any]) -> list[Table]:
 def markdown(document: dict[str, Any]) -> str:
     """The conditions, and a count of what stands out."""
     settings = document["settings"]
-    flat = [row[name] for row in _changes(document) for name in settings["baselines"]]
-    known = [c for c in flat if c["change"] is not None and c["noise"] is not None]
-    above = sum(c["change"] > c["noise"] for c in known)
-    below = sum(-c["change"] > c["noise"] for c in known)
-    lost = sum(c["change"] is None for c in flat)
-    text = (
+    return (
         f"Each baseline at the rate of its own search, {settings['steps']} steps, "
         f"{settings['seeds']} seeds; then DGNOpt (proximal form) with the same curvature, rate, "
         "weights and batches, in the feedback and the cooperative structure. Residual networks "
         "have one player a stage, so both structures are one step there. The paper: richer "
-        f"information tends to improve or is innocuous. Here, of {len(flat)} changes, {above} are "
-        f"gains outside the noise, {below} are losses outside the noise, "
-        f"{len(known) - above - below} are inside it"
+        f"information tends to improve or is innocuous. Here, {finding(document)[1]}."
     )
-    return text + (f", and {lost} had no pair of finished runs." if lost else ".")
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and a count of what was seen."""
+    names = document["settings"]["baselines"]
+    flat = [row[name] for row in _changes(document) for name in names]
+    known = [c for c in flat if c["change"] is not None and c["noise"] is not None]
+    above = sum(c["change"] > c["noise"] for c in known)
+    below = sum(-c["change"] > c["noise"] for c in known)
+    lost = sum(c["change"] is None for c in flat)
+    seen = (
+        f"of {len(flat)} changes, {above} are gains outside the noise, {below} losses outside "
+        f"it, {len(known) - above - below} inside it"
+    )
+    if lost:
+        seen += f", {lost} without a pair of finished runs"
+    return "richer information improves a tuned baseline or is innocuous", seen

@@ -40,3 +40,8 @@ def summary(document: dict[str, Any]) -> list[Table]:
 def markdown(document: dict[str, Any]) -> str:
     """The conditions of the runs."""
     return accuracy_table.markdown(document)
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    return accuracy_table.finding(document)
