@@ -138,3 +138,12 @@ def markdown(document: dict[str, Any]) -> str:
         "no more than real parts below one, nor does damping that is strong enough, and both "
         "converge."
     )
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    broken = document["results"]["cases"][-1]["error"]
+    seen = ", ".join(f"{rule} {broken[rule][-1]:.1e}" for rule in _RULES)
+    return "a game that breaks plain play is rescued by damping and averaging", (
+        f"error of the belief after {len(broken['last'])} stages there: {seen}"
+    )

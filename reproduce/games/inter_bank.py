@@ -127,3 +127,11 @@ def _parameters(game: dict[str, Any]) -> str:
         f"σ = {game['sigma']:g}, ρ = {game['rho']:g}, T = {game['horizon']:g}, "
         f"N_T = {game['steps']}, X_0 ~ N({game['initial_mean']:g}, {game['initial_std']:g}²)"
     )
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    cases = document["results"]["cases"]
+    names = [f"N = {case['players']}" for case in cases]
+    wanted = "learned costs are within .5 % of the exact equilibrium"
+    return wanted, solving.largest_errors(cases, names)

@@ -144,3 +144,13 @@ def _final_error(cases) -> str:
         return solving.percent(*worst[0])
     errors = [error for error, _ in worst]
     return f"{100 * np.mean(errors):+.3f} % ± {100 * np.std(errors, ddof=1):.3f} (seeds)"
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    cases = document["results"]["cases"]
+    names = [f"{case['game']} {case['network']}" for case in cases]
+    return (
+        "cost error at most .5 % (N = 5, 10) and 1 % (N = 24), and .1, .2, .4 % with the skip path",
+        solving.largest_errors(cases, names),
+    )

@@ -102,3 +102,11 @@ def markdown(document: dict[str, Any]) -> str:
         "`fp.ring_game`, `fp.two_group_game` and `fp.convoy_game` where nothing is said. The "
         "faithful network; errors are against the exact discrete-time open-loop equilibrium."
     )
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    cases = document["results"]["cases"]
+    names = [case["title"] for case in cases]
+    wanted = "players of unequal kinds, each game within 1 %"
+    return wanted, solving.largest_errors(cases, names)

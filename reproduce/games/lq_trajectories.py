@@ -104,3 +104,10 @@ def markdown(document: dict[str, Any]) -> str:
 
 def _marker(look) -> dict[str, Any]:
     return {"color": look["color"], "marker": look["marker"], "markersize": 3.5}
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    return "learned controls follow the exact ones on single paths", (
+        f"relative L2 error of the controls {100 * document['results']['control_error']:.1f} %"
+    )

@@ -101,3 +101,11 @@ def markdown(document: dict[str, Any]) -> str:
         "elsewhere, or that have more and longer steps. Errors are against the exact "
         "discrete-time open-loop equilibrium of the asymmetric recursion."
     )
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    cases = document["results"]["cases"]
+    names = [case["variant"] for case in cases]
+    wanted = "every variant within 1 %"
+    return wanted, solving.largest_errors(cases, names)

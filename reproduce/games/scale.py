@@ -125,3 +125,15 @@ def markdown(document: dict[str, Any]) -> str:
 def _title(case: dict[str, Any]) -> str:
     features = "own and mean, skip path" if case["skip"] else "full path, faithful"
     return f"N = {case['players']}, {features}"
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    seen = [
+        f"N = {case['players']:,} {case['features'].replace('_', ' ')} "
+        f"{100 * case['relative_error']:.2f} % ± {100 * case['relative_standard_error']:.2f} in "
+        f"{case['seconds'] / 60:.1f} minutes"
+        for case in document["results"]["cases"]
+    ]
+    wanted = "cost error at most 1 % for N = 50 and 100, 2 % for N = 1,000"
+    return wanted, "largest cost error: " + ", ".join(seen)
