@@ -32,12 +32,13 @@ def eigenbasis(A, Q, first):
 
     Returns:
         Q ``(size, k)`` with orthonormal columns, and its eigenvalues ``(k,)`` in ascending order,
-        followed by the mean of the remaining ones where k < size.
+        followed by the mean of the remaining ones where k < size. Finite, whatever A is.
     """
     size, columns = A.shape[0], Q.shape[1]
+    A, scale = _within_range(A)
     if columns == size:
         values, vectors = tf.linalg.eigh(A)
-        return vectors, tf.maximum(values, 0.0)
+        return vectors, scale * tf.maximum(values, 0.0)
     random = tf.random.stateless_normal((size, columns), (size, columns), dtype=A.dtype)
     Q = tf.where(first, random, Q)
     for _ in range(POWER_ITERATIONS):
@@ -45,7 +46,20 @@ def eigenbasis(A, Q, first):
     values, vectors = tf.linalg.eigh(tf.matmul(Q, A @ Q, transpose_a=True))
     rest = (tf.linalg.trace(A) - tf.reduce_sum(values)) / float(size - columns)
     values = tf.concat([values, rest[None]], axis=0)
-    return Q @ vectors, tf.maximum(values, 0.0)
+    return Q @ vectors, scale * tf.maximum(values, 0.0)
+
+
+def _within_range(A):
+    """A over its largest diagonal entry, and that entry.
+
+    Products with the factor of a run that explodes would overflow, and a decomposition raises an
+    error at the first number that is not finite. What is not finite already becomes zero.
+    """
+    largest = tf.reduce_max(tf.linalg.diag_part(A))
+    scale = tf.where(tf.logical_and(tf.math.is_finite(largest), largest > 0.0), largest, 1.0)
+    scaled = A / scale
+    finite = tf.math.is_finite(tf.reduce_sum(scaled))
+    return tf.math.multiply_no_nan(scaled, tf.cast(finite, A.dtype)), scale
 
 
 def squares(x, Q, rotated=None):

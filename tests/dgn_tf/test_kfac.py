@@ -291,3 +291,18 @@ def test_refusals():
         EKFAC(full_basis_up_to=10, rank=20)
     with pytest.raises(ValueError, match="at most 4096"):
         GaussNewton().state_spec(PlayerShapes(((100, 50),), 100, 50))
+
+
+@pytest.mark.parametrize("columns", [6, 3], ids=["whole", "truncated"])
+@pytest.mark.parametrize("size", [1e-30, 1e30, 3e37, np.inf, np.nan, 0.0])
+def test_a_basis_is_finite_whatever_the_factor_of_an_exploding_run_is(columns, size):
+    rows = np.random.default_rng(2).normal(size=(9, 6)).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        A = tf.constant((rows.T @ rows / 40.0).astype(np.float32) * np.float32(size))
+    start = tf.eye(6, columns)
+    Q, values = eigenbasis(A, start, tf.constant(True))
+    np.testing.assert_allclose(tf.matmul(Q, Q, transpose_a=True), np.eye(columns), atol=1e-5)
+    assert np.all(np.isfinite(values))
+    if np.isfinite(size):
+        largest = np.linalg.eigvalsh(rows.T @ rows / 40.0)[-1] * size
+        np.testing.assert_allclose(np.max(values), largest, rtol=1e-2)
