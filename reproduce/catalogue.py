@@ -107,6 +107,11 @@ ITEMS = (
         "reproduce.dgnopt.figure_5",
         "DGNOpt paper: the change of accuracy that richer information brings each baseline",
     ),
+    Item(
+        "dgnopt-lq",
+        "reproduce.dgnopt.lq",
+        "DGNOpt's recursion on linear-quadratic games: Riccati, DARE, team LQR, coupled Riccati",
+    ),
 )
 MAIN_ITEM = "inter-bank"
 
