@@ -164,5 +164,14 @@ def markdown(document: dict[str, Any]) -> str:
         "that no run trains on. The other items take their rates from here. A best rate at the "
         "end of a grid is a sign that the grid should be longer. DGNOpt is EKFAC in the "
         "cooperative structure and proximal form; with a structure beside it, any other method "
-        "keeps its baseline's rate."
+        "keeps its baseline's rate." + _at_an_end(document)
     )
+
+
+def _at_an_end(document: dict[str, Any]) -> str:
+    ends = [
+        f"{row['name']} on {row['problem']} ({row['chosen']:g})"
+        for row in document["results"]["rows"]
+        if row["chosen"] in (row["rates"][0], row["rates"][-1])
+    ]
+    return f" Taken at an end of the grid: {'; '.join(ends)}." if ends else ""

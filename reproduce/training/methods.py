@@ -52,7 +52,6 @@ def compiled(model: keras.Model, method: dict[str, Any], rate: float, **extra: A
         optimizer=optimizer(method, rate),
         loss=loss,
         metrics=["accuracy"],
-        run_eagerly=method["name"] == "EMSA",
         jit_compile=False,
     )
     wrapped.optimizer.build(wrapped.trainable_variables)

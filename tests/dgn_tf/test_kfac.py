@@ -305,4 +305,5 @@ def test_a_basis_is_finite_whatever_the_factor_of_an_exploding_run_is(columns, s
     assert np.all(np.isfinite(values))
     if np.isfinite(size):
         largest = np.linalg.eigvalsh(rows.T @ rows / 40.0)[-1] * size
-        np.testing.assert_allclose(np.max(values), largest, rtol=1e-2)
+        rounding = 1e-4 if columns == 6 else 0.05  # two steps of subspace iteration
+        np.testing.assert_allclose(np.max(values), largest, rtol=rounding)
