@@ -107,7 +107,7 @@ def run(context: Any) -> dict[str, Any]:
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Accuracy on the validation images against the rate, a panel a problem."""
+    """Accuracy on the validation images against the rate, a panel a problem; hollow: diverged."""
     from matplotlib import pyplot
 
     rows = document["results"]["rows"]
@@ -115,16 +115,31 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     columns = min(3, len(titles))
     lines = math.ceil(len(titles) / columns)
     figure, axes = pyplot.subplots(
-        lines, columns, figsize=(4.4 * columns, 3.3 * lines), squeeze=False, sharey=True
+        lines,
+        columns,
+        figsize=(4.4 * columns, 3.3 * lines),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
     )
     names = list(METHODS)
     for axis, title in zip(axes.flat, titles, strict=False):
         for row in (row for row in rows if row["problem"] == title):
-            found = [(r, a) for r, a in zip(row["rates"], row["accuracy"], strict=True)
-                     if a is not None]  # fmt: skip
+            tried = list(zip(row["rates"], row["accuracy"], strict=True))
+            look = figures.STYLES[names.index(row["name"]) % len(figures.STYLES)]
+            found = [pair for pair in tried if pair[1] is not None]
             if found:
-                look = figures.STYLES[names.index(row["name"]) % len(figures.STYLES)]
                 axis.plot(*zip(*found, strict=True), label=row["name"], **look)
+            lost = [rate for rate, accuracy in tried if accuracy is None]
+            axis.plot(
+                lost,
+                [0.03] * len(lost),
+                transform=axis.get_xaxis_transform(),
+                ls="none",
+                marker=look["marker"],
+                mfc="none",
+                mec=look["color"],
+            )
         axis.set(xscale="log", title=title.replace(" · ", "\n"), xlabel="learning rate")
         axis.title.set_fontsize(8.5)
     for axis in axes.flat[len(titles) :]:
@@ -161,8 +176,8 @@ def markdown(document: dict[str, Any]) -> str:
     return (
         f"Every method gets the same search: four rates, {document['settings']['steps']} steps, "
         f"seed {SEED + document['provenance']['seed']}, the accuracy on 256 validation images "
-        "that no run trains on. The other items take their rates from here. A best rate at the "
-        "end of a grid is a sign that the grid should be longer. DGNOpt is EKFAC in the "
+        "that no run trains on; hollow marks in the figure diverged. The other items take their "
+        "rates from here. A best rate at the end of a grid is a sign that the grid should be longer. DGNOpt is EKFAC in the "
         "cooperative structure and proximal form; with a structure beside it, any other method "
         "keeps its baseline's rate." + _at_an_end(document)
     )
