@@ -177,9 +177,9 @@ def markdown(document: dict[str, Any]) -> str:
         f"Every method gets the same search: four rates, {document['settings']['steps']} steps, "
         f"seed {SEED + document['provenance']['seed']}, the accuracy on 256 validation images "
         "that no run trains on; hollow marks in the figure diverged. The other items take their "
-        "rates from here. A best rate at the end of a grid is a sign that the grid should be longer. DGNOpt is EKFAC in the "
-        "cooperative structure and proximal form; with a structure beside it, any other method "
-        "keeps its baseline's rate." + _at_an_end(document)
+        "rates from here. A best rate at the end of a grid is a sign that the grid should be "
+        "longer. DGNOpt is EKFAC in the cooperative structure and proximal form; with a structure "
+        "beside it, any other method keeps its baseline's rate." + _at_an_end(document)
     )
 
 
