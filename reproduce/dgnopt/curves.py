@@ -137,3 +137,16 @@ def sides(reference: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
             side = "above it" if changed["change"] > 0 else "below it"
         found.setdefault(side, []).append(method["label"])
     return "; ".join(f"{side}: {', '.join(labels)}" for side, labels in found.items())
+
+
+def tally(changes: Sequence[dict[str, Any]], what: str) -> str:
+    """How many differences are above, below and inside their noise, in words."""
+    known = [changed for changed in changes if changed["noise"] is not None]
+    out = [changed["change"] > 0 for changed in known if experiment.stands_out(changed)]
+    text = (
+        f"of {len(changes)} differences in {what}, {sum(out)} gains and {len(out) - sum(out)} "
+        f"losses outside the noise, {len(known) - len(out)} inside it"
+    )
+    if len(known) < len(changes):
+        text += f", {len(changes) - len(known)} without enough finished pairs"
+    return text

@@ -7,25 +7,28 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import curves, experiment
+from reproduce.dgnopt.problems import DATA_TITLES
 from reproduce.report import Table
 
-#: Comparisons: what each is called and what it adds to the optimizer; `{}` is the number.
-_PLAYERS: dict[str, dict[str, Any]] = {
-    "ordinary": {},
-    "{} agents (16)": {"structure": "cooperative", "agents": "N"},
-    "{} parts": {"structure": "cooperative", "form": "coupled", "parts": "N"},
-    "one player, proximal": {"structure": "cooperative"},
-    "{} parts, proximal": {"structure": "cooperative", "parts": "N"},
+#: Comparisons: what each is called, what it adds to the optimizer, and the factor on the tuned
+#: rate; `{}` and "N" are the number of players.
+_PLAYERS: dict[str, tuple[dict[str, Any], str]] = {
+    "ordinary, rate × {}": ({}, "1"),
+    "{} agents (16)": ({"structure": "cooperative", "agents": "N"}, "1/N"),
+    "{} parts": ({"structure": "cooperative", "form": "coupled", "parts": "N"}, "1/N"),
+    "{0} parts, rate × {0}": ({"structure": "cooperative", "form": "coupled", "parts": "N"}, "1"),
+    "one player, proximal": ({"structure": "cooperative"}, "1/N"),
+    "{} parts, proximal": ({"structure": "cooperative", "parts": "N"}, "1/N"),
 }
 _ALL = list(_PLAYERS)
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "kind": "residual", "steps": 4, "seeds": 1, "every": 2, "number": 2,
-        "methods": {"SGD": _ALL[1:3]},
+        "methods": {"SGD": _ALL[1:4]},
     },
     "quick": {
         "kind": "feedforward", "steps": 200, "seeds": 2, "every": 20, "number": 4,
-        "methods": {"SGD": _ALL, "EKFAC": _ALL[:3]},
+        "methods": {"SGD": _ALL, "EKFAC": _ALL[:4]},
     },
     "standard": {
         "kind": "feedforward", "steps": 300, "seeds": 3, "every": 20, "number": 4,
@@ -39,17 +42,23 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def run(context) -> dict[str, Any]:
-    """Trains every optimizer with agents, with parts, and with one player a layer."""
+    """Trains every optimizer with agents, with parts, and with one player a layer.
+
+    The rate is the tuned one divided by N, at which N agents of small curvature move about as far
+    as the ordinary optimizer at the tuned rate; a partition also has the tuned rate.
+    """
     settings = context.settings
     number = settings["number"]
     entries = []
     for name, chosen in settings["methods"].items():
         for label in chosen:
-            more = {k: number if v == "N" else v for k, v in _PLAYERS[label].items()}
+            given, factor = _PLAYERS[label]
+            more = {key: number if value == "N" else value for key, value in given.items()}
             entries.append(
                 experiment.entry(
                     f"{name}, {label.format(number)}", {"name": name, **more}, optimizer=name,
                     players=label.format(number),
+                    rate_times=1.0 if factor == "1" else 1.0 / number,
                 )
             )  # fmt: skip
     problems = experiment.experiment(
@@ -161,8 +170,10 @@ def markdown(document: dict[str, Any]) -> str:
     settings, problems = document["settings"], document["results"]["problems"]
     number = settings["number"]
     rates = "; ".join(
-        f"{p['title']}: " + ", ".join(f"{name} {_of(p, name)[0]['rate']:g}"
-                                      for name in settings["methods"])
+        f"{p['title']}: " + ", ".join(
+            f"{name} {_named(document, p, name)['{} agents (16)']['rate']:.3g}"
+            for name in settings["methods"]
+        )
         for p in problems
     )  # fmt: skip
     sources = sorted({str(p.get("source")) for p in problems})
@@ -176,25 +187,42 @@ def markdown(document: dict[str, Any]) -> str:
         f"Parts: the units or filters of every layer divided between {number} players, in the "
         "same coupled form and in the proximal form, beside the undivided network in that form; "
         "all in the cooperative structure. Ordinary: Keras's SGD, our EKFAC in open loop. "
-        f"{settings['steps']} steps of batch {problems[0]['batch']} at a constant rate, tuned for "
-        f"the ordinary optimizer ({rates}). The curves are means over seeds with a band of one "
+        f"{settings['steps']} steps of batch {problems[0]['batch']} at a constant rate, the one "
+        f"tuned for the ordinary optimizer divided by {number} ({rates}); where it says "
+        f"rate × {number}, at the tuned rate, as far as {number} agents of small curvature move. "
+        "The curves are means over seeds with a band of one "
         f"standard deviation. {found} Data: {'; '.join(sources)}."
     )
 
 
 def _found(named: dict[str, Any], title: str) -> str:
     """Whether the partition is slower than the agents, by the loss over all steps."""
-    agents, parts = (_average_losses(named[key]) for key in ("{} agents (16)", "{} parts"))
-    changed = experiment.paired_difference(agents, parts)
-    if changed["noise"] is None:
-        verdict = "too few finished pairs to say whether the partition is slower"
-    elif not experiment.stands_out(changed):
-        verdict = "agents and partition do not differ in training loss beyond the noise"
-    else:
-        word = "slower" if changed["change"] > 0 else "faster"
-        verdict = f"the partition is {word} than the agents"
-    gap = _largest_gap(named)
-    one = "" if gap is None else (
-        f"; in proximal form the partition and one player are at most {gap:.2g} nats apart"
-    )  # fmt: skip
-    return f"{title}: {verdict} ({experiment.verdict(changed, digits=3)} nats){one}."
+    parts = []
+    for key, words in (
+        ("{} parts", "the partition"),
+        ("{0} parts, rate × {0}", "at the tuned rate it"),
+    ):
+        changed = experiment.paired_difference(
+            _average_losses(named["{} agents (16)"]), _average_losses(named[key])
+        )
+        if changed["noise"] is None:
+            verdict = "has too few finished pairs to compare with the agents"
+        elif not experiment.stands_out(changed):
+            verdict = "is as fast as the agents within the noise"
+        else:
+            verdict = f"is {'slower' if changed['change'] > 0 else 'faster'} than the agents"
+        parts.append(f"{words} {verdict} ({experiment.verdict(changed, digits=3)} nats)")
+    if (gap := _largest_gap(named)) is not None:
+        parts.append(f"in proximal form it and one player are at most {gap:.2g} nats apart")
+    return f"{title}: {'; '.join(parts)}."
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what the losses say."""
+    seen = [
+        _found(_named(document, problem, name), f"{name} on {DATA_TITLES[problem['data']]}")[:-1]
+        for problem in document["results"]["problems"]
+        for name in document["settings"]["methods"]
+    ]
+    wanted = "a partition of a layer is slower than agents, and for M = I is one player again"
+    return wanted, "; ".join(seen)

@@ -53,23 +53,25 @@ def test_methods_are_sorted_by_the_side_of_the_noise_they_fall_on():
 
 
 def test_the_fewest_steps_are_found_among_agents_and_among_rates():
-    def method(steps, **more):
+    def method(steps, agents, times):
         reached = [90.0 if step >= steps else 0.0 for step in (10, 20, 30)]
-        return {"label": str(more), "optimizer": "SGD", "rate": 0.1, "runs": [run(reached)] * 2,
-                **more}  # fmt: skip
+        return {"optimizer": "SGD", "rate": 0.6 * times, "runs": [run(reached)] * 2,
+                "agents": agents, "rate_times": times}  # fmt: skip
 
-    problem = {
-        "title": "digits", "target": 80.0,
-        "methods": [
-            method(40, players=1), method(20, players=2), method(30, players=4),
-            method(10, rate_times=2),
-        ],
-    }  # fmt: skip
-    text = figure_9._found(problem, "SGD", 30)
-    assert "among the numbers of agents, N = 2 (20)" in text
-    assert "among the rates of the ordinary optimizer, 2 times the rate (10)" in text
-    problem["methods"] = problem["methods"][:1]
-    assert "none within 30" in figure_9._found(problem, "SGD", 30)
+    methods = [method(40, 1, 0.5), method(20, 1, 1.0), method(40, 1, 2.0)]
+    methods += [method(10, 2, 0.5), method(30, 2, 1.0)]
+    problem = {"title": "t", "data": "digits", "target": 80.0, "methods": methods}
+    small = figure_9._found(figure_9._Ladder(problem, "SGD", "small", [1, 2]), 30)
+    assert "among the numbers of agents, N = 2 (10)" in small
+    assert "among the rates, N = 1 at 2 times it (20)" in small
+    tuned = figure_9._found(figure_9._Ladder(problem, "SGD", "tuned", [1, 2]), 30)
+    assert "among the numbers of agents, N = 1 (20)" in tuned
+    assert "among the rates, N = 1 (20)" in tuned
+    document = {"settings": {"steps": 30, "agents": [1, 2], "optimizers": ["SGD"]},
+                "results": {"problems": [problem]}}  # fmt: skip
+    seen = figure_9.finding(document)[1]
+    assert "SGD at 0.6 on digits (scikit-learn): 20 30 (ordinary 20 >30)" in seen
+    assert "SGD at 0.3 on digits (scikit-learn): >30 10 (ordinary >30 20)" in seen
 
 
 def test_a_rate_can_be_a_multiple_of_the_tuned_one(tmp_path):
