@@ -37,62 +37,76 @@ def with_agents(
 
 
 def naive_partition(model: keras.Model, parts: int, **kwargs: Any) -> GameModel:
-    """Splits the units of every Dense layer between `parts` players (the paper's Section 6).
+    """Splits the units of every layer between `parts` players (the paper's Section 6).
 
-    The parts see the same input and write to different units. In the cooperative structure with
-    M = I they are one player again: the partition changes nothing. It is here to be compared with
-    fictitious agents.
+    The parts see the same input and write to different units of a Dense layer, or to different
+    filters of a Conv2D layer. In the cooperative structure and proximal form with M = I they are
+    one player again: the partition changes nothing. It is here to be compared with fictitious
+    agents. Layers of other types, convolutions in groups or with their channels first, and layers
+    with a softmax, which mixes units, stay whole.
 
     Args:
         model: a Functional or built Sequential model; its weights are copied.
-        parts: players a layer, at most its units.
+        parts: players a layer, at most its units or filters.
         kwargs: as for `GameModel`.
 
     Raises:
-        ValueError: for a number of parts below one or above the units of a layer.
+        ValueError: for a number of parts below one or above the units or filters of a layer.
     """
     if isinstance(parts, bool) or not isinstance(parts, int) or parts < 1:
         raise ValueError(f"`parts` must be a positive integer. Received: parts={parts!r}")
-    made: list[tuple[Any, list[Any]]] = []
+    made: dict[str, list[Any]] = {}
 
     def call(layer: Any, *args: Any, **call_kwargs: Any) -> Any:
-        splits = type(layer) is keras.layers.Dense
-        splits = splits and layer.activation is not keras.activations.softmax
-        if not splits or layer in [whole for whole, _ in made]:
+        if not _can_split(layer):
             return layer(*args, **call_kwargs)
-        if parts > layer.units:
-            raise ValueError(
-                f"`parts` must not exceed the units of layer '{layer.name}', {layer.units}. "
-                f"Received: parts={parts}"
-            )
-        config = layer.get_config()
-        sizes = [(layer.units + i) // parts for i in range(parts)]
-        pieces = [
-            keras.layers.Dense.from_config(
-                {**config, "units": size, "name": f"{layer.name}_part{i}"}
-            )
-            for i, size in enumerate(sizes)
-        ]
-        made.append((layer, pieces))
-        outputs = [piece(*args, **call_kwargs) for piece in pieces]
+        if layer.name not in made:
+            made[layer.name] = _pieces(layer, parts)
+        outputs = [piece(*args, **call_kwargs) for piece in made[layer.name]]
         return outputs[0] if parts == 1 else keras.layers.Concatenate()(outputs)
 
-    clone = keras.models.clone_model(keras.Model(model.inputs, model.outputs), call_function=call)
+    clone = keras.models.clone_model(keras.Model(model.input, model.output), call_function=call)
     partition = GameModel.from_model(clone, **kwargs)
     _copy_weights(model, partition, made)
     return partition
 
 
-def _copy_weights(model: keras.Model, clone: keras.Model, made: list) -> None:
-    split = {whole.name: pieces for whole, pieces in made}
+def _can_split(layer: Any) -> bool:
+    if type(layer) not in (keras.layers.Dense, keras.layers.Conv2D):
+        return False
+    if layer.activation is keras.activations.softmax:
+        return False
+    if isinstance(layer, keras.layers.Dense):
+        return True
+    return layer.groups == 1 and layer.data_format == "channels_last"
+
+
+def _pieces(layer: Any, parts: int) -> list[Any]:
+    """Layers that together compute what `layer` does."""
+    name = "units" if isinstance(layer, keras.layers.Dense) else "filters"
+    width = getattr(layer, name)
+    if parts > width:
+        raise ValueError(
+            f"`parts` must not exceed the {name} of layer '{layer.name}', {width}. "
+            f"Received: parts={parts}"
+        )
+    config = layer.get_config()
+    sizes = [(width + i) // parts for i in range(parts)]
+    return [
+        type(layer).from_config({**config, name: size, "name": f"{layer.name}_part{i}"})
+        for i, size in enumerate(sizes)
+    ]
+
+
+def _copy_weights(model: keras.Model, clone: keras.Model, made: dict[str, list[Any]]) -> None:
     for layer in model.layers:
-        pieces = split.get(layer.name)
+        pieces = made.get(layer.name)
         if pieces is None:
             if layer.weights:
                 clone.get_layer(layer.name).set_weights(layer.get_weights())
             continue
         start = 0
         for piece in pieces:
-            end = start + piece.units
+            end = start + piece.kernel.shape[-1]
             piece.set_weights([weight[..., start:end] for weight in layer.get_weights()])
             start = end

@@ -111,6 +111,20 @@ ITEMS = (
         "dgnopt-lq",
         "reproduce.dgnopt.lq",
         "DGNOpt's recursion on linear-quadratic games: Riccati, DARE, team LQR, coupled Riccati",
+        "dgnopt-figure-3",
+        "reproduce.dgnopt.figure_3",
+        "DGNOpt paper: EKFAC under four information structures on cooperative blocks",
+    ),
+    Item(
+        "dgnopt-figure-9",
+        "reproduce.dgnopt.figure_9",
+        "DGNOpt paper: fictitious agents in SGD and EKFAC, curves and steps to a target",
+        also=("dgnopt-table-4",),
+    ),
+    Item(
+        "dgnopt-figure-11",
+        "reproduce.dgnopt.figure_11",
+        "DGNOpt paper: fictitious agents against a partition of every layer's units",
     ),
 )
 MAIN_ITEM = "inter-bank"

@@ -21,8 +21,8 @@ def entry(label: str, method: dict[str, Any], **more: Any) -> dict[str, Any]:
         label: its name in tables and legends.
         method: as `reproduce.training.methods` takes it.
         more: `rate` to fix the learning rate, or `rate_of`, the method of the rate search whose
-            rate it takes (by default the method's own name); `seeds` to cap their number; `paper`,
-            the paper's value.
+            rate it takes (by default the method's own name); `rate_times`, a factor on that rate;
+            `seeds` to cap their number; `paper`, the paper's value. Others are kept in the result.
     """
     return {"label": label, "method": method, **more}
 
@@ -84,7 +84,7 @@ def _rounded(curve: dict[str, list] | None) -> dict[str, list] | None:
         return None
     return {
         "step": curve["step"],
-        "loss": [float(f"{value:.5g}") for value in curve["loss"]],
+        "loss": [None if value is None else float(f"{value:.5g}") for value in curve["loss"]],
         "accuracy": [round(value, 3) for value in curve["accuracy"]],
     }
 
@@ -121,8 +121,13 @@ def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         `change`, the mean difference in points; `noise`, half the width of its 95 % interval
         (Student's t); `pairs`, how many there are. None where there are none.
     """
-    pairs = min(len(first["runs"]), len(second["runs"]))
-    paired = accuracies(second)[:pairs] - accuracies(first)[:pairs]
+    return paired_difference(accuracies(first), accuracies(second))
+
+
+def paired_difference(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    """`difference` of any two quantities measured seed by seed, NaN where there is none."""
+    pairs = min(len(first), len(second))
+    paired = second[:pairs] - first[:pairs]
     paired = paired[np.isfinite(paired)]
     if not len(paired):
         return {"change": None, "noise": None, "pairs": 0}
@@ -133,12 +138,17 @@ def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {"change": float(np.mean(paired)), "noise": noise, "pairs": len(paired)}
 
 
-def verdict(changed: dict[str, Any]) -> str:
+def verdict(changed: dict[str, Any], digits: int = 2) -> str:
     """A difference in words: the change, its noise, and whether it stands out."""
     if changed["change"] is None:
         return "no pair of finished runs"
-    text = f"{changed['change']:+.2f}"
+    text = f"{changed['change']:+.{digits}f}"
     if changed["noise"] is None:
         return f"{text} (one seed: noise unknown)"
-    inside = "inside" if abs(changed["change"]) <= changed["noise"] else "outside"
-    return f"{text} ± {changed['noise']:.2f}, {inside} the noise"
+    inside = "outside" if stands_out(changed) else "inside"
+    return f"{text} ± {changed['noise']:.{digits}f}, {inside} the noise"
+
+
+def stands_out(changed: dict[str, Any]) -> bool:
+    """Whether a difference is larger than its noise; never so where the noise is unknown."""
+    return changed["noise"] is not None and abs(changed["change"]) > changed["noise"]

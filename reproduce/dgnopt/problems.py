@@ -53,7 +53,7 @@ _PROBLEMS: dict[str, dict[str, list[dict[str, Any]]]] = {
         ],
     },
     "cooperative": {
-        "smoke": [_TINY | _net("cooperative", width=4, stride=2)],
+        "smoke": [_TINY | _net("cooperative", width=4, stride=2, blocks=1)],
         "quick": [
             _DIGITS | _net("cooperative", width=8, stride=1),
             _SOME | _net("cooperative", width=8, stride=4),

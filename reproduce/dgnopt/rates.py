@@ -61,6 +61,10 @@ def rate_for(context: Any, problem: dict[str, Any], given: dict[str, Any]) -> tu
     """The learning rate of an entry on a problem, and where it comes from."""
     if "rate" in given:
         return given["rate"], "given"
+    if "rate_times" in given:
+        plain = {key: value for key, value in given.items() if key != "rate_times"}
+        rate, origin = rate_for(context, problem, plain)
+        return given["rate_times"] * rate, f"{given['rate_times']:g} × that of {origin}"
     name = given.get("rate_of", given["method"]["name"])
     title = problem_list.title(problem)
     for folder in (context.results, _COMMITTED / context.preset):

@@ -1,0 +1,100 @@
+"""Steps to a target, differences of them, and rates that are multiples of others."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from reproduce.dgnopt import curves, experiment, figure_9, rates
+from reproduce.training import cells
+
+
+def run(accuracy, diverged=False, loss=0.5):
+    curve = {"step": [10, 20, 30], "loss": [1.0, 0.7, loss], "accuracy": accuracy}
+    return {"accuracy": accuracy[-1], "loss": loss, "diverged": diverged, "curve": curve}
+
+
+_METHOD = {
+    "label": "N = 2",
+    "runs": [
+        run([10.0, 80.0, 70.0]),
+        run([80.5, 90.0, 91.0]),
+        run([10.0, 20.0, 79.9]),
+        run([90.0, 90.0, 10.0], diverged=True),
+        {"error": "ValueError"},
+    ],
+}
+
+
+def test_the_first_step_at_the_target_counts_and_no_diverged_run_reaches_it():
+    found = curves.steps_to(_METHOD, 80.0)
+    np.testing.assert_array_equal(found, [20.0, 10.0, np.inf, np.nan, np.nan])
+    assert curves.shown_steps(found, 30) == "15 ± 7 (2), > 30 (1), lost (2)"
+    assert curves.shown_steps(np.array([np.inf, np.inf]), 30) == "> 30 (2)"
+    assert curves.typical_steps(found) == np.inf
+    assert curves.typical_steps(found[:3]) == 20.0
+    assert curves.typical_steps(np.array([10.0, np.inf])) == np.inf
+
+
+def test_methods_are_sorted_by_the_side_of_the_noise_they_fall_on():
+    def method(label, *accuracies):
+        return {"label": label, "runs": [run([0.0, 0.0, value]) for value in accuracies]}
+
+    reference = method("N = 1", 80.0, 81.0, 82.0)
+    others = [
+        method("same", 80.1, 80.9, 82.0),
+        method("better", 85.0, 86.1, 87.0),
+        method("worse", 70.0, 71.1, 72.0),
+        method("once", 90.0),
+    ]
+    assert curves.sides(reference, others) == (
+        "inside the noise: same; above it: better; below it: worse; "
+        "without enough finished pairs to say: once"
+    )
+
+
+def test_the_fewest_steps_are_found_among_agents_and_among_rates():
+    def method(steps, agents, times):
+        reached = [90.0 if step >= steps else 0.0 for step in (10, 20, 30)]
+        return {"optimizer": "SGD", "rate": 0.6 * times, "runs": [run(reached)] * 2,
+                "agents": agents, "rate_times": times}  # fmt: skip
+
+    methods = [method(40, 1, 0.5), method(20, 1, 1.0), method(40, 1, 2.0)]
+    methods += [method(10, 2, 0.5), method(30, 2, 1.0)]
+    problem = {"title": "t", "data": "digits", "target": 80.0, "methods": methods}
+    small = figure_9._found(figure_9._Ladder(problem, "SGD", "small", [1, 2]), 30)
+    assert "among the numbers of agents, N = 2 (10)" in small
+    assert "among the rates, N = 1 at 2 times it (20)" in small
+    tuned = figure_9._found(figure_9._Ladder(problem, "SGD", "tuned", [1, 2]), 30)
+    assert "among the numbers of agents, N = 1 (20)" in tuned
+    assert "among the rates, N = 1 (20)" in tuned
+    document = {"settings": {"steps": 30, "agents": [1, 2], "optimizers": ["SGD"]},
+                "results": {"problems": [problem]}}  # fmt: skip
+    seen = figure_9.finding(document)[1]
+    assert "SGD at 0.6 on digits (scikit-learn): 20 30 (ordinary 20 >30)" in seen
+    assert "SGD at 0.3 on digits (scikit-learn): >30 10 (ordinary >30 20)" in seen
+
+
+def test_a_rate_can_be_a_multiple_of_the_tuned_one(tmp_path):
+    context = SimpleNamespace(results=tmp_path, preset="none")
+    problem = {"data": "digits", "network": "feedforward", "options": {}}
+    plain = experiment.entry("EKFAC", {"name": "EKFAC"})
+    rate, origin = rates.rate_for(context, problem, plain)
+    given = {**plain, "rate_times": 6}
+    assert rates.rate_for(context, problem, given) == (6 * rate, f"6 × that of {origin}")
+
+
+def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
+    """As JSON has it: a run that diverges in its first interval is no reason to fail."""
+    result = {"curve": {"step": [2], "loss": [None], "accuracy": [10.0]}, "diverged": True,
+              "accuracy": 10.0, "loss": None}  # fmt: skip
+    monkeypatch.setattr(cells, "run", lambda made, *_: [result] * len(made))
+    context = SimpleNamespace(
+        settings={"steps": 4, "seeds": 2}, seed=0, preset="smoke", results=tmp_path,
+        options=SimpleNamespace(data_dir=None),
+    )  # fmt: skip
+    entries = [experiment.entry("SGD", {"name": "SGD"})]
+    [problem] = experiment.experiment(context, "feedforward", entries, evaluate_every=2)
+    [method] = problem["methods"]
+    assert [run["curve"]["loss"] for run in method["runs"]] == [[None], [None]]
+    assert experiment.shown(method) == "2 diverged"
+    assert np.isnan(curves.losses(method)).all()
