@@ -84,7 +84,7 @@ def _rounded(curve: dict[str, list] | None) -> dict[str, list] | None:
         return None
     return {
         "step": curve["step"],
-        "loss": [float(f"{value:.5g}") for value in curve["loss"]],
+        "loss": [None if value is None else float(f"{value:.5g}") for value in curve["loss"]],
         "accuracy": [round(value, 3) for value in curve["accuracy"]],
     }
 
