@@ -107,6 +107,16 @@ ITEMS = (
         "reproduce.dgnopt.figure_5",
         "DGNOpt paper: the change of accuracy that richer information brings each baseline",
     ),
+    Item(
+        "dgnopt-figure-7",
+        "reproduce.dgnopt.figure_7",
+        "DGNOpt paper: runtime and memory of a step, relative to SGD and EKFAC",
+    ),
+    Item(
+        "dgnopt-figure-8",
+        "reproduce.dgnopt.figure_8",
+        "DGNOpt paper: large steps, with and without the game, its forms and K δx",
+    ),
 )
 MAIN_ITEM = "inter-bank"
 
