@@ -6,20 +6,16 @@ three times h = ReLU(h + Conv(ReLU(Conv h))) at 14×14, global average, Dense 10
 
     python benchmarks/dgnopt_step.py --threads 1 --rounds 30 --out step.json
 
-Every configuration's compiled step is traced once; then the rounds run all of them in turn, a cycle
-of ten steps each, so that statistics and bases fall into every measurement in their proportion.
-Processor time beside the clock's shows the cost where other programs share the machine.
-`--memory` runs one configuration in a process of its own and prints its peak resident memory.
+Every configuration's step is compiled in a process of its own; then the rounds run all of them in
+turn, a cycle of ten steps each, so that statistics and bases fall into every measurement in their
+proportion. Processor time beside the clock's shows the cost where other programs share the machine.
+`peak_mib` is the process's peak resident memory, `imports_mib` what it was before the model.
 """
 
 import argparse
 import json
 import os
-import resource
-import statistics
-import subprocess
 import sys
-import time
 
 
 def parse() -> argparse.Namespace:
@@ -29,8 +25,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="*", default=["ResMLP3-128", "ResConv3-16"])
     parser.add_argument("--only", nargs="*", default=None, help="names of configurations")
     parser.add_argument("--out", default=None, help="JSON file for the results")
-    parser.add_argument("--memory", action="store_true", help="measure peak memory as well")
-    parser.add_argument("--one", nargs=2, default=None, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -77,17 +71,17 @@ def configurations(dgn_tf) -> dict:
 
 
 def make(network: str, name: str):
-    """A compiled step as a function without arguments, and the seconds of its first call."""
+    """A compiled step as a function without arguments."""
     import keras
     import numpy as np
-    import tensorflow as tf
 
     import dgn_tf
+    from reproduce.training import timing
 
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(size=(128, 28, 28, 1)), tf.float32)
-    y = tf.constant(rng.integers(0, 10, 128))
+    x = rng.normal(size=(128, 28, 28, 1)).astype("float32")
+    y = rng.integers(0, 10, 128)
     inputs, outputs = NETWORKS[network](keras)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if name == "Keras SGD":
@@ -96,68 +90,35 @@ def make(network: str, name: str):
     else:
         model = dgn_tf.GameModel(inputs, outputs)
         optimizer = dgn_tf.DGNOpt(learning_rate=1e-3, **configurations(dgn_tf)[name])
-    start = time.perf_counter()
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     optimizer.build(model.trainable_variables)
-    step = tf.function(lambda: model.train_step((x, y)), autograph=False)
-
-    def run():
-        return float(step()["loss"])
-
-    run()
-    return run, time.perf_counter() - start
-
-
-def cycle(run) -> tuple[float, float]:
-    """Seconds of a mean step over a cycle of ten: by the clock, and of processor time."""
-    start, busy = time.perf_counter(), time.process_time()
-    for _ in range(10):
-        run()
-    return (time.perf_counter() - start) / 10, (time.process_time() - busy) / 10
+    return timing.stepper(model, x, y)
 
 
 def measure(network: str, names: list, rounds: int) -> dict:
-    steps, first = {}, {}
-    for name in names:
-        steps[name], first[name] = make(network, name)
-        cycle(steps[name])
-    times: dict = {name: [] for name in names}
-    for _ in range(rounds):
-        for name in names:
-            times[name].append(cycle(steps[name]))
+    from reproduce.training import timing
+
+    found = timing.interleaved({name: (make, (network, name)) for name in names}, rounds)
+    base = found["Keras SGD"]
     results: dict = {}
-    for name in names:
-        results[name] = {"first_call_s": first[name]}
-        for i, kind in enumerate(("wall", "cpu")):
-            own = [t[i] for t in times[name]]
-            base = [t[i] for t in times["Keras SGD"]]
-            ratios = [t / b for t, b in zip(own, base, strict=True)]
-            results[name][f"{kind}_ms"] = 1e3 * statistics.median(own)
-            results[name][f"{kind}_ratio_to_sgd"] = statistics.median(ratios)
+    for name, own in found.items():
+        if "error" in own:
+            sys.exit(f"{name}: {own['error']}")
+        results[name] = {key: own[key] for key in ("first_call_s", "imports_mib", "peak_mib")}
+        for clock in ("wall", "cpu"):
+            ratios = timing.quartiles(own[clock] / base[clock])
+            results[name][f"{clock}_ms"] = timing.quartiles(1e3 * own[clock])["median"]
+            results[name][f"{clock}_ratio_to_sgd"] = ratios["median"]
     return results
-
-
-def peak_memory(network: str, name: str, threads: int) -> float:
-    command = [sys.executable, __file__, "--threads", str(threads), "--one", network, name]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
     options = parse()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = str(options.threads)
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(options.threads)
-    if options.one:
-        run, _ = make(*options.one)
-        for _ in range(20):
-            run()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-        return
     import dgn_tf
     from reproduce.provenance import describe
 
@@ -175,13 +136,10 @@ def main() -> None:
         print(f"\n{network}, {options.threads} thread(s)")
         report["results"][network] = results = measure(network, names, options.rounds)
         for name, row in results.items():
-            if options.memory:
-                row["peak_mib"] = peak_memory(network, name, options.threads)
-            memory = f"{row['peak_mib']:8.0f} MiB" if options.memory else ""
             print(
                 f"{name:32s} {row['wall_ms']:7.2f} ms {row['wall_ratio_to_sgd']:6.2f} × SGD  "
                 f"(processor {row['cpu_ms']:7.2f} ms {row['cpu_ratio_to_sgd']:6.2f} ×)  "
-                f"first call {row['first_call_s']:5.1f} s{memory}",
+                f"first call {row['first_call_s']:5.1f} s {row['peak_mib']:6.0f} MiB",
                 flush=True,
             )
     if options.out:

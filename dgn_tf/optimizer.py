@@ -53,6 +53,8 @@ class DGNOpt(keras.optimizers.Optimizer):
             which over-steps where players have something in common: damp strongly).
         khatri_rao_iterations: conjugate-gradient steps of "khatri_rao"; 0 is the feedback gain.
         absent_players: what a slot without a player at a stage does: "dummy" or "duplicated".
+        state_feedback: whether the update pass adds K δx; with False the open gains k of the same
+            recursion are applied alone, in one forward pass.
         weight_decay: ℓ = ½ weight_decay |θ|² on all weights but those of normalisation.
         guard: a `StepGuard`, True for its defaults, False or None for no guard.
         clipnorm, clipvalue, global_clipnorm: as in Keras, applied to the update divided by the
@@ -82,6 +84,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        state_feedback: bool = True,
         name: str = "dgnopt",
         **kwargs: Any,
     ):
@@ -116,6 +119,11 @@ class DGNOpt(keras.optimizers.Optimizer):
             _one_of("terminal", terminal, KINDS, ", or a positive integer")
         elif terminal < 1:
             raise ValueError(f"`terminal` must be a positive rank. Received: terminal={terminal}")
+        if not isinstance(state_feedback, bool):
+            raise ValueError(
+                "`state_feedback` must be True or False. "
+                f"Received: state_feedback={state_feedback!r}"
+            )
         weight_decay = 0.0 if weight_decay is None else weight_decay
         if not (isinstance(weight_decay, int | float) and 0 <= weight_decay < math.inf):
             raise ValueError(
@@ -142,6 +150,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         self.terminal = terminal
         self.solver = solver
         self.absent_players = absent_players
+        self.state_feedback = state_feedback
         self.weight_decay = float(weight_decay)
         self.guard = StepGuard.make(guard)
         self._game: Any = None
@@ -149,8 +158,8 @@ class DGNOpt(keras.optimizers.Optimizer):
 
     @property
     def closed_loop(self) -> bool:
-        """Whether players see the state: their updates have a gain K."""
-        return self.information_structure in ("feedback", "cooperative")
+        """Whether players answer the state: their updates have the term K δx."""
+        return self.state_feedback and self.information_structure in ("feedback", "cooperative")
 
     def bind(self, game: Any, seeds: Any) -> None:
         """Hands the optimizer its game; `GameModel.compile` does it.
@@ -281,6 +290,7 @@ class DGNOpt(keras.optimizers.Optimizer):
             terminal=self.terminal,
             solver=self.solver,
             absent_players=self.absent_players,
+            state_feedback=self.state_feedback,
             weight_decay=self.weight_decay,
             khatri_rao_iterations=self.khatri_rao_iterations,
             guard=None if self.guard is None else self.guard.get_config(),

@@ -108,12 +108,19 @@ ITEMS = (
         "DGNOpt paper: the change of accuracy that richer information brings each baseline",
     ),
     Item(
-        "dgnopt-lq",
-        "reproduce.dgnopt.lq",
-        "DGNOpt's recursion on linear-quadratic games: Riccati, DARE, team LQR, coupled Riccati",
         "dgnopt-figure-3",
         "reproduce.dgnopt.figure_3",
         "DGNOpt paper: EKFAC under four information structures on cooperative blocks",
+    ),
+    Item(
+        "dgnopt-figure-7",
+        "reproduce.dgnopt.figure_7",
+        "DGNOpt paper: runtime and memory of a step, relative to SGD and EKFAC",
+    ),
+    Item(
+        "dgnopt-figure-8",
+        "reproduce.dgnopt.figure_8",
+        "DGNOpt paper: large steps, with and without the game, its forms and K δx",
     ),
     Item(
         "dgnopt-figure-9",
@@ -125,6 +132,11 @@ ITEMS = (
         "dgnopt-figure-11",
         "reproduce.dgnopt.figure_11",
         "DGNOpt paper: fictitious agents against a partition of every layer's units",
+    ),
+    Item(
+        "dgnopt-lq",
+        "reproduce.dgnopt.lq",
+        "DGNOpt's recursion on linear-quadratic games: Riccati, DARE, team LQR, coupled Riccati",
     ),
 )
 MAIN_ITEM = "inter-bank"

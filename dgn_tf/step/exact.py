@@ -51,6 +51,7 @@ def linearise(model: Any, data: tuple) -> DenseGame:
         ValueError: for a shared layer, whose weights act at several stages.
     """
     x, y, sample_weight = data
+    x = keras.tree.map_structure(tf.convert_to_tensor, x)
     game, optimizer = model.game, model.optimizer
     for player in game.players:
         if len(player.call_indices) > 1:

@@ -13,8 +13,6 @@ from dgn_tf.step.joint import joint_updates
 from dgn_tf.step.observe import Observation
 from dgn_tf.step.running_cost import shift_of
 
-CLOSED = ("feedback", "cooperative")
-
 
 @dataclass
 class Moves:
@@ -83,8 +81,7 @@ def move(optimizer: Any, game: Any, seen: Observation, lr: tf.Tensor) -> Moves:
     """
     prepared, values = solve_game(optimizer, game, seen, lr)
     clip = Clipper(optimizer)
-    closed = optimizer.information_structure in CLOSED
-    second = SecondPass(seen.first) if closed else None
+    second = SecondPass(seen.first) if optimizer.closed_loop else None
     if clip.needs_open_gains:
         gains = [
             open_update(optimizer, player, seen, prepared, values, lr) for player in game.players

@@ -106,6 +106,51 @@ def test_cooperation_does_not_depend_on_slots_but_feedback_does(float64):
     assert differ(swapped(**feedback), trained(**feedback))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"information_structure": "feedback"},
+        {"information_structure": "feedback", "form": "explicit"},
+        {"information_structure": "cooperative", "weight_decay": 0.1},
+        {"information_structure": "cooperative", "form": "explicit"},
+        {"information_structure": "cooperative", "curvature": "ekfac", "learning_rate": 0.1},
+        {"information_structure": "feedback", "curvature": "exact"},
+    ],
+    ids=str,
+)
+def test_without_state_feedback_the_step_is_the_open_gains_of_the_game(settings, float64):
+    """θ ← θ - k with the k that `game.solve` gives, and K δx makes a difference."""
+    settings = {"guard": None, **settings}
+    model = trained(0, state_feedback=False, **settings)
+    rate = settings.get("learning_rate", 0.5) if settings.get("curvature") == "exact" else 1.0
+    solution = model.game.solve(*data())
+    gains = {player.name: player.k for stage in solution for player in stage.players}
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    model.train_on_batch(*data())
+    for layer in model.layers:
+        if layer.name in gains:
+            pairs = zip(before[layer.name], layer.get_weights(), strict=True)
+            moved = np.concatenate([(old - new).ravel() for old, new in pairs])
+            np.testing.assert_allclose(moved, rate * gains[layer.name].numpy(), atol=1e-12)
+    assert differ(model, trained(**settings))
+
+
+def test_without_state_feedback_the_value_function_is_still_the_closed_loops(float64):
+    """Not the same as seeing no state: the open gains come from the recursion over (v, C)."""
+    blind = trained(state_feedback=False)
+    assert differ(blind, trained(information_structure="open_loop_cooperative"))
+    for structure in ("open_loop", "open_loop_cooperative"):
+        settings = {"information_structure": structure}
+        close(trained(state_feedback=False, **settings), trained(**settings), 1e-14)
+
+
+def test_state_feedback_is_a_boolean_in_the_configuration():
+    optimizer = dgn_tf.DGNOpt(state_feedback=False)
+    assert dgn_tf.DGNOpt.from_config(optimizer.get_config()).state_feedback is False
+    with pytest.raises(ValueError, match="`state_feedback` must be True or False"):
+        dgn_tf.DGNOpt(state_feedback="no")
+
+
 def test_alignment_changes_the_game_and_not_the_gradient(float64):
     close(
         trained(alignment="asap", information_structure="open_loop"),

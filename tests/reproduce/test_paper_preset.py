@@ -21,7 +21,12 @@ def data_folder(tmp_path):
 
 
 def test_the_papers_networks_train_on_the_papers_data_sets(folder, tmp_path, monkeypatch):
-    settings = {"steps": 2, "rates": 1, "methods": {"residual": ["SGD"], "feedforward": ["EKFAC"]}}
+    settings = {
+        "steps": 2,
+        "rates": 1,
+        "confirmations": 0,
+        "methods": {"residual": ["SGD"], "feedforward": ["EKFAC"]},
+    }
     monkeypatch.setitem(rates.PRESETS, "paper", settings)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     arguments = ["dgnopt-rates", "--preset", "paper", "--data-dir", str(folder)]

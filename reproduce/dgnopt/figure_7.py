@@ -1,0 +1,278 @@
+"""Figure 7: runtime and memory of a training step, relative to SGD and to EKFAC."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from reproduce import figures
+from reproduce.dgnopt import problems as problem_list
+from reproduce.report import Table
+
+_BOTH = ["residual", "inception"]
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "kinds": ["residual"], "rounds": 3, "cycle": 10,
+        "methods": ["SGD", "EKFAC", "DGNOpt, cooperative"],
+    },
+    "quick": {"kinds": _BOTH, "rounds": 7, "cycle": 10, "methods": None},
+    "standard": {"kinds": _BOTH, "rounds": 31, "cycle": 10, "methods": None},
+    "paper": {"kinds": _BOTH, "rounds": 31, "cycle": 10, "methods": None},
+}  # fmt: skip
+_GAME = {"name": "EKFAC"}
+#: What is measured, in the order of the figure.
+METHODS: dict[str, dict[str, Any]] = {
+    "SGD": {"name": "SGD"},
+    "RMSprop": {"name": "RMSprop"},
+    "Adam": {"name": "Adam"},
+    "EKFAC": {"name": "EKFAC"},
+    "EMSA": {"name": "EMSA"},
+    "DGNOpt, feedback only": _GAME | {"structure": "feedback", "form": "feedback_only"},
+    "DGNOpt, feedback": _GAME | {"structure": "feedback"},
+    "DGNOpt, cooperative": _GAME | {"structure": "cooperative"},
+}
+#: How far from EKFAC the paper has DGNOpt.
+BANDS = {"runtime": 0.4, "memory": 0.3}
+#: Small enough that hundreds of steps on one batch leave the weights where they are.
+_RATE = 1e-4
+_BASES = ("SGD", "EKFAC")
+_MEMORY = {
+    "memory above the imports": (
+        "*Peak* is the process's largest resident memory, tracing and compilation included; *net* "
+        "is without what TensorFlow, Keras and this library take when they are imported. Ratios "
+        "are of net memory: those of the whole peaks lie closer to one."
+    ),
+    "memory on the GPU": (
+        "*Peak* is the process's largest resident main memory; *net* is the largest memory in use "
+        "on the GPU after the first step, and ratios are of that."
+    ),
+}
+
+
+def run(context: Any) -> dict[str, Any]:
+    """Measures every method on one batch of every problem, whatever `--jobs` says: alone."""
+    from rich import progress
+
+    names = context.settings["methods"] or list(METHODS)
+    load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
+    chosen = [
+        problem
+        for kind in context.settings["kinds"]
+        for problem in problem_list.problems(context.preset, kind, context.options.data_dir)
+    ]
+    with progress.Progress() as bar:
+        total = len(chosen) * (len(names) + context.settings["rounds"])
+        line = bar.add_task("measuring", total=total)
+        measured = [_measure(problem, names, context, lambda: bar.advance(line))
+                    for problem in chosen]  # fmt: skip
+    return {"problems": measured, "load_average": load}
+
+
+def _measure(
+    problem: dict[str, Any], names: list[str], context: Any, tick: Callable[[], Any]
+) -> dict[str, Any]:
+    from reproduce.training import cell, split, timing
+
+    settings = context.settings
+    batch = cell.make(**problem, method=METHODS["SGD"], rate=_RATE, steps=1)["batch"]
+    data = split.split(problem["data"], batch, 1, 1, problem["data_dir"])
+    network = (problem["network"], problem["options"], data.x_train, data.y_train, data.classes)
+    makes = {name: (make, (METHODS[name], context.seed, *network)) for name in names}
+    found = timing.interleaved(makes, settings["rounds"], settings["cycle"], tick)
+    return {
+        "title": problem_list.title(problem),
+        "data": problem["data"],
+        "network": problem["network"],
+        "options": problem["options"],
+        "batch": batch,
+        "source": data.source,
+        "methods": [_row(name, found) for name in names],
+    }
+
+
+def make(
+    method: dict[str, Any], seed: int, network: str, options: dict, x: Any, y: Any, classes: int
+) -> Callable[[], float]:
+    """The training step of a method on a network and one batch."""
+    import keras
+
+    from reproduce import networks
+    from reproduce.training import methods, timing
+
+    keras.utils.set_random_seed(seed)
+    model = networks.build(network, x.shape[1:], classes, **options)
+    return timing.stepper(methods.compiled(model, method, _RATE), x, y)
+
+
+def _row(name: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Milliseconds, ratios by round, and memory of a method."""
+    from reproduce.training import timing
+
+    own = found[name]
+    row: dict[str, Any] = {"label": name, "method": METHODS[name]}
+    if "error" in own:
+        return row | {"error": own["error"]}
+    row |= {key: own[key] for key in ("first_call_s", "imports_mib", "peak_mib", "device_mib")}
+    row["net_mib"] = _net(own)
+    for clock in ("wall", "cpu"):
+        row[f"{clock}_ms"] = timing.quartiles(1e3 * own[clock])
+    for base in _BASES:
+        other = found[base]
+        if "error" in other:
+            continue
+        for clock in ("wall", "cpu"):
+            row[f"{clock}_to_{base}"] = timing.quartiles(own[clock] / other[clock])
+        row[f"peak_to_{base}"] = own["peak_mib"] / other["peak_mib"]
+        row[f"net_to_{base}"] = _net(own) / _net(other)
+    return row
+
+
+def _net(own: dict[str, Any]) -> float:
+    """What a step takes: on the GPU where there is one, or else above the imports."""
+    on_device = own["device_mib"]
+    return own["peak_mib"] - own["imports_mib"] if on_device is None else on_device
+
+
+def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+    """Bars of runtime and memory over EKFAC's, with the paper's band; the ratios to SGD beside."""
+    from matplotlib import pyplot
+
+    problems = document["results"]["problems"]
+    lines = max(len(problem["methods"]) for problem in problems)
+    figure, axes = pyplot.subplots(
+        len(problems), 2, figsize=(10.5, (1.3 + 0.27 * lines) * len(problems)), squeeze=False
+    )
+    for pair, problem in zip(axes, problems, strict=True):
+        rows = [row for row in problem["methods"] if "wall_to_EKFAC" in row][::-1]
+        for axis, (quantity, band) in zip(pair, BANDS.items(), strict=True):
+            _bars(axis, rows, quantity, band)
+        pair[0].set_title(problem["title"], loc="left", fontsize=9)
+        pair[1].set_yticklabels([])
+    for axis, text in zip(axes[-1], ("runtime of a step", _memory(document)), strict=True):
+        axis.set_xlabel(f"{text} ÷ EKFAC's")
+    handles, texts = axes[0][0].get_legend_handles_labels()
+    handles += axes[0][1].get_legend_handles_labels()[0]
+    texts += axes[0][1].get_legend_handles_labels()[1]
+    figure.legend(handles, texts, loc="outside lower center", ncols=2)
+    return [figures.save(figure, stem)]
+
+
+def _to_ekfac(row: dict[str, Any], quantity: str) -> float:
+    return row["wall_to_EKFAC"]["median"] if quantity == "runtime" else row["net_to_EKFAC"]
+
+
+def _bars(axis: Any, rows: list[dict[str, Any]], quantity: str, band: float) -> None:
+    axis.axvspan(1 - band, 1 + band, color="#d9d9d9", alpha=0.7, zorder=0, linewidth=0,
+                 label=f"the paper's {quantity} of DGNOpt: EKFAC's ±{100 * band:g} %")  # fmt: skip
+    axis.axvline(1, color="#5a5a5a", linewidth=1, linestyle="--", zorder=1)
+    values = [_to_ekfac(row, quantity) for row in rows]
+    # A method far from all others would hide them: its bar ends at the edge, its number stays.
+    *_, second, largest = sorted([1.0, 1.0, *values])
+    edge = max(1 + band, largest if largest < 4 * second else 1.3 * second)
+    for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+        game = "structure" in row["method"]
+        axis.barh(place, min(value, edge), height=0.62, zorder=2, edgecolor="#222222",
+                  linewidth=0.8, color="#1b3a5c" if game else "#cdbb6a",
+                  hatch=None if game else "///")  # fmt: skip
+        end = min(value, edge)
+        if quantity == "runtime" and value <= edge:
+            spread = row["wall_to_EKFAC"]
+            axis.plot([spread["low"], spread["high"]], [place] * 2, color="#c0562b",
+                      linewidth=2.2, label="quartiles" if place == 0 else None)  # fmt: skip
+            end = max(end, min(spread["high"], edge))
+        text = f"{value:.2f}"
+        to_sgd = row.get("wall_to_SGD", {}).get("median") if quantity == "runtime" else (
+            row.get("net_to_SGD"))  # fmt: skip
+        if to_sgd is not None and row["label"] != "SGD":
+            text += f"  ({to_sgd:.2f} × SGD)"
+        axis.annotate(text, (end, place), (6, 0), textcoords="offset points", va="center",
+                      fontsize=8, zorder=4)  # fmt: skip
+    axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
+    axis.set_xlim(0, 1.45 * edge)
+    axis.grid(axis="y", visible=False)
+
+
+def _memory(document: dict[str, Any]) -> str:
+    rows = [row for problem in document["results"]["problems"] for row in problem["methods"]]
+    on_device = any(row.get("device_mib") is not None for row in rows)
+    return "memory on the GPU" if on_device else "memory above the imports"
+
+
+def summary(document: dict[str, Any]) -> list[Table]:
+    """Milliseconds, ratios and memory of every method, a table a problem."""
+    columns = ("method", "ms", "CPU ms", "÷ SGD", "÷ EKFAC", "CPU ÷ EKFAC", "first step (s)",
+               "peak (MiB)", "net (MiB)", "net ÷ SGD", "net ÷ EKFAC")  # fmt: skip
+    tables = []
+    for problem in document["results"]["problems"]:
+        rows = [_shown(row, len(columns)) for row in problem["methods"]]
+        title = f"A step of batch {problem['batch']} and its memory, {problem['title']}"
+        tables.append(Table(title, columns, rows))
+    return [*tables, _claim(document)]
+
+
+def _shown(row: dict[str, Any], columns: int) -> tuple[str, ...]:
+    if "error" in row:
+        return (row["label"], f"failed: {row['error']}", *[""] * (columns - 2))
+    return (
+        row["label"],
+        f"{row['wall_ms']['median']:.2f}",
+        f"{row['cpu_ms']['median']:.2f}",
+        _ratio(row.get("wall_to_SGD")),
+        _ratio(row.get("wall_to_EKFAC")),
+        _ratio(row.get("cpu_to_EKFAC")),
+        f"{row['first_call_s']:.1f}",
+        f"{row['peak_mib']:.0f}",
+        f"{row['net_mib']:.0f}",
+        *(f"{row[key]:.2f}" if key in row else "" for key in ("net_to_SGD", "net_to_EKFAC")),
+    )
+
+
+def _ratio(spread: dict[str, float] | None) -> str:
+    if spread is None:
+        return ""
+    return f"{spread['median']:.2f} ({spread['low']:.2f} to {spread['high']:.2f})"
+
+
+def _claim(document: dict[str, Any]) -> Table:
+    """Every DGNOpt against EKFAC, in per cent, beside the paper's band."""
+    rows = []
+    for problem in document["results"]["problems"]:
+        for row in problem["methods"]:
+            if "wall_to_EKFAC" not in row or "structure" not in row["method"]:
+                continue
+            cells = []
+            for quantity, band in BANDS.items():
+                change = _to_ekfac(row, quantity) - 1
+                cells += [f"{100 * change:+.0f} %", _place(change, band)]
+            rows.append((f"{problem['title']}: {row['label']}", *cells))
+    columns = ("problem and method", "runtime", f"the paper's ±{100 * BANDS['runtime']:g} %",
+               "memory", f"the paper's ±{100 * BANDS['memory']:g} %")  # fmt: skip
+    return Table("DGNOpt against EKFAC in open loop", columns, rows)
+
+
+def _place(change: float, band: float) -> str:
+    if abs(change) <= band:
+        return "inside"
+    return "above" if change > 0 else "below"
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """How it is measured, and how many of the measurements lie in the paper's bands."""
+    from reproduce.training.methods import FACTOR_DEFAULTS
+
+    settings, given = document["settings"], document["provenance"]
+    verdicts = _claim(document).rows
+    inside = [sum(row[place] == "inside" for row in verdicts) for place in (2, 4)]
+    load, where = document["results"]["load_average"], _memory(document)
+    busy = "" if load is None else f" The load average at the start was {load[0]:.1f}."
+    return (
+        f"One training step on one batch in memory, without XLA, {given['threads']} threads of "
+        f"{given['cores']} cores: every method in a process of its own, taking turns of "
+        f"{settings['cycle']} steps, {settings['rounds']} rounds; median milliseconds by the clock "
+        "and of processor time, and medians (quartiles) of the ratios within a round. Factors of "
+        f"EKFAC move every {FACTOR_DEFAULTS['update_every']} steps and their bases every "
+        f"{FACTOR_DEFAULTS['refresh_every']}, in the open loop and in the game. {_MEMORY[where]} "
+        f"EMSA is partly Python and scipy.{busy} DGNOpt stays in the paper's band around EKFAC in "
+        f"{inside[0]} of {len(verdicts)} measurements of the runtime and in {inside[1]} of "
+        f"{len(verdicts)} of the memory."
+    )

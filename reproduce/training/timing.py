@@ -1,0 +1,191 @@
+"""What a training step costs: every step in a process of its own, the processes taking turns.
+
+A process holds one compiled step. Turns of a few steps go round all of them, so that whatever else
+the machine does meets all alike, and ratios are taken within a round. A process a step makes its
+peak memory its own, and costs no second compilation.
+"""
+
+import importlib
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def stepper(model: Any, x: Any, y: Any) -> Callable[[], float]:
+    """A function that takes one training step of a compiled Keras model and returns its loss.
+
+    Args:
+        model: compiled; trained eagerly where it was compiled so.
+        x, y: one batch, arrays or tensors, held in memory.
+    """
+    import tensorflow as tf
+
+    batch = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+
+    def step() -> dict[str, Any]:
+        return model.train_step(batch)
+
+    taken = step if model.run_eagerly else tf.function(step, autograph=False)
+    return lambda: float(taken()["loss"])
+
+
+def peak_mib() -> float:
+    """Peak resident memory of this process so far, in MiB.
+
+    Where Linux says it by `VmHWM`, that is read: `getrusage` hands a process what the one that
+    started it had in use.
+    """
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    if found:
+        return int(found[1]) / 1024
+    import resource
+
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def device_peak_mib() -> float | None:
+    """Peak memory in use on the first GPU since the last call, in MiB; None without a GPU."""
+    if "tensorflow" not in sys.modules:
+        return None
+    import tensorflow as tf
+
+    if not tf.config.list_logical_devices("GPU"):
+        return None
+    peak = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+    tf.config.experimental.reset_memory_stats("GPU:0")
+    return float(peak)
+
+
+def cycle(step: Callable[[], Any], length: int) -> tuple[float, float]:
+    """Seconds of a mean step over a cycle: by the clock, and of the process's processor time."""
+    begun, busy = time.perf_counter(), time.process_time()
+    for _ in range(length):
+        step()
+    return (time.perf_counter() - begun) / length, (time.process_time() - busy) / length
+
+
+def interleaved(
+    makes: dict[str, tuple[Callable[..., Callable], tuple]],
+    rounds: int,
+    length: int = 10,
+    tick: Callable[[], Any] | None = None,
+    imports: Sequence[str] = ("tensorflow", "keras", "dgn_tf"),
+) -> dict[str, dict[str, Any]]:
+    """Builds every step in a process of its own, then runs them in turn.
+
+    Args:
+        makes: name → a function that can be pickled, and its arguments; in the process it returns
+            a step, as `stepper` does.
+        rounds: how often each gets its turn.
+        length: steps of a turn: a multiple of the periods of whatever is not done in every step.
+        tick: called after every building and every round.
+        imports: modules that every process imports before anything else.
+
+    Returns:
+        name → `wall` and `cpu`, arrays `(rounds,)` of seconds of a mean step; `first_call_s`,
+        seconds of building and of the first step; `imports_mib` and `peak_mib`, peak resident
+        memory after the imports and at the end; `device_mib`, the peak on a GPU after the first
+        step, None without one. A step that cannot be built has `error` alone.
+    """
+    tick = tick or (lambda: None)
+    waiting = dict(makes)
+    running: dict[str, _Process] = {}
+    results: dict[str, dict[str, Any]] = {}
+    try:
+        while waiting:
+            group = list(waiting)[: os.cpu_count() or 1]
+            started = {name: _Process(imports, *waiting.pop(name)) for name in group}
+            running.update(started)
+            for name, process in started.items():
+                results[name] = process.answer()
+                tick()
+        alive = [name for name in results if "error" not in results[name]]
+        turns: dict[str, list] = {name: [] for name in alive}
+        for name in alive:
+            running[name].ask(length)
+        for _ in range(rounds):
+            for name in alive:
+                turns[name].append(running[name].ask(length))
+            tick()
+        for name in alive:
+            wall, cpu = np.asarray(turns[name]).T
+            peak, device = running[name].ask(0)
+            results[name].update(wall=wall, cpu=cpu, peak_mib=peak, device_mib=device)
+    finally:
+        for process in running.values():
+            process.end()
+    return {name: results[name] for name in makes}
+
+
+def quartiles(values: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """`median`, `low` and `high`: the quartiles of some values."""
+    low, median, high = np.quantile(np.asarray(values, float), (0.25, 0.5, 0.75))
+    return {"median": float(median), "low": float(low), "high": float(high)}
+
+
+class _Process:
+    """One step in a process of its own."""
+
+    def __init__(self, imports: Sequence[str], make: Callable[..., Callable], arguments: tuple):
+        spawn = multiprocessing.get_context("spawn")
+        self.pipe, other = spawn.Pipe()
+        given = (other, imports, make, arguments)
+        self.process = spawn.Process(target=_serve, args=given, daemon=True)
+        self.process.start()
+        other.close()
+
+    def answer(self) -> Any:
+        """What the process says next."""
+        try:
+            return self.pipe.recv()
+        except EOFError:
+            return {"error": "the process ended (out of memory?)"}
+
+    def ask(self, length: int) -> Any:
+        """A cycle of that many steps; of none: the peak memory.
+
+        Raises:
+            RuntimeError: where the process fails between two turns.
+        """
+        self.pipe.send(length)
+        answer = self.answer()
+        if isinstance(answer, dict):
+            raise RuntimeError(f"A step that had worked failed: {answer['error']}")
+        return answer
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.join()
+
+
+def _serve(
+    pipe: Any, imports: Sequence[str], make: Callable[..., Callable], arguments: tuple
+) -> None:
+    """Builds a step, says what that took, and takes turns until it is asked for its memory."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    try:
+        for name in imports:
+            importlib.import_module(name)
+        before = peak_mib()
+        begun = time.perf_counter()
+        step = make(*arguments)
+        step()
+        device_peak_mib()
+        pipe.send({"first_call_s": time.perf_counter() - begun, "imports_mib": before})
+        while length := pipe.recv():
+            pipe.send(cycle(step, length))
+        pipe.send((peak_mib(), device_peak_mib()))
+    except Exception as error:
+        pipe.send({"error": f"{type(error).__name__}: {error}"[:2000]})
