@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
 
 from reproduce import catalogue
 
@@ -52,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns its exit status."""
     given = parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupted)
     if given.item == "list":
         width = max(len(item.name) for item in catalogue.ITEMS)
         for item in catalogue.ITEMS:
@@ -89,6 +93,11 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 130
     return 0
+
+
+def _interrupted(*_: object) -> None:
+    """SIGTERM ends a run as Ctrl-C does: worker processes are ended, what is finished is kept."""
+    raise KeyboardInterrupt
 
 
 def _set_threads(threads: int | None) -> None:

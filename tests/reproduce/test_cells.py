@@ -121,6 +121,18 @@ def test_a_dask_address_without_a_scheduler_is_refused(tmp_path):
         cells.run([small()], context(tmp_path, dask="tcp://127.0.0.1:1"))
 
 
+def _children(pid):
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_an_interrupted_command_ends_its_workers_and_goes_on(tmp_path):
     command = [
         sys.executable, "-m", "reproduce", "dgnopt-rates", "--preset", "smoke", "--jobs", "2",
@@ -132,8 +144,14 @@ def test_an_interrupted_command_ends_its_workers_and_goes_on(tmp_path):
     folder = tmp_path / "smoke" / "checkpoints" / "dgnopt-rates"
     while not list(folder.glob("*.json")) and process.poll() is None:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    workers = _children(process.pid)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 130
+    assert len(workers) >= 2
+    deadline = time.monotonic() + 30
+    while any(map(_runs, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert "the same command goes on" in process.stderr.read()
     before = {path: path.read_bytes() for path in folder.glob("*.json")}
     assert before
