@@ -50,13 +50,14 @@ def plot(axis: Any, method: dict[str, Any], key: str, look: dict[str, Any], labe
 
 
 def finish(axis: Any, key: str, title: str) -> None:
-    """Names the axes of a panel of curves."""
+    """Names the axes of a panel of curves; losses that fall far are on a logarithmic axis."""
     label = {"loss": "training loss (nats)", "accuracy": "test accuracy (%)"}[key]
     axis.set(xlabel="steps", ylabel=label, title=title)
     axis.title.set_fontsize(9)
-    low, high = axis.get_ylim()
-    if key == "loss" and low > 0 and high > 4 * low:
-        axis.set_yscale("log")
+    means = np.concatenate([np.ravel(line.get_ydata()) for line in axis.get_lines()])
+    if key == "loss" and len(means) and 0 < 4 * means.min() < means.max():
+        low, high = 0.7 * means.min(), 1.3 * means.max()
+        axis.set(yscale="log", ylim=(low, high))
         plain = _plain_ticks(low, high)
         axis.set_yticks(plain, [f"{value:g}" for value in plain])
         axis.minorticks_off()

@@ -206,12 +206,13 @@ def _found(named: dict[str, Any], title: str) -> str:
             _average_losses(named["{} agents (16)"]), _average_losses(named[key])
         )
         if changed["noise"] is None:
-            verdict = "has too few finished pairs to compare with the agents"
-        elif not experiment.stands_out(changed):
-            verdict = "is as fast as the agents within the noise"
-        else:
-            verdict = f"is {'slower' if changed['change'] > 0 else 'faster'} than the agents"
-        parts.append(f"{words} {verdict} ({experiment.verdict(changed, digits=3)} nats)")
+            parts.append(f"{words} has too few finished pairs to compare with the agents")
+            continue
+        verdict = "as fast as the agents within the noise"
+        if experiment.stands_out(changed):
+            verdict = f"{'slower' if changed['change'] > 0 else 'faster'} than the agents"
+        amount = f"{changed['change']:+.3f} ± {changed['noise']:.3f} nats"
+        parts.append(f"{words} is {verdict} ({amount})")
     if (gap := _largest_gap(named)) is not None:
         parts.append(f"in proximal form it and one player are at most {gap:.2g} nats apart")
     return f"{title}: {'; '.join(parts)}."

@@ -22,9 +22,11 @@ SYMBOLS = {
 }
 #: The same, as matplotlib sets them.
 _DRAWN = {
-    "η^O": r"$\eta^{O}$", "η^{O-CG}": r"$\eta^{O-CG}$",
-    "η^C": r"$\eta^{C}$", "η^{C-CG}": r"$\eta^{C-CG}$",
-}  # fmt: skip
+    "η^O": r"$\eta^\mathrm{O}$",
+    "η^{O-CG}": "$\\eta^\\mathrm{O\u2010CG}$",
+    "η^C": r"$\eta^\mathrm{C}$",
+    "η^{C-CG}": "$\\eta^\\mathrm{C\u2010CG}$",
+}
 
 
 def run(context) -> dict[str, Any]:

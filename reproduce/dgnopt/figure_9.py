@@ -163,8 +163,8 @@ def _draw_steps(axis: Any, ladder: _Ladder, most: int) -> None:
     axis.title.set_fontsize(9)
     axis.set_xticks(list(ladder.agents))
     axis.set_ylim(0, 1.2 * most)
-    ticks = [most * part / 4 for part in range(5)]
-    axis.set_yticks([*ticks, 1.1 * most], [*(f"{tick:g}" for tick in ticks), "not\nreached"])
+    ticks = [most * part / 4 for part in range(4)]
+    axis.set_yticks([*ticks, 1.1 * most], [*(f"{tick:g}" for tick in ticks), f"over {most}"])
     axis.legend(loc="lower right", fontsize=8)
 
 
