@@ -1,8 +1,9 @@
 """The dynamic game theoretic neural optimizer: a network's layers as players of a dynamic game."""
 
-from dgn_tf import curvature
+from dgn_tf import bandit, curvature
 from dgn_tf.agents import naive_partition, with_agents
 from dgn_tf.aliases import EKFAC, KFAC
+from dgn_tf.bandit import alignments
 from dgn_tf.game_model import GameModel
 from dgn_tf.guard import StepGuard
 from dgn_tf.optimizer import DGNOpt
@@ -13,6 +14,8 @@ __all__ = [
     "DGNOpt",
     "GameModel",
     "StepGuard",
+    "alignments",
+    "bandit",
     "curvature",
     "naive_partition",
     "with_agents",

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from dgn_tf.bandit.arms import games_of_arms
+from dgn_tf.bandit.policy import AlignmentPolicy
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.game.graph import functional_of
@@ -26,7 +28,8 @@ class GameModel(surface.Functional):
 
     Args:
         inputs, outputs: as for `keras.Model`.
-        alignment: "asap", "alap" or {layer name: stage}.
+        alignment: "asap", "alap", {layer name: stage}, or a policy of `dgn_tf.bandit` that chooses
+            between alignments while the model is trained.
         slots: {layer name: slot within its stage}; by default in the order of `model.layers`.
         strict: whether a trainable layer that must be left to a diagonal block is an error.
         agents: how many fictitious agents share each player's weights: a number, or
@@ -36,14 +39,15 @@ class GameModel(surface.Functional):
 
     Raises:
         ValueError: for a model without a graph or without players, an alignment outside the slack,
-            LoRA or quantised layers.
+            LoRA or quantised layers; with a policy, for fictitious agents and for validation images
+            that do not fit.
     """
 
     def __init__(
         self,
         inputs: Any,
         outputs: Any,
-        alignment: str | Mapping[str, int] = "asap",
+        alignment: str | Mapping[str, int] | AlignmentPolicy = "asap",
         slots: Mapping[str, int] | None = None,
         strict: bool = False,
         agents: int | Mapping[str, int] = 1,
@@ -64,9 +68,26 @@ class GameModel(surface.Functional):
 
     def _read_game(self) -> None:
         settings = self._settings
-        game = Game(self, settings.alignment, settings.slots, settings.strict)
-        game.seat_agents(settings.agents, settings.agents_form)
-        self._game = _Held(game)
+        policy = self.alignment_policy
+        if policy is None:
+            alignment: Any = settings.alignment
+            games = [Game(self, alignment, settings.slots, settings.strict)]
+        else:
+            games = games_of_arms(self, policy, settings.slots, settings.strict)
+            self._check_policy(policy)
+        for game in games:
+            game.seat_agents(settings.agents, settings.agents_form)
+            if policy is not None and any(player.agents > 1 for player in game.players):
+                raise ValueError(
+                    "Fictitious agents need one alignment. Received: agents="
+                    f"{settings.agents!r} with the alignment policy {policy.name}."
+                )
+        self._games = _Held(tuple(games))
+
+    def _check_policy(self, policy: AlignmentPolicy) -> None:
+        held = getattr(policy, "held", None)
+        if held is not None:
+            held.check(self, by_accuracy=getattr(policy, "reward", None) == "accuracy")
 
     @classmethod
     def from_model(cls, model: keras.Model, **kwargs: Any) -> "GameModel":
@@ -85,8 +106,22 @@ class GameModel(surface.Functional):
 
     @property
     def game(self) -> Game:
-        """The game; `model.game.summary()` prints it, `model.game.solve(x, y)` gives its gains."""
-        return self._game.game
+        """The game; `model.game.summary()` prints it, `model.game.solve(x, y)` gives its gains.
+
+        Where a policy chooses the alignment it is that of the first arm.
+        """
+        return self._games.games[0]
+
+    @property
+    def games(self) -> tuple[Game, ...]:
+        """The games of all arms of an alignment policy; the one game without."""
+        return self._games.games
+
+    @property
+    def alignment_policy(self) -> AlignmentPolicy | None:
+        """The policy that chooses between alignments, None where there is one alignment."""
+        alignment = self._settings.alignment
+        return alignment if isinstance(alignment, AlignmentPolicy) else None
 
     @contextlib.contextmanager
     def recording(self, first: Any) -> Iterator[None]:
@@ -112,8 +147,8 @@ class GameModel(surface.Functional):
 
         Raises:
             ValueError: for another optimizer, several replicas, mixed precision, several outputs, a
-                loss without a second derivative unless `terminal="gauss_newton"`, and a rank above
-                the size of the output.
+                loss without a second derivative unless `terminal="gauss_newton"`, a rank above
+                the size of the output, and exact curvature with several arms.
         """
         optimizer = DGNOpt() if optimizer is None else optimizer
         if not isinstance(optimizer, DGNOpt):
@@ -133,10 +168,16 @@ class GameModel(surface.Functional):
                 "jit_compile=False there.",
                 stacklevel=2,
             )
-        optimizer.bind(self.game, lambda: surface.seed_states(self))
+        if optimizer.exact and len(self.games) > 1:
+            raise ValueError(
+                "Exact curvature needs one alignment, whose Jacobians make the dense game. "
+                f'Received: curvature="exact" with {len(self.games)} arms.'
+            )
+        optimizer.bind(self.game, lambda: surface.seed_states(self), self.alignment_policy)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)
-        self.game.attach(self, solve_batch)
+        for game in self.games:
+            game.attach(self, solve_batch)
 
     def _refuse_mixed_precision(self) -> None:
         for layer in surface.inner_layers(self):
@@ -156,15 +197,22 @@ class GameModel(surface.Functional):
 
     def get_config(self) -> dict:
         plain = keras.Model(*surface.structure(self), name=self.name)
-        return {
+        config = {
             "functional": plain.get_config(),
             "trainable": self.trainable,
             **self.settings(),
         }
+        if self.alignment_policy is not None:
+            config["alignment"] = keras.saving.serialize_keras_object(self.alignment_policy)
+        return config
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: Any = None) -> "GameModel":
         config = dict(config)
+        if isinstance(config["alignment"], dict) and "class_name" in config["alignment"]:
+            config["alignment"] = keras.saving.deserialize_keras_object(
+                config["alignment"], custom_objects=custom_objects
+            )
         plain = keras.Model.from_config(config.pop("functional"), custom_objects=custom_objects)
         return cls(plain.input, plain.output, name=plain.name, **config)
 
@@ -174,15 +222,15 @@ class _Recorder:
 
 
 class _Held:
-    """Keeps the game out of Keras's attribute tracking."""
+    """Keeps the games out of Keras's attribute tracking."""
 
-    def __init__(self, game: Game):
-        self.game = game
+    def __init__(self, games: tuple[Game, ...]):
+        self.games = games
 
 
 @dataclass(frozen=True)
 class _Settings:
-    alignment: str | Mapping[str, int]
+    alignment: str | Mapping[str, int] | AlignmentPolicy
     slots: Mapping[str, int] | None
     strict: bool
     agents: int | Mapping[str, int]

@@ -24,6 +24,7 @@ class _States:
     def __init__(self) -> None:
         self.players: dict[str, dict[str, Any]] = {}
         self.bystanders: dict[str, list[dict[str, Any]]] = {}
+        self.bandit: dict[str, Any] = {}
 
 
 @keras.saving.register_keras_serializable("dgn_tf")
@@ -155,28 +156,50 @@ class DGNOpt(keras.optimizers.Optimizer):
         self.guard = StepGuard.make(guard)
         self._game: Any = None
         self._seeds: Any = None
+        self._bandit: Any = None
 
     @property
     def closed_loop(self) -> bool:
         """Whether players answer the state: their updates have the term K δx."""
         return self.state_feedback and self.information_structure in ("feedback", "cooperative")
 
-    def bind(self, game: Any, seeds: Any) -> None:
+    def bind(self, game: Any, seeds: Any, policy: Any = None) -> None:
         """Hands the optimizer its game; `GameModel.compile` does it.
 
         Args:
-            game: the `Game` whose players the optimizer moves.
+            game: the `Game` whose players the optimizer moves; its state is by player, whatever
+                the alignment.
             seeds: function that lists the seed generator states to be saved along.
+            policy: the policy that chooses between the game's arms, whose state is the optimizer's;
+                None for one alignment.
 
         Raises:
-            ValueError: if the optimizer was built for other weights.
+            ValueError: if the optimizer was built for other weights, or for other arms.
         """
         if self._game is not None and self.built and game.identity() != self._game.identity():
             raise ValueError(
                 "A DGNOpt belongs to the model it was first compiled with. "
                 "Create a new one for another model or another set of trainable layers."
             )
-        self._game, self._seeds = game, seeds
+        if self.built:
+            had = {name: tuple(v.shape) for name, v in self.states.bandit.items()}
+            got = {name: shape for name, (shape, _) in _bandit_spec(policy, game).items()}
+            if had != got:
+                raise ValueError(
+                    "A DGNOpt keeps the state of the alignment policy it was first compiled with. "
+                    "Create a new one for another policy or another number of arms."
+                )
+        self._game, self._seeds, self._bandit = game, seeds, policy
+
+    @property
+    def bandit_state(self) -> dict[str, Any]:
+        """The state of the alignment policy as NumPy arrays: what its functions are handed.
+
+        Besides, the number of `steps` and the last `reward`. Empty without a policy.
+        """
+        if not self.built:
+            return {}
+        return {name: variable.numpy() for name, variable in self.states.bandit.items()}
 
     @surface.untracked
     def build(self, variables: list) -> None:
@@ -218,6 +241,8 @@ class DGNOpt(keras.optimizers.Optimizer):
         if self.guard is not None:
             self.guard_rejections = self.add_variable((), dtype="int64", name="guard_rejections")
             self.guard_streak = self.add_variable((), dtype="int64", name="guard_streak")
+        for name, (shape, dtype) in _bandit_spec(self._bandit, game).items():
+            self.states.bandit[name] = self.add_variable(shape, dtype=dtype, name=f"bandit_{name}")
 
     def _add_state(self, block: Any, shapes: Any, name: str, dtype: str) -> dict[str, Any]:
         state = {}
@@ -245,8 +270,12 @@ class DGNOpt(keras.optimizers.Optimizer):
         )
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves every optimizer variable and the state of the model's seed generators."""
+        """Saves every optimizer variable, the state of the model's seed generators, and the images
+        that an alignment policy is rewarded on."""
         super().save_own_variables(store)
+        held = getattr(self._bandit, "held", None)
+        for i, variable in enumerate(held.variables if held is not None else ()):
+            store[f"validation_{i}"] = variable.numpy()
         for i, state in enumerate(self._seeds() if self._seeds is not None else ()):
             store[f"seed_{i}"] = state.numpy()
 
@@ -258,6 +287,8 @@ class DGNOpt(keras.optimizers.Optimizer):
         """
         saved = {key: store[key] for key in store.keys()}  # noqa: SIM118
         seeds = {key: saved.pop(key) for key in list(saved) if key.startswith("seed_")}
+        count = sum(key.startswith("validation_") for key in saved)
+        images = [saved.pop(f"validation_{i}") for i in range(count)]
         states = self._seeds() if self._seeds is not None else []
         if len(saved) != len(self.variables) or len(seeds) != len(states):
             raise ValueError(
@@ -276,6 +307,8 @@ class DGNOpt(keras.optimizers.Optimizer):
             variable.assign(saved[str(i)])
         for i, state in enumerate(states):
             state.assign(seeds[f"seed_{i}"])
+        if images and self._bandit is not None:
+            self._bandit.validation = (images[:-1], images[-1])
 
     def get_config(self) -> dict:
         config = super().get_config()
@@ -305,6 +338,14 @@ class DGNOpt(keras.optimizers.Optimizer):
                 config["curvature"], custom_objects=custom_objects
             )
         return super().from_config(config, custom_objects=custom_objects)
+
+
+def _bandit_spec(policy: Any, game: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+    """What the optimizer keeps for an alignment policy: its state, steps and the last reward."""
+    if policy is None:
+        return {}
+    mine = {"steps": ((), "int64"), "reward": ((), "float64")}
+    return {**policy.state_spec(len(game.arms)), **mine}
 
 
 def _one_of(argument: str, value: Any, known: tuple, more: str = "") -> None:

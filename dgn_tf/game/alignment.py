@@ -113,3 +113,42 @@ def schedule(
         earliest=earliest,
         latest=latest,
     )
+
+
+def schedules(graph: Graph, names: Mapping[str, int], limit: int) -> list[dict[str, int]]:
+    """Every schedule inside the slack, ASAP first and ALAP last.
+
+    Args:
+        graph: the model's calls.
+        names: player's name → index of its first call.
+        limit: the largest number that is listed.
+
+    Returns:
+        A list of different {name: stage}, each with all players.
+
+    Raises:
+        ValueError: if there are more than `limit`.
+    """
+    latest = schedule(graph, names).latest
+    called = {index: name for name, index in names.items()}
+    found: list[dict[str, int]] = []
+
+    def place(position: int, level: dict[int, int], stages: dict[str, int]) -> None:
+        """Goes on from a call, with the level of the tensors made before it."""
+        for call in graph.calls[position:]:
+            reached = max((level[key] for key in call.inputs), default=0)
+            if call.index in called:
+                for stage in range(reached, latest[call.index] + 1):
+                    after = {**level, **dict.fromkeys(call.outputs, stage + 1)}
+                    place(call.index + 1, after, {**stages, called[call.index]: stage})
+                return
+            level = {**level, **dict.fromkeys(call.outputs, reached)}
+        found.append({name: stages[name] for name in names})
+        if len(found) > limit:
+            raise ValueError(
+                f"The graph has more than {limit} alignments. Raise `limit` to list them, and give "
+                "a policy the ones to choose from: `arms=[...]`."
+            )
+
+    place(0, dict.fromkeys(graph.inputs, 0), {})
+    return found

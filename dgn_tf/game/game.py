@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from dgn_tf.game import keras_surface as surface
-from dgn_tf.game.alignment import Schedule, schedule
+from dgn_tf.game.alignment import Schedule, schedule, schedules
 from dgn_tf.game.graph import Call, Graph, read_graph
 from dgn_tf.game.players import Player, read_player
 from dgn_tf.game.summary import table
@@ -62,6 +62,10 @@ class Game:
         ValueError: for a model without a graph or without players, an alignment outside the slack,
             LoRA or quantised layers, impossible slots, and, if `strict`, a layer left to a diagonal
             block.
+
+    Attributes:
+        arm, arms, chooser: where a policy chooses between alignments, the number of this one, the
+            {player: stage} of all, and the policy's name; else 0, this one alone, and "".
     """
 
     def __init__(
@@ -83,8 +87,7 @@ class Game:
                 f"Received: model '{model.name}' without one."
             )
         _tell_apart(self.players)
-        firsts = {player.name: player.call_indices[0] for player in self.players}
-        self.schedule: Schedule = schedule(self.graph, firsts, alignment)
+        self.schedule: Schedule = schedule(self.graph, self._firsts(), alignment)
         for player in self.players:
             first = player.call_indices[0]
             player.stage = self.schedule.player_stage[first]
@@ -95,7 +98,20 @@ class Game:
         self._build_stages()
         self.columns = max(player.slot for player in self.players) + 1
         self.form: str | None = None
+        self.arm, self.chooser = 0, ""
+        self.arms: tuple[dict[str, int], ...] = (self.placement(),)
         self._model: Any = None
+
+    def _firsts(self) -> dict[str, int]:
+        return {player.name: player.call_indices[0] for player in self.players}
+
+    def placement(self) -> dict[str, int]:
+        """Player's name → stage."""
+        return {player.name: player.stage for player in self.players}
+
+    def schedules(self, limit: int) -> list[dict[str, int]]:
+        """Every alignment of the same players, as `dgn_tf.alignments`."""
+        return schedules(self.graph, self._firsts(), limit)
 
     @property
     def horizon(self) -> int:
@@ -239,6 +255,9 @@ class Game:
     def solve(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         """The gains of a batch, without applying them or moving any state.
 
+        Where a policy chooses the alignment, `model.game` is its first arm and `model.games` are
+        all of them: each solves itself.
+
         Args:
             x, y, sample_weight: a batch, as for `train_on_batch`.
 
@@ -252,7 +271,7 @@ class Game:
         model = self._model() if self._model is not None else None
         if model is None:
             raise ValueError("`game.solve` needs a compiled model. Call `model.compile` first.")
-        return self._solver(model, (x, y, sample_weight))
+        return self._solver(model, (x, y, sample_weight), self)
 
     def summary(self, curvature: Any = None, print_fn: Any = print) -> str:
         """A table: stage, slot, player, layer, weights, block, tensors at the cut, slack."""

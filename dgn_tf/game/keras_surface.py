@@ -23,6 +23,7 @@ __all__ = [
     "Functional",
     "additional_losses",
     "as_loss",
+    "build_metrics",
     "call_operation",
     "compute_loss",
     "copy_mask",
@@ -172,6 +173,17 @@ def additional_losses(model: Any) -> list:
 def track_loss(model: Any, loss: tf.Tensor, size: tf.Tensor) -> None:
     """Moves the model's running mean of the loss."""
     model._loss_tracker.update_state(loss, sample_weight=size)
+
+
+def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
+    """Creates the variables of the compiled metrics outside of a step that is being traced.
+
+    Made inside of it, they would make TensorFlow trace the whole step a second time.
+    """
+    metrics = model._compile_metrics
+    if metrics is not None and not metrics.built:
+        with tf.init_scope():
+            metrics.build(y, y_pred)
 
 
 def flat_losses(model: Any) -> list[tuple]:

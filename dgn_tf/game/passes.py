@@ -6,6 +6,7 @@ cotangent at a cut excludes paths through earlier stages, and keeps what the pla
 states with the first pass's dropout masks and batch statistics as constants, and moves no state.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ class FirstPass:
         inputs: call index → the layer's input, cast as the layer casts it.
         preactivations: call index → pre-activation.
         constants: call index → pairs (variable, value) that make a later call repeat this one.
+        uses: (tensor key, call index) → the copy that one call reads, of the tensors `split` names.
     """
 
     def __init__(
@@ -44,8 +46,11 @@ class FirstPass:
         probes: Sequence[int] = (),
         copies: bool = True,
         copy_inputs: bool = False,
+        split: frozenset[int] = frozenset(),
     ):
         self.game = game
+        self.split = split
+        self.uses: dict[tuple[int, int], tf.Tensor] = {}
         self.copies = copies
         self.copy_inputs = copy_inputs
         self.probes = set(probes)
@@ -70,8 +75,9 @@ class FirstPass:
         layer = call.operation
         if training and isinstance(layer, keras.layers.Layer):
             self._remember(call, layer)
+        values = self._split_uses(call) if self.split else self.values
         if call.index not in self.probes:
-            run_call(call, self.values, training)
+            self._keep(call, run_call(call, values, training))
             return
         activation = layer.activation
 
@@ -79,9 +85,27 @@ class FirstPass:
             self.preactivations[call.index] = z
             return z if activation is None else activation(z)
 
-        run_call(call, self.values, training, surface.with_activation(layer, probe))
+        self._keep(call, run_call(call, values, training, surface.with_activation(layer, probe)))
         x = self.values[call.inputs[0]]
         self.inputs[call.index] = tf.cast(x, self.preactivations[call.index].dtype)
+
+    def _keep(self, call: Call, outputs: list[tf.Tensor]) -> None:
+        self.values.update(zip(call.outputs, outputs, strict=True))
+
+    def _split_uses(self, call: Call) -> dict[int, tf.Tensor]:
+        """The values with a copy of its own, for this call, of the tensors that are split."""
+        mine = {}
+        for key in sorted(self.split & set(call.inputs)):
+            mine[key] = self.uses[key, call.index] = tf.identity(self.values[key])
+            surface.copy_mask(self.values[key], mine[key])
+        return {**self.values, **mine}
+
+    def seen_by(self, game: Game) -> "FirstPass":
+        """The same pass with the cuts of another alignment of the game."""
+        other = copy.copy(self)
+        other.game = game
+        other.cuts = [{key: self.values[key] for key in stage.cut} for stage in game.stages]
+        return other
 
     def _remember(self, call: Call, layer: Any) -> None:
         if _is_batch_norm(layer) and layer.trainable and not layer.renorm:

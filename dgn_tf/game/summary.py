@@ -10,6 +10,8 @@ HEADER = ("stage", "slot", "player", "layer", "weights", "curvature", "cut befor
 def table(game: Any, curvature: Any = None) -> str:
     """Stage, slot, player, layer, weights, curvature block, tensors alive at the cut, slack.
 
+    Below it the arms, where a policy chooses between alignments.
+
     Args:
         game: a `Game`.
         curvature: the optimizer's curvature, None before `compile`.
@@ -54,16 +56,34 @@ def table(game: Any, curvature: Any = None) -> str:
                         "-",
                     )
                 )
-    widths = [max(len(row[i]) for row in [HEADER, *rows]) for i in range(len(HEADER))]
+    slots = max(player.slot for player in game.players) + 1
+    title = f"{len(game.players)} players, {game.horizon} stages, {slots} slots"
+    lines = [title, *_lines(HEADER, rows)]
+    if game.chooser:
+        lines += ["", *_arms(game)]
+    return "\n".join(lines)
+
+
+def _arms(game: Any) -> list[str]:
+    """The stages of the players that not all arms put at the same one."""
+    moving = [name for name in game.arms[0] if len({arm[name] for arm in game.arms}) > 1]
+    rows = [
+        (str(i) + (" (above)" if i == game.arm else ""), *(str(arm[name]) for name in moving))
+        for i, arm in enumerate(game.arms)
+    ]
+    title = f"{len(game.arms)} arms, chosen by {game.chooser}; stages of the players that move"
+    return [title, *_lines(("arm", *moving), rows)]
+
+
+def _lines(header: tuple, rows: list[tuple]) -> list[str]:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(row: tuple) -> str:
         return "  ".join(
             cell.ljust(width) for cell, width in zip(row, widths, strict=True)
         ).rstrip()
 
-    slots = max(player.slot for player in game.players) + 1
-    title = f"{len(game.players)} players, {game.horizon} stages, {slots} slots"
-    return "\n".join([title, line(HEADER), "  ".join("-" * w for w in widths), *map(line, rows)])
+    return [line(header), "  ".join("-" * w for w in widths), *map(line, rows)]
 
 
 def _shape(shape: tuple) -> str:

@@ -44,15 +44,15 @@ def _weight_rows(rows: list[tf.Tensor], count: tf.Tensor) -> tf.Tensor:
     return tf.concat([tf.reshape(r, (count, -1)) for r in rows], 1)
 
 
-def linearise(model: Any, data: tuple) -> DenseGame:
-    """The dense game of a batch `(x, y, sample_weight)`.
+def linearise(model: Any, data: tuple, game: Any = None) -> DenseGame:
+    """The dense game of a batch `(x, y, sample_weight)`; the model's (first) one if not given.
 
     Raises:
         ValueError: for a shared layer, whose weights act at several stages.
     """
     x, y, sample_weight = data
     x = keras.tree.map_structure(tf.convert_to_tensor, x)
-    game, optimizer = model.game, model.optimizer
+    game, optimizer = model.game if game is None else game, model.optimizer
     for player in game.players:
         if len(player.call_indices) > 1:
             raise ValueError(

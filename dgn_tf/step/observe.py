@@ -1,6 +1,7 @@
 """The first half of a step: one forward pass with captures, one backward pass a column of Z."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -29,6 +30,8 @@ class Observation:
         batch: B as a float scalar.
         running: name of player or bystander → ℓ_u with what regularisers add; None where zero.
         averaged: name → first moment of this step, for blocks with momentum.
+        uses: where the first pass serves several alignments, (tensor key, call index) → what that
+            use adds to the cotangent of the tensor, `(B, R, …)`.
     """
 
     first: FirstPass
@@ -42,6 +45,23 @@ class Observation:
     factor: TerminalFactor | None = None
     running: dict[str, tuple | None] = field(default_factory=dict)
     averaged: dict[str, tuple] = field(default_factory=dict)
+    uses: dict[tuple[int, int], tf.Tensor] = field(default_factory=dict)
+
+    def seen_by(self, game: Any) -> "Observation":
+        """The same batch in another alignment: its cuts and the cotangents there.
+
+        The cotangent of a tensor at a cut is the sum over its uses at that stage and later: the
+        paths through earlier stages are those of the other uses.
+        """
+        costates: list[dict[int, tf.Tensor]] = []
+        for stage in game.stages:
+            parts: dict[int, list[tf.Tensor]] = {}
+            for (key, index), costate in self.uses.items():
+                if stage.index and game.schedule.call_stage[index] >= stage.index:
+                    parts.setdefault(key, []).append(costate)
+            alive = [key for key in stage.cut if key in parts]
+            costates.append({key: tf.add_n(parts[key]) for key in alive})
+        return replace(self, first=self.first.seen_by(game), costates=costates, averaged={})
 
     @property
     def v_T(self) -> tf.Tensor:
@@ -66,6 +86,7 @@ def observe(
     *,
     captures: bool,
     feedback: bool,
+    games: Sequence | None = None,
 ) -> Observation:
     """Runs the first pass of a step.
 
@@ -75,11 +96,20 @@ def observe(
         data: `(x, y, sample_weight)`.
         captures: whether players need their inputs and cotangents.
         feedback: whether the cotangents at the cuts are needed.
+        games: the alignments to observe for, by default those of the model; of several, none has
+            cuts and costates before `Observation.seen_by`.
     """
     x, y, sample_weight = data
-    game = model.game
+    games = model.games if games is None else games
+    game = games[0]
     single = terminal in ("rank_one", "gauss_newton")
-    first = FirstPass(game, output_probes(game), copies=feedback)
+    several = len(games) > 1
+    first = FirstPass(
+        game,
+        output_probes(game),
+        copies=feedback and not several,
+        split=_cut_somewhere(games) if feedback and several else frozenset(),
+    )
     with tf.GradientTape(persistent=True) as tape:
         with model.recording(first):
             y_pred = model(x, training=True)
@@ -94,7 +124,7 @@ def observe(
     calls = [i for player in game.players for i in player.call_indices] if captures else []
     z = [first.preactivations[i] for i in calls]
     cuts = [(t, key) for t, cut in enumerate(first.cuts) for key in cut if _moves(game, key)]
-    copies = [first.cuts[t][key] for t, key in cuts]
+    copies = [*[first.cuts[t][key] for t, key in cuts], *first.uses.values()]
     objective = read_objective(model, game)
     end = objective.state(first)
     with_factor = captures or feedback
@@ -124,10 +154,21 @@ def observe(
             columns = _columns(tape, end, found.factor.Z, [*z, *copies])
         _sort(found, game, dict(zip(calls, columns, strict=False)))
         found.costates = [{} for _ in game.stages]
-        for (t, key), column in zip(cuts, columns[len(z) :], strict=True):
-            found.costates[t][key] = tf.stack(column, 1) if len(column) > 1 else column[0][:, None]
+        stacked = [
+            tf.stack(column, 1) if len(column) > 1 else column[0][:, None]
+            for column in columns[len(z) :]
+        ]
+        for (t, key), costate in zip(cuts, stacked, strict=False):
+            found.costates[t][key] = costate
+        found.uses = dict(zip(first.uses, stacked[len(cuts) :], strict=True))
     del tape
     return found
+
+
+def _cut_somewhere(games: Sequence) -> frozenset[int]:
+    """Keys of the tensors that are part of the state at some cut of some alignment."""
+    cuts = [stage.cut for game in games for stage in game.stages[1:]]
+    return frozenset(key for cut in cuts for key in cut if _moves(games[0], key))
 
 
 def _moves(game: Any, key: int) -> bool:

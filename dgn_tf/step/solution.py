@@ -63,14 +63,15 @@ class Solution:
         return iter(self.stages)
 
 
-def solve_batch(model: Any, data: tuple) -> Solution:
+def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
     """Solves the game of a batch without moving any state of the model or the optimizer.
 
     Args:
         model: a compiled `GameModel`.
         data: `(x, y, sample_weight)`, arrays or tensors.
+        game: the game to solve, one of the model's.
     """
-    optimizer, game = model.optimizer, model.game
+    optimizer = model.optimizer
     x, y, sample_weight = (
         None if part is None else keras.tree.map_structure(tf.convert_to_tensor, part)
         for part in data
@@ -78,7 +79,7 @@ def solve_batch(model: Any, data: tuple) -> Solution:
     x = keras.tree.map_structure(lambda t: _as_input(t, game), x)
     with keras.StatelessScope():
         if optimizer.exact:
-            found = linearise(model, (x, y, sample_weight))
+            found = linearise(model, (x, y, sample_weight), game)
             seen, stages = found.seen, _dense_stages(optimizer, game, found)
         else:
             seen = observe(
@@ -87,6 +88,7 @@ def solve_batch(model: Any, data: tuple) -> Solution:
                 (x, y, sample_weight),
                 captures=True,
                 feedback=optimizer.closed_loop,
+                games=(game,),
             )
             note_running_costs(optimizer, game, seen)
             curvature_of_batch(optimizer, game, seen)

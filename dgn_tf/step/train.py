@@ -1,14 +1,16 @@
 """A whole training step: observe, refresh curvature, move, guard, apply."""
 
+from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
+from dgn_tf.step.arms import choose, play, settle
 from dgn_tf.step.damping import adapt_damping
 from dgn_tf.step.exact import exact_moves
-from dgn_tf.step.guarded import apply_guarded
+from dgn_tf.step.guarded import Outcome, apply_guarded
 from dgn_tf.step.move import Moves, move
 from dgn_tf.step.observe import Observation, observe
 from dgn_tf.step.running_cost import note_running_costs, shift_of
@@ -17,12 +19,13 @@ from dgn_tf.step.running_cost import note_running_costs, shift_of
 def train_step(model: Any, data: Any) -> dict:
     """One step of a `GameModel` on a batch `(x, y, sample_weight)`; returns the logs."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    optimizer, game = model.optimizer, model.game
+    optimizer, game, policy = model.optimizer, model.game, model.alignment_policy
     refuse_replicas()
-    adapt = None
+    arm = None if policy is None else choose(optimizer, policy)
     open_loop = optimizer.information_structure == "open_loop"
     if optimizer.exact:
         seen, make = exact_moves(model, (x, y, sample_weight))
+        branches = [partial(apply_guarded, optimizer, game, make, None, not model.jit_compile)]
     else:
         elementwise = optimizer.curvature.elementwise
         seen = observe(
@@ -34,24 +37,37 @@ def train_step(model: Any, data: Any) -> dict:
         )
         note_running_costs(optimizer, game, seen)
         curvature_of_batch(optimizer, game, seen)
-
-        def make(lr: tf.Tensor) -> Moves:
-            return move(optimizer, game, seen, lr)
-
-        if getattr(optimizer.curvature, "adaptive_damping", False):
-
-            def adapt(moves: Moves, lr: tf.Tensor) -> None:
-                adapt_damping(model, seen, moves, lr, (y, sample_weight))
-
+        branches = [partial(_play, model, g, seen, (y, sample_weight)) for g in model.games]
     surface.track_loss(model, seen.loss, tf.shape(keras.tree.flatten(x)[0])[0])
+    surface.build_metrics(model, y, seen.y_pred)
     logs = model.compute_metrics(x, y, seen.y_pred, sample_weight=sample_weight)
-    outcome = apply_guarded(optimizer, game, make, adapt, can_raise=not model.jit_compile)
+    outcome = branches[0]() if arm is None else play(arm, branches)
     surface.update_average(optimizer, game.trainable)
     optimizer.iterations.assign_add(1)
     if outcome is not None:
         logs = dict(logs, skipped_steps=outcome.skipped)
         logs["loss"] = tf.where(outcome.stuck, tf.cast(float("nan"), seen.loss.dtype), logs["loss"])
-    return logs
+    return logs if arm is None else {**logs, **settle(model, policy, arm)}
+
+
+def _play(model: Any, game: Any, seen: Observation, labels: tuple) -> Outcome | None:
+    """Moves the players of one alignment on a batch."""
+    optimizer = model.optimizer
+    if len(model.games) > 1:
+        seen = seen.seen_by(game)
+
+    def make(lr: tf.Tensor) -> Moves:
+        return move(optimizer, game, seen, lr)
+
+    def adapt(moves: Moves, lr: tf.Tensor) -> None:
+        adapt_damping(model, seen, moves, lr, labels)
+
+    curvature, can_raise = optimizer.curvature, not model.jit_compile
+    if getattr(curvature, "adaptive_damping", False):
+        return apply_guarded(optimizer, game, make, adapt, can_raise)
+    moments = curvature.momentum or curvature.fallback().momentum
+    compact = len(model.games) > 1 and not moments
+    return apply_guarded(optimizer, game, make, None, can_raise, compact=compact)
 
 
 def refuse_replicas() -> None:

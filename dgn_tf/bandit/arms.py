@@ -1,0 +1,52 @@
+"""The arms: distinct schedules inside the slack of a model's graph."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from dgn_tf.bandit.policy import AlignmentPolicy
+from dgn_tf.game.game import Game
+
+LIMIT = 64
+"""Arms a policy takes by itself; every arm is a branch of the compiled step."""
+
+
+def alignments(model: keras.Model, limit: int = LIMIT) -> list[dict[str, int]]:
+    """Every alignment of a model's players, as soon as possible first, as late as possible last.
+
+    Args:
+        model: a Functional or built Sequential model, or a `GameModel`.
+        limit: the largest number that is listed.
+
+    Returns:
+        A list of different {layer name: stage}, each with all players.
+
+    Raises:
+        ValueError: if there are more than `limit`, and as `GameModel` for a model without a game.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"`limit` must be a positive integer. Received: limit={limit!r}")
+    return Game(model).schedules(limit)
+
+
+def games_of_arms(
+    model: keras.Model, policy: AlignmentPolicy, slots: Mapping[str, int] | None, strict: bool
+) -> list[Game]:
+    """The games of a policy's arms, which know of each other.
+
+    Raises:
+        ValueError: for an arm outside the slack, and for two arms that are the same schedule.
+    """
+    arms: list[Any] = alignments(model) if policy.arms is None else list(policy.arms)
+    games = [Game(model, arm, slots, strict) for arm in arms]
+    schedules = [game.placement() for game in games]
+    for i, placement in enumerate(schedules):
+        if placement in schedules[:i]:
+            raise ValueError(
+                "`arms` must be different schedules. Received: arms "
+                f"{schedules.index(placement)} and {i} both are {placement}"
+            )
+    for i, game in enumerate(games):
+        game.arm, game.arms, game.chooser = i, tuple(schedules), policy.name
+    return games

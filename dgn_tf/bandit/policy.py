@@ -1,0 +1,155 @@
+"""What an alignment policy is: settings, and pure functions of a state."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+State = Mapping[str, Any]
+
+
+class AlignmentPolicy:
+    """Chooses between arms, here the alignments of a game, again and again.
+
+    A policy is settings. Its state is a dictionary of arrays that every function is handed: NumPy
+    arrays outside of a model (`start` makes them), variables of the optimizer inside one, where
+    they are saved with it. Outside of a model:
+
+        state = policy.start(3)
+        arm = policy.choose(state)
+        state = policy.observe(state, arm, reward=0.7)
+
+    A subclass says what else it remembers (`state_spec`), the probabilities of the arms, and how
+    an observation moves the state (`remember`).
+
+    Args:
+        arms: the alignments to choose from, each "asap", "alap" or {layer name: stage}; None for
+            all that `dgn_tf.alignments` lists.
+        every: how many training steps an arm is kept.
+        seed: of the draws; with the same seed and the same rewards the choices are the same.
+
+    Raises:
+        TypeError, ValueError: for arms that are no list of alignments, or numbers out of range.
+    """
+
+    needs_reward = False
+
+    def __init__(
+        self,
+        *,
+        arms: Sequence[str | Mapping[str, int]] | None = None,
+        every: int = 1,
+        seed: int = 0,
+    ):
+        if arms is not None:
+            if isinstance(arms, str | Mapping) or not isinstance(arms, Sequence):
+                raise TypeError(
+                    f"`arms` must be a list of alignments or None. Received: {type(arms).__name__}"
+                )
+            if not arms:
+                raise ValueError("`arms` must hold at least one alignment. Received: arms=[]")
+            arms = [arm if isinstance(arm, str) else dict(arm) for arm in arms]
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise ValueError(f"`every` must be a positive integer. Received: every={every!r}")
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
+        self.arms = arms
+        self.every = every
+        self.seed = seed
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def state_spec(self, arms: int) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Name → (shape, dtype) of the state for a number of arms; everything starts at zero."""
+        return {"plays": ((arms,), "int64")}
+
+    def start(self, arms: int) -> dict[str, np.ndarray]:
+        """The state before the first choice, for use outside of a model.
+
+        Raises:
+            ValueError: for a number of arms below one.
+        """
+        if isinstance(arms, bool) or not isinstance(arms, int) or arms < 1:
+            raise ValueError(f"`arms` must be a positive integer. Received: arms={arms!r}")
+        return {name: np.zeros(*spec) for name, spec in self.state_spec(arms).items()}
+
+    def probabilities(self, state: State) -> Any:
+        """The chances of the arms at the next choice, `(…, arms)`."""
+        raise NotImplementedError
+
+    def choose(self, state: State) -> Any:
+        """The next arm: the same one for the same state, whose count of plays numbers the draw."""
+        xp = numerics(state["plays"])
+        chances = self.probabilities(state)
+        # Bits, of which XLA makes the same ones; its real numbers would differ.
+        bits = tf.random.stateless_uniform(
+            (), [self.seed, xp.sum(state["plays"])], None, None, "uint32", alg="philox"
+        )
+        draw = (int(bits) if xp is _NumPy else tf.cast(bits, "float64")) * 2.0**-32
+        reached = xp.cumsum(chances)
+        # The last arm takes what rounding leaves.
+        arm = xp.sum(xp.cast(reached[:-1] <= draw * reached[-1], "int32"))
+        return int(arm) if xp is _NumPy else arm
+
+    def observe(self, state: State, arm: Any, reward: Any = 0.0) -> dict[str, Any]:
+        """The state after an arm was played.
+
+        Args:
+            state: as it was when the arm was chosen.
+            arm: its index; `(…,)` for states with leading axes.
+            reward: in [0, 1], shaped as `arm`.
+
+        Raises:
+            ValueError: outside of a compiled step, for an index that is no arm's or a reward that
+                does not lie in [0, 1].
+        """
+        xp = numerics(state["plays"])
+        arms = state["plays"].shape[-1]
+        if xp is _NumPy:
+            if not (np.all(np.asarray(arm) >= 0) and np.all(np.asarray(arm) < arms)):
+                raise ValueError(f"`arm` must lie in 0 … {arms - 1}. Received: arm={arm}")
+            inside = np.logical_and(np.asarray(reward) >= 0.0, np.asarray(reward) <= 1.0)
+            if not np.all(inside):
+                raise ValueError(f"`reward` must lie in [0, 1]. Received: reward={reward}")
+        chosen = xp.equal(xp.expand_dims(arm, -1), xp.arange(arms))
+        after = self.remember(state, chosen, xp.expand_dims(reward, -1))
+        return {"plays": state["plays"] + xp.cast(chosen, "int64"), **after}
+
+    def remember(self, state: State, chosen: Any, reward: Any) -> dict[str, Any]:
+        """The new values of what the policy remembers besides the counts.
+
+        Args:
+            state: before.
+            chosen: `(…, arms)` booleans.
+            reward: `(…, 1)`.
+        """
+        return {}
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"arms": self.arms, "every": self.every, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "AlignmentPolicy":
+        return cls(**config)
+
+
+class _NumPy:
+    """The functions policies use, on arrays; `keras.ops` has the same names for tensors."""
+
+    arange, cumsum, equal, exp, expand_dims = np.arange, np.cumsum, np.equal, np.exp, np.expand_dims
+    log, max, maximum, min, minimum = np.log, np.max, np.maximum, np.min, np.minimum
+    sqrt, sum, where = np.sqrt, np.sum, np.where
+
+    @staticmethod
+    def cast(x: Any, dtype: str) -> np.ndarray:
+        return np.asarray(x).astype(dtype)
+
+
+def numerics(array: Any) -> Any:
+    """The namespace that an array's mathematics is written in: one source for both kinds."""
+    return _NumPy if isinstance(array, np.ndarray | np.generic) else keras.ops

@@ -1,0 +1,94 @@
+"""A step whose alignment a policy chooses: arms as branches, and the reward after the step.
+
+Observation, statistics and metrics do not depend on the alignment and are shared by the arms; the
+recursion, the update pass and the guard are a branch each.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from dgn_tf.bandit.reward import legal
+from dgn_tf.step.guarded import Outcome
+
+
+def choose(optimizer: Any, policy: Any) -> tf.Tensor:
+    """The arm of this step, an int32 scalar; the same one until its reward was observed."""
+    return _apart(lambda: tf.cast(policy.choose(_state(optimizer, policy)), "int32"))
+
+
+def play(arm: tf.Tensor, branches: Sequence[Callable[[], Outcome | None]]) -> Outcome | None:
+    """Runs one branch, which moves the weights, and returns what its guard saw."""
+    if len(branches) == 1:
+        return branches[0]()
+    guarded = []
+
+    def run(branch: Callable[[], Outcome | None]) -> tuple:
+        outcome = branch()
+        guarded.append(outcome is not None)
+        if outcome is None:
+            return tf.constant(0.0), tf.constant(False)
+        return outcome.skipped, outcome.stuck
+
+    cases = [lambda branch=branch: run(branch) for branch in branches]
+    found = tf.switch_case(arm, cases)
+    return Outcome(*found) if guarded[0] else None
+
+
+def settle(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Measures the reward where it is due, lets the policy see it, and returns the logs.
+
+    Raises:
+        ValueError: for a policy without the validation arrays its reward is measured on.
+    """
+    optimizer = model.optimizer
+    run = optimizer.states.bandit
+    if policy.needs_reward:
+        require_validation(policy)
+
+    def observe() -> tf.Tensor:
+        reward = run["reward"].value
+        if policy.needs_reward:
+            found = policy.held.measure(model, policy.reward_function)
+            reward = legal(found, can_raise=not model.jit_compile)
+        state = policy.observe(_state(optimizer, policy), arm, reward)
+        for name, value in state.items():
+            run[name].assign(value)
+        run["reward"].assign(reward)
+        return tf.identity(reward)
+
+    def settled() -> tf.Tensor:
+        run["steps"].assign_add(1)
+        due = tf.equal(run["steps"].value % policy.every, 0)
+        return tf.cond(due, observe, lambda: tf.identity(run["reward"].value))
+
+    reward = _apart(settled)
+    logs = {"arm": arm}
+    return {**logs, "reward": reward} if policy.needs_reward else logs
+
+
+def require_validation(policy: Any) -> None:
+    """Raises a ValueError if a policy that needs validation arrays has none."""
+    if policy.needs_reward and policy.held is None:
+        raise ValueError(
+            f"{policy.name} measures its reward on validation images. Received: none. Give "
+            f"`{policy.name}(validation=(x, y))`, or set `model.alignment_policy.validation`."
+        )
+
+
+def _apart(function: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Calls a function of no arguments in a graph of its own.
+
+    TensorFlow rewrites the arithmetic of a graph as a whole: in one graph with the policy the
+    step's own operations would come out with other last bits than without it.
+    """
+    if tf.executing_eagerly():
+        return function()
+    attributes = {"_noinline": True}
+    return tf.function(function, autograph=False, experimental_attributes=attributes)()
+
+
+def _state(optimizer: Any, policy: Any) -> dict[str, tf.Tensor]:
+    names = policy.state_spec(1)
+    return {name: tf.convert_to_tensor(optimizer.states.bandit[name]) for name in names}
