@@ -242,7 +242,10 @@ class DGNOpt(keras.optimizers.Optimizer):
             self.guard_rejections = self.add_variable((), dtype="int64", name="guard_rejections")
             self.guard_streak = self.add_variable((), dtype="int64", name="guard_streak")
         for name, (shape, dtype) in _bandit_spec(self._bandit, game).items():
-            self.states.bandit[name] = self.add_variable(shape, dtype=dtype, name=f"bandit_{name}")
+            start = keras.initializers.Constant(self._bandit.seed if name == "seed" else 0)
+            self.states.bandit[name] = self.add_variable(
+                shape, start, dtype=dtype, name=f"bandit_{name}"
+            )
 
     def _add_state(self, block: Any, shapes: Any, name: str, dtype: str) -> dict[str, Any]:
         state = {}
@@ -341,10 +344,10 @@ class DGNOpt(keras.optimizers.Optimizer):
 
 
 def _bandit_spec(policy: Any, game: Any) -> dict[str, tuple[tuple[int, ...], str]]:
-    """What the optimizer keeps for an alignment policy: its state, steps and the last reward."""
+    """What the optimizer keeps for an alignment policy: its state, seed, steps, last reward."""
     if policy is None:
         return {}
-    mine = {"steps": ((), "int64"), "reward": ((), "float64")}
+    mine = {"seed": ((), "int64"), "steps": ((), "int64"), "reward": ((), "float64")}
     return {**policy.state_spec(len(game.arms)), **mine}
 
 

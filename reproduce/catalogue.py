@@ -129,6 +129,12 @@ ITEMS = (
         also=("dgnopt-table-4",),
     ),
     Item(
+        "dgnopt-figure-10",
+        "reproduce.dgnopt.figure_10",
+        "DGNOpt paper: the alignment fixed, random, or chosen by a bandit",
+        also=("dgnopt-table-5",),
+    ),
+    Item(
         "dgnopt-figure-11",
         "reproduce.dgnopt.figure_11",
         "DGNOpt paper: fictitious agents against a partition of every layer's units",

@@ -81,13 +81,19 @@ class AlignmentPolicy:
         """The chances of the arms at the next choice, `(…, arms)`."""
         raise NotImplementedError
 
-    def choose(self, state: State) -> Any:
-        """The next arm: the same one for the same state, whose count of plays numbers the draw."""
+    def choose(self, state: State, seed: Any = None) -> Any:
+        """The next arm: the same one for the same state, whose count of plays numbers the draw.
+
+        Args:
+            state: of the arms.
+            seed: instead of the policy's own; a model keeps it in a variable.
+        """
         xp = numerics(state["plays"])
+        seed = self.seed if seed is None else seed
         chances = self.probabilities(state)
         # Bits, of which XLA makes the same ones; its real numbers would differ.
         bits = tf.random.stateless_uniform(
-            (), [self.seed, xp.sum(state["plays"])], None, None, "uint32", alg="philox"
+            (), [seed, xp.sum(state["plays"])], None, None, "uint32", alg="philox"
         )
         draw = (int(bits) if xp is _NumPy else tf.cast(bits, "float64")) * 2.0**-32
         reached = xp.cumsum(chances)

@@ -15,7 +15,9 @@ from dgn_tf.step.guarded import Outcome
 
 def choose(optimizer: Any, policy: Any) -> tf.Tensor:
     """The arm of this step, an int32 scalar; the same one until its reward was observed."""
-    return _apart(lambda: tf.cast(policy.choose(_state(optimizer, policy)), "int32"))
+    seed = optimizer.states.bandit["seed"]
+    state = _state(optimizer, policy)
+    return _apart(lambda: tf.cast(policy.choose(state, seed.value), "int32"))
 
 
 def play(arm: tf.Tensor, branches: Sequence[Callable[[], Outcome | None]]) -> Outcome | None:

@@ -124,6 +124,8 @@ class _Group:
         for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
             variable.assign(value)
         self.model.optimizer.learning_rate = cell["rate"]
+        if "policy" in cell["method"]:
+            self.model.optimizer.states.bandit["seed"].assign(cell["seed"])
 
     def train(self, cell: dict[str, Any], step: Callable | None) -> dict[str, Any]:
         import tensorflow as tf

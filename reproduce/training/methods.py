@@ -106,6 +106,14 @@ def wrapped_model(
     import dgn_tf
 
     alignment: Any = method.get("alignment", "asap")
+    if "policy" in method:
+        policies = {"adaptive": dgn_tf.bandit.EXP3PP, "random": dgn_tf.bandit.Random}
+        if method["policy"] not in policies:
+            raise ValueError(
+                f"`policy` must be one of {', '.join(policies)}. Received: {method['policy']!r}"
+            )
+        rewarded = {"validation": validation} if method["policy"] == "adaptive" else {}
+        alignment = policies[method["policy"]](**rewarded, seed=seed)
     if "parts" in method:
         return dgn_tf.naive_partition(model, method["parts"], alignment=alignment)
     if method.get("agents", 1) > 1:

@@ -37,14 +37,22 @@ def context(folder, jobs=1, dask=None):
 
 
 @pytest.mark.parametrize(
-    "method", [{"name": "Adam"}, {"name": "EKFAC", "structure": "feedback"}], ids=str
+    "method",
+    [
+        {"name": "Adam"},
+        {"name": "EKFAC", "structure": "feedback"},
+        {"name": "SGD", "structure": "cooperative", "policy": "adaptive"},
+    ],
+    ids=str,
 )
 def test_a_cell_gives_the_same_bits_alone_and_after_another(method):
-    first, second = small(method=method, seed=3, rate=0.01), small(method=method, seed=4, rate=0.02)
+    net = {"options": {"width": 8, "blocks": 1, "shortcut": "dense"}, "method": method}
+    first, second = small(**net, seed=3, rate=0.01), small(**net, seed=4, rate=0.02)
     alone = plain(next(cell_of.run([second])))
     together = [plain(result) for result in cell_of.run([first, second])]
     assert together[1] == alone
     assert together[0]["curve"] != alone["curve"]
+    assert ("arms" in alone) == ("policy" in method)
 
 
 def test_the_rate_falls_tenfold_at_each_milestone():
