@@ -126,7 +126,7 @@ def markdown(document: dict[str, Any]) -> str:
     rates = "; ".join(f"{p['title']}: {p['methods'][0]['rate']:g}" for p in problems)
     sources = sorted({str(p.get("source")) for p in problems})
     return (
-        "A residual network whose shortcuts are 1 × 1 convolutions: each shortcut can move at "
+        "A residual network whose shortcuts are layers of their own: each can move at "
         "either of two stages, so three blocks have eight alignments. *Fixed*: every layer as "
         "soon as possible. *Random*: an alignment drawn at every step. *Adaptive*: EXP3++ with a "
         "memory of 200 choices, rewarded with the accuracy on 256 fixed validation images after "

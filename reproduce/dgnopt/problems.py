@@ -71,10 +71,9 @@ _PROBLEMS: dict[str, dict[str, list[dict[str, Any]]]] = {
         "paper": [_SVHN | _net("feedforward", width=32), _CIFAR10 | _net("feedforward", width=32)],
     },
     "aligned": {
-        "smoke": [_TINY | _net("residual-conv", width=4, blocks=1, stride=2,
-                               shortcut="convolution")],
+        "smoke": [_TINY | _net("residual-dense", width=8, blocks=1, shortcut="dense")],
         "quick": [
-            _DIGITS | _net("residual-conv", width=8, stride=2, shortcut="convolution"),
+            _DIGITS | _net("residual-dense", width=32, shortcut="dense"),
             _SOME | _net("residual-conv", width=8, stride=4, shortcut="convolution"),
         ],
         "standard": [_FASHION | _net("residual-conv", width=16, stride=4, shortcut="convolution")],
@@ -127,5 +126,6 @@ def title(problem: dict[str, Any]) -> str:
         name += f", {problem['train']:,} images"
     options = problem["options"]
     width = f", width {options['width']}" if "width" in options else ""
-    shortcut = ", convolution shortcuts" if options.get("shortcut") == "convolution" else ""
+    kind = options.get("shortcut", "identity")
+    shortcut = "" if kind == "identity" else f", {kind} shortcuts"
     return f"{name} · {problem['network']}{width}{shortcut}"
