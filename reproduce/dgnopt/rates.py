@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reproduce import figures, store
+from reproduce import figures, provenance, store
 from reproduce.dgnopt import problems as problem_list
 from reproduce.report import Table
 from reproduce.training import cell as cell_of
@@ -20,8 +20,8 @@ from reproduce.training import cells
 #: Rates tried, a grid a method.
 GRIDS: dict[str, list[float]] = {
     "SGD": [0.1, 0.3, 1.0, 3.0],
-    "RMSprop": [1e-3, 3e-3, 1e-2, 3e-2],
-    "Adam": [1e-3, 3e-3, 1e-2, 3e-2],
+    "RMSprop": [3e-4, 1e-3, 3e-3, 1e-2],
+    "Adam": [3e-4, 1e-3, 3e-3, 1e-2],
     "K-FAC": [0.003, 0.01, 0.03, 0.1],
     "EKFAC": [0.003, 0.01, 0.03, 0.1],
     "EMSA": [0.1, 0.3, 1.0, 3.0],
@@ -88,18 +88,27 @@ def run(context: Any) -> dict[str, Any]:
     """Trains every method at every rate of its grid, and the best with two more seeds.
 
     Taken is the rate with the best accuracy on the validation images whose runs with further seeds
-    do not diverge either; where one does, the next best is tried.
+    do not diverge either; where one does, the next best is tried. Rows of an earlier result in the
+    same folder with the same grid and budget are kept: remove the file to search anew.
     """
     settings = context.settings
-    rows = []
+    budget = {"steps": settings["steps"], "confirmations": settings["confirmations"],
+              "seed": SEED + context.seed}  # fmt: skip
+    before = _before(context)
+    every: list[dict[str, Any]] = []
     for kind, names in settings["methods"].items():
         for problem in problem_list.problems(context.preset, kind, context.options.data_dir):
             for name in names:
-                rows.append({
+                row = {
                     "kind": kind, "problem": problem_list.title(problem), "name": name,
-                    "rates": GRIDS[name][-settings["rates"] :], "chosen": None, "rejected": [],
-                    "errors": [], "cpu_seconds": 0.0, "where": problem,
+                    "rates": GRIDS[name][-settings["rates"] :], "budget": budget,
+                }  # fmt: skip
+                kept = next((b for b in before if row.items() <= b.items()), None)
+                every.append(kept or {
+                    **row, "chosen": None, "rejected": [], "errors": [], "cpu_seconds": 0.0,
+                    "revision": provenance.revision(), "where": problem,
                 })  # fmt: skip
+    rows = [row for row in every if "where" in row]
     tried = _tried(context, [(row, rate, 0) for row in rows for rate in row["rates"]])
     for row in rows:
         row["accuracy"] = [next(tried) for _ in row["rates"]]
@@ -119,7 +128,12 @@ def run(context: Any) -> dict[str, Any]:
         ]
     for row in rows:
         del row["where"]
-    return {"rows": rows}
+    return {"rows": every}
+
+
+def _before(context: Any) -> list[dict[str, Any]]:
+    path = context.results / f"{NAME}.json"
+    return store.read(path)["results"]["rows"] if path.exists() else []
 
 
 def _best(row: dict[str, Any]) -> float | None:

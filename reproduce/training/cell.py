@@ -20,6 +20,8 @@ _DEFAULTS: dict[str, Any] = {
     "options": {}, "batch": 128, "decay": [], "evaluate_every": None, "score": "test", "seed": 0,
 }  # fmt: skip
 _REQUIRED = ("data", "network", "method", "rate", "steps")
+#: Runs of so many steps must do better than a uniform guess.
+_LONG = 100
 #: Milestones multiply the learning rate by this.
 _DECAY_FACTOR = 0.1
 
@@ -159,7 +161,7 @@ class _Group:
         }
         self.traced = True
         if why is None:
-            why = record.why or _uniform(result["loss"], self.data.classes)
+            why = record.why or _uniform(result["loss"], self.data.classes, cell["steps"])
         result.update(diverged=why is not None, accuracy=self._score(cell))
         if why is not None:
             result["why"] = why
@@ -184,11 +186,15 @@ class _Group:
         return 100.0 * right / len(x)
 
 
-def _uniform(loss: float, classes: int) -> str | None:
-    """Training that ends well above the loss of a uniform guess, log(classes), has diverged."""
-    if math.isfinite(loss) and loss <= 2 * math.log(classes):
-        return None
-    return f"the loss of the last interval, {loss:.3g}, is above twice that of a uniform guess"
+def _uniform(loss: float, classes: int, steps: int) -> str | None:
+    """Training that ends far above the loss of a uniform guess, log(classes), has diverged; so has
+    a longer one that ends no better than it."""
+    guess = math.log(classes)
+    if not loss <= 2 * guess:
+        return f"the loss of the last interval, {loss:.3g}, is above twice that of a uniform guess"
+    if steps >= _LONG and loss >= 0.98 * guess:
+        return f"the loss of the last interval, {loss:.3g}, is that of a uniform guess"
+    return None
 
 
 def _batches(data: Any, cell: dict[str, Any]) -> Any:
