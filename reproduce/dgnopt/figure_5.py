@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback", "cooperative"],
     },
     "standard": {
-        "steps": 400, "seeds": 3, "kinds": ["residual", "inception"],
+        "steps": 300, "seeds": 3, "kinds": ["residual", "inception"],
         "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback", "cooperative"],
     },
     "paper": {
