@@ -37,7 +37,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "DGNOpt": {"name": "EKFAC", "structure": "cooperative"},
 }
 #: Where no search was made.
-DEFAULTS = {"SGD": 0.1, "RMSprop": 1e-3, "Adam": 1e-3, "K-FAC": 0.01, "EKFAC": 0.01, "EMSA": 0.3,
+DEFAULTS = {"SGD": 0.1, "RMSprop": 1e-3, "Adam": 1e-3, "K-FAC": 0.01, "EKFAC": 0.01, "EMSA": 1.0,
             "DGNOpt": 0.03}  # fmt: skip
 #: Seed of the search: no item trains with it.
 SEED = 1000
