@@ -64,9 +64,10 @@ def finish(axis: Any, key: str, title: str) -> None:
 
 
 def _plain_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten within a range."""
+    """1, 2 and 5 times powers of ten within a range; powers alone where it is wide."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    ticks = [m * 10.0**e for e in range(first, last + 1) for m in (1, 2, 5)]
+    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    ticks = [m * 10.0**e for e in range(first, last + 1) for m in steps]
     return [tick for tick in ticks if low <= tick <= high]
 
 
