@@ -269,11 +269,32 @@ def _conclusions(document: dict[str, Any]) -> str:
         sentences.append(text + ("; ".join(holds) if holds else "no rate") + ".")
         if lost:
             sentences.append(f"DGNOpt does not do better, and fails too, at {'; '.join(lost)}.")
+    sentences += _feedback_sentences(document)
     shares = _fates(document, _group)
     learned = ", ".join(
         f"{name} {count['learned']} of {sum(count.values())}" for name, count in shares.items()
     )
     return " ".join(sentences) + f" Runs that learned: {learned}."
+
+
+def _feedback_sentences(document: dict[str, Any]) -> list[str]:
+    """Where fewer or more runs fail with K δx than without it."""
+    fewer: list[str] = []
+    more: list[str] = []
+    for problem in document["results"]["problems"]:
+        for column in _columns(problem):
+            methods = _at(problem, column)
+            for label in methods:
+                if f"{label}, without K δx" in methods:
+                    change = _failing(methods[label]) - _failing(methods[f"{label}, without K δx"])
+                    name = (f"{column[0]} at {column[1]:g}, {label} "
+                            f"({problem['title'].split(' · ')[0]})")  # fmt: skip
+                    if change:
+                        (fewer if change < 0 else more).append(name)
+    return [
+        f"With K δx {word} runs fail than without it at {'; '.join(names) or 'no rate'}."
+        for word, names in (("fewer", fewer), ("more", more))
+    ]
 
 
 def _failing(method: dict[str, Any]) -> float:

@@ -44,6 +44,9 @@ def test_figure_8_confirms_the_paper_where_the_baseline_alone_fails():
     assert "In the explicit form more runs of the baseline than of DGNOpt with K δx fail at no rate"
     assert "DGNOpt does not do better, and fails too, at SGD at 1 (digits)." in text
     assert "baseline 0 of 2, proximal 2 of 2" in text
+    assert "With K δx fewer runs fail than without it at no rate." in text
+    assert ("With K δx more runs fail than without it at "
+            "SGD at 1, FNE, explicit (digits).") in text  # fmt: skip
     cells = {row[0]: row[1] for row in figure_8.summary(document)[0].rows}
     assert cells["baseline"] == "1 stuck, 1 diverged"
     assert cells["FNE, proximal"] == "90.00 ± 0.00 (2)"
