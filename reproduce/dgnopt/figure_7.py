@@ -101,7 +101,8 @@ def make(
 
     keras.utils.set_random_seed(seed)
     model = networks.build(network, x.shape[1:], classes, **options)
-    return timing.stepper(methods.compiled(model, method, _RATE), x, y)
+    compiled = methods.compiled(model, method, _RATE)
+    return timing.stepper(compiled, x, y, eager=method["name"] == "EMSA")
 
 
 def _row(name: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     handles, texts = axes[0][0].get_legend_handles_labels()
     handles += axes[0][1].get_legend_handles_labels()[0]
     texts += axes[0][1].get_legend_handles_labels()[1]
-    figure.legend(handles, texts, loc="outside lower center", ncols=2)
+    figure.legend(handles, texts, loc="outside lower center", ncols=3, fontsize=8.5)
     return [figures.save(figure, stem)]
 
 
@@ -165,31 +166,37 @@ def _bars(axis: Any, rows: list[dict[str, Any]], quantity: str, band: float) -> 
     axis.axvspan(1 - band, 1 + band, color="#d9d9d9", alpha=0.7, zorder=0, linewidth=0,
                  label=f"the paper's {quantity} of DGNOpt: EKFAC's ±{100 * band:g} %")  # fmt: skip
     axis.axvline(1, color="#5a5a5a", linewidth=1, linestyle="--", zorder=1)
-    values = [_to_ekfac(row, quantity) for row in rows]
-    # A method far from all others would hide them: its bar ends at the edge, its number stays.
-    *_, second, largest = sorted([1.0, 1.0, *values])
-    edge = max(1 + band, largest if largest < 4 * second else 1.3 * second)
-    for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+    spreads = [_spread(row, quantity) for row in rows]
+    # A method far from all others would hide them: its bar ends at the edge, with an arrow.
+    *_, second, largest = sorted([1 + band, 1 + band, *(spread["high"] for spread in spreads)])
+    edge = largest if largest < 4 * second else 1.3 * second
+    for place, (row, spread) in enumerate(zip(rows, spreads, strict=True)):
         game = "structure" in row["method"]
-        axis.barh(place, min(value, edge), height=0.62, zorder=2, edgecolor="#222222",
-                  linewidth=0.8, color="#1b3a5c" if game else "#cdbb6a",
+        axis.barh(place, min(spread["median"], edge), height=0.62, zorder=2, linewidth=0.8,
+                  edgecolor="#222222", color="#1b3a5c" if game else "#cdbb6a",
                   hatch=None if game else "///")  # fmt: skip
-        end = min(value, edge)
-        if quantity == "runtime" and value <= edge:
-            spread = row["wall_to_EKFAC"]
+        if spread["high"] <= edge and quantity == "runtime":
             axis.plot([spread["low"], spread["high"]], [place] * 2, color="#c0562b",
                       linewidth=2.2, label="quartiles" if place == 0 else None)  # fmt: skip
-            end = max(end, min(spread["high"], edge))
-        text = f"{value:.2f}"
-        to_sgd = row.get("wall_to_SGD", {}).get("median") if quantity == "runtime" else (
-            row.get("net_to_SGD"))  # fmt: skip
+        text = f"{spread['median']:.2f}"
+        to_sgd = row.get("wall_to_SGD", {}).get("median")
+        if quantity == "memory":
+            to_sgd = row.get("net_to_SGD")
+        if spread["median"] > edge:
+            text = f"→ {text}"
         if to_sgd is not None and row["label"] != "SGD":
             text += f"  ({to_sgd:.2f} × SGD)"
-        axis.annotate(text, (end, place), (6, 0), textcoords="offset points", va="center",
-                      fontsize=8, zorder=4)  # fmt: skip
+        axis.annotate(text, (min(spread["high"], edge), place), (6, 0), va="center", fontsize=8,
+                      textcoords="offset points")  # fmt: skip
     axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
     axis.set_xlim(0, 1.45 * edge)
     axis.grid(axis="y", visible=False)
+
+
+def _spread(row: dict[str, Any], quantity: str) -> dict[str, float]:
+    if quantity == "runtime":
+        return row["wall_to_EKFAC"]
+    return dict.fromkeys(("low", "median", "high"), row["net_to_EKFAC"])
 
 
 def _memory(document: dict[str, Any]) -> str:

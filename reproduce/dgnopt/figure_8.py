@@ -27,10 +27,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 _POINTS = 20
 #: Per cent of the test images; a run that ends below it has learned nothing worth the name.
 _LEARNED = 50.0
-#: Losses above are not drawn; runs that diverge end beyond it, every method in a lane of its own.
-_CEILING = 30.0
-_LANE = 1.4
-_BASELINE = "baseline"
+#: Losses are drawn between these; runs that diverge end above, every method in a lane of its own.
+_FLOOR, _CEILING = 1e-3, 30.0
+_LANE = 1.7
+_BASELINE, _WITHOUT = "baseline", ", without K δx"
 
 
 def run(context: Any) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _entries(curvature: str, settings: dict[str, Any]) -> Iterator[dict[str, Any
         for name, structure in _structures(settings["kind"]).items():
             game = {"name": curvature, "structure": structure, "form": form, "guard": False}
             variants.append((f"{name}, {form}", game))
-            variants.append((f"{name}, {form}, without K δx", game | {"state_feedback": False}))
+            variants.append((f"{name}, {form}{_WITHOUT}", game | {"state_feedback": False}))
     for rate in settings["rates"][curvature]:
         for label, method in variants:
             if label == _BASELINE and curvature == "EKFAC":
@@ -95,45 +95,53 @@ def _at(problem: dict[str, Any], column: tuple[str, float]) -> dict[str, dict[st
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     """Training loss of every run, a row a form and problem, a column a curvature and rate."""
     from matplotlib import pyplot
+    from matplotlib.lines import Line2D
 
     forms = document["settings"]["forms"]
-    lines = [(p, form) for p in document["results"]["problems"] for form in forms]
-    widest = max(len(_columns(problem)) for problem, _ in lines)
+    problems = document["results"]["problems"]
+    lines = [(problem, form) for problem in problems for form in forms]
+    widest = max(map(len, map(_columns, problems)))
     figure, axes = pyplot.subplots(
-        len(lines), widest, figsize=(3.1 * widest + 0.6, 2.7 * len(lines) + 0.7), squeeze=False,
-        sharex=True, sharey=True,
+        len(lines), widest, figsize=(3.1 * widest + 0.6, 2.5 * len(lines) + 0.9), squeeze=False,
+        sharex=True, sharey="row",
     )  # fmt: skip
-    entries: dict[str, Any] = {}
+    drawn: dict[str, dict[str, Any]] = {}
     for row, (problem, form) in zip(axes, lines, strict=True):
         for axis, column in zip(row, _columns(problem), strict=False):
-            _panel(axis, _at(problem, column), form, entries)
-            axis.set_title(f"{column[0]}, rate {column[1]:g}\n{form} form", fontsize=9)
+            drawn |= _panel(axis, _at(problem, column), form)
+            axis.set_title(f"{column[0]}, rate {column[1]:g}, {form} form", fontsize=9)
+        least = min((min(line.get_ydata()) for axis in row for line in axis.lines
+                     if len(line.get_ydata())), default=1.0)  # fmt: skip
+        row[0].set(yscale="log", ylim=(0.7 * min(least, 1.0), _CEILING * _LANE**6))
+        row[0].set_yticks([tick for tick in 10.0 ** np.arange(-3, 2) if tick >= 0.7 * least])
         row[0].set_ylabel(f"{problem['title'].split(' · ')[0]}\ntraining loss (nats)", fontsize=9)
     for axis in axes[-1]:
         axis.set_xlabel("step")
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)
+    handles = [Line2D([], [], **look, label=label) for label, look in drawn.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles),
+                  title="a line a run; a marker in the grey strip: it diverged")  # fmt: skip
     return [figures.save(figure, stem)]
 
 
-def _panel(axis: Any, methods: dict[str, Any], form: str, entries: dict[str, Any]) -> None:
-    axis.set_yscale("log")
-    axis.set_ylim(top=_CEILING * _LANE**6)
-    axis.axhspan(_CEILING, _CEILING * _LANE**6, color="#efefef", zorder=0, linewidth=0)
+def _panel(axis: Any, methods: dict[str, Any], form: str) -> dict[str, dict[str, Any]]:
+    """Draws the runs of one form and the baseline's; returns label → style."""
+    axis.axhspan(_CEILING, _CEILING * _LANE**6, color="#e9e9e9", zorder=0, linewidth=0)
+    drawn = {}
     for label, method in methods.items():
         if label != _BASELINE and form not in label:
             continue
         shown = label.replace(f", {form}", "")
-        place = 0 if label == _BASELINE else 1 + (shown[:2] == "GR") + 2 * ("without" in shown)
-        look = {**figures.STYLES[place], "marker": None, "linewidth": 1.2}
+        place = 0 if label == _BASELINE else 1 + shown.startswith("GR") + 2 * (_WITHOUT in label)
+        drawn[shown] = figures.STYLES[place]
+        look = {k: v for k, v in figures.STYLES[place].items() if k != "marker"}
         for one in method["runs"]:
             lost = fate(one) == "diverged"
-            steps, losses = _curve(one, _CEILING * _LANE ** (place + 0.5), lost)
-            (line,) = axis.plot(steps, losses, **look)
-            entries.setdefault(shown, line)
+            steps, losses = _curve(one, _CEILING * _LANE ** (place + 0.7), lost)
+            axis.plot(steps, losses, linewidth=1.2, **look)
             if lost and steps:
-                (mark,) = axis.plot(steps[-1], losses[-1], linestyle="", marker="X", ms=7,
-                                    color=look["color"], markeredgecolor="white")  # fmt: skip
-                entries.setdefault("end of a run that diverged", mark)
+                axis.plot(steps[-1], losses[-1], linestyle="", ms=5.5, color=look["color"],
+                          marker=figures.STYLES[place]["marker"])  # fmt: skip
+    return drawn
 
 
 def _curve(run: dict[str, Any], lane: float, lost: bool) -> tuple[list[int], list[float]]:
@@ -145,7 +153,7 @@ def _curve(run: dict[str, Any], lane: float, lost: bool) -> tuple[list[int], lis
     for step, loss in zip(curve["step"], curve["loss"], strict=True):
         steps.append(step)
         beyond = loss is None or loss > _CEILING
-        losses.append(_CEILING if beyond else loss)
+        losses.append(_CEILING if beyond else max(loss, _FLOOR))
         if beyond and lost:
             losses[-1] = lane
             break
@@ -172,32 +180,32 @@ def summary(document: dict[str, Any]) -> list[Table]:
     ]
     tables.append(Table("What became of the runs, over all rates and curvatures",
                         ("method", *_FATES, "runs"), rows))  # fmt: skip
-    return [*tables, *(_feedback_term(problem) for problem in document["results"]["problems"])]
+    return [*tables, _feedback_term(document)]
 
 
-def _feedback_term(problem: dict[str, Any]) -> Table:
-    """What K δx changes, in runs that finished with it and without it."""
-    columns = _columns(problem)
-    cells = {column: _at(problem, column) for column in columns}
-    labels = list(dict.fromkeys(method["label"] for method in problem["methods"]))
-    rows = [
-        (
-            label,
-            *(
-                experiment.verdict(
-                    experiment.difference(cells[column][f"{label}, without K δx"],
-                                          cells[column][label])
-                )
-                for column in columns
-            ),
-        )
-        for label in labels
-        if f"{label}, without K δx" in labels
-    ]  # fmt: skip
-    title = (f"{problem['title']}: accuracy with K δx minus without it, in points, of the seeds "
-             "that diverged with neither, with a 95 % interval")  # fmt: skip
-    names = (f"{name}, rate {rate:g}" for name, rate in columns)
-    return Table(title, ("method", *names), rows)
+def _feedback_term(document: dict[str, Any]) -> Table:
+    """What K δx changes, in runs that learned with it and without it."""
+    rows = []
+    for problem in document["results"]["problems"]:
+        for column in _columns(problem):
+            methods = _at(problem, column)
+            for label, method in methods.items():
+                if label + _WITHOUT not in methods:
+                    continue
+                pair = _learned(methods[label + _WITHOUT]), _learned(method)
+                change = experiment.difference(*pair)
+                if change["pairs"]:
+                    rows.append((_setting(problem, column), label, str(change["pairs"]),
+                                 experiment.verdict(change)))  # fmt: skip
+    title = ("Accuracy with K δx minus without it, in points, of the seeds that learned with both, "
+             "with a 95 % interval")  # fmt: skip
+    return Table(title, ("setting", "method", "seeds", "change"), rows)
+
+
+def _learned(method: dict[str, Any]) -> dict[str, Any]:
+    """The method with every run that did not learn as one that diverged."""
+    runs = [one if fate(one) == "learned" else {**one, "diverged": True} for one in method["runs"]]
+    return {**method, "runs": runs}
 
 
 _FATES = ("learned", "stuck", "diverged", "failed")
@@ -248,32 +256,48 @@ def markdown(document: dict[str, Any]) -> str:
 
 
 def _conclusions(document: dict[str, Any]) -> str:
-    """The paper's claim, rate by rate, and the share of runs that learned."""
+    """The paper's claim, setting by setting, and the share of runs that learned."""
+    settings = [(problem, column) for problem in document["results"]["problems"]
+                for column in _columns(problem)]  # fmt: skip
     sentences = []
     for form in document["settings"]["forms"]:
-        holds, lost = [], []
-        for problem in document["results"]["problems"]:
-            for column in _columns(problem):
-                methods = _at(problem, column)
-                games = [methods[label] for label in methods
-                         if form in label and "without" not in label]  # fmt: skip
-                failing = [_failing(methods[_BASELINE])] + [_failing(game) for game in games]
-                name = f"{column[0]} at {column[1]:g} ({problem['title'].split(' · ')[0]})"
-                if failing[0] > max(failing[1:]):
-                    whole = "all" if failing[0] == 1 else "some"
-                    rest = "none" if max(failing[1:]) == 0 else "fewer"
-                    holds.append(f"{name}, {whole} against {rest}")
-                elif min(failing[1:]) > 0:
-                    lost.append(name)
-        text = f"In the {form} form more runs of the baseline than of DGNOpt with K δx fail at "
-        sentences.append(text + ("; ".join(holds) if holds else "no rate") + ".")
-        if lost:
-            sentences.append(f"DGNOpt does not do better, and fails too, at {'; '.join(lost)}.")
-    shares = _fates(document, _group)
+        against: dict[str, list[str]] = {"fewer": [], "as many": [], "more": []}
+        for problem, column in settings:
+            methods = _at(problem, column)
+            games = [method for label, method in methods.items()
+                     if form in label and _WITHOUT not in label]  # fmt: skip
+            change = max(map(_failing, games)) - _failing(methods[_BASELINE])
+            word = "as many" if change == 0 else "fewer" if change < 0 else "more"
+            against[word].append(_setting(problem, column))
+        sentences.append(
+            f"In the {form} form DGNOpt with K δx fails in fewer runs than the baseline at "
+            f"{_named(against['fewer'])} of {len(settings)} settings, in more at "
+            f"{_named(against['more'])}, in as many at {_named(against['as many'])}."
+        )
+    fewer, more = [], []
+    for problem, column in settings:
+        methods = _at(problem, column)
+        for label, method in methods.items():
+            if label + _WITHOUT in methods:
+                change = _failing(method) - _failing(methods[label + _WITHOUT])
+                name = f"{_setting(problem, column)}, {label}"
+                fewer += [name] * (change < 0)
+                more += [name] * (change > 0)
+    sentences.append(f"K δx makes fewer runs fail at {_named(fewer)} and more at {_named(more)}.")
     learned = ", ".join(
-        f"{name} {count['learned']} of {sum(count.values())}" for name, count in shares.items()
+        f"{name} {count['learned']} of {sum(count.values())}"
+        for name, count in _fates(document, _group).items()
     )
-    return " ".join(sentences) + f" Runs that learned: {learned}."
+    return f"{' '.join(sentences)} Runs that learned: {learned}."
+
+
+def _setting(problem: dict[str, Any], column: tuple[str, float]) -> str:
+    return f"{problem['data']}, {column[0]} {column[1]:g}"
+
+
+def _named(names: list[str]) -> str:
+    """How many, and which."""
+    return f"{len(names)} ({'; '.join(names)})" if names else "none"
 
 
 def _failing(method: dict[str, Any]) -> float:

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 
-def stepper(model: Any, x: Any, y: Any) -> Callable[[], float]:
+def stepper(model: Any, x: Any, y: Any, eager: bool = False) -> Callable[[], float]:
     """A function that takes one training step of a compiled Keras model and returns its loss.
 
     Args:
-        model: compiled; trained eagerly where it was compiled so.
+        model: compiled.
         x, y: one batch, arrays or tensors, held in memory.
+        eager: whether the step is no graph as a whole; it is none where the model was compiled so.
     """
     import tensorflow as tf
 
@@ -33,7 +34,7 @@ def stepper(model: Any, x: Any, y: Any) -> Callable[[], float]:
     def step() -> dict[str, Any]:
         return model.train_step(batch)
 
-    taken = step if model.run_eagerly else tf.function(step, autograph=False)
+    taken = step if eager or model.run_eagerly else tf.function(step, autograph=False)
     return lambda: float(taken()["loss"])
 
 

@@ -22,7 +22,13 @@ def large_steps(fates):
          "runs": fates.get(label, [run(), run()])}
         for label in ("baseline", *GAMES)
     ]  # fmt: skip
-    problem = {"title": "digits · net", "batch": 8, "source": "here", "methods": methods}
+    problem = {
+        "title": "digits · net",
+        "data": "digits",
+        "batch": 8,
+        "source": "here",
+        "methods": methods,
+    }
     settings = {"kind": "inception", "steps": 3, "seeds": 2, "forms": ["proximal", "explicit"],
                 "rates": {"SGD": [1.0]}}  # fmt: skip
     return {"settings": settings, "results": {"problems": [problem]}}
@@ -39,10 +45,10 @@ def test_the_four_fates_of_a_run():
 def test_figure_8_confirms_the_paper_where_the_baseline_alone_fails():
     document = large_steps({"baseline": LOST, "FNE, explicit": LOST})
     text = figure_8.markdown(document)
-    assert ("In the proximal form more runs of the baseline than of DGNOpt with K δx fail at "
-            "SGD at 1 (digits), all against none.") in text  # fmt: skip
-    assert "In the explicit form more runs of the baseline than of DGNOpt with K δx fail at no rate"
-    assert "DGNOpt does not do better, and fails too, at SGD at 1 (digits)." in text
+    claim = "In the {} form DGNOpt with K δx fails in fewer runs than the baseline at "
+    assert claim.format("proximal") + "1 (digits, SGD 1) of 1 settings" in text
+    assert claim.format("explicit") + "none of 1 settings, in more at none, in as many at 1" in text
+    assert "K δx makes fewer runs fail at none and more at 1 (digits, SGD 1, FNE, explicit)" in text
     assert "baseline 0 of 2, proximal 2 of 2" in text
     cells = {row[0]: row[1] for row in figure_8.summary(document)[0].rows}
     assert cells["baseline"] == "1 stuck, 1 diverged"
@@ -51,18 +57,22 @@ def test_figure_8_confirms_the_paper_where_the_baseline_alone_fails():
 
 def test_figure_8_does_not_confirm_it_where_the_baseline_learns():
     text = figure_8.markdown(large_steps({"FNE, proximal": LOST}))
-    for form in ("proximal", "explicit"):
-        assert f"In the {form} form more runs of the baseline than of DGNOpt with K δx fail at no "
-    assert text.count("fail at no rate") == 2
-    assert text.count("does not do better") == 1
+    assert text.count("fails in fewer runs than the baseline at none of 1 settings") == 2
+    assert text.count("in more at 1 (digits, SGD 1), in as many at none") == 1
+    assert text.count("in more at none, in as many at 1 (digits, SGD 1)") == 1
 
 
 def test_figure_8_measures_the_feedback_term_in_pairs():
     better = {"FNE, proximal": [run(91.0), run(93.0)]}
     table = figure_8.summary(large_steps(better))[-1]
-    assert [row[0] for row in table.rows] == ["FNE, proximal", "FNE, explicit"]
-    assert table.rows[0][1].startswith("+2.00 ±")
-    assert table.rows[1][1] == "+0.00 ± 0.00, inside the noise"
+    assert [row[:3] for row in table.rows] == [
+        ("digits, SGD 1", "FNE, proximal", "2"), ("digits, SGD 1", "FNE, explicit", "2")
+    ]  # fmt: skip
+    assert table.rows[0][3].startswith("+2.00 ±")
+    assert table.rows[1][3] == "+0.00 ± 0.00, inside the noise"
+    assert not figure_8.summary(large_steps({"FNE, proximal": LOST, "FNE, explicit": LOST}))[
+        -1
+    ].rows
 
 
 def test_figure_8_is_drawn_with_curves_that_end(tmp_path):
