@@ -83,7 +83,8 @@ def _draw_arms(axis: Any, problem: dict[str, Any]) -> None:
         arms = chosen[0][1].shape[1]
         axis.axhline(100 / arms, color="#5a5a5a", linewidth=0.8, linestyle=":", label="uniform")
         axis.set_xticks(range(arms), [str(arm + 1) for arm in range(arms)])
-        axis.legend()
+        axis.set_ylim(0, 1.45 * axis.get_ylim()[1])
+        axis.legend(loc="upper center", ncols=3)
     axis.set(xlabel="alignment", ylabel="share of the steps (%)", title="alignments played")
     axis.title.set_fontsize(9)
 
