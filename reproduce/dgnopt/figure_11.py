@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "standard": {
         "kind": "feedforward", "steps": 300, "seeds": 3, "every": 20, "number": 4,
-        "methods": {"SGD": _ALL, "EKFAC": _ALL[:4]},
+        "methods": {"SGD": _ALL},
     },
     "paper": {
         "kind": "feedforward", "steps": 20000, "seeds": 4, "every": 200, "number": 4,
