@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -176,14 +177,23 @@ def track_loss(model: Any, loss: tf.Tensor, size: tf.Tensor) -> None:
 
 
 def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
-    """Creates the variables of the compiled metrics outside of a step that is being traced.
+    """Creates the variables of the compiled metrics apart from a step that is being traced.
 
-    Made inside of it, they would make TensorFlow trace the whole step a second time.
+    Where a step creates variables, TensorFlow traces the whole of it a second time.
     """
     metrics = model._compile_metrics
-    if metrics is not None and not metrics.built:
-        with tf.init_scope():
-            metrics.build(y, y_pred)
+    if metrics is None or metrics.built or tf.executing_eagerly():
+        return
+    kept = ("initial_value", "trainable", "dtype", "name", "shape")
+
+    def create(_: Any, **settings: Any) -> tf.Variable:
+        # The recorder of a trace's variables, which `tf.init_scope` keeps, is one of this thread.
+        with ThreadPoolExecutor(1) as apart:
+            mine = {name: settings[name] for name in kept if name in settings}
+            return apart.submit(tf.Variable, **mine).result()
+
+    with tf.init_scope(), tf.variable_creator_scope(create):
+        metrics.build(y, y_pred)
 
 
 def flat_losses(model: Any) -> list[tuple]:

@@ -75,6 +75,21 @@ def test_eager_graph_and_xla_agree():
     same(results[0], results[2], 2e-5)
 
 
+@pytest.mark.parametrize("metrics", [["accuracy"], [keras.metrics.SparseCategoricalAccuracy()]])
+def test_a_step_is_traced_once_and_its_metrics_are_those_of_keras(metrics, monkeypatch):
+    x, y = data(16)
+    seen = []
+    whole = dgn_tf.GameModel.train_step
+    monkeypatch.setattr(
+        dgn_tf.GameModel, "train_step", lambda self, batch: seen.append(1) or whole(self, batch)
+    )
+    model = compiled(metrics=metrics, run_eagerly=False)
+    for _ in range(2):
+        expected = (model.predict(x, verbose=0).argmax(-1) == y).mean()
+        assert model.train_on_batch(x, y)[1] == pytest.approx(expected)
+    assert len(seen) == 1
+
+
 def test_fit_with_validation_callbacks_and_a_smaller_last_batch(tmp_path):
     x, y = data()
     model = compiled(metrics=["accuracy"], run_eagerly=False)
