@@ -165,7 +165,7 @@ def _draw_steps(axis: Any, ladder: _Ladder, most: int) -> None:
     axis.set_ylim(0, 1.2 * most)
     ticks = [most * part / 4 for part in range(4)]
     axis.set_yticks([*ticks, 1.1 * most], [*(f"{tick:g}" for tick in ticks), f"over {most}"])
-    axis.legend(loc="lower right", fontsize=8)
+    axis.legend(loc="center right", fontsize=8)
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
