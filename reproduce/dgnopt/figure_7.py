@@ -283,3 +283,11 @@ def markdown(document: dict[str, Any]) -> str:
         f"{inside[0]} of {len(verdicts)} measurements of the runtime and in {inside[1]} of "
         f"{len(verdicts)} of the memory."
     )
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and every DGNOpt against EKFAC."""
+    rows = _claim(document).rows
+    seen = "; ".join(f"{row[0]}: runtime {row[1]}, memory {row[3]}" for row in rows)
+    wanted = f"DGNOpt costs within ±{100 * BANDS['runtime']:g} % of EKFAC's time"
+    return f"{wanted} and ±{100 * BANDS['memory']:g} % of its memory", seen

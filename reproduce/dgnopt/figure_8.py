@@ -309,3 +309,13 @@ def _failing(method: dict[str, Any]) -> float:
 def _group(label: str) -> str:
     """FNE and GR together: the baseline, a form, a form without K δx."""
     return label if label == _BASELINE else label.split(", ", 1)[1]
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and how many runs of every method learned."""
+    counts = _fates(document, lambda label: label)
+    seen = ", ".join(
+        f"{label} {count['learned']} of {sum(count.values())}" for label, count in counts.items()
+    )
+    wanted = "at steps too large for the baseline DGNOpt still converges"
+    return wanted, f"runs that learned: {seen}"
