@@ -21,6 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "standard": {
         "steps": 300, "seeds": 3, "kinds": ["residual", "inception"],
         "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback", "cooperative"],
+        "inception": ["cooperative"],
     },
     "paper": {
         "steps": 20000, "seeds": 6, "kinds": ["residual", "inception"],
@@ -39,7 +40,8 @@ def run(context) -> dict[str, Any]:
     settings = context.settings
     problems = []
     for kind in settings["kinds"]:
-        structures = [s for s in settings["structures"] if kind != "residual" or s == "feedback"]
+        structures = settings.get(kind, settings["structures"])
+        structures = [s for s in structures if kind != "residual" or s == "feedback"]
         entries = []
         for name in settings["baselines"]:
             entries.append(experiment.entry(name, {"name": name}))
