@@ -1,9 +1,10 @@
-"""The search for learning rates: the same small grid and budget for every method.
+"""The search for learning rates: the same small grid, rule and budget for every method.
 
-Every rate of a method's grid is tried with one seed of its own for a few hundred steps; the rate
-with the best accuracy on the validation images, which nothing is ever trained on, is taken if two
-further seeds do not diverge with it, or else the next best. Items read the rates from this item's
-result in their own folder, or else from the committed one.
+Every rate of a method's grid is tried with one seed of its own for a few hundred steps. While the
+best one is at an end of the grid, the grid goes on past that end, by two rates a side at most. The
+rate with the best accuracy on the validation images, which nothing is ever trained on, is taken if
+two further seeds do not diverge with it, or else the next best. Items read the rates from this
+item's result in their own folder, or else from the committed one.
 """
 
 import math
@@ -17,7 +18,7 @@ from reproduce.report import Table
 from reproduce.training import cell as cell_of
 from reproduce.training import cells
 
-#: Rates tried, a grid a method.
+#: Rates tried at first, a grid a method: 1 and 3 times powers of ten.
 GRIDS: dict[str, list[float]] = {
     "SGD": [0.1, 0.3, 1.0, 3.0],
     "RMSprop": [3e-4, 1e-3, 3e-3, 1e-2],
@@ -53,12 +54,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "steps": 4,
         "rates": 2,
+        "beyond": 1,
         "confirmations": 1,
         "methods": {"residual": ["SGD", "EKFAC"]},
     },
-    "quick": {"steps": 100, "rates": 4, "confirmations": 2, "methods": _NEEDED},
-    "standard": {"steps": 200, "rates": 4, "confirmations": 2, "methods": _NEEDED},
-    "paper": {"steps": 1000, "rates": 4, "confirmations": 2, "methods": _NEEDED},
+    "quick": {"steps": 100, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
+    "standard": {"steps": 200, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
+    "paper": {"steps": 1000, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
 }
 NAME = "dgnopt-rates"
 _COMMITTED = Path(__file__).resolve().parents[2] / "results"
@@ -87,53 +89,96 @@ def rate_for(context: Any, problem: dict[str, Any], given: dict[str, Any]) -> tu
 def run(context: Any) -> dict[str, Any]:
     """Trains every method at every rate of its grid, and the best with two more seeds.
 
-    Taken is the rate with the best accuracy on the validation images whose runs with further seeds
-    do not diverge either; where one does, the next best is tried. Rows of an earlier result in the
-    same folder with the same grid and budget are kept: remove the file to search anew.
+    Rows of an earlier result in the same folder with the same grid and budget are kept, and go on
+    where the search had not ended: remove the file to search anew.
+    """
+    settings = context.settings
+    rows = _rows(context)
+    new = [(row, rate, 0) for row in rows if not row["accuracy"] for rate in row["rates"]]
+    for row, _, score in _tried(context, new):
+        row["accuracy"].append(score)
+    undecided = rows
+    while undecided:
+        further = [(row, rate, 0) for row in undecided
+                   if (rate := beyond(row, settings["beyond"])) is not None]  # fmt: skip
+        for row, rate, score in _tried(context, further):
+            place = 0 if rate < row["rates"][0] else len(row["rates"])
+            row["rates"].insert(place, rate)
+            row["accuracy"].insert(place, score)
+        if further:
+            continue
+        for row in undecided:
+            row["chosen"] = _best(row)
+        undecided = [row for row in undecided if row["chosen"] not in (None, row["confirmed"])]
+        more = range(1, settings["confirmations"] + 1)
+        scores: dict[int, list[float | None]] = {}
+        wanted = [(row, row["chosen"], number) for row in undecided for number in more]
+        for row, _, score in _tried(context, wanted):
+            scores.setdefault(id(row), []).append(score)
+        for row in undecided:
+            if None in scores[id(row)]:
+                row["rejected"].append(row["chosen"])
+            else:
+                row["confirmed"] = row["chosen"]
+        undecided = [row for row in undecided if row["chosen"] != row["confirmed"]]
+    return {"rows": [{k: v for k, v in row.items() if k != "where"} for row in rows]}
+
+
+def _rows(context: Any) -> list[dict[str, Any]]:
+    """A row a method and problem: an earlier one, or an empty one.
+
+    Entries: `grid`, the rates at first; `rates`, those tried, ascending; `accuracy` of each, None
+    where it diverged; `rejected`, rates that diverged with a further seed; `confirmed` and
+    `chosen`, the rate taken; `revision` of the sources that made the runs; `where`, the problem.
     """
     settings = context.settings
     budget = {"steps": settings["steps"], "confirmations": settings["confirmations"],
               "seed": SEED + context.seed}  # fmt: skip
-    before = _before(context)
-    every: list[dict[str, Any]] = []
+    path = context.results / f"{NAME}.json"
+    before = store.read(path)["results"]["rows"] if path.exists() else []
+    rows = []
     for kind, names in settings["methods"].items():
         for problem in problem_list.problems(context.preset, kind, context.options.data_dir):
             for name in names:
-                row = {
+                row: dict[str, Any] = {
                     "kind": kind, "problem": problem_list.title(problem), "name": name,
-                    "rates": GRIDS[name][-settings["rates"] :], "budget": budget,
+                    "budget": budget, "grid": GRIDS[name][-settings["rates"] :],
                 }  # fmt: skip
-                kept = next((b for b in before if row.items() <= b.items()), None)
-                every.append(kept or {
-                    **row, "chosen": None, "rejected": [], "errors": [], "cpu_seconds": 0.0,
-                    "revision": provenance.revision(), "where": problem,
-                })  # fmt: skip
-    rows = [row for row in every if "where" in row]
-    tried = _tried(context, [(row, rate, 0) for row in rows for rate in row["rates"]])
-    for row in rows:
-        row["accuracy"] = [next(tried) for _ in row["rates"]]
-    undecided = rows
-    while undecided:
-        for row in undecided:
-            row["chosen"] = _best(row)
-        undecided = [row for row in undecided if row["chosen"] is not None]
-        more = range(1, settings["confirmations"] + 1)
-        found = _tried(context, [(row, row["chosen"], k) for row in undecided for k in more])
-        confirmed = [[next(found) for _ in more] for _ in undecided]
-        for row, scores in zip(undecided, confirmed, strict=True):
-            if None in scores:
-                row["rejected"].append(row["chosen"])
-        undecided = [
-            row for row, scores in zip(undecided, confirmed, strict=True) if None in scores
-        ]
-    for row in rows:
-        del row["where"]
-    return {"rows": every}
+                kept = next((b for b in before if row.items() <= {"grid": b["rates"], **b}.items()),
+                            None)  # fmt: skip
+                row |= {
+                    "rates": list(row["grid"]), "accuracy": [], "rejected": [], "errors": [],
+                    "confirmed": None, "chosen": None, "cpu_seconds": 0.0, "revision": "",
+                }  # fmt: skip
+                if kept is not None:
+                    row |= {"confirmed": kept["chosen"], **kept}
+                rows.append({**row, "where": problem})
+    return rows
 
 
-def _before(context: Any) -> list[dict[str, Any]]:
-    path = context.results / f"{NAME}.json"
-    return store.read(path)["results"]["rows"] if path.exists() else []
+def beyond(row: dict[str, Any], most: int) -> float | None:
+    """The next rate past the end of the grid where the best one is, or None.
+
+    Args:
+        row: with `grid`, `rates`, `accuracy`, `rejected`.
+        most: how many rates may be added a side.
+    """
+    best = _best(row)
+    if best is None:
+        return None
+    above = sum(rate > row["grid"][-1] for rate in row["rates"])
+    below = sum(rate < row["grid"][0] for rate in row["rates"])
+    if best == row["rates"][-1] and above < most:
+        return _neighbour(best, 1)
+    if best == row["rates"][0] and below < most:
+        return _neighbour(best, -1)
+    return None
+
+
+def _neighbour(rate: float, way: int) -> float:
+    """The next of 1 and 3 times powers of ten, up (1) or down (-1)."""
+    place = round(2 * math.log10(rate)) + way
+    return float(f"{(3 if place % 2 else 1)}e{place // 2}")
 
 
 def _best(row: dict[str, Any]) -> float | None:
@@ -145,8 +190,11 @@ def _best(row: dict[str, Any]) -> float | None:
     return max(left)[1] if left else None
 
 
-def _tried(context: Any, wanted: list[tuple[dict[str, Any], float, int]]) -> Iterator[float | None]:
-    """Validation accuracies of (row, rate, number of the seed); None where a run diverged."""
+def _tried(
+    context: Any, wanted: list[tuple[dict[str, Any], float, int]]
+) -> Iterator[tuple[dict[str, Any], float, float | None]]:
+    """Trains (row, rate, number of the seed) and gives row, rate and the validation accuracy, None
+    where the run diverged."""
     steps = context.settings["steps"]
     made = [
         cell_of.make(**{**row["where"], "validation": 256, "curve_images": 1},
@@ -154,11 +202,16 @@ def _tried(context: Any, wanted: list[tuple[dict[str, Any], float, int]]) -> Ite
                      seed=SEED + context.seed + number, evaluate_every=steps)
         for row, rate, number in wanted
     ]  # fmt: skip
-    for (row, _, _), result in zip(wanted, cells.run(made, context, "searching"), strict=True):
+    results = cells.run(made, context, "searching") if made else []
+    here = provenance.revision() if made else ""
+    for (row, rate, _), result in zip(wanted, results, strict=True):
+        if here not in row["revision"]:
+            row["revision"] = ", ".join(filter(None, (row["revision"], here)))
         row["cpu_seconds"] += result.get("cpu_seconds", 0.0)
         if "error" in result:
             row["errors"].append(result["error"])
-        yield None if "error" in result or result["diverged"] else result["accuracy"]
+        lost = "error" in result or result["diverged"]
+        yield row, rate, None if lost else result["accuracy"]
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
@@ -215,7 +268,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
         (
             row["problem"],
             row["name"],
-            ", ".join(f"{rate:g}" for rate in row["rates"]),
+            ", ".join(_marked(row, rate) for rate in row["rates"]),
             ", ".join("diverged" if a is None else f"{a:.1f}" for a in row["accuracy"]),
             ", ".join(f"{rate:g}" for rate in row["rejected"]) or "–",
             "none" if row["chosen"] is None else f"{row['chosen']:g}",
@@ -234,18 +287,30 @@ def summary(document: dict[str, Any]) -> list[Table]:
     return [Table(f"Learning rates after {steps} steps", columns, rows)]
 
 
+def _marked(row: dict[str, Any], rate: float) -> str:
+    """A rate; in brackets where it is one that the grid went on to."""
+    first = rate in row.get("grid", row["rates"])
+    return f"{rate:g}" if first else f"({rate:g})"
+
+
 def markdown(document: dict[str, Any]) -> str:
     """How the rates are found."""
+    settings = document["settings"]
     return (
-        f"Every method gets the same search: four rates, {document['settings']['steps']} steps, "
-        f"seed {SEED + document['provenance']['seed']}, the accuracy on 256 validation images "
-        "that no run trains on; hollow marks in the figure diverged. The other items take their "
-        "rates from here. A best rate at the end of a grid is a sign that the grid should be "
-        "longer. The rate taken is tried with "
-        f"{document['settings']['confirmations']} more seeds; one that diverges there gives way "
-        "to the next best. DGNOpt is EKFAC in the cooperative structure and proximal form; with a "
-        "structure beside it, any other method keeps its baseline's rate." + _at_an_end(document)
+        f"Every method gets the same search: {_number(settings['rates'])} rates a method, "
+        f"{settings['steps']} steps, seed {SEED + document['provenance']['seed']}, the accuracy on "
+        "256 validation images that no run trains on; hollow marks in the figure diverged. While "
+        "the best rate is at an end of the grid, the grid goes on past that end (rates in "
+        f"brackets), by {_number(settings['beyond'])} rates a side at most. The rate taken is "
+        f"tried with {_number(settings['confirmations'])} more seeds; one that diverges there "
+        "gives way to the next best. The other items take their rates from here. DGNOpt is EKFAC "
+        "in the cooperative structure and proximal form; with a structure beside it, any other "
+        "method keeps its baseline's rate." + _at_an_end(document) + _revisions(document)
     )
+
+
+def _number(count: int) -> str:
+    return ("no", "one", "two", "three", "four")[count] if count < 5 else str(count)
 
 
 def _at_an_end(document: dict[str, Any]) -> str:
@@ -254,4 +319,15 @@ def _at_an_end(document: dict[str, Any]) -> str:
         for row in document["results"]["rows"]
         if row["chosen"] in (row["rates"][0], row["rates"][-1])
     ]
-    return f" Taken at an end of the grid: {'; '.join(ends)}." if ends else ""
+    return f" Still at an end: {'; '.join(ends)}." if ends else " No rate taken is at an end."
+
+
+def _revisions(document: dict[str, Any]) -> str:
+    """Which sources made which rows, where they are not of one revision."""
+    made: dict[str, list[str]] = {}
+    for row in document["results"]["rows"]:
+        made.setdefault(row["revision"], []).append(f"{row['name']} on {row['kind']}")
+    if len(made) < 2:
+        return ""
+    told = "; ".join(f"{revision}: {', '.join(names)}" for revision, names in made.items())
+    return f" Rows were made at these revisions, a row with two of them was gone on with: {told}."
