@@ -121,7 +121,6 @@ def _differences(document: dict[str, Any]) -> Table:
 
 def markdown(document: dict[str, Any]) -> str:
     """The conditions of the runs."""
-    settings = document["settings"]
     problem = document["results"]["problems"][0]
     sources = sorted({str(p.get("source")) for p in document["results"]["problems"]})
     taken = "; ".join(
@@ -129,9 +128,10 @@ def markdown(document: dict[str, Any]) -> str:
         for p in document["results"]["problems"]
     )
     return (
-        f"{settings['steps']} steps of batch {problem['batch']}, ReLU, the learning rate divided "
-        f"by ten at {_percent(problem['decay'])} of the steps; SGD, RMSprop and Adam are Keras's "
-        "own, EKFAC is ours in open loop, EMSA maximises the augmented Hamiltonian by L-BFGS, "
+        f"{experiment.steps_shown(document)} of batch {problem['batch']}, ReLU, the learning "
+        f"rate divided by ten at {_percent(problem['decay'])} of the steps; SGD, "
+        "RMSprop and Adam are Keras's own, EKFAC is ours in open loop, EMSA maximises "
+        "the augmented Hamiltonian by L-BFGS, "
         "DGNOpt is EKFAC in the cooperative structure, proximal form. Where every stage has one "
         "player, as in a residual network with identity skips, the cooperative and the feedback "
         f"structure are the same. Learning rates: {taken}. Data: {'; '.join(sources)}."

@@ -33,7 +33,7 @@ def experiment(
     """Trains every entry on every problem of a kind.
 
     Args:
-        context: of the item; its settings give `steps` and `seeds`.
+        context: of the item; its settings give `seeds` and `steps`, a number or one a data set.
         kind: of `problems`.
         entries: made by `entry`.
         settings: further entries of the cells, such as `decay`.
@@ -45,9 +45,10 @@ def experiment(
         `diverged`, `cpu_seconds`, or `error`.
     """
     chosen = problem_list.problems(context.preset, kind, context.options.data_dir)
-    steps, seeds = context.settings["steps"], context.settings["seeds"]
+    seeds = context.settings["seeds"]
     plan = []
     for problem in chosen:
+        steps = steps_on(context.settings, problem["data"])
         for given in entries:
             rate, origin = rates.rate_for(context, problem, given)
             count = min(seeds, given.get("seeds", seeds))
@@ -72,6 +73,25 @@ def experiment(
             {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": runs}
         )
     return list(documents.values())
+
+
+def steps_on(settings: dict[str, Any], data: str) -> int:
+    """Steps of a run on a data set."""
+    steps = settings["steps"]
+    return steps[data] if isinstance(steps, dict) else steps
+
+
+def steps_shown(document: dict[str, Any]) -> str:
+    """`300 steps`, or `300 steps (digits), 150 (Fashion-MNIST)` where data sets differ."""
+    found: dict[int, list[str]] = {}
+    for problem in document["results"]["problems"]:
+        names = found.setdefault(problem["steps"], [])
+        if (name := problem_list.DATA_TITLES[problem["data"]]) not in names:
+            names.append(name)
+    if len(found) == 1:
+        return f"{next(iter(found)):,} steps"
+    parts = [f"{steps:,} ({', '.join(names)})" for steps, names in found.items()]
+    return f"{parts[0].replace(' (', ' steps (', 1)}, {', '.join(parts[1:])}"
 
 
 def _describe(problem: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:

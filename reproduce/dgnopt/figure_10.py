@@ -7,7 +7,7 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import curves, experiment
-from reproduce.dgnopt.problems import DATA_TITLES
+from reproduce.dgnopt.problems import DATA_TITLES, QUICK_STEPS
 from reproduce.report import Table
 
 _GAME = {"name": "EKFAC", "structure": "cooperative"}
@@ -20,7 +20,7 @@ _METHODS: dict[str, dict[str, Any]] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {"steps": 4, "seeds": 1, "every": 2, "methods": ["fixed", "adaptive"]},
-    "quick": {"steps": 200, "seeds": 2, "every": 20, "methods": list(_METHODS)},
+    "quick": {"steps": QUICK_STEPS, "seeds": 2, "every": 10, "methods": list(_METHODS)},
     "standard": {"steps": 400, "seeds": 3, "every": 20, "methods": list(_METHODS)},
     "paper": {"steps": 20000, "seeds": 4, "every": 200, "methods": list(_METHODS)},
 }
@@ -123,7 +123,7 @@ def _quoted(data: str, labels: list[str]) -> tuple[str, ...]:
 
 def markdown(document: dict[str, Any]) -> str:
     """The conditions of the runs, and what the numbers say."""
-    settings, problems = document["settings"], document["results"]["problems"]
+    problems = document["results"]["problems"]
     rates = "; ".join(f"{p['title']}: {p['methods'][0]['rate']:g}" for p in problems)
     sources = sorted({str(p.get("source")) for p in problems})
     return (
@@ -132,7 +132,8 @@ def markdown(document: dict[str, Any]) -> str:
         "soon as possible. *Random*: an alignment drawn at every step. *Adaptive*: EXP3++ with a "
         "memory of 200 choices, rewarded with the accuracy on 256 fixed validation images after "
         "the step. All but EKFAC itself are the cooperative structure in proximal form. "
-        f"{settings['steps']} steps of batch {problems[0]['batch']} at EKFAC's rate ({rates}). "
+        f"{experiment.steps_shown(document)} of batch {problems[0]['batch']} at EKFAC's rate "
+        f"({rates}). "
         f"Here, {finding(document)[1]}. Data: {'; '.join(sources)}."
     )
 

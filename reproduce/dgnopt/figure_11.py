@@ -7,7 +7,7 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import curves, experiment
-from reproduce.dgnopt.problems import DATA_TITLES
+from reproduce.dgnopt.problems import DATA_TITLES, QUICK_STEPS
 from reproduce.report import Table
 
 #: Comparisons: what each is called, what it adds to the optimizer, and the factor on the tuned
@@ -27,7 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "methods": {"SGD": _ALL[1:4]},
     },
     "quick": {
-        "kind": "feedforward", "steps": 200, "seeds": 2, "every": 20, "number": 4,
+        "kind": "feedforward", "steps": QUICK_STEPS, "seeds": 2, "every": 10, "number": 4,
         "methods": {"SGD": _ALL, "EKFAC": _ALL[:4]},
     },
     "standard": {
@@ -130,10 +130,10 @@ def summary(document: dict[str, Any]) -> list[Table]:
                 ))  # fmt: skip
             if (largest := _largest_gap(named)) is not None:
                 apart.append((problem["title"], name, f"{largest:.2g}"))
-    steps, number = document["settings"]["steps"], document["settings"]["number"]
+    steps, number = experiment.steps_shown(document), document["settings"]["number"]
     tables = [
         Table(
-            f"{number} players a layer after {steps} steps: mean ± standard deviation (seeds), "
+            f"{number} players a layer after {steps}: mean ± standard deviation (seeds), "
             f"differences paired by seed with a 95 % interval",
             ("data and network", "players", "test accuracy (%)", "minus agents (points)",
              "training loss over all steps (nats)", "minus agents (nats)"),
@@ -187,8 +187,8 @@ def markdown(document: dict[str, Any]) -> str:
         f"Parts: the units or filters of every layer divided between {number} players, in the "
         "same coupled form and in the proximal form, beside the undivided network in that form; "
         "all in the cooperative structure. Ordinary: Keras's SGD, our EKFAC in open loop. "
-        f"{settings['steps']} steps of batch {problems[0]['batch']} at a constant rate, the one "
-        f"tuned for the ordinary optimizer divided by {number} ({rates}); where it says "
+        f"{experiment.steps_shown(document)} of batch {problems[0]['batch']} at a constant rate, "
+        f"the one tuned for the ordinary optimizer divided by {number} ({rates}); where it says "
         f"rate × {number}, at the tuned rate, as far as {number} agents of small curvature move. "
         "The curves are means over seeds with a band of one "
         f"standard deviation. {found} Data: {'; '.join(sources)}."

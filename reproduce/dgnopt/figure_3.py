@@ -5,11 +5,12 @@ from typing import Any
 
 from reproduce import figures
 from reproduce.dgnopt import curves, experiment
+from reproduce.dgnopt.problems import QUICK_STEPS
 from reproduce.report import Table
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {"steps": 4, "seeds": 1, "every": 2, "structures": ["open_loop", "cooperative"]},
-    "quick": {"steps": 200, "seeds": 2, "every": 20, "structures": None},
+    "quick": {"steps": QUICK_STEPS, "seeds": 2, "every": 10, "structures": None},
     "standard": {"steps": 400, "seeds": 3, "every": 20, "structures": None},
     "paper": {"steps": 20000, "seeds": 4, "every": 200, "structures": None},
 }
@@ -79,10 +80,9 @@ def summary(document: dict[str, Any]) -> list[Table]:
                 problem["title"], method["label"], experiment.shown(method), change,
                 curves.loss_shown(method), lower,
             ))  # fmt: skip
-    steps = document["settings"]["steps"]
     title = (
-        f"EKFAC under four information structures after {steps} steps: mean ± standard deviation "
-        "(seeds), differences paired by seed with a 95 % interval"
+        f"EKFAC under four information structures after {experiment.steps_shown(document)}: mean ± "
+        "standard deviation (seeds), differences paired by seed with a 95 % interval"
     )
     columns = ("data and network", "structure", "test accuracy (%)", "minus η^O (points)",
                "training loss (nats)", "minus η^O (nats)")  # fmt: skip
@@ -91,7 +91,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
 
 def markdown(document: dict[str, Any]) -> str:
     """The conditions of the runs, and what the numbers say."""
-    settings, problems = document["settings"], document["results"]["problems"]
+    problems = document["results"]["problems"]
     first = problems[0]
     rates = "; ".join(f"{p['title']}: {p['methods'][0]['rate']:g}" for p in problems)
     sources = sorted({str(p.get("source")) for p in problems})
@@ -102,9 +102,10 @@ def markdown(document: dict[str, Any]) -> str:
         "Blocks h ← ReLU(f1(h) + f2(h)) of two players that read the same input. EKFAC in open "
         "loop, η^O; with the players of a block solved jointly and no feedback, η^{O-CG}; with "
         "feedback, each player by itself, η^C; with both, η^{C-CG}; the last three in proximal "
-        f"form. {settings['steps']} steps of batch {first['batch']} at a constant rate, the one "
-        f"tuned for the open loop ({rates}). The curves are the mean over seeds with a band of "
-        "one standard deviation; the loss is the mean over the steps of an interval. The paper "
+        f"form. {experiment.steps_shown(document)} of batch {first['batch']} at a constant rate, "
+        f"the one tuned for the open loop ({rates}). The curves are the mean over "
+        "seeds with a band of one standard deviation; the loss is the mean over "
+        "the steps of an interval. The paper "
         "shows curves in which the structures with more information train faster. "
         f"Final accuracy against η^O. {found} Data: {'; '.join(sources)}."
     )

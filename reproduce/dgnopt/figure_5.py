@@ -7,6 +7,7 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import experiment
+from reproduce.dgnopt.problems import QUICK_STEPS
 from reproduce.report import Table
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -15,8 +16,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "structures": ["feedback"],
     },
     "quick": {
-        "steps": 200, "seeds": 2, "kinds": ["residual", "inception"],
+        "steps": QUICK_STEPS, "seeds": 2, "kinds": ["residual", "inception"],
         "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback", "cooperative"],
+        "inception": ["cooperative"],
     },
     "standard": {
         "steps": 300, "seeds": 3, "kinds": ["residual", "inception"],
@@ -134,7 +136,7 @@ def markdown(document: dict[str, Any]) -> str:
     """The conditions, and a count of what stands out."""
     settings = document["settings"]
     return (
-        f"Each baseline at the rate of its own search, {settings['steps']} steps, "
+        f"Each baseline at the rate of its own search, {experiment.steps_shown(document)}, "
         f"{settings['seeds']} seeds; then DGNOpt (proximal form) with the same curvature, rate, "
         "weights and batches, in the feedback and the cooperative structure. Residual networks "
         "have one player a stage, so both structures are one step there. The paper: richer "

@@ -8,18 +8,23 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import experiment
+from reproduce.dgnopt.problems import QUICK_STEPS
 from reproduce.report import Table
 
 _RATES = {"SGD": [0.3, 1.0], "EKFAC": [0.1, 0.3]}
 #: Rates at which SGD and EKFAC diverge from every seed on the inception network.
 _LARGE = {"SGD": [3.0], "EKFAC": [0.1]}
+#: One of `_RATES` a curvature.
+_ONE = {"SGD": [1.0], "EKFAC": [0.1]}
 _FORMS = ["proximal", "explicit"]
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "kind": "residual", "steps": 4, "seeds": 1, "rates": {"SGD": [0.3, 1.0]},
         "forms": ["proximal"],
     },
-    "quick": {"kind": "residual", "steps": 300, "seeds": 2, "rates": _RATES, "forms": _FORMS},
+    "quick": {
+        "kind": "residual", "steps": QUICK_STEPS, "seeds": 2, "rates": _ONE, "forms": _FORMS,
+    },
     "standard": {"kind": "inception", "steps": 300, "seeds": 3, "rates": _LARGE, "forms": _FORMS},
     "paper": {"kind": "inception", "steps": 20000, "seeds": 4, "rates": _RATES, "forms": _FORMS},
 }  # fmt: skip
@@ -41,7 +46,9 @@ def run(context: Any) -> dict[str, Any]:
     """
     settings = context.settings
     entries = [entry for name in settings["rates"] for entry in _entries(name, settings)]
-    evaluate = max(1, settings["steps"] // _POINTS)
+    longest = np.max(list(settings["steps"].values()) if isinstance(settings["steps"], dict)
+                     else settings["steps"])  # fmt: skip
+    evaluate = max(1, int(longest) // _POINTS)
     found = experiment.experiment(context, settings["kind"], entries, evaluate_every=evaluate)
     return {"problems": found}
 
@@ -247,7 +254,7 @@ def markdown(document: dict[str, Any]) -> str:
         same = (" Every stage of these networks has one player, so the feedback (FNE) and the "
                 "cooperative (GR) structure are the same step and are trained once.")  # fmt: skip
     return (
-        f"{settings['steps']} steps of batch {problem['batch']} at a constant rate, "
+        f"{experiment.steps_shown(document)} of batch {problem['batch']} at a constant rate, "
         f"{settings['seeds']} seeds, the step guard off. The baseline is Keras's SGD or EKFAC in "
         "open loop. *Without K δx* the open gains k of the same recursion are applied alone. A "
         "run has diverged if its loss is not finite or ends above twice that of a uniform guess; "

@@ -7,14 +7,14 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import curves, experiment
-from reproduce.dgnopt.problems import DATA_TITLES
+from reproduce.dgnopt.problems import DATA_TITLES, QUICK_STEPS
 from reproduce.report import Table
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {"steps": 4, "seeds": 1, "every": 2, "optimizers": ["SGD"], "agents": [1, 2]},
     "quick": {
-        "steps": 200, "seeds": 2, "every": 10, "optimizers": ["SGD", "EKFAC"],
-        "agents": [1, 2, 4, 6],
+        "steps": QUICK_STEPS, "seeds": 2, "every": 10, "optimizers": ["SGD", "EKFAC"],
+        "agents": [1, 2, 6],
     },
     "standard": {
         "steps": 400, "seeds": 3, "every": 10, "optimizers": ["SGD", "EKFAC"],
@@ -83,6 +83,7 @@ class _Ladder:
         title: optimizer, rate and problem.
         head: of the rows of tables.
         target: test accuracy, percent.
+        most: steps of a run.
         agents: N agents; the ordinary optimizer for N = 1.
         ordinary: the ordinary optimizer at N times the base rate.
     """
@@ -96,7 +97,7 @@ class _Ladder:
         }
         self.agents = {n: methods[n, round(base, 9)] for n in counts}
         self.ordinary = {n: methods[1, round(n * base, 9)] for n in counts}
-        self.target = problem["target"]
+        self.target, self.most = problem["target"], problem["steps"]
         rate = f"{self.agents[1]['rate']:.3g}"
         self.title = f"{optimizer}, rate {rate} ({level})\n{problem['title']}"
         self.data = problem["data"]
@@ -142,12 +143,13 @@ def _draw(document: dict[str, Any], optimizer: str, stem: Path) -> Path:
             textcoords="offset points", fontsize=8, color="#555555",
         )  # fmt: skip
         row[1].legend(loc="best", fontsize=8)
-        _draw_steps(row[2], ladder, document["settings"]["steps"])
+        _draw_steps(row[2], ladder)
     return figures.save(figure, stem, f".{optimizer.lower()}")
 
 
-def _draw_steps(axis: Any, ladder: _Ladder, most: int) -> None:
+def _draw_steps(axis: Any, ladder: _Ladder) -> None:
     """Steps to the target, every seed and their median; above the line where it was not reached."""
+    most = ladder.most
     lines = [("N agents", ladder.agents), ("ordinary, rate × N", ladder.ordinary)]
     for place, (label, methods) in enumerate(lines):
         found = ladder.steps(methods)
@@ -171,7 +173,7 @@ def _draw_steps(axis: Any, ladder: _Ladder, most: int) -> None:
 def summary(document: dict[str, Any]) -> list[Table]:
     """Steps to the target, accuracy, and differences, by number of agents."""
     settings, problems = document["settings"], document["results"]["problems"]
-    most, counts = settings["steps"], settings["agents"]
+    counts = settings["agents"]
     named = tuple(f"N = {count}" for count in counts)
     head = ("data and network", "optimizer", "rate")
     steps, accuracy, changes = [], [], []
@@ -179,7 +181,8 @@ def summary(document: dict[str, Any]) -> list[Table]:
         for text, methods in (("agents", ladder.agents), ("ordinary, rate × N", ladder.ordinary)):
             found = ladder.steps(methods)
             steps.append((*ladder.head, f"{ladder.target:g} %", text,
-                          *(curves.shown_steps(found[n], most) for n in counts)))  # fmt: skip
+                          *(curves.shown_steps(found[n], ladder.most)
+                            for n in counts)))  # fmt: skip
             accuracy.append((*ladder.head, text, *(experiment.shown(methods[n]) for n in counts)))
         for text, reference in (
             ("minus N = 1", dict.fromkeys(counts, ladder.agents[1])),
@@ -210,13 +213,14 @@ def markdown(document: dict[str, Any]) -> str:
     """The conditions of the runs, and what the numbers say."""
     settings, problems = document["settings"], document["results"]["problems"]
     sources = sorted({str(p.get("source")) for p in problems})
-    found = " ".join(_found(ladder, settings["steps"]) for ladder in _ladders(document))
+    found = " ".join(_found(ladder) for ladder in _ladders(document))
     return (
         "N fictitious agents share the weights of every layer, θ = Σ_n θ_n (16), in the coupled "
         "form of the cooperative structure; N = 1 is the ordinary optimizer (Keras's SGD, our "
-        f"EKFAC in open loop). {settings['steps']} steps of batch {problems[0]['batch']} at a "
-        "constant rate, the same for every N: the one tuned for N = 1, and that divided by "
-        f"{max(settings['agents'])}. Where curvature is small N agents move as far as the "
+        f"EKFAC in open loop). {experiment.steps_shown(document)} of batch "
+        f"{problems[0]['batch']} at a constant rate, the same for every N: "
+        f"the one tuned for N = 1, and that divided by {max(settings['agents'])}. Where curvature "
+        "is small N agents move as far as the "
         "ordinary optimizer at N times the rate, which therefore stands beside them. The curves "
         "are means over seeds with a band of one standard deviation. The accuracy of a curve is "
         f"measured every {settings['every']} steps on at most {_CURVE_IMAGES:,} test images, the "
@@ -226,7 +230,7 @@ def markdown(document: dict[str, Any]) -> str:
     )
 
 
-def _found(ladder: _Ladder, most: int) -> str:
+def _found(ladder: _Ladder) -> str:
     """Which N, and which larger rate, comes to the target first, and the final accuracies."""
     fastest = []
     for methods, text in ((ladder.agents, "N = {}"), (ladder.ordinary, "N = 1 at {} times it")):
@@ -234,7 +238,9 @@ def _found(ladder: _Ladder, most: int) -> str:
         best = min(typical, key=lambda n: typical[n])
         words = "N = 1" if best == 1 else text.format(best)
         reached = np.isfinite(typical[best])
-        fastest.append(f"{words} ({typical[best]:.0f})" if reached else f"none within {most}")
+        fastest.append(
+            f"{words} ({typical[best]:.0f})" if reached else f"none within {ladder.most}"
+        )
     changes = [
         experiment.difference(ladder.ordinary[n], method)
         for n, method in ladder.agents.items()
@@ -249,14 +255,13 @@ def _found(ladder: _Ladder, most: int) -> str:
 
 def finding(document: dict[str, Any]) -> tuple[str, str]:
     """What should hold, and the median steps to the target that were seen."""
-    most = document["settings"]["steps"]
     seen = []
     for ladder in _ladders(document):
         lists = []
         for methods in (ladder.agents, ladder.ordinary):
             typical = [curves.typical_steps(steps) for steps in ladder.steps(methods).values()]
             lists.append(" ".join(
-                f"{steps:.0f}" if np.isfinite(steps) else f">{most}" for steps in typical
+                f"{steps:.0f}" if np.isfinite(steps) else f">{ladder.most}" for steps in typical
             ))  # fmt: skip
         seen.append(f"{ladder.name}: {lists[0]} (ordinary {lists[1]})")
     counts = ", ".join(str(count) for count in document["settings"]["agents"])

@@ -48,7 +48,7 @@ _NEEDED = {
     "inception": _ALL,
     "cooperative": ["EKFAC"],
     "feedforward": ["SGD", "EKFAC"],
-    "aligned": ["EKFAC"],
+    "aligned": ["SGD", "EKFAC"],
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
@@ -58,7 +58,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "confirmations": 1,
         "methods": {"residual": ["SGD", "EKFAC"]},
     },
-    "quick": {"steps": 100, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
+    "quick": {"steps": 60, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
     "standard": {"steps": 200, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
     "paper": {"steps": 1000, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
 }

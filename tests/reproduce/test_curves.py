@@ -60,11 +60,11 @@ def test_the_fewest_steps_are_found_among_agents_and_among_rates():
 
     methods = [method(40, 1, 0.5), method(20, 1, 1.0), method(40, 1, 2.0)]
     methods += [method(10, 2, 0.5), method(30, 2, 1.0)]
-    problem = {"title": "t", "data": "digits", "target": 80.0, "methods": methods}
-    small = figure_9._found(figure_9._Ladder(problem, "SGD", "small", [1, 2]), 30)
+    problem = {"title": "t", "data": "digits", "target": 80.0, "steps": 30, "methods": methods}
+    small = figure_9._found(figure_9._Ladder(problem, "SGD", "small", [1, 2]))
     assert "among the numbers of agents, N = 2 (10)" in small
     assert "among the rates, N = 1 at 2 times it (20)" in small
-    tuned = figure_9._found(figure_9._Ladder(problem, "SGD", "tuned", [1, 2]), 30)
+    tuned = figure_9._found(figure_9._Ladder(problem, "SGD", "tuned", [1, 2]))
     assert "among the numbers of agents, N = 1 (20)" in tuned
     assert "among the rates, N = 1 (20)" in tuned
     document = {"settings": {"steps": 30, "agents": [1, 2], "optimizers": ["SGD"]},

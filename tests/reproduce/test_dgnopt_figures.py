@@ -26,6 +26,7 @@ def large_steps(fates):
         "title": "digits · net",
         "data": "digits",
         "batch": 8,
+        "steps": 3,
         "source": "here",
         "methods": methods,
     }
