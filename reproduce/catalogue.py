@@ -135,6 +135,11 @@ ITEMS = (
         also=("dgnopt-table-5",),
     ),
     Item(
+        "dgnopt-alignments",
+        "reproduce.dgnopt.alignments",
+        "DGNOpt: why alignments differ so little, by step size, curvature, depth and data",
+    ),
+    Item(
         "dgnopt-figure-11",
         "reproduce.dgnopt.figure_11",
         "DGNOpt paper: fictitious agents against a partition of every layer's units",

@@ -132,7 +132,7 @@ def sides(reference: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
     for method in others:
         changed = experiment.difference(reference, method)
         if changed["noise"] is None:
-            side = "without enough finished pairs to say"
+            side = "without enough pairs to say"
         elif not experiment.stands_out(changed):
             side = "inside the noise"
         else:
@@ -150,5 +150,5 @@ def tally(changes: Sequence[dict[str, Any]], what: str) -> str:
         f"losses outside the noise, {len(known) - len(out)} inside it"
     )
     if len(known) < len(changes):
-        text += f", {len(changes) - len(known)} without enough finished pairs"
+        text += f", {len(changes) - len(known)} without enough pairs to know the noise"
     return text

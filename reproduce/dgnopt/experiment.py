@@ -11,6 +11,9 @@ from reproduce.dgnopt import rates
 from reproduce.training import cell as cell_of
 from reproduce.training import cells
 
+#: Test images that an accuracy is measured on, where a result does not say: of the results that
+#: do not, none has more.
+FEWEST_IMAGES = 10_000
 _KEPT = ("accuracy", "loss", "diverged", "seconds", "cpu_seconds", "why", "error", "arms")
 
 
@@ -28,13 +31,16 @@ def entry(label: str, method: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def experiment(
-    context: Any, kind: str, entries: Sequence[dict[str, Any]], **settings: Any
+    context: Any,
+    kind: str | Sequence[dict[str, Any]],
+    entries: Sequence[dict[str, Any]],
+    **settings: Any,
 ) -> list[dict[str, Any]]:
     """Trains every entry on every problem of a kind.
 
     Args:
         context: of the item; its settings give `seeds` and `steps`, a number or one a data set.
-        kind: of `problems`.
+        kind: of `problems`, or problems.
         entries: made by `entry`.
         settings: further entries of the cells, such as `decay`.
 
@@ -44,7 +50,11 @@ def experiment(
         `runs`, a dictionary a seed with `accuracy` (percent on the test images), `loss`, `curve`,
         `diverged`, `cpu_seconds`, or `error`.
     """
-    chosen = problem_list.problems(context.preset, kind, context.options.data_dir)
+    chosen: Sequence[dict[str, Any]] = (
+        problem_list.problems(context.preset, kind, context.options.data_dir)
+        if isinstance(kind, str)
+        else kind
+    )
     seeds = context.settings["seeds"]
     plan = []
     for problem in chosen:
@@ -69,8 +79,10 @@ def experiment(
             document["source"] = result.get("source", document.get("source"))
             kept = {key: result[key] for key in _KEPT if key in result}
             runs.append({"seed": cell["seed"], **kept, "curve": _rounded(result.get("curve"))})
+            images = result.get("images")
+        known = {} if images is None else {"images": images}
         document["methods"].append(
-            {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": runs}
+            {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": runs, **known}
         )
     return list(documents.values())
 
@@ -139,13 +151,23 @@ def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         `change`, the mean difference in points; `noise`, half the width of its 95 % interval
-        (Student's t); `pairs`, how many there are. None where there are none.
+        (Student's t); `pairs`, how many there are. None where there are none. The noise is None
+        too where the interval is narrower than one test image: runs that agree so well by chance
+        say nothing of how well others would.
     """
-    return paired_difference(accuracies(first), accuracies(second))
+    image = max(100.0 / method.get("images", FEWEST_IMAGES) for method in (first, second))
+    return paired_difference(accuracies(first), accuracies(second), image)
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
-    """`difference` of any two quantities measured seed by seed, NaN where there is none."""
+def paired_difference(
+    first: np.ndarray, second: np.ndarray, resolution: float = 0.0
+) -> dict[str, Any]:
+    """`difference` of any two quantities measured seed by seed, NaN where there is none.
+
+    Args:
+        first, second: `(seeds,)`.
+        resolution: the smallest step of the quantity: a narrower interval is none.
+    """
     pairs = min(len(first), len(second))
     paired = second[:pairs] - first[:pairs]
     paired = paired[np.isfinite(paired)]
@@ -154,7 +176,9 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     noise = None
     if len(paired) > 1:
         error = np.std(paired, ddof=1) / np.sqrt(len(paired))
-        noise = float(stats.t.ppf(0.975, len(paired) - 1) * error)
+        width = float(stats.t.ppf(0.975, len(paired) - 1) * error)
+        least = max(resolution, 1e-9 * float(np.max(np.abs(paired))))
+        noise = width if width > least else None
     return {"change": float(np.mean(paired)), "noise": noise, "pairs": len(paired)}
 
 
@@ -164,6 +188,8 @@ def verdict(changed: dict[str, Any], digits: int = 2) -> str:
         return "no pair of finished runs"
     text = f"{changed['change']:+.{digits}f}"
     if changed["noise"] is None:
+        if changed["pairs"] > 1:
+            return f"{text} (noise unknown: {changed['pairs']} seeds agree to less than an image)"
         return f"{text} (one seed: noise unknown)"
     inside = "outside" if stands_out(changed) else "inside"
     return f"{text} ± {changed['noise']:.{digits}f}, {inside} the noise"

@@ -104,9 +104,9 @@ def _cell(change: dict[str, Any]) -> str:
     if change["change"] is None:
         return "diverged"
     if change["noise"] is None:
-        return f"{change['change']:+.2f}\none pair"
+        return f"({change['change']:+.2f})\nnoise unknown"
     text = f"{change['change']:+.2f}\n± {change['noise']:.2f}"
-    return f"({text})" if abs(change["change"]) <= change["noise"] else text
+    return text if experiment.stands_out(change) else f"({text})"
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
@@ -148,14 +148,17 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     """What should hold, and a count of what was seen."""
     names = document["settings"]["baselines"]
     flat = [row[name] for row in _changes(document) for name in names]
-    known = [c for c in flat if c["change"] is not None and c["noise"] is not None]
-    above = sum(c["change"] > c["noise"] for c in known)
-    below = sum(-c["change"] > c["noise"] for c in known)
+    known = [c for c in flat if c["noise"] is not None]
+    out = [c["change"] > 0 for c in known if experiment.stands_out(c)]
+    above, below = sum(out), len(out) - sum(out)
     lost = sum(c["change"] is None for c in flat)
+    unknown = len(flat) - len(known) - lost
     seen = (
         f"of {len(flat)} changes, {above} are gains outside the noise, {below} losses outside "
         f"it, {len(known) - above - below} inside it"
     )
+    if unknown:
+        seen += f", {unknown} with unknown noise"
     if lost:
         seen += f", {lost} without a pair of finished runs"
     return "richer information improves a tuned baseline or is innocuous", seen

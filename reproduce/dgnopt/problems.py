@@ -89,6 +89,28 @@ _PROBLEMS: dict[str, dict[str, list[dict[str, Any]]]] = {
     },
 }  # fmt: skip
 
+#: Alignments again, with less depth and less data than "aligned".
+_PROBLEMS["alignments"] = {
+    "smoke": [_TINY | _net("residual-dense", width=4, blocks=1, shortcut="dense")],
+    "quick": [
+        _DIGITS | _net("residual-dense", width=32, shortcut="dense"),
+        _DIGITS | _net("residual-dense", width=32, shortcut="dense", blocks=1),
+        _DIGITS | {"train": 256} | _net("residual-dense", width=32, shortcut="dense"),
+    ],
+    "standard": [
+        given | _net("residual-conv", width=16, stride=4, shortcut="convolution", **blocks)
+        for given, blocks in (
+            (_FASHION, {}), (_FASHION, {"blocks": 1}), (_FASHION | {"train": 1000}, {}),
+        )
+    ],
+    "paper": [
+        given | _net("residual-conv", width=32, stride=2, shortcut="convolution", **blocks)
+        for given, blocks in (
+            (_SVHN, {}), (_SVHN, {"blocks": 1}), (_SVHN | {"train": 1000}, {}),
+        )
+    ],
+}  # fmt: skip
+
 #: Steps of a run at the preset `quick`, by data set.
 QUICK_STEPS = {"digits": 300, "fashion-mnist": 150}
 #: Names of data sets and networks in titles.
@@ -103,7 +125,7 @@ def problems(preset: str, kind: str, data_dir: str | None = None) -> list[dict[s
 
     Args:
         preset: "smoke", "quick", "standard" or "paper".
-        kind: "residual", "inception", "cooperative", "feedforward" or "aligned".
+        kind: one of `kinds()`.
         data_dir: folder with data files. Optional data sets that are absent are left out, and
             what stands in for them is left out where they are there.
 
@@ -136,6 +158,8 @@ def title(problem: dict[str, Any]) -> str:
         name += f", {problem['train']:,} images"
     options = problem["options"]
     width = f", width {options['width']}" if "width" in options else ""
+    if "blocks" in options:
+        width += f", {options['blocks']} block{'s' if options['blocks'] > 1 else ''}"
     kind = options.get("shortcut", "identity")
     shortcut = "" if kind == "identity" else f", {kind} shortcuts"
     return f"{name} · {problem['network']}{width}{shortcut}"

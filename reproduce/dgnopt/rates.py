@@ -169,13 +169,13 @@ def beyond(row: dict[str, Any], most: int) -> float | None:
     above = sum(rate > row["grid"][-1] for rate in row["rates"])
     below = sum(rate < row["grid"][0] for rate in row["rates"])
     if best == row["rates"][-1] and above < most:
-        return _neighbour(best, 1)
+        return neighbour(best, 1)
     if best == row["rates"][0] and below < most:
-        return _neighbour(best, -1)
+        return neighbour(best, -1)
     return None
 
 
-def _neighbour(rate: float, way: int) -> float:
+def neighbour(rate: float, way: int) -> float:
     """The next of 1 and 3 times powers of ten, up (1) or down (-1)."""
     place = round(2 * math.log10(rate)) + way
     return float(f"{(3 if place % 2 else 1)}e{place // 2}")

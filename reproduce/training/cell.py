@@ -67,8 +67,8 @@ def run(cells: list[dict[str, Any]], step: Callable | None = None) -> Iterator[d
         step: called after every interval with the number of steps done since its last call.
 
     Yields:
-        `accuracy` (percent), `loss` (mean over the last interval), `curve` with lists `step`,
-        `loss`, `accuracy`, `seconds` and `cpu_seconds` of training, `first_step_seconds`,
+        `accuracy` (percent of `images`), `loss` (mean over the last interval), `curve` with lists
+        `step`, `loss`, `accuracy`, `seconds` and `cpu_seconds` of training, `first_step_seconds`,
         `diverged`, `why` where it did, `source` of the data; for alignments by a bandit also
         `arms`, how often each was chosen. A cell that raises gives `error`.
     """
@@ -162,18 +162,19 @@ class _Group:
         self.traced = True
         if why is None:
             why = record.why or _uniform(result["loss"], self.data.classes, cell["steps"])
-        result.update(diverged=why is not None, accuracy=self._score(cell))
+        x, y = self._scored(cell)
+        result.update(diverged=why is not None, accuracy=self.accuracy(x, y), images=len(x))
         if why is not None:
             result["why"] = why
         if record.arms:
             result["arms"] = [record.arms.get(i, 0) for i in range(max(record.arms) + 1)]
         return result
 
-    def _score(self, cell: dict[str, Any]) -> float:
+    def _scored(self, cell: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         data = self.data
         if cell["score"] == "validation":
-            return self.accuracy(data.x_validation, data.y_validation)
-        return self.accuracy(data.x_test, data.y_test)
+            return data.x_validation, data.y_validation
+        return data.x_test, data.y_test
 
     def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
         """Percent of images named rightly; NaN logits name nothing."""

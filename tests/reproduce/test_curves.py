@@ -48,7 +48,7 @@ def test_methods_are_sorted_by_the_side_of_the_noise_they_fall_on():
     ]
     assert curves.sides(reference, others) == (
         "inside the noise: same; above it: better; below it: worse; "
-        "without enough finished pairs to say: once"
+        "without enough pairs to say: once"
     )
 
 

@@ -1,9 +1,10 @@
 """Figures 7 and 8: what their texts conclude follows from the numbers, whatever these are."""
 
+import numpy as np
 import pytest
 
 from reproduce import figures
-from reproduce.dgnopt import figure_7, figure_8
+from reproduce.dgnopt import experiment, figure_5, figure_7, figure_8
 
 GAMES = ("FNE, proximal", "FNE, proximal, without K δx", "FNE, explicit",
          "FNE, explicit, without K δx")  # fmt: skip
@@ -69,7 +70,8 @@ def test_figure_8_measures_the_feedback_term_in_pairs():
         ("digits, SGD 1", "FNE, proximal", "2"), ("digits, SGD 1", "FNE, explicit", "2")
     ]  # fmt: skip
     assert table.rows[0][3].startswith("+2.00 ±")
-    assert table.rows[1][3] == "+0.00 ± 0.00, inside the noise"
+    unknown = "(noise unknown: 2 seeds agree to less than an image)"
+    assert table.rows[1][3] == f"+0.00 {unknown}"
     assert not figure_8.summary(large_steps({"FNE, proximal": LOST, "FNE, explicit": LOST}))[
         -1
     ].rows
@@ -95,3 +97,34 @@ def test_figure_7_places_a_ratio_in_the_papers_band(change, place):
     ((_, runtime, where, memory, inside),) = figure_7._claim(document).rows
     assert (runtime, where) == (f"{100 * change:+.0f} %", place)
     assert (memory, inside) == ("+10 %", "inside")
+
+
+def test_seeds_that_agree_to_less_than_an_image_do_not_stand_out():
+    """Two seeds with equal differences have an interval of no width: it says nothing."""
+
+    def method(*accuracies, **more):
+        return {"label": "m", "runs": [run(value) for value in accuracies], **more}
+
+    equal = experiment.difference(method(80.0, 81.0), method(82.0, 83.0))
+    assert equal == {"change": 2.0, "noise": None, "pairs": 2}
+    assert not experiment.stands_out(equal)
+    assert "noise unknown" in experiment.verdict(equal)
+    nearly = method(80.0, 81.0, images=100), method(82.0, 83.03, images=100)
+    assert experiment.difference(*nearly)["noise"] is None  # ± .19 is less than one image of 100
+    fine = method(80.0, 81.0, images=10_000), method(82.0, 83.03, images=10_000)
+    assert experiment.difference(*fine)["noise"] == pytest.approx(12.706 * 0.015, rel=1e-3)
+    losses = experiment.paired_difference(np.array([1.0, 1.1]), np.array([0.9, 1.0]))
+    assert losses["noise"] is None
+
+
+def test_figure_5_counts_a_change_of_unknown_noise_as_such():
+    methods = [{"label": "SGD", "runs": [run(80.0), run(81.0)]},
+               {"label": "SGD, feedback", "runs": [run(82.0), run(83.0)]}]  # fmt: skip
+    document = {
+        "settings": {"baselines": ["SGD"], "structures": ["feedback"]},
+        "results": {"problems": [{"title": "t", "methods": methods}]},
+    }
+    assert figure_5.finding(document)[1] == (
+        "of 1 changes, 0 are gains outside the noise, 0 losses outside it, 0 inside it, "
+        "1 with unknown noise"
+    )

@@ -97,4 +97,4 @@ def test_a_finished_search_is_kept_and_an_earlier_one_goes_on(tmp_path, monkeypa
     (3.0, 1, 10.0), (1.0, -1, 0.3), (3e-4, -1, 1e-4), (0.01, 1, 0.03), (0.003, -1, 0.001),
 ])  # fmt: skip
 def test_the_next_rate_is_one_or_three_times_a_power_of_ten(rate, way, wanted):
-    assert rates._neighbour(rate, way) == wanted
+    assert rates.neighbour(rate, way) == wanted
