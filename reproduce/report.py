@@ -42,11 +42,12 @@ def write(out: str) -> list[Path]:
     home = folder.resolve() == _ROOT / "results"
     target = _ROOT / "RESULTS.md" if home else folder / "RESULTS.md"
     for item in ITEMS:
-        path = _largest(folder, item.name)
+        path, *smaller = _by_size(folder, item.name) or [None]
         if path is None:
             continue
         document = store.read(path)
-        sections.append(_section(item, document, path, target.parent))
+        also = [_smaller(item, other, target.parent) for other in smaller]
+        sections.append("\n\n".join([_section(item, document, path, target.parent), *also]))
         findings += _finding(item, document)
         if item.name == MAIN_ITEM:
             main = document
@@ -76,7 +77,8 @@ _HEAD = """\
 Every table and figure here is made from a JSON file under `results/` by the command beside it
 (`./run reproduce report` makes this page anew). *Ours* is always measured, *the paper's* always
 quoted. The text says what is compared with what. First a page of what holds and what does not; a
-section an item follows, each with its command.
+section an item follows, each with its command. Where an item was run at several presets the largest
+is shown, and the end of its section says what the smaller ones saw.
 
 """
 
@@ -110,11 +112,7 @@ def _section(item, document: dict[str, Any], path: Path, base: Path) -> str:
     if text:
         parts.append(text)
     parts += [table.markdown() for table in tables]
-    resolved = path.resolve().parent
-    for figure in sorted(resolved.glob(f"{path.stem}*.png")):
-        if re.fullmatch(rf"{re.escape(path.stem)}(\.[a-z0-9-]+)?", figure.stem):
-            place = figure.relative_to(base.resolve())
-            parts.append(f"![{item.name}]({place})")
+    parts += [f"![{item.name}]({figure.relative_to(base.resolve())})" for figure in _figures(path)]
     versions = ", ".join(f"{name} {value}" for name, value in given["versions"].items())
     parts.append(
         f"<sub>`{given['command']}` · {given['date']} · revision {given['revision']} · "
@@ -125,12 +123,35 @@ def _section(item, document: dict[str, Any], path: Path, base: Path) -> str:
     return "\n\n".join(parts)
 
 
-def _largest(folder: Path, name: str) -> Path | None:
-    for preset in PRESET_ORDER:
-        path = folder / preset / f"{name}.json"
-        if path.exists():
-            return path
-    return None
+def _smaller(item, path: Path, base: Path) -> str:
+    """A paragraph on a result of a smaller preset: its command, what was seen, its files."""
+    document = store.read(path)
+    given = document["provenance"]
+    rows = _finding(item, document)
+    seen = f": {rows[0][2]}" if rows else ""
+    place = path.resolve().relative_to(base.resolve())
+    figures = [f"[figure]({figure.resolve().relative_to(base.resolve())})"
+               for figure in _figures(path)]  # fmt: skip
+    return (
+        f"*At the preset {given['preset']}*{seen}. ({', '.join([f'[JSON]({place})', *figures])}; "
+        f"`{given['command']}`, revision {given['revision']}, {given['seconds']:.0f} s, "
+        f"{given['cpu_seconds']:.0f} CPU-seconds)"
+    )
+
+
+def _figures(path: Path) -> list[Path]:
+    """The figures drawn from a JSON file: of its name, or with a suffix of small letters."""
+    return [
+        figure
+        for figure in sorted(path.resolve().parent.glob(f"{path.stem}*.png"))
+        if re.fullmatch(rf"{re.escape(path.stem)}(\.[a-z0-9-]+)?", figure.stem)
+    ]
+
+
+def _by_size(folder: Path, name: str) -> list[Path]:
+    """An item's JSON files, that of the largest preset first."""
+    paths = (folder / preset / f"{name}.json" for preset in PRESET_ORDER)
+    return [path for path in paths if path.exists()]
 
 
 def _module(name: str) -> str:

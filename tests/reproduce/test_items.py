@@ -90,3 +90,19 @@ def test_numbers_that_json_lacks_become_null(tmp_path):
 def test_a_table_in_markdown():
     table = report.Table("Costs", ("player", "cost"), [("1", "0.5")])
     assert table.markdown() == "**Costs**\n\n| player | cost |\n|---|---|\n| 1 | 0.5 |"
+
+
+def test_the_largest_preset_is_shown_and_a_smaller_one_told(tmp_path):
+    for preset in ("quick", "smoke"):
+        arguments = ["dgnopt-lq", "--preset", "smoke", "--out", str(tmp_path)]
+        assert command.main(arguments) == 0
+        document = store.read(tmp_path / "smoke" / "dgnopt-lq.json")
+        document["provenance"]["preset"] = preset
+        (tmp_path / preset).mkdir(exist_ok=True)
+        store.write(tmp_path / preset / "dgnopt-lq.json", document)
+    assert command.main(["report", "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert text.count("## dgnopt-lq") == 1
+    assert "![dgnopt-lq](quick/dgnopt-lq.png)" in text
+    assert "*At the preset smoke*: largest relative error" in text
+    assert "[JSON](smoke/dgnopt-lq.json), [figure](smoke/dgnopt-lq.png)" in text
