@@ -48,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument(
         "--data-dir", default=None, help="folder with the data sets' files in their own formats"
     )
+    parsed.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the training runs of the present result that would be made again as they were, "
+        "each with its revision, and train what is new, such as a method with another rate",
+    )
     return parsed
 
 
@@ -79,7 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
         if given.item == "report":
             runner.report(given.out)
         else:
-            options = runner.Options(given.seeds, given.jobs, given.dask, given.data_dir)
+            options = runner.Options(
+                given.seeds, given.jobs, given.dask, given.data_dir, given.keep
+            )
             if every:
                 items = [item for item in items if runner.has_preset(item, given.preset)]
             runner.run(items, given.preset, given.seed, given.out, given.threads, options)

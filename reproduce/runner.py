@@ -29,12 +29,15 @@ class Options:
         jobs: worker processes.
         dask: address of a Dask scheduler; None for this machine.
         data_dir: folder with the data sets' files; None for the usual places.
+        keep: whether training runs that the item's present result holds, of the same cells, are
+            kept in the new one, each with the revision that made it.
     """
 
     seeds: int | None = None
     jobs: int = 1
     dask: str | None = None
     data_dir: str | None = None
+    keep: bool = False
 
 
 _PLAIN = Options()
@@ -59,6 +62,11 @@ class Context:
     preset: str = "smoke"
     results: Path = Path("results")
     options: Options = Options()
+
+    @property
+    def present(self) -> Path:
+        """The item's result that is there before this run, if any."""
+        return self.results / f"{self.solves.name}.json"
 
     @property
     def jobs(self) -> int:
@@ -150,6 +158,8 @@ def _run_one(
         command += ["--dask", "ADDRESS"]
     if options.data_dir is not None:
         command += ["--data-dir", "FOLDER"]
+    if options.keep:
+        command += ["--keep"]
     begun, processor = time.monotonic(), _processor_seconds()
     solves = store.open_folder(folder / _CHECKPOINTS / item.name)
     context = Context(settings, seed, solves, preset, folder, options)

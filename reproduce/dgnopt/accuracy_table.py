@@ -135,6 +135,7 @@ def markdown(document: dict[str, Any]) -> str:
         "DGNOpt is EKFAC in the cooperative structure, proximal form. Where every stage has one "
         "player, as in a residual network with identity skips, the cooperative and the feedback "
         f"structure are the same. Learning rates: {taken}. Data: {'; '.join(sources)}."
+        + experiment.revisions_shown(document)
     )
 
 

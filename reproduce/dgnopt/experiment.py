@@ -1,11 +1,13 @@
 """Problems × methods × seeds: the cells of an item, run and put together."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from reproduce import store
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt import rates
 from reproduce.training import cell as cell_of
@@ -68,23 +70,80 @@ def experiment(
                 for seed in range(context.seed, context.seed + count)
             ]  # fmt: skip
             plan.append((problem, given, rate, origin, made))
-    flat = [cell for *_, made in plan for cell in made]
+    before = _kept(context)
+    flat = [
+        cell
+        for problem, given, rate, _, made in plan
+        for cell in made
+        if _key(problem, cell, given["method"], rate, cell["seed"]) not in before
+    ]
     results = iter(cells.run(flat, context, "training"))
     documents: dict[int, dict[str, Any]] = {}
     for problem, given, rate, origin, made in plan:
         document = documents.setdefault(id(problem), _describe(problem, made[0]))
         runs = []
+        known: dict[str, Any] = {}
         for cell in made:
-            result = next(results)
-            document["source"] = result.get("source", document.get("source"))
-            kept = {key: result[key] for key in _KEPT if key in result}
-            runs.append({"seed": cell["seed"], **kept, "curve": _rounded(result.get("curve"))})
-            images = result.get("images")
-        known = {} if images is None else {"images": images}
+            key = _key(problem, cell, given["method"], rate, cell["seed"])
+            if key in before:
+                about, run = before[key]
+            else:
+                about = result = next(results)
+                kept = {key: result[key] for key in _KEPT if key in result}
+                run = {"seed": cell["seed"], **kept, "curve": _rounded(result.get("curve"))}
+            runs.append(run)
+            document["source"] = about.get("source", document.get("source"))
+            known |= {key: about[key] for key in ("images",) if key in about}
         document["methods"].append(
             {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": runs, **known}
         )
     return list(documents.values())
+
+
+def _key(about: dict[str, Any], conditions: dict[str, Any], *more: Any) -> str:
+    """What must agree for a run to be the same: problem, steps, batch, decay and `more`."""
+    shared = {key: about[key] for key in ("data", "network", "options")}
+    shared |= {key: conditions[key] for key in ("train", "steps", "batch", "decay")}
+    return json.dumps([shared, *more], sort_keys=True)
+
+
+def _kept(context: Any) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Finished runs of the item's present result, with what it says of them, where the command
+    line asks to keep them; every one with the revision that made it."""
+    if not context.options.keep or not context.present.exists():
+        return {}
+    present = store.read(context.present)
+    made_at = present["provenance"]["revision"]
+    found = {}
+    for problem in present["results"]["problems"]:
+        for method in problem["methods"]:
+            about = {"source": problem.get("source")}
+            about |= {key: method[key] for key in ("images",) if key in method}
+            for run in method["runs"]:
+                key = _key(problem, problem, method["method"], method["rate"], run["seed"])
+                if "error" not in run:
+                    found[key] = about, {"revision": made_at, **run}
+    return found
+
+
+def revisions_shown(document: dict[str, Any]) -> str:
+    """A sentence on runs that were kept from earlier results; empty where there are none."""
+    made: dict[str, list[str]] = {}
+    for problem in document["results"]["problems"]:
+        for method in problem["methods"]:
+            for run in method["runs"]:
+                labels = made.setdefault(run.get("revision", ""), [])
+                if (label := method["label"]) not in labels:
+                    labels.append(label)
+    new = made.pop("", [])
+    if not made:
+        return ""
+    told = "; ".join(f"{', '.join(labels)} at {revision}" for revision, labels in made.items())
+    fresh = f"; {', '.join(new)} at {document['provenance']['revision']}" if new else ""
+    return (
+        f" Runs kept from earlier results with the same settings: {told}{fresh}. The seconds below "
+        "are those of the new ones."
+    )
 
 
 def steps_on(settings: dict[str, Any], data: str) -> int:

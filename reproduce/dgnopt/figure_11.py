@@ -95,7 +95,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         for problem in document["results"]["problems"]
         for name in document["settings"]["methods"]
     ]
-    figure, axes = pyplot.subplots(len(pairs), 2, figsize=(8.6, 3.2 * len(pairs)), squeeze=False)
+    figure, axes = pyplot.subplots(len(pairs), 2, figsize=(10.8, 3.2 * len(pairs)), squeeze=False)
     keys = list(_PLAYERS)
     for row, (problem, name) in zip(axes, pairs, strict=True):
         for axis, what in zip(row, ("loss", "accuracy"), strict=True):
@@ -103,7 +103,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
                 look = figures.STYLES[keys.index(key)]
                 curves.plot(axis, method, what, look, method["players"])
             curves.finish(axis, what, f"{name} · {problem['title']}".replace(" · ", "\n", 1))
-        row[1].legend(loc="lower right", fontsize=8)
+        row[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
     return [figures.save(figure, stem)]
 
 

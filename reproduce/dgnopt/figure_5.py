@@ -141,6 +141,7 @@ def markdown(document: dict[str, Any]) -> str:
         "weights and batches, in the feedback and the cooperative structure. Residual networks "
         "have one player a stage, so both structures are one step there. The paper: richer "
         f"information tends to improve or is innocuous. Here, {finding(document)[1]}."
+        + experiment.revisions_shown(document)
     )
 
 

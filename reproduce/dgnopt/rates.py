@@ -235,9 +235,8 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         for row in (row for row in rows if row["problem"] == title):
             tried = list(zip(row["rates"], row["accuracy"], strict=True))
             look = figures.STYLES[names.index(row["name"]) % len(figures.STYLES)]
-            found = [pair for pair in tried if pair[1] is not None]
-            if found:
-                axis.plot(*zip(*found, strict=True), label=row["name"], **look)
+            values = [math.nan if accuracy is None else accuracy for _, accuracy in tried]
+            axis.plot(row["rates"], values, label=row["name"], **look)
             lost = [rate for rate, accuracy in tried if accuracy is None]
             axis.plot(
                 lost,
@@ -250,6 +249,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
             )
         axis.set(xscale="log", title=title.replace(" · ", "\n"), xlabel="learning rate")
         axis.title.set_fontsize(8.5)
+        axis.tick_params(labelbottom=True)
     for axis in axes.flat[len(titles) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:

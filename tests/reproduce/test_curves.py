@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from reproduce import store
 from reproduce.dgnopt import curves, experiment, figure_9, rates
 from reproduce.training import cells
 
@@ -90,7 +91,7 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "run", lambda made, *_: [result] * len(made))
     context = SimpleNamespace(
         settings={"steps": 4, "seeds": 2}, seed=0, preset="smoke", results=tmp_path,
-        options=SimpleNamespace(data_dir=None),
+        options=SimpleNamespace(data_dir=None, keep=False),
     )  # fmt: skip
     entries = [experiment.entry("SGD", {"name": "SGD"})]
     [problem] = experiment.experiment(context, "feedforward", entries, evaluate_every=2)
@@ -98,3 +99,38 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
     assert [run["curve"]["loss"] for run in method["runs"]] == [[None], [None]]
     assert experiment.shown(method) == "2 diverged"
     assert np.isnan(curves.losses(method)).all()
+
+
+def test_runs_of_a_present_result_are_kept_with_their_revision(tmp_path, monkeypatch):
+    """A method whose rate is another one is trained anew, and so is a seed that had failed."""
+    trained = []
+
+    def train(made, *_):
+        trained.append([(cell["rate"], cell["seed"]) for cell in made])
+        curve = {"step": [2, 4], "loss": [1.0, 0.5], "accuracy": [50.0, 60.0]}
+        return [{"curve": curve, "diverged": False, "accuracy": 60.0, "loss": 0.5, "images": 99,
+                 "source": "here"} for _ in made]  # fmt: skip
+
+    monkeypatch.setattr(cells, "run", train)
+    context = SimpleNamespace(
+        settings={"steps": 4, "seeds": 2}, seed=0, preset="smoke", results=tmp_path,
+        options=SimpleNamespace(data_dir=None, keep=True), present=tmp_path / "item.json",
+    )  # fmt: skip
+
+    def run(rate):
+        entries = [experiment.entry("SGD", {"name": "SGD"}, rate=0.1),
+                   experiment.entry("Adam", {"name": "Adam"}, rate=rate)]  # fmt: skip
+        problems = experiment.experiment(context, "feedforward", entries)
+        return {"provenance": {"revision": f"r{rate}"}, "results": {"problems": problems}}
+
+    first = run(0.01)
+    assert experiment.revisions_shown(first) == ""
+    first["results"]["problems"][0]["methods"][0]["runs"][1] = {"seed": 1, "error": "x"}
+    store.write(context.present, first)
+    second = run(0.03)
+    assert trained[1] == [(0.1, 1), (0.03, 0), (0.03, 1)]
+    [sgd, adam] = second["results"]["problems"][0]["methods"]
+    assert [one.get("revision") for one in sgd["runs"]] == ["r0.01", None]
+    assert [one.get("revision") for one in adam["runs"]] == [None, None]
+    assert (sgd["images"], second["results"]["problems"][0]["source"]) == (99, "here")
+    assert "SGD at r0.01; SGD, Adam at r0.03" in experiment.revisions_shown(second)
