@@ -42,9 +42,10 @@ def write(out: str) -> list[Path]:
     home = folder.resolve() == _ROOT / "results"
     target = _ROOT / "RESULTS.md" if home else folder / "RESULTS.md"
     for item in ITEMS:
-        path, *smaller = _by_size(folder, item.name) or [None]
-        if path is None:
+        paths = _by_size(folder, item.name)
+        if not paths:
             continue
+        path, *smaller = paths
         document = store.read(path)
         also = [_smaller(item, other, target.parent) for other in smaller]
         sections.append("\n\n".join([_section(item, document, path, target.parent), *also]))

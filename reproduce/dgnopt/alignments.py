@@ -23,11 +23,11 @@ PRESETS: dict[str, dict[str, Any]] = {
                     "trained": [0, 1]},
     },
     "quick": {
-        "steps": QUICK_STEPS, "seeds": 2, "optimizers": ["SGD", "EKFAC"], "rungs": 3,
-        "updates": {"curvatures": _ALL, "forms": _FORMS, "times": _TIMES, "trained": [0, 50]},
+        "steps": QUICK_STEPS, "seeds": 2, "optimizers": ["SGD", "EKFAC"], "rungs": 2,
+        "updates": {"curvatures": _ALL, "forms": _FORMS, "times": _TIMES, "trained": [20]},
     },
     "standard": {
-        "steps": 100, "seeds": 3, "optimizers": ["SGD", "EKFAC"], "rungs": 3,
+        "steps": 80, "seeds": 3, "optimizers": ["SGD", "EKFAC"], "rungs": 2,
         "updates": {"curvatures": _ALL, "forms": _FORMS, "times": _TIMES, "trained": [0, 50]},
     },
     "paper": {

@@ -28,7 +28,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "quick": {
         "kind": "feedforward", "steps": QUICK_STEPS, "seeds": 2, "every": 10, "number": 4,
-        "methods": {"SGD": _ALL, "EKFAC": _ALL[:4]},
+        "methods": {"SGD": _ALL},
     },
     "standard": {
         "kind": "feedforward", "steps": 300, "seeds": 3, "every": 20, "number": 4,

@@ -16,9 +16,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "structures": ["feedback"],
     },
     "quick": {
-        "steps": QUICK_STEPS, "seeds": 2, "kinds": ["residual", "inception"],
-        "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback", "cooperative"],
-        "inception": ["cooperative"],
+        "steps": QUICK_STEPS, "seeds": 2, "kinds": ["residual"],
+        "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback"],
     },
     "standard": {
         "steps": 300, "seeds": 3, "kinds": ["residual", "inception"],
