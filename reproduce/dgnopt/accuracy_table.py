@@ -41,7 +41,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
             good = values[np.isfinite(values)]
             look = {k: v for k, v in figures.STYLES[place].items() if k != "linestyle"}
             if len(good):
-                spread = np.std(good, ddof=1) if len(good) > 1 else 0.0
+                spread = np.std(good, ddof=1) if len(good) > 1 else None
                 axis.errorbar(place, np.mean(good), spread, capsize=4, **look)
                 axis.plot(np.full(len(good), place + 0.18), good, ".", color="#9a9a9a", ms=4)
             else:
