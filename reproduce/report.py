@@ -86,11 +86,14 @@ is shown, and the end of its section says what the smaller ones saw.
 
 def _finding(item, document: dict[str, Any]) -> list[tuple[str, ...]]:
     """The item's row of the digest: modules with a `finding` say what should hold and what was
-    seen."""
-    finding = getattr(importlib.import_module(item.module), "finding", None)
+    seen, those with a `holds` also whether it does."""
+    module = importlib.import_module(item.module)
+    finding = getattr(module, "finding", None)
     if finding is None:
         return []
     wanted, seen = finding(document)
+    if hasattr(module, "holds"):
+        seen = f"**{module.holds(document)}** {seen}"
     name = " and ".join((item.name, *item.also))
     anchor = name.lower().replace(" ", "-")
     return [(f"[{name}](#{anchor})", wanted, seen, document["provenance"]["preset"])]

@@ -339,3 +339,10 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
         "curvature, less depth or less data"
     )
     return wanted, _found(document)[:-1]
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether alignments differ beyond the noise in every setting, in some, or in none."""
+    flat = [change for *_, found in _changes(document) for change in found.values()]
+    known = [change for change in flat if change["noise"] is not None]
+    return experiment.all_of([experiment.stands_out(change) for change in known])

@@ -210,12 +210,15 @@ def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         `change`, the mean difference in points; `noise`, half the width of its 95 % interval
-        (Student's t); `pairs`, how many there are. None where there are none. The noise is None
+        (Student's t); `pairs`, how many there are; `lost`, how many runs of each diverged or
+        failed. The change is None where there is no pair. The noise is None
         too where the interval is narrower than one test image: runs that agree so well by chance
         say nothing of how well others would.
     """
     image = max(100.0 / method.get("images", FEWEST_IMAGES) for method in (first, second))
-    return paired_difference(accuracies(first), accuracies(second), image)
+    pair = accuracies(first), accuracies(second)
+    lost = [int(np.isnan(values).sum()) for values in pair]
+    return {**paired_difference(*pair, image), "lost": lost}
 
 
 def paired_difference(
@@ -257,3 +260,32 @@ def verdict(changed: dict[str, Any], digits: int = 2) -> str:
 def stands_out(changed: dict[str, Any]) -> bool:
     """Whether a difference is larger than its noise; never so where the noise is unknown."""
     return changed["noise"] is not None and abs(changed["change"]) > changed["noise"]
+
+
+#: Verdicts of the report's first page.
+HOLDS, IN_PART, NO = "Holds.", "Holds in part.", "Does not hold."
+NOISE = "Inside the noise."
+
+
+def all_of(flags: Sequence[bool]) -> str:
+    """The verdict on a claim of which every flag is a case."""
+    if not flags:
+        return NOISE
+    return HOLDS if all(flags) else IN_PART if any(flags) else NO
+
+
+def gains(changes: Sequence[dict[str, Any]]) -> str:
+    """The verdict on a claim that every change is a gain."""
+    out = [changed["change"] > 0 for changed in changes if stands_out(changed)]
+    if not out:
+        return NOISE
+    return HOLDS if all(out) and len(out) == len(changes) else IN_PART if any(out) else NO
+
+
+def no_loss(changes: Sequence[dict[str, Any]]) -> str:
+    """The verdict on a claim that no change is a loss: of accuracy beyond the noise, or of runs."""
+    return all_of([
+        changed["lost"][1] <= changed["lost"][0]
+        and not (stands_out(changed) and changed["change"] < 0)
+        for changed in changes
+    ])  # fmt: skip

@@ -157,3 +157,14 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
             )
         seen.append(f"{problem['title']}, from the fixed alignment: " + ", ".join(parts))
     return "an adaptive alignment does at least as well as a fixed or a random one", "; ".join(seen)
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether the bandit's alignment gains on a fixed and on a random one, beyond the noise."""
+    changes = []
+    for problem in document["results"]["problems"]:
+        methods = _by_label(problem)
+        if "adaptive" in methods:
+            changes += [experiment.difference(methods[other], methods["adaptive"])
+                        for other in ("fixed", "random") if other in methods]  # fmt: skip
+    return experiment.gains(changes)

@@ -227,3 +227,18 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     ]
     wanted = "a partition of a layer is slower than agents, and for M = I is one player again"
     return wanted, "; ".join(seen)
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether every partition loses more runs than the agents or is slower beyond the noise."""
+    flags = []
+    for problem in document["results"]["problems"]:
+        for name in document["settings"]["methods"]:
+            named = _named(document, problem, name)
+            agents = _average_losses(named["{} agents (16)"])
+            for key in ("{} parts", "{0} parts, rate × {0}"):
+                parts = _average_losses(named[key])
+                changed = experiment.paired_difference(agents, parts)
+                slower = experiment.stands_out(changed) and changed["change"] > 0
+                flags.append(bool(slower or np.isnan(parts).sum() > np.isnan(agents).sum()))
+    return experiment.all_of(flags)

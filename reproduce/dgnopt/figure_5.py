@@ -162,3 +162,9 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     if lost:
         seen += f", {lost} without a pair of finished runs"
     return "richer information improves a tuned baseline or is innocuous", seen
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether no change is a loss beyond the noise."""
+    names = document["settings"]["baselines"]
+    return experiment.no_loss([row[name] for row in _changes(document) for name in names])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reproduce import figures
+from reproduce.dgnopt import experiment
 from reproduce.dgnopt import problems as problem_list
 from reproduce.report import Table
 
@@ -291,3 +292,9 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     seen = "; ".join(f"{row[0]}: runtime {row[1]}, memory {row[3]}" for row in rows)
     wanted = f"DGNOpt costs within ±{100 * BANDS['runtime']:g} % of EKFAC's time"
     return f"{wanted} and ±{100 * BANDS['memory']:g} % of its memory", seen
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether every DGNOpt is inside the paper's bands."""
+    rows = _claim(document).rows
+    return experiment.all_of([row[place] == "inside" for row in rows for place in (2, 4)])

@@ -326,3 +326,15 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     )
     wanted = "at steps too large for the baseline DGNOpt still converges"
     return wanted, f"runs that learned: {seen}"
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether every run of every game learns where the baseline's fail."""
+    flags = []
+    for problem in document["results"]["problems"]:
+        for column in _columns(problem):
+            methods = _at(problem, column)
+            if _failing(methods[_BASELINE]) > 0:
+                games = (m for label, m in methods.items() if label != _BASELINE)
+                flags += [fate(run) == "learned" for game in games for run in game["runs"]]
+    return experiment.all_of(flags)

@@ -270,3 +270,14 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
         f"median steps for N = {counts} (the ordinary optimizer at N times the rate): "
         + "; ".join(seen),
     )
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether on every ladder some N > 1 is at the target before N = 1."""
+    flags = []
+    for ladder in _ladders(document):
+        typical = {
+            n: curves.typical_steps(steps) for n, steps in ladder.steps(ladder.agents).items()
+        }
+        flags.append(min(steps for n, steps in typical.items() if n > 1) < typical[1])
+    return experiment.all_of(flags)

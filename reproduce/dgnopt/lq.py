@@ -222,11 +222,20 @@ def markdown(document: dict[str, Any]) -> str:
     )
 
 
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
+def _worst(document: dict[str, Any]) -> float:
     results = document["results"]
     cases = [*results["by_horizon"], *results["by_size"], results["network"]]
-    worst = max(fact["relative"] for case in cases for fact in case["facts"].values())
+    return max(fact["relative"] for case in cases for fact in case["facts"].values())
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether every fact holds to the precision of doubles."""
+    return "Holds." if _worst(document) < 1e-9 else "Does not hold."
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and what was seen."""
+    worst = _worst(document)
     return "the recursion equals Riccati, DARE, team and coupled-Riccati solutions", (
         f"largest relative error of any fact {worst:.1e}; but the gain of (9)-(10) is that of a "
         "single-player regulator, not the feedback Nash equilibrium"

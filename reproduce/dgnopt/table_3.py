@@ -46,3 +46,8 @@ def markdown(document: dict[str, Any]) -> str:
 def finding(document: dict[str, Any]) -> tuple[str, str]:
     """What should hold, and what was seen."""
     return accuracy_table.finding(document)
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether the paper's claim holds."""
+    return accuracy_table.holds(document)

@@ -106,7 +106,7 @@ def test_seeds_that_agree_to_less_than_an_image_do_not_stand_out():
         return {"label": "m", "runs": [run(value) for value in accuracies], **more}
 
     equal = experiment.difference(method(80.0, 81.0), method(82.0, 83.0))
-    assert equal == {"change": 2.0, "noise": None, "pairs": 2}
+    assert equal == {"change": 2.0, "noise": None, "pairs": 2, "lost": [0, 0]}
     assert not experiment.stands_out(equal)
     assert "noise unknown" in experiment.verdict(equal)
     nearly = method(80.0, 81.0, images=100), method(82.0, 83.03, images=100)
@@ -128,3 +128,35 @@ def test_figure_5_counts_a_change_of_unknown_noise_as_such():
         "of 1 changes, 0 are gains outside the noise, 0 losses outside it, 0 inside it, "
         "1 with unknown noise"
     )
+
+
+def change(mean, noise, lost=(0, 0)):
+    return {"change": mean, "noise": noise, "pairs": 3, "lost": list(lost)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "gains", "no_loss"),
+    [
+        ([change(1.0, 0.5), change(2.0, 0.5)], "Holds.", "Holds."),
+        ([change(1.0, 0.5), change(0.2, 0.5)], "Holds in part.", "Holds."),
+        ([change(0.2, 0.5), change(-0.2, 0.5)], "Inside the noise.", "Holds."),
+        ([change(1.0, 0.5), change(-1.0, 0.5)], "Holds in part.", "Holds in part."),
+        ([change(-1.0, 0.5)], "Does not hold.", "Does not hold."),
+        ([change(5.0, None)], "Inside the noise.", "Holds."),
+        ([change(1.0, 0.5, lost=(0, 1)), change(1.0, 0.5)], "Holds.", "Holds in part."),
+        ([change(None, None, lost=(0, 3))], "Inside the noise.", "Does not hold."),
+    ],
+)
+def test_verdicts_follow_from_the_noise_and_from_lost_runs(changes, gains, no_loss):
+    assert experiment.gains(changes) == gains
+    assert experiment.no_loss(changes) == no_loss
+
+
+def test_verdict_of_figure_8():
+    learns = large_steps({"baseline": LOST})
+    assert figure_8.holds(learns) == "Holds."
+    assert figure_8.holds(large_steps({"baseline": LOST, GAMES[2]: LOST})) == "Holds in part."
+    assert (
+        figure_8.holds(large_steps(dict.fromkeys(("baseline", *GAMES), LOST))) == "Does not hold."
+    )
+    assert figure_8.holds(large_steps({})) == "Inside the noise."
