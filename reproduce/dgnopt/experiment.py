@@ -41,7 +41,8 @@ def experiment(
     """Trains every entry on every problem of a kind.
 
     Args:
-        context: of the item; its settings give `seeds` and `steps`, a number or one a data set.
+        context: of the item; its settings give `seeds` and `steps`, a number or one a data set,
+            and `problems`, how many of the kind to train on, where that is not all.
         kind: of `problems`, or problems.
         entries: made by `entry`.
         settings: further entries of the cells, such as `decay`.
@@ -57,6 +58,7 @@ def experiment(
         if isinstance(kind, str)
         else kind
     )
+    chosen = chosen[: context.settings.get("problems")]
     seeds = context.settings["seeds"]
     plan = []
     for problem in chosen:

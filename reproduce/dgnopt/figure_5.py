@@ -16,7 +16,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "structures": ["feedback"],
     },
     "quick": {
-        "steps": QUICK_STEPS, "seeds": 2, "kinds": ["residual"],
+        "steps": QUICK_STEPS, "seeds": 2, "kinds": ["residual"], "problems": 1,
         "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback"],
     },
     "standard": {

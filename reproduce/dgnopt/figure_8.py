@@ -24,6 +24,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "quick": {
         "kind": "residual", "steps": QUICK_STEPS, "seeds": 2, "rates": _ONE, "forms": _FORMS,
+        "problems": 1,
     },
     "standard": {"kind": "inception", "steps": 300, "seeds": 3, "rates": _LARGE, "forms": _FORMS},
     "paper": {"kind": "inception", "steps": 20000, "seeds": 4, "rates": _RATES, "forms": _FORMS},

@@ -13,7 +13,7 @@ from reproduce.report import Table
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {"steps": 4, "seeds": 1, "every": 2, "optimizers": ["SGD"], "agents": [1, 2]},
     "quick": {
-        "steps": QUICK_STEPS, "seeds": 2, "every": 10, "optimizers": ["SGD", "EKFAC"],
+        "steps": QUICK_STEPS, "seeds": 2, "every": 10, "optimizers": ["SGD"],
         "agents": [1, 2, 6],
     },
     "standard": {

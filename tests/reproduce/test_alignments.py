@@ -54,6 +54,7 @@ def document(early_at_three=(81.0, 82.0, 83.0)):
     ]  # fmt: skip
     problem = {
         "title": "digits · net", "data": "digits", "steps": 4, "batch": 8, "methods": methods,
+        "others": ["as late as possible", "random"],
         "levels": {"SGD": {"tuned": 1.0, "largest": 3.0}}, "rates_from": {"SGD": "default"},
     }  # fmt: skip
     row = {"problem": "digits · net", "curvature": "SGD", "form": "proximal", "trained": 0,
