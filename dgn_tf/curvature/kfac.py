@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from dgn_tf.curvature import packed
 from dgn_tf.curvature.base import (
     Curvature,
     Prepared,
@@ -45,6 +46,7 @@ class KFAC(Curvature):
     """
 
     name = "kfac"
+    _as_long = "inverse"
 
     def __init__(
         self,
@@ -83,8 +85,8 @@ class KFAC(Curvature):
     def state_spec(self, shapes):
         rows, outputs = shapes.matrix
         return {
-            "input_factor": ((rows, rows), "zeros"),
-            "output_factor": ((outputs, outputs), "zeros"),
+            "input_factor": (packed.shape(rows), "zeros"),
+            "output_factor": (packed.shape(outputs), "zeros"),
             "input_inverse": ((rows, rows), "identity"),
             "output_inverse": ((outputs, outputs), "identity"),
             "damping": ((), self.damping),
@@ -116,18 +118,28 @@ class KFAC(Curvature):
             when(observes, action)
 
     def _refresh(self, state, active, shift):
-        A, B, of_A, of_B = self._damped(state, shift)
+        (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
         for name, factor, damping in (("input", A, of_A), ("output", B, of_B)):
             variable = state[f"{name}_inverse"]
             inverse = keep_finite(damped_inverse(factor, damping), read(variable))
             assign(variable, inverse, active)
 
-    def _damped(self, state, shift):
-        A, B = read(state["input_factor"]), read(state["output_factor"])
-        damping = tf.cast(read(state["damping"]), A.dtype)
+    def _factors(self, state):
+        """A and B, whole, ``(I, I)`` and ``(O, O)``."""
+        return tuple(packed.unpack(held, size) for held, size in self._held(state))
+
+    def _dampings(self, state, shift):
+        """The damping and the shift, split between A and B."""
+        means = [packed.trace(held, size) / size for held, size in self._held(state)]
+        damping = tf.cast(read(state["damping"]), means[0].dtype)
         if shift is not None:
-            damping += tf.cast(shift, A.dtype)
-        return (A, B, *split(A, B, damping))
+            damping += tf.cast(shift, damping.dtype)
+        return split(*means, damping)
+
+    def _held(self, state):
+        """A and B as their variables hold them, with their sizes."""
+        sides = ("input", "output")
+        return [(read(state[f"{s}_factor"]), state[f"{s}_{self._as_long}"].shape[0]) for s in sides]
 
     def precondition(self, state, tensors, step, shift=None, cap=None):
         matrix, restore = to_matrix(tensors, read(state["output_inverse"]).shape[0], cap)
@@ -150,7 +162,7 @@ class KFAC(Curvature):
 
     def to_dense(self, state, shapes, step, shift=None):
         """From the current factors, which the inverses are those of at a refresh."""
-        A, B, of_A, of_B = self._damped(state, shift)
+        (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
         left = A + of_A * tf.eye(A.shape[0], dtype=A.dtype)
         right = B + of_B * tf.eye(B.shape[0], dtype=B.dtype)
         return kronecker(left, right)
