@@ -6,25 +6,15 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import (
-    Curvature,
-    Prepared,
-    assign,
-    due,
-    fraction,
-    period,
-    positive,
-    read,
-    when,
-)
-from dgn_tf.curvature.damping import damped_inverse, keep_finite, levenberg_marquardt, split
-from dgn_tf.curvature.diagonal import Diagonal
+from dgn_tf.curvature.averaged import Averaged
+from dgn_tf.curvature.base import Prepared, assign, due, period, read, when
+from dgn_tf.curvature.damping import damped_inverse, keep_finite, split
 from dgn_tf.curvature.kernels import MatrixSide, dense_pairs, product_kernel, separable_kernel
 from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
-class KFAC(Curvature):
+class KFAC(Averaged):
     """Kronecker-factored curvature of Martens and Grosse (2015), for convolutions as in (2016).
 
     A = E[a a'], a the layer's inputs (patches) with a 1 for the bias; B = E[g g'], g the cotangents
@@ -58,29 +48,20 @@ class KFAC(Curvature):
         adaptive_damping: bool = False,
         max_rows: int | None = 8192,
     ):
-        self.damping = positive("damping", damping)
-        self.decay = fraction("decay", decay)
-        self.update_every = period("update_every", update_every)
+        super().__init__(damping, decay, update_every, adaptive_damping)
         self.refresh_every = period("refresh_every", refresh_every)
         self.max_rows = max_rows if max_rows is None else period("max_rows", max_rows)
-        self.adaptive_damping = bool(adaptive_damping)
         if fisher not in FISHER:
             raise ValueError(f"`fisher` must be one of {', '.join(FISHER)}. Received: {fisher!r}.")
         self.fisher = fisher
 
     def get_config(self):
         return {
-            "damping": self.damping,
-            "decay": self.decay,
-            "update_every": self.update_every,
+            **super().get_config(),
             "refresh_every": self.refresh_every,
             "fisher": self.fisher,
-            "adaptive_damping": self.adaptive_damping,
             "max_rows": self.max_rows,
         }
-
-    def fallback(self):
-        return Diagonal(self.damping, self.decay)
 
     def state_spec(self, shapes):
         rows, outputs = shapes.matrix
@@ -155,10 +136,6 @@ class KFAC(Curvature):
     def sides(self, state):
         """A⁻¹ and B⁻¹ as sides of the kernel."""
         return MatrixSide(read(state["input_inverse"])), MatrixSide(read(state["output_inverse"]))
-
-    def adapt(self, state, ratio, active=None):
-        if self.adaptive_damping:
-            levenberg_marquardt(state["damping"], ratio, active)
 
     def to_dense(self, state, shapes, step, shift=None):
         """From the current factors, which the inverses are those of at a refresh."""
