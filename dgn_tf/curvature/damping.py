@@ -13,15 +13,22 @@ ADAPTATION = 0.95
 LIMITS = (1e-8, 1e3)
 
 
-def split(A, B, damping):
+def mean_diagonal(A):
+    """``tr A / dim A``."""
+    return tf.linalg.trace(A) / tf.cast(A.shape[0], A.dtype)
+
+
+def split(of_A, of_B, damping):
     """``(π √λ, √λ / π)``: what is added to the diagonals of A and B so that A ⊗ B gains λ.
 
     π = √((tr A / dim A) / (tr B / dim B)), Martens and Grosse (2015), section 6.3; bounded, so that
     a factor that vanishes does not take all of the damping.
+
+    Args:
+        of_A, of_B: tr A / dim A and tr B / dim B, scalars.
+        damping: λ.
     """
-    tiny = float(np.finfo(A.dtype.as_numpy_dtype).tiny)
-    of_A = tf.linalg.trace(A) / tf.cast(A.shape[0], A.dtype)
-    of_B = tf.linalg.trace(B) / tf.cast(B.shape[0], B.dtype)
+    tiny = float(np.finfo(of_A.dtype.as_numpy_dtype).tiny)
     pi = tf.sqrt(tf.maximum(of_A, tiny)) / tf.sqrt(tf.maximum(of_B, tiny))
     pi = tf.clip_by_value(pi, 1e-4, 1e4)
     root = tf.sqrt(damping)

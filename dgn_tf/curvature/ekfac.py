@@ -5,8 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from dgn_tf.curvature import packed
 from dgn_tf.curvature.base import Prepared, assign, average, period, read
-from dgn_tf.curvature.damping import keep_finite, split
+from dgn_tf.curvature.damping import keep_finite
 from dgn_tf.curvature.eigenbasis import (
     eigenbasis,
     mean_squares,
@@ -43,6 +44,7 @@ class EKFAC(KFAC):
     """
 
     name = "ekfac"
+    _as_long = "basis"
 
     def __init__(
         self,
@@ -76,8 +78,8 @@ class EKFAC(KFAC):
         k_A, k_B = (width(size, self.full_basis_up_to, self.rank) for size in (rows, outputs))
         s_A, s_B = spectrum_length(rows, k_A), spectrum_length(outputs, k_B)
         return {
-            "input_factor": ((rows, rows), "zeros"),
-            "output_factor": ((outputs, outputs), "zeros"),
+            "input_factor": (packed.shape(rows), "zeros"),
+            "output_factor": (packed.shape(outputs), "zeros"),
             "input_basis": ((rows, k_A), "identity"),
             "output_basis": ((outputs, k_B), "identity"),
             "input_spectrum": ((s_A,), "zeros"),
@@ -100,9 +102,9 @@ class EKFAC(KFAC):
     def _refresh(self, state, active):
         first = tf.equal(read(state["updates"]), 0.0)
         mixed = []
-        for side in ("input", "output"):
+        for side, factor in zip(("input", "output"), self._factors(state), strict=True):
             old = read(state[f"{side}_basis"])
-            Q, values = eigenbasis(read(state[f"{side}_factor"]), old, first)
+            Q, values = eigenbasis(factor, old, first)
             mixed.append(mixing(Q, old))
             assign(state[f"{side}_basis"], Q, active)
             assign(state[f"{side}_spectrum"], values, active)
@@ -168,12 +170,8 @@ class EKFAC(KFAC):
         return separable_kernel(cap, *self.sides(state, shift))
 
     def sides(self, state, shift=None):
-        A, B = read(state["input_factor"]), read(state["output_factor"])
-        damping = tf.cast(read(state["damping"]), A.dtype)
-        if shift is not None:
-            damping += tf.cast(shift, A.dtype)
         sides = []
-        for side, of_side in zip(("input", "output"), split(A, B, damping), strict=True):
+        for side, of_side in zip(("input", "output"), self._dampings(state, shift), strict=True):
             Q = read(state[f"{side}_basis"])
             inverse = 1.0 / (read(state[f"{side}_spectrum"]) + of_side)
             cut = Q.shape[1] < Q.shape[0]

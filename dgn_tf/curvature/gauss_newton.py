@@ -5,20 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import (
-    Curvature,
-    Prepared,
-    assign,
-    average,
-    due,
-    fraction,
-    period,
-    positive,
-    read,
-    when,
-)
-from dgn_tf.curvature.damping import keep_finite, levenberg_marquardt
-from dgn_tf.curvature.diagonal import Diagonal
+from dgn_tf.curvature.averaged import Averaged
+from dgn_tf.curvature.base import Prepared, assign, average, due, read, when
+from dgn_tf.curvature.damping import keep_finite
 from dgn_tf.curvature.kfac import to_matrix
 
 LARGEST = 4096
@@ -26,7 +15,7 @@ LARGEST = 4096
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
-class GaussNewton(Curvature):
+class GaussNewton(Averaged):
     """The running average of the Gauss-Newton matrix, factorised at every step: small layers only.
 
     A shift is added exactly.
@@ -50,21 +39,7 @@ class GaussNewton(Curvature):
         update_every: int = 1,
         adaptive_damping: bool = False,
     ):
-        self.damping = positive("damping", damping)
-        self.decay = fraction("decay", decay)
-        self.update_every = period("update_every", update_every)
-        self.adaptive_damping = bool(adaptive_damping)
-
-    def get_config(self):
-        return {
-            "damping": self.damping,
-            "decay": self.decay,
-            "update_every": self.update_every,
-            "adaptive_damping": self.adaptive_damping,
-        }
-
-    def fallback(self):
-        return Diagonal(self.damping, self.decay)
+        super().__init__(damping, decay, update_every, adaptive_damping)
 
     def state_spec(self, shapes):
         rows, outputs = shapes.matrix
@@ -113,10 +88,6 @@ class GaussNewton(Curvature):
 
     def prepare(self, state, cap, step, shift=None):
         return _PreparedGaussNewton(self, state, cap, step, shift)
-
-    def adapt(self, state, ratio, active=None):
-        if self.adaptive_damping:
-            levenberg_marquardt(state["damping"], ratio, active)
 
     def to_dense(self, state, shapes, step, shift=None):
         return self._damped(state, shift)

@@ -1,8 +1,13 @@
 """The inverse of a positive definite matrix, wide ones by blocks.
 
 A triangular solve against the identity runs at a third of a product's rate, and spends half its
-work on zeros. With L = [[L₁, 0], [L₂₁, L₂]] and W = L⁻¹ by halves, all but the diagonal blocks of
-the factorisation and of W'W are products.
+work on zeros. By halves, A = [[P, Q'], [Q, R]], all but the diagonal blocks are products: with
+W = L⁻¹ of P = L L', T = Q P⁻¹ and the Schur complement S = R - Q W' (Q W')',
+
+    A⁻¹ = [[W'W + T'S⁻¹T, -T'S⁻¹], [-S⁻¹T, S⁻¹]].
+
+W, not P⁻¹, makes the complement: the error grows with A's condition as that of a Cholesky
+factorisation does, where Q P⁻¹ Q' would square it.
 """
 
 from __future__ import annotations
@@ -18,20 +23,20 @@ def inverse(A):
     n = A.shape[0]
     if n <= WHOLE_UP_TO:
         return tf.linalg.cholesky_solve(tf.linalg.cholesky(A), tf.eye(n, dtype=A.dtype))
-    first, below, second = _blocks(A)
-    top = _gram(first) + _gram(below)
-    left = tf.matmul(second, below, transpose_a=True)
-    upper = tf.concat([top, tf.transpose(left)], axis=1)
-    return tf.concat([upper, tf.concat([left, _gram(second)], axis=1)], axis=0)
+    W, below, complement = _eliminate(A)
+    T, corner = below @ W, inverse(complement)
+    left = corner @ T
+    top = tf.matmul(W, W, transpose_a=True) + tf.matmul(T, left, transpose_a=True)
+    upper = tf.concat([top, -tf.transpose(left)], axis=1)
+    return tf.concat([upper, tf.concat([-left, corner], axis=1)], axis=0)
 
 
-def _blocks(A):
-    """``(W₁, W₂₁, W₂)``, the blocks of the inverse Cholesky factor, halved in the middle."""
+def _eliminate(A):
+    """W = L⁻¹ of the first half, Q W', and the Schur complement of the second half."""
     m = A.shape[0] // 2
-    first = _inverse_factor(A[:m, :m])
-    L21 = tf.matmul(A[m:, :m], first, transpose_b=True)
-    second = _inverse_factor(A[m:, m:] - tf.matmul(L21, L21, transpose_b=True))
-    return first, -(second @ (L21 @ first)), second
+    W = _inverse_factor(A[:m, :m])
+    below = tf.matmul(A[m:, :m], W, transpose_b=True)
+    return W, below, A[m:, m:] - tf.matmul(below, below, transpose_b=True)
 
 
 def _inverse_factor(A):
@@ -39,11 +44,9 @@ def _inverse_factor(A):
     n = A.shape[0]
     if n <= WHOLE_UP_TO:
         return tf.linalg.triangular_solve(tf.linalg.cholesky(A), tf.eye(n, dtype=A.dtype))
-    first, below, second = _blocks(A)
+    first, below, complement = _eliminate(A)
+    second = _inverse_factor(complement)
     right = tf.zeros((first.shape[0], second.shape[0]), A.dtype)
     upper = tf.concat([first, right], axis=1)
-    return tf.concat([upper, tf.concat([below, second], axis=1)], axis=0)
-
-
-def _gram(X):
-    return tf.matmul(X, X, transpose_a=True)
+    lower = tf.concat([-(second @ (below @ first)), second], axis=1)
+    return tf.concat([upper, lower], axis=0)

@@ -5,25 +5,16 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import (
-    Curvature,
-    Prepared,
-    assign,
-    due,
-    fraction,
-    period,
-    positive,
-    read,
-    when,
-)
-from dgn_tf.curvature.damping import damped_inverse, keep_finite, levenberg_marquardt, split
-from dgn_tf.curvature.diagonal import Diagonal
+from dgn_tf.curvature import packed
+from dgn_tf.curvature.averaged import Averaged
+from dgn_tf.curvature.base import Prepared, assign, due, period, read, when
+from dgn_tf.curvature.damping import damped_inverse, keep_finite, split
 from dgn_tf.curvature.kernels import MatrixSide, dense_pairs, product_kernel, separable_kernel
 from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
-class KFAC(Curvature):
+class KFAC(Averaged):
     """Kronecker-factored curvature of Martens and Grosse (2015), for convolutions as in (2016).
 
     A = E[a a'], a the layer's inputs (patches) with a 1 for the bias; B = E[g g'], g the cotangents
@@ -45,6 +36,7 @@ class KFAC(Curvature):
     """
 
     name = "kfac"
+    _as_long = "inverse"
 
     def __init__(
         self,
@@ -56,35 +48,26 @@ class KFAC(Curvature):
         adaptive_damping: bool = False,
         max_rows: int | None = 8192,
     ):
-        self.damping = positive("damping", damping)
-        self.decay = fraction("decay", decay)
-        self.update_every = period("update_every", update_every)
+        super().__init__(damping, decay, update_every, adaptive_damping)
         self.refresh_every = period("refresh_every", refresh_every)
         self.max_rows = max_rows if max_rows is None else period("max_rows", max_rows)
-        self.adaptive_damping = bool(adaptive_damping)
         if fisher not in FISHER:
             raise ValueError(f"`fisher` must be one of {', '.join(FISHER)}. Received: {fisher!r}.")
         self.fisher = fisher
 
     def get_config(self):
         return {
-            "damping": self.damping,
-            "decay": self.decay,
-            "update_every": self.update_every,
+            **super().get_config(),
             "refresh_every": self.refresh_every,
             "fisher": self.fisher,
-            "adaptive_damping": self.adaptive_damping,
             "max_rows": self.max_rows,
         }
-
-    def fallback(self):
-        return Diagonal(self.damping, self.decay)
 
     def state_spec(self, shapes):
         rows, outputs = shapes.matrix
         return {
-            "input_factor": ((rows, rows), "zeros"),
-            "output_factor": ((outputs, outputs), "zeros"),
+            "input_factor": (packed.shape(rows), "zeros"),
+            "output_factor": (packed.shape(outputs), "zeros"),
             "input_inverse": ((rows, rows), "identity"),
             "output_inverse": ((outputs, outputs), "identity"),
             "damping": ((), self.damping),
@@ -116,18 +99,28 @@ class KFAC(Curvature):
             when(observes, action)
 
     def _refresh(self, state, active, shift):
-        A, B, of_A, of_B = self._damped(state, shift)
+        (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
         for name, factor, damping in (("input", A, of_A), ("output", B, of_B)):
             variable = state[f"{name}_inverse"]
             inverse = keep_finite(damped_inverse(factor, damping), read(variable))
             assign(variable, inverse, active)
 
-    def _damped(self, state, shift):
-        A, B = read(state["input_factor"]), read(state["output_factor"])
-        damping = tf.cast(read(state["damping"]), A.dtype)
+    def _factors(self, state):
+        """A and B, whole, ``(I, I)`` and ``(O, O)``."""
+        return tuple(packed.unpack(held, size) for held, size in self._held(state))
+
+    def _dampings(self, state, shift):
+        """The damping and the shift, split between A and B."""
+        means = [packed.trace(held, size) / size for held, size in self._held(state)]
+        damping = tf.cast(read(state["damping"]), means[0].dtype)
         if shift is not None:
-            damping += tf.cast(shift, A.dtype)
-        return (A, B, *split(A, B, damping))
+            damping += tf.cast(shift, damping.dtype)
+        return split(*means, damping)
+
+    def _held(self, state):
+        """A and B as their variables hold them, with their sizes."""
+        sides = ("input", "output")
+        return [(read(state[f"{s}_factor"]), state[f"{s}_{self._as_long}"].shape[0]) for s in sides]
 
     def precondition(self, state, tensors, step, shift=None, cap=None):
         matrix, restore = to_matrix(tensors, read(state["output_inverse"]).shape[0], cap)
@@ -144,13 +137,9 @@ class KFAC(Curvature):
         """A⁻¹ and B⁻¹ as sides of the kernel."""
         return MatrixSide(read(state["input_inverse"])), MatrixSide(read(state["output_inverse"]))
 
-    def adapt(self, state, ratio, active=None):
-        if self.adaptive_damping:
-            levenberg_marquardt(state["damping"], ratio, active)
-
     def to_dense(self, state, shapes, step, shift=None):
         """From the current factors, which the inverses are those of at a refresh."""
-        A, B, of_A, of_B = self._damped(state, shift)
+        (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
         left = A + of_A * tf.eye(A.shape[0], dtype=A.dtype)
         right = B + of_B * tf.eye(B.shape[0], dtype=B.dtype)
         return kronecker(left, right)

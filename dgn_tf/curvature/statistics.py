@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dgn_tf.curvature import packed
 from dgn_tf.curvature.base import read, weights
 
 FISHER = ("game", "empirical")
@@ -63,13 +64,14 @@ def observe_factors(state, cap, fisher: str, decay: float, active=None) -> None:
             scale *= fresh
             finite = tf.math.is_finite(2.0 * scale * tf.nn.l2_loss(rows))
             root = tf.where(finite, tf.sqrt(scale), 0.0)
-            product = _product(tf.math.multiply_no_nan(rows, root))
+            product = packed.gram(tf.math.multiply_no_nan(rows, root))
             variable.assign(tf.where(finite, past, 1.0) * read(variable) + product)
         return
     for variable, product in zip(pair, factors(cap, fisher), strict=True):
         old = read(variable)
         finite = tf.math.is_finite(tf.linalg.trace(product))
-        variable.assign(tf.where(finite, past * old + fresh * product, old))
+        moved = past * old + fresh * packed.pack(product)
+        variable.assign(tf.where(finite, moved, old))
 
 
 def _rows(cap, fisher: str):

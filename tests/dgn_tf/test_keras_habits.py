@@ -342,6 +342,11 @@ def test_one_replica_is_the_single_device():
     same(model.get_weights(), after(compiled()))
 
 
-def test_ekfac_warns_under_xla():
+def test_ekfac_warns_under_xla_and_takes_the_same_steps():
+    def net():
+        inputs = keras.Input((5,))
+        return inputs, keras.layers.Dense(3, kernel_initializer="zeros")(inputs)
+
     with pytest.warns(UserWarning, match="eigendecomposition"):
-        compiled(dgn_tf.DGNOpt(), jit_compile=True)
+        fast = compiled(dgn_tf.DGNOpt(0.1), net=net(), jit_compile=True)
+    same(after(fast), after(compiled(dgn_tf.DGNOpt(0.1), net=net())), 2e-5)

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from test_curvature import B, make_capture, make_state, shapes_of, tangents
 
-from dgn_tf.curvature import EKFAC, KFAC, GaussNewton, PlayerShapes
+from dgn_tf.curvature import EKFAC, KFAC, GaussNewton, PlayerShapes, packed
 from dgn_tf.curvature import inverse as blocks
 from dgn_tf.curvature.base import average
-from dgn_tf.curvature.damping import levenberg_marquardt, split
+from dgn_tf.curvature.damping import levenberg_marquardt, mean_diagonal, split
 from dgn_tf.curvature.eigenbasis import eigenbasis, mixing
 from dgn_tf.curvature.statistics import factors
 from dgn_tf.game.capture import Capture
@@ -234,11 +234,40 @@ def test_running_average_starts_as_the_plain_mean():
 
 def test_pi_split_keeps_the_product_and_balances_the_traces():
     A, C = tf.constant(np.diag([4.0, 8.0])), tf.constant(np.diag([1.0, 2.0, 3.0]))
-    of_A, of_C = split(A, C, tf.constant(0.01, tf.float64))
+    means = mean_diagonal(A), mean_diagonal(C)
+    of_A, of_C = split(*means, tf.constant(0.01, tf.float64))
     np.testing.assert_allclose(of_A * of_C, 0.01, rtol=1e-12)
     np.testing.assert_allclose(of_A / of_C, (12 / 2) / (6 / 3), rtol=1e-12)
-    of_A, of_C = split(0 * A, C, tf.constant(0.01, tf.float64))
+    of_A, of_C = split(0 * means[0], means[1], tf.constant(0.01, tf.float64))
     assert np.isfinite([of_A, of_C]).all()
+
+
+@pytest.mark.parametrize("size", [4, 5, 7, 8, 29])
+def test_packed_factor_is_the_matrix(size, monkeypatch):
+    """Product, layout and trace of the blocks on and below the diagonal."""
+    monkeypatch.setattr(packed, "WHOLE_UP_TO", 3)
+    X = np.random.default_rng(size).standard_normal((6, size))
+    held = packed.gram(tf.constant(X))
+    assert held.shape == packed.shape(size)
+    np.testing.assert_allclose(packed.unpack(held, size), X.T @ X, atol=1e-13)
+    np.testing.assert_allclose(packed.pack(tf.constant(X.T @ X)), held, atol=1e-13)
+    np.testing.assert_allclose(packed.trace(held, size), np.trace(X.T @ X), rtol=1e-13)
+
+
+@pytest.mark.parametrize("block", [KFAC(), EKFAC(), EKFAC(full_basis_up_to=3, rank=2)])
+@pytest.mark.parametrize("positions", [1, 6])
+def test_packed_factors_change_nothing(block, positions, monkeypatch):
+    """M, M⁻¹X and the kernel with factors kept by blocks, after two batches and a refresh."""
+    found = []
+    for limit in (512, 2):
+        monkeypatch.setattr(packed, "WHOLE_UP_TO", limit)
+        cap = make_capture(positions)
+        state, dense = fitted(block, cap, steps=11)
+        assert (len(state["input_factor"].shape) == 1) == (limit == 2)
+        prepared = block.prepare(state, cap, 11)
+        found.append([dense, prepared.kernel(), *prepared.solve(cap.gradient)])
+    for whole, by_blocks in zip(*found, strict=True):
+        np.testing.assert_allclose(whole, by_blocks, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("size", [3, 4, 7, 16, 29])
@@ -248,7 +277,7 @@ def test_inverse_by_blocks(size, monkeypatch):
     A = X @ X.T + np.eye(size)
     found = blocks.inverse(tf.constant(A)).numpy()
     np.testing.assert_allclose(found, np.linalg.inv(A), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found, found.T, rtol=0, atol=1e-16)
+    np.testing.assert_allclose(found, found.T, rtol=0, atol=1e-15)
 
 
 def test_inverse_by_blocks_keeps_the_accuracy_of_triangular_solves():
