@@ -79,8 +79,7 @@ def summary(
     if others:
         title = "The paper's values, on data sets and networks that this run did not use"
         tables.append(Table(title, ("data", *COLUMNS), others))
-    tables.append(_differences(document))
-    return tables
+    return [*tables, _differences(document), *experiment.earlier_shown(document)]
 
 
 def _best_other(problem: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], str | None]:

@@ -10,6 +10,7 @@ from scipy import stats
 from reproduce import store
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt import rates
+from reproduce.report import Table
 from reproduce.training import cell as cell_of
 from reproduce.training import cells
 
@@ -99,7 +100,27 @@ def experiment(
         document["methods"].append(
             {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": runs, **known}
         )
+    for document in documents.values():
+        if earlier := _superseded(context, document):
+            document["earlier"] = earlier
     return list(documents.values())
+
+
+def _superseded(context: Any, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Methods of the present result that have another rate now: what the new rate is worth."""
+    if not context.options.keep or not context.present.exists():
+        return []
+    present = store.read(context.present)
+    now = [(method["method"], method["rate"]) for method in document["methods"]]
+    found = []
+    for problem in present["results"]["problems"]:
+        if problem["title"] != document["title"]:
+            continue
+        for method in [*problem["methods"], *problem.get("earlier", [])]:
+            other = (method["method"], method["rate"]) not in now
+            if other and any(method["method"] == given for given, _ in now):
+                found.append({"revision": present["provenance"]["revision"], **method})
+    return found
 
 
 def _key(about: dict[str, Any], conditions: dict[str, Any], *more: Any) -> str:
@@ -126,6 +147,22 @@ def _kept(context: Any) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
                 if "error" not in run:
                     found[key] = about, {"revision": made_at, **run}
     return found
+
+
+def earlier_shown(document: dict[str, Any]) -> list[Table]:
+    """A table of methods at rates that a search took before the present one; none without."""
+    rows = []
+    for problem in document["results"]["problems"]:
+        for method in problem.get("earlier", []):
+            now = next(m for m in problem["methods"] if m["method"] == method["method"])
+            rows.append((
+                problem["title"], method["label"], f"{method['rate']:g}", shown(method),
+                f"{now['rate']:g}", verdict(difference(method, now)), method["revision"],
+            ))  # fmt: skip
+    title = "At rates that an earlier search took: test accuracy (%), and what the new rate changes"
+    columns = ("data and network", "method", "rate before", "accuracy", "rate now",
+               "change (points)", "revision")  # fmt: skip
+    return [Table(title, columns, rows)] if rows else []
 
 
 def revisions_shown(document: dict[str, Any]) -> str:

@@ -128,6 +128,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
               ("data and network", "information", *names), changes),
         Table("Test accuracy (%), mean ± standard deviation (seeds)",
               ("data and network", "information", *names), shown),
+        *experiment.earlier_shown(document),
     ]  # fmt: skip
 
 

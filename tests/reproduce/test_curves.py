@@ -133,4 +133,8 @@ def test_runs_of_a_present_result_are_kept_with_their_revision(tmp_path, monkeyp
     assert [one.get("revision") for one in sgd["runs"]] == ["r0.01", None]
     assert [one.get("revision") for one in adam["runs"]] == [None, None]
     assert (sgd["images"], second["results"]["problems"][0]["source"]) == (99, "here")
+    [earlier] = second["results"]["problems"][0]["earlier"]
+    assert (earlier["label"], earlier["rate"], earlier["revision"]) == ("Adam", 0.01, "r0.01")
+    [table] = experiment.earlier_shown(second)
+    assert table.rows[0][2:5] == ("0.01", "60.00 ± 0.00 (2)", "0.03")
     assert "SGD at r0.01; SGD, Adam at r0.03" in experiment.revisions_shown(second)
