@@ -27,7 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "updates": {"curvatures": _ALL, "forms": _FORMS, "times": _TIMES, "trained": [20]},
     },
     "standard": {
-        "steps": 60, "seeds": 3, "optimizers": ["SGD", "EKFAC"], "rungs": 2,
+        "steps": 60, "seeds": 3, "optimizers": ["SGD"], "rungs": 2,
         "updates": {"curvatures": _ALL, "forms": _FORMS, "times": _TIMES, "trained": [20]},
     },
     "paper": {
