@@ -10,7 +10,7 @@ from fictitious_play.layers.control_network import EPSILON, MOMENTUM, hidden_siz
 
 #: Of the linear path's coefficients in time, where a network is shared in time. They are on
 #: Legendre's polynomials, of size one on average over the steps, so that one learning rate suits.
-DEGREE = 2
+DEGREE = 3
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -20,9 +20,8 @@ class FeedbackPolicy(keras.Model):
     Every player has one network a step, or, with `time_shared`, one network for all steps that
     also reads t / T. Networks are stacked over steps and players and evaluated together.
 
-    The linear path of networks that are shared in time has coefficients that are quadratic in
-    time: gains move along the horizon, and ReLU layers make a product of time and state only
-    roughly.
+    The linear path of networks that are shared in time has coefficients that are cubic in time:
+    gains move along the horizon, and ReLU layers make a product of time and state only roughly.
 
     Args:
         game: the `Game`.

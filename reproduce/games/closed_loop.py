@@ -123,7 +123,7 @@ def markdown(document: dict[str, Any]) -> str:
     return (
         "Networks that read (t, X_t), trained against the others' networks, which answer a "
         "deviation. They have a linear path beside two hidden ReLU layers, and no batch "
-        "normalisation; that of one network for all steps is quadratic in time. Errors are to the "
+        "normalisation; that of one network for all steps is cubic in time. Errors are to the "
         "closed-loop and to the open-loop equilibrium of the same game in discrete time; gains are "
         "regressions of the controls on the states. In the standard games the two equilibria lie "
         "close together; the last game (ε = c = 4) tells them apart. Exploitability here is by a "
