@@ -96,7 +96,7 @@ def _best_other(problem: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], str
 
 
 def holds(document: dict[str, Any]) -> str:
-    """Whether DGNOpt is nowhere below the best baseline, beyond the noise, and loses no more runs."""
+    """Whether DGNOpt is nowhere below the best baseline beyond the noise, nor loses more runs."""
     flags = []
     for problem in document["results"]["problems"]:
         methods, best = _best_other(problem)
