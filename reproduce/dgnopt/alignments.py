@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "steps": 4, "seeds": 2, "optimizers": ["SGD"], "rungs": 2,
         "updates": {"curvatures": ["SGD"], "forms": ["proximal"], "times": [0.1, 1.0, 10.0],
-                    "trained": [0, 1]},
+                    "trained": [1]},
     },
     "quick": {
         "steps": QUICK_STEPS, "seeds": 2, "optimizers": ["SGD"], "rungs": 2,
