@@ -96,13 +96,15 @@ def _best_other(problem: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], str
 
 
 def holds(document: dict[str, Any]) -> str:
-    """Whether DGNOpt is on no problem below the best baseline, beyond the noise."""
-    changes = []
+    """Whether DGNOpt is nowhere below the best baseline beyond the noise, nor loses more runs."""
+    flags = []
     for problem in document["results"]["problems"]:
         methods, best = _best_other(problem)
         if best is not None:
-            changes.append(experiment.difference(methods[best], methods["DGNOpt"]))
-    return experiment.no_loss(changes)
+            changed = experiment.difference(methods[best], methods["DGNOpt"])
+            below = experiment.stands_out(changed) and changed["change"] < 0
+            flags += [not below, changed["lost"][1] <= changed["lost"][0]]
+    return experiment.all_of(flags)
 
 
 def finding(document: dict[str, Any]) -> tuple[str, str]:

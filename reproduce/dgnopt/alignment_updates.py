@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+#: Training steps that take less time without being compiled first.
+_FEW = 10
+
 
 def measure(
     problem: dict[str, Any],
@@ -89,7 +92,7 @@ def _measured(
         network = (whole["network"], data.x_train.shape[1:], data.classes, whole["options"])
         return _compiled(network, method | {"guard": False} | more, tuned, seed, eager)
 
-    training = model(eager=False)
+    training = model(eager=max(trained) <= _FEW)
     schedules = dgn_tf.alignments(training)
     done = 0
     for steps in trained:

@@ -20,15 +20,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "steps": 4, "seeds": 2, "optimizers": ["SGD"], "rungs": 2,
         "updates": {"curvatures": ["SGD"], "forms": ["proximal"], "times": [0.1, 1.0, 10.0],
-                    "trained": [0, 1]},
+                    "trained": [1]},
     },
     "quick": {
         "steps": QUICK_STEPS, "seeds": 2, "optimizers": ["SGD"], "rungs": 2,
-        "updates": {"curvatures": _ALL, "forms": _FORMS, "times": _TIMES, "trained": [20]},
+        "updates": {"curvatures": _ALL, "forms": _FORMS, "times": _TIMES, "trained": [5]},
     },
     "standard": {
         "steps": 60, "seeds": 3, "optimizers": ["SGD"], "rungs": 2,
-        "updates": {"curvatures": _ALL, "forms": _FORMS, "times": _TIMES, "trained": [20]},
+        "updates": {"curvatures": ["SGD", "EKFAC"], "forms": _FORMS, "times": [0.1, 1.0, 10.0],
+                    "trained": [5]},
     },
     "paper": {
         "steps": 20000, "seeds": 4, "optimizers": ["SGD", "EKFAC"], "rungs": 3,

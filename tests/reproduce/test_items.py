@@ -104,5 +104,5 @@ def test_the_largest_preset_is_shown_and_a_smaller_one_told(tmp_path):
     text = (tmp_path / "RESULTS.md").read_text()
     assert text.count("## dgnopt-lq") == 1
     assert "![dgnopt-lq](quick/dgnopt-lq.png)" in text
-    assert "*At the preset smoke*: largest relative error" in text
+    assert "*At the preset smoke*: **Holds.** largest relative error" in text
     assert "[JSON](smoke/dgnopt-lq.json), [figure](smoke/dgnopt-lq.png)" in text
