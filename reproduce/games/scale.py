@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, store
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -29,6 +29,10 @@ PRESETS: dict[str, dict[str, Any]] = {
             {"players": 100, "training": {**_TRAINING, **_MEAN}},
             {"players": 100, "training": {**_TRAINING, "features": "full_path"}},
             {
+                "players": 100,
+                "training": {**_TRAINING, "features": "full_path", "hidden": [32, 32]},
+            },
+            {
                 "players": 1000,
                 "training": {
                     **_TRAINING, **_MEAN, "batch_size": 64, "steps_per_stage": 14,
@@ -44,12 +48,20 @@ PRESETS["paper"] = PRESETS["standard"]
 
 
 def run(context) -> dict[str, Any]:
-    """Solves every case; N = 1,000 against the symmetric solution, which needs no matrices."""
+    """Solves every case; N = 1,000 against the symmetric solution, which needs no matrices.
+
+    Where the command line asks to keep what the present result holds, cases with the same settings
+    stay, each with the revision that made it.
+    """
     import fictitious_play as fp
 
-    cases = []
+    before, cases = _kept(context), []
     for case in context.settings["cases"]:
         players, training = case["players"], case["training"]
+        kept = [old for old in before if _same(old, case)]
+        if kept:
+            cases.append(kept[0])
+            continue
         name = f"players-{players}-{training['features']}"
         arguments = {**context.settings["game"], "players": players}
         result = solving.train(context, name, arguments, training, context.seed)
@@ -77,6 +89,20 @@ def run(context) -> dict[str, Any]:
             }
         )
     return {"cases": cases}
+
+
+def _kept(context) -> list[dict[str, Any]]:
+    if not context.options.keep or not context.present.exists():
+        return []
+    present = store.read(context.present)
+    if present["settings"]["game"] != store.plain(context.settings["game"]):
+        return []
+    made_at = {"revision": present["provenance"]["revision"]}
+    return [{**made_at, **case} for case in present["results"]["cases"]]
+
+
+def _same(old: dict[str, Any], case: dict[str, Any]) -> bool:
+    return old["players"] == case["players"] and old["settings"] == store.plain(case["training"])
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
@@ -113,24 +139,36 @@ def summary(document: dict[str, Any]) -> list[Table]:
 
 def markdown(document: dict[str, Any]) -> str:
     """What is compared."""
+    made: dict[str, list[str]] = {}
+    for case in document["results"]["cases"]:
+        made.setdefault(case.get("revision", ""), []).append(_title(case))
+    new = made.pop("", [])
+    kept = "; ".join(f"{', '.join(titles)} at {revision}" for revision, titles in made.items())
+    if kept:
+        kept = f" Cases kept from earlier results: {kept}. The seconds below are those of the " + (
+            f"new: {', '.join(new)}." if new else "report."
+        )
     return (
-        "The standard game with many players, width 16. *Own and mean*: a network sees its "
+        "The standard game with many players, width 16 but where another one is named. *Own and "
+        "mean*: a network sees its "
         "player's own path, the common noise and the weighted mean of all paths, so its size does "
         "not grow with N; it has the linear path. *Full path*: the paper's features and network. "
         "Errors are against the exact discrete-time N-player equilibrium; *mean-field limit* is "
-        "how far the limit's cost is from that of N players."
+        "how far the limit's cost is from that of N players." + kept
     )
 
 
 def _title(case: dict[str, Any]) -> str:
     features = "own and mean, skip path" if case["skip"] else "full path, faithful"
-    return f"N = {case['players']}, {features}"
+    width = case["settings"]["hidden"][0]
+    return f"N = {case['players']}, {features}" + (f", width {width}" if width != 16 else "")
 
 
 def finding(document: dict[str, Any]) -> tuple[str, str]:
     """What should hold, and what was seen."""
     seen = [
-        f"N = {case['players']:,} {case['features'].replace('_', ' ')} "
+        f"N = {case['players']:,} {case['features'].replace('_', ' ')}, width "
+        f"{case['settings']['hidden'][0]}, "
         f"{100 * case['relative_error']:.2f} % ± {100 * case['relative_standard_error']:.2f} in "
         f"{case['seconds'] / 60:.1f} minutes"
         for case in document["results"]["cases"]
