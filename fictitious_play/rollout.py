@@ -72,8 +72,10 @@ def deviation_costs(game, initial_state, own, others, noise):
     )
 
 
-def feedback_deviation_costs(game, initial_state, own, others, noise):
+def feedback_deviation_costs(game, initial_state, own, others, noise, only=None):
     """Cost of every player when she alone leaves the others' feedback, who answer her path.
+
+    Every player who deviates has a copy of the game: N of them, or one with `only`.
 
     Args:
         game, initial_state, noise: as in `joint_costs`.
@@ -81,17 +83,21 @@ def feedback_deviation_costs(game, initial_state, own, others, noise):
             (batch, players, state_size); entry i is what player i plays in copy i.
         others: `others(step, states)` gives everybody's controls in every copy,
             (batch, players, players, control_size).
+        only: index of the one player who deviates; then there is one copy, and `own` gives
+            (batch, 1, control_size). None for all players.
 
     Returns:
-        (batch, players).
+        (batch, players), or (batch, 1) with `only`.
     """
     eye = np.eye(game.players)[:, :, None]
+    if only is not None:
+        eye = eye[only : only + 1]
 
     def controls_at(step, states):
         mine, given = ops.expand_dims(own(step, states), 1), others(step, states)
         mask = ops.convert_to_tensor(eye, dtype=ops.dtype(mine))
         return given + mask * (mine - given)
 
-    states = ops.repeat(ops.expand_dims(initial_state, 1), game.players, axis=1)
+    states = ops.repeat(ops.expand_dims(initial_state, 1), len(eye), axis=1)
     costs = _costs_along(game, states, controls_at, lambda step: ops.expand_dims(noise[:, step], 1))
     return ops.sum(costs * ops.convert_to_tensor(eye[:, :, 0], dtype=ops.dtype(costs)), axis=-1)

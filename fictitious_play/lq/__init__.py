@@ -19,6 +19,7 @@ from fictitious_play.lq.coefficients import (
 from fictitious_play.lq.contraction import contraction, stage_map, symmetric_contraction
 from fictitious_play.lq.equilibrium import Equilibrium, nash, profile_cost
 from fictitious_play.lq.errors import NoEquilibriumError
+from fictitious_play.lq.exact_feedback_play import ExactFeedbackPlay, exact_feedback_play
 from fictitious_play.lq.exact_play import ExactPlay, exact_play
 from fictitious_play.lq.exploitability import (
     Exploitability,
@@ -43,6 +44,7 @@ from fictitious_play.lq.symmetric_profile import SymmetricProfile
 __all__ = [
     "DiscreteNashBatch",
     "Equilibrium",
+    "ExactFeedbackPlay",
     "ExactPlay",
     "Exploitability",
     "LinearQuadraticForm",
@@ -59,6 +61,7 @@ __all__ = [
     "control_error",
     "discrete_nash_batch",
     "evaluate",
+    "exact_feedback_play",
     "exact_play",
     "exploitability",
     "feedback_coefficients",

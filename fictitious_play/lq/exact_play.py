@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
+from fictitious_play.lq.beliefs import check_rule, stages_of_play
 from fictitious_play.lq.best_response import respond, response_gains
 from fictitious_play.lq.coefficients import (
     basis_size,
@@ -24,8 +25,6 @@ from fictitious_play.lq.coefficients import (
 from fictitious_play.lq.equilibrium import Equilibrium, SymmetricProfile, nash
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
-
-BELIEFS = ("last", "average", "damped", "sequential")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +91,7 @@ def exact_play(
         NoEquilibriumError: Where a player has no best response because her cost is not convex.
     """
     form = as_form(game)
-    stages = checks.integer("stages", stages, 1)
-    checks.one_of("belief", belief, BELIEFS)
-    damping = checks.number("damping", damping)
-    if not 0.0 < damping <= 1.0:
-        raise ValueError(f"`damping` must lie in (0, 1]. Received: {damping}")
+    stages, belief, damping = check_rule(stages, belief, damping)
     current = initial_coefficients(form, initial)
     gains = [response_gains(form, i) for i in range(form.players)]
     try:
@@ -113,17 +108,10 @@ def exact_play(
 
     costs, response_costs, errors, response_errors = [], [], [], []
     beliefs, responses = [], []
-    for stage in range(1, stages + 1):
-        response = current.copy() if belief == "sequential" else np.empty_like(current)
-        for i, where in enumerate(form.control_slices):
-            others = response if belief == "sequential" else current
-            response[:, where] = respond(form, i, gains[i], others)
-        if belief == "average":
-            current = current + (response - current) / (stage + 1)
-        elif belief == "damped":
-            current = current + damping * (response - current)
-        else:
-            current = response
+    play = stages_of_play(
+        form, current, stages, belief, damping, lambda i, others: respond(form, i, gains[i], others)
+    )
+    for current, response in play:
         response_costs.append(coefficient_cost(form, response))
         response_errors.append(error(response))
         same = current is response

@@ -8,6 +8,10 @@ from fictitious_play import rollout
 from fictitious_play.games.base import Game
 from fictitious_play.layers.control_network import EPSILON, MOMENTUM, hidden_sizes
 
+#: Of the linear path's coefficients in time, where a network is shared in time. They are on
+#: Legendre's polynomials, of size one on average over the steps, so that one learning rate suits.
+DEGREE = 3
+
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
 class FeedbackPolicy(keras.Model):
@@ -16,12 +20,17 @@ class FeedbackPolicy(keras.Model):
     Every player has one network a step, or, with `time_shared`, one network for all steps that
     also reads t / T. Networks are stacked over steps and players and evaluated together.
 
+    The linear path of networks that are shared in time has coefficients that are cubic in time:
+    gains move along the horizon, and ReLU layers make a product of time and state only roughly.
+
     Args:
         game: the `Game`.
         hidden, batch_normalization, skip: as in `ControlNetwork`. Batch normalisation would mix
             the times of a network that is shared in time and is refused there.
         time_shared: one network for all steps instead of one a step.
         seed: of the initial weights.
+        only: index of one player, to hold her networks alone; None for all. The networks of one
+            player answer `feedback` only: the joint path needs everybody's.
 
     Input: a list of initial states (batch, state_size) and Brownian increments
         (batch, steps, noise_size).
@@ -36,6 +45,7 @@ class FeedbackPolicy(keras.Model):
         skip: bool = False,
         time_shared: bool = False,
         seed: int = 0,
+        only: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -54,6 +64,18 @@ class FeedbackPolicy(keras.Model):
         self.skip = bool(skip)
         self.time_shared = bool(time_shared)
         self.seed = seed
+        self.only = only
+        #: Networks side by side at a step, the second axis of every weight but the units.
+        self.stacked = self.game.players if only is None else 1
+
+    @property
+    def stacked_weights(self) -> list:
+        """The networks' variables, with the players on the second axis: all but the units."""
+        found = [*self.kernels, *self.offsets]
+        if self.batch_normalization:
+            found += [*self.scales, *self.moving_means, *self.moving_variances]
+        found += [self.output_kernel, self.output_bias]
+        return [*found, self.skip_kernel] if self.skip else found
 
     @property
     def feature_size(self) -> int:
@@ -63,7 +85,7 @@ class FeedbackPolicy(keras.Model):
     def build(self, input_shape=None):
         game = self.game
         self.networks = 1 if self.time_shared else game.steps
-        stacked = (self.networks, game.players)
+        stacked = (self.networks, self.stacked)
         seeds = np.random.SeedSequence(self.seed).generate_state(len(self.hidden)).tolist()
         self.kernels, self.offsets = [], []
         before = self.feature_size
@@ -88,8 +110,12 @@ class FeedbackPolicy(keras.Model):
             shape=(*stacked, controls), initializer="zeros", name="output_bias"
         )
         if self.skip:
+            # Of every step, or of every power of time.
+            parts = DEGREE + 1 if self.time_shared else game.steps
             self.skip_kernel = self.add_weight(
-                shape=(*stacked, controls, self.feature_size), initializer="zeros", name="skip"
+                shape=(parts, self.stacked, controls, self.feature_size),
+                initializer="zeros",
+                name="skip",
             )
         shape = (game.steps, game.state_size)
         self.state_mean = self.add_weight(
@@ -126,7 +152,7 @@ class FeedbackPolicy(keras.Model):
                 them, (players, width) means and variances, a pair a layer; else moving averages.
 
         Returns:
-            (players, control_size, batch).
+            (players, control_size, batch); one row with `only`.
         """
         network = 0 if self.time_shared else step
         values = rows
@@ -147,8 +173,18 @@ class FeedbackPolicy(keras.Model):
         controls = ops.matmul(self.output_kernel[network], values)
         controls = controls + ops.expand_dims(self.output_bias[network], -1)
         if self.skip:
-            controls = controls + ops.matmul(self.skip_kernel[network], rows)
+            controls = controls + ops.matmul(self._linear_path(step), rows)
         return controls
+
+    def _linear_path(self, step: int):
+        """Coefficients of the linear path at a step, (players, control_size, features)."""
+        if not self.time_shared:
+            return self.skip_kernel[step]
+        middle = (2.0 * step + 1.0) / self.game.steps - 1.0
+        sizes = np.sqrt(2.0 * np.arange(DEGREE + 1) + 1.0)
+        powers = sizes * np.polynomial.legendre.legvander([middle], DEGREE)[0]
+        powers = ops.convert_to_tensor(powers, dtype=self.skip_kernel.dtype)
+        return ops.tensordot(powers, self.skip_kernel, axes=1)
 
     def move_averages(self, statistics: list[list]) -> None:
         """Moves the averages of batch normalisation by the statistics of every step."""
@@ -177,12 +213,13 @@ class FeedbackPolicy(keras.Model):
             "skip": self.skip,
             "time_shared": self.time_shared,
             "seed": self.seed,
+            "only": self.only,
         }
 
     def _vectors(self, name, initializer, trainable=True):
         return [
             self.add_weight(
-                shape=(self.networks, self.game.players, width),
+                shape=(self.networks, self.stacked, width),
                 initializer=initializer,
                 trainable=trainable,
                 name=f"{name}_{number}",

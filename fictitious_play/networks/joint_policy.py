@@ -67,6 +67,11 @@ class JointPolicy(keras.Model):
         self.row_sizes = [self.features.size(step) for step in range(game.steps)]
         self.row_ends = np.cumsum(self.row_sizes).tolist()
 
+    @property
+    def stacked_weights(self) -> list:
+        """All variables; the players are on the second axis of each."""
+        return self.weights
+
     def build(self, input_shape=None):
         steps, players, controls = self.game.steps, self.players, self.game.control_size
         first, skip = self.hidden[0], self.skip * controls

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.play import Play
 
 _FORMAT = "fictitious_play.solve/1"
@@ -65,7 +66,7 @@ class SolveFolder:
             record = {
                 "stage": stage,
                 "sha256": {path.name: _checksum(path) for path in files},
-                "shares": getattr(play.belief, "shares", np.ones(1)).tolist(),
+                "shares": play.belief.shares.tolist(),
                 **progress,
             }
             _write(partial / "progress.json", record)
@@ -110,11 +111,9 @@ class SolveFolder:
         play.resume(stage, profiles, np.asarray(progress["shares"]))
         return progress
 
-    def _save_profiles(self, folder: Path, belief: Any) -> None:
+    def _save_profiles(self, folder: Path, belief: Belief) -> None:
         """The profiles that a belief still counts; those saved before are linked, not copied."""
-        for number, profile in zip(
-            getattr(belief, "stages", ()), getattr(belief, "profiles", ()), strict=True
-        ):
+        for number, profile in zip(belief.stages, belief.profiles, strict=True):
             if not profile:
                 continue
             path = folder / f"profile-{number:04d}.npz"

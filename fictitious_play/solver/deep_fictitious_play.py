@@ -14,9 +14,13 @@ from fictitious_play import checks
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
-from fictitious_play.solver.belief import RULES, initial_belief_function
+from fictitious_play.solver.belief import RULES
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.evaluation import CostMeter, exact_equilibrium, policy_controls
+from fictitious_play.solver.initial_belief import (
+    initial_belief_array,
+    initial_belief_function,
+)
 from fictitious_play.solver.play import NonFiniteLossError, Play, Training, make_play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.result import Result, StageRecord
@@ -47,14 +51,18 @@ class DeepFictitiousPlay:
         belief: what the players expect of each other: "last", the profile of the stage before;
             "average", the mean of all profiles so far, α^0 among them; "damped",
             α ← (1 - ω) α + ω α^k; "sequential", the last profile too, but the players answer one
-            after another within a stage. A closed-loop belief is always the last profile.
+            after another within a stage. In closed-loop play α^k is a feedback, and the others
+            answer a deviation with the weighted sum of their feedbacks in the state it leads to.
         damping: ω, above 0 and at most 1.
         batch_size: paths a training step, even.
         learning_rate: Adam's first rate; None means 0.15 / √(number of features),
             and a third of it with `skip`.
         final_rate_ratio: last over first rate of the cosine schedule over the whole solve.
-        initial_belief: α^0: a number, an array that broadcasts to (steps, players), or a function
-            of (initial_state, noise) that gives (batch, steps, players).
+        initial_belief: α^0: a number, an array that broadcasts to (steps, players), or, in
+            open-loop play, a function of (initial_state, noise) that gives (batch, steps, players).
+        jit_compile: whether the training step is compiled by XLA, as in `keras.Model.compile`.
+            "auto" leaves it to Keras, which compiles on a GPU or on JAX, and not on a CPU with
+            TensorFlow, where it saves memory traffic and costs some seconds at the start.
         seed: of weights and noise. The same seed, versions and thread count give the same bits
             on a CPU.
         dtype: of the networks; None means Keras's `floatx`.
@@ -78,6 +86,7 @@ class DeepFictitiousPlay:
         learning_rate: float | None = None,
         final_rate_ratio: float = 0.015,
         initial_belief: Any = 0.0,
+        jit_compile: bool | str = "auto",
         seed: int = 0,
         dtype: str | None = None,
     ):
@@ -99,18 +108,29 @@ class DeepFictitiousPlay:
         self.information = checks.one_of("information", information, INFORMATION)
         self.belief = checks.one_of("belief", belief, RULES)
         self.damping = checks.number("damping", damping, above=0.0, most=1.0)
-        if information == "closed_loop" and (belief != "last" or features != "full_path"):
+        if information == "closed_loop" and features != "full_path":
             raise ValueError(
-                'A closed-loop game is played with `belief="last"`, and its networks read the '
-                f"state. Received: belief={belief!r}, features={features!r}"
+                "The networks of a closed-loop game read the state, and `features` is for those "
+                f"of an open-loop one. Received: features={features!r}"
             )
         if information == "open_loop" and time_shared:
             raise ValueError(
                 "Networks of open-loop controls have a number of inputs that grows with time and "
                 "cannot be shared in time. Received: time_shared=True, information='open_loop'"
             )
-        initial_belief_function(game, initial_belief)
+        if information == "open_loop":
+            initial_belief_function(game, initial_belief)
+        elif callable(initial_belief):
+            raise ValueError(
+                "`initial_belief` of a closed-loop game must be a number or an array. "
+                f"Received: {initial_belief!r}"
+            )
+        else:
+            initial_belief_array(game, initial_belief)
         self.initial_belief = initial_belief
+        if not isinstance(jit_compile, bool):
+            jit_compile = checks.one_of("jit_compile", jit_compile, ("auto",))
+        self.jit_compile = jit_compile
         self.seed = checks.integer("seed", seed, least=0)
         self.dtype = keras.config.floatx() if dtype is None else dtype
         checks.one_of("dtype", self.dtype, ("float32", "float64"))
@@ -239,6 +259,7 @@ class DeepFictitiousPlay:
             settings["learning_rate"],
             self.final_rate_ratio,
             total_steps,
+            self.jit_compile,
         )
         return make_play(
             self.game,
@@ -263,6 +284,7 @@ class DeepFictitiousPlay:
             "batch_size": self.batch_size,
             "learning_rate": rate,
             "final_rate_ratio": self.final_rate_ratio,
+            "jit_compile": self.jit_compile,
             "initial_belief": getattr(belief, "__qualname__", None)
             if callable(belief)
             else np.asarray(belief).tolist(),

@@ -1,4 +1,4 @@
-"""One stage of fictitious play, in its three forms: simultaneous, sequential and closed loop."""
+"""One stage of fictitious play: all players at once, or one after another."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,22 +8,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from fictitious_play import devices, rollout
+from fictitious_play import devices
 from fictitious_play.games.base import Game
-from fictitious_play.networks.feedback_policy import FeedbackPolicy
-from fictitious_play.networks.joint_policy import JointPolicy
-from fictitious_play.solver.belief import (
-    Belief,
-    FeedbackBelief,
-    initial_belief_array,
-)
+from fictitious_play.solver.belief import Belief
+from fictitious_play.solver.closed_loop import ClosedLoop
+from fictitious_play.solver.open_loop import OpenLoop
 from fictitious_play.solver.samples import Sample, training_sample
-from fictitious_play.solver.training import (
-    BestResponseModel,
-    FeedbackResponseModel,
-    compile_model,
-    players_not_finite,
-)
+from fictitious_play.solver.training import compile_model, players_not_finite, renewed_model
 
 _UNIT_PATHS = 2048
 
@@ -34,7 +25,8 @@ class NonFiniteLossError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Training:
-    """How the networks are trained: paths a step, seed, dtype, and Adam's cosine schedule."""
+    """How the networks are trained: paths a step, seed, dtype, Adam's cosine schedule, and whether
+    the step is compiled."""
 
     batch_size: int
     seed: int
@@ -42,10 +34,17 @@ class Training:
     learning_rate: float
     final_rate_ratio: float
     total_steps: int
+    jit_compile: bool | str = "auto"
+
+    def sample(self, game: Game, stage: int, step: int, paths: int | None = None) -> Sample:
+        """The noise of a training step; that of step 0 of stage 0 is not trained on."""
+        paths = self.batch_size if paths is None else paths
+        return training_sample(game, self.seed, stage, step, paths, self.dtype)
 
     def compile(self, model):
         """Builds and compiles a model."""
-        return compile_model(model, self.learning_rate, self.final_rate_ratio, self.total_steps)
+        schedule = (self.learning_rate, self.final_rate_ratio, self.total_steps)
+        return compile_model(model, *schedule, jit_compile=self.jit_compile)
 
 
 class Play:
@@ -58,11 +57,11 @@ class Play:
     """
 
     policy: Any
-    belief: Any
+    belief: Belief
     models: dict[str, keras.Model]
 
-    def __init__(self, game: Game, training: Training):
-        self.game = game
+    def __init__(self, information: OpenLoop | ClosedLoop, training: Training):
+        self.information = information
         self.training = training
 
     def stage(self, stage: int, steps: int, on_step: Callable[[], None]) -> list[float]:
@@ -79,13 +78,12 @@ class Play:
     def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares) -> None:
         """Goes on after `stage`, whose models have just been loaded: restores the belief from
         earlier profiles by stage and their shares."""
-        self.belief.announce(stage, self.policy)
+        self.belief.restore(stage, self.policy, profiles, shares)
 
-    def _sample(self, stage: int, step: int) -> Sample:
-        training = self.training
-        return training_sample(
-            self.game, training.seed, stage, step, training.batch_size, training.dtype
-        )
+    def _inputs(self, stage: int, step: int) -> list:
+        """A fresh batch for the training models."""
+        sample = self.training.sample(self.information.game, stage, step)
+        return [*sample, *self.belief.inputs(sample)]
 
     def _train(self, model, inputs, stage: int, step: int, first_player: int = 0) -> float:
         loss = devices.train_step(model, inputs)
@@ -102,25 +100,30 @@ class Play:
 class SimultaneousPlay(Play):
     """All players answer the same belief at once: Algorithm 1 of Hu (2019)."""
 
-    def __init__(self, game, network, training, rule, damping, initial_belief):
-        super().__init__(game, training)
-        self.policy = _built(JointPolicy(game, **network, name="policy"))
-        evaluator = _built(JointPolicy(game, **network, name="belief"))
-        self.belief = Belief(game, evaluator, rule, damping, initial_belief)
-        self.models = {"model": training.compile(BestResponseModel(self.policy))}
+    def __init__(self, information, training, rule, damping):
+        super().__init__(information, training)
+        self.policy = information.policy()
+        self.belief = information.belief(rule, damping)
+        self.models = {"model": training.compile(information.model(self.policy, self.belief))}
 
     def stage(self, stage, steps, on_step):
         losses = []
         for step in range(steps):
-            sample = self._sample(stage, step)
-            inputs = [*sample, self.belief.controls(sample)]
-            losses.append(self._train(self.models["model"], inputs, stage, step))
+            losses.append(self._train(self.models["model"], self._inputs(stage, step), stage, step))
             on_step()
         self.belief.announce(stage, self.policy)
+        self._renew()
         return losses
 
     def resume(self, stage, profiles, shares):
-        self.belief.restore(stage, self.policy, profiles, shares)
+        super().resume(stage, profiles, shares)
+        self._renew()
+
+    def _renew(self):
+        """A belief that has outgrown its training model needs another one."""
+        if not self.information.fits(self.models["model"], self.belief):
+            model = self.information.model(self.policy, self.belief)
+            self.models["model"] = renewed_model(model, self.models["model"])
 
 
 class SequentialPlay(Play):
@@ -130,25 +133,25 @@ class SequentialPlay(Play):
     simultaneous one, in N times as many and N times smaller steps.
     """
 
-    def __init__(self, game, network, training, initial_belief):
-        super().__init__(game, training)
-        self.policy = _built(JointPolicy(game, **network, name="policy"))
-        evaluator = _built(JointPolicy(game, **network, name="belief"))
-        self.belief = Belief(game, evaluator, "sequential", initial=initial_belief)
+    def __init__(self, information, training):
+        super().__init__(information, training)
+        self.policy = information.policy()
+        self.belief = information.belief("sequential", 1.0)
         self.models = {}
-        for player in range(game.players):
-            alone = _built(JointPolicy(game, **network, only=player, name="policy"))
-            for target, source in zip(alone.weights, self.policy.weights, strict=True):
+        for player in range(information.game.players):
+            alone = information.policy(player)
+            for target, source in zip(
+                alone.stacked_weights, self.policy.stacked_weights, strict=True
+            ):
                 target.assign(ops.copy(source[:, player : player + 1]))
-            self.models[f"player-{player}"] = training.compile(BestResponseModel(alone))
+            model = training.compile(information.model(alone, self.belief))
+            self.models[f"player-{player}"] = model
 
     def stage(self, stage, steps, on_step):
         losses = np.zeros(steps)
         for player, model in enumerate(self.models.values()):
             for step in range(steps):
-                sample = self._sample(stage, step)
-                inputs = [*sample, self.belief.controls(sample)]
-                losses[step] += self._train(model, inputs, stage, step, player)
+                losses[step] += self._train(model, self._inputs(stage, step), stage, step, player)
                 if player == 0:
                     on_step()
             self._collect(player, model.policy)
@@ -160,49 +163,21 @@ class SequentialPlay(Play):
             self._collect(player, model.policy)
         super().resume(stage, profiles, shares)
 
-    def _collect(self, player: int, alone: JointPolicy) -> None:
-        for target, source in zip(self.policy.weights, alone.weights, strict=True):
+    def _collect(self, player: int, alone) -> None:
+        for target, source in zip(self.policy.stacked_weights, alone.stacked_weights, strict=True):
             values = np.array(ops.convert_to_numpy(target))
             values[:, player] = ops.convert_to_numpy(source)[:, 0]
             target.assign(values)
 
 
-class FeedbackPlay(Play):
-    """All players at once, with feedback controls that answer a deviation."""
-
-    def __init__(self, game, network, training, initial_belief):
-        super().__init__(game, training)
-        self.policy = _built(FeedbackPolicy(game, **network, name="policy"))
-        evaluator = _built(FeedbackPolicy(game, **network, name="belief"))
-        self.belief = FeedbackBelief(game, evaluator, initial_belief)
-        sample = training_sample(game, training.seed, 0, 0, _UNIT_PATHS, training.dtype)
-        controls = initial_belief_array(game, initial_belief).astype(training.dtype)
-        controls = np.broadcast_to(controls, (sample.paths, *controls.shape))
-        arrays = (sample.initial_state, controls, sample.noise)
-        states = rollout.joint_states(game, *(ops.convert_to_tensor(array) for array in arrays))
-        for policy in (self.policy, evaluator):
-            policy.set_units(ops.convert_to_numpy(states))
-        self.models = {"model": training.compile(FeedbackResponseModel(self.policy, evaluator))}
-
-    def stage(self, stage, steps, on_step):
-        losses = []
-        for step in range(steps):
-            inputs = list(self._sample(stage, step))
-            losses.append(self._train(self.models["model"], inputs, stage, step))
-            on_step()
-        self.belief.announce(stage, self.policy)
-        return losses
-
-
 def make_play(game, network, training, information, rule, damping, initial_belief) -> Play:
     """The play of an information structure and a belief."""
+    made: OpenLoop | ClosedLoop
     if information == "closed_loop":
-        return FeedbackPlay(game, network, training, initial_belief)
+        units = training.sample(game, 0, 0, _UNIT_PATHS)
+        made = ClosedLoop(game, network, initial_belief, units)
+    else:
+        made = OpenLoop(game, network, initial_belief)
     if rule == "sequential":
-        return SequentialPlay(game, network, training, initial_belief)
-    return SimultaneousPlay(game, network, training, rule, damping, initial_belief)
-
-
-def _built(policy):
-    policy.build()
-    return policy
+        return SequentialPlay(made, training)
+    return SimultaneousPlay(made, training, rule, damping)

@@ -62,18 +62,18 @@ class BestResponseModel(_CostModel):
 
 
 class FeedbackResponseModel(_CostModel):
-    """All players' costs when each one alone leaves a closed-loop belief, whose feedback answers
-    the path that she then makes.
+    """Players' costs when each one alone leaves a closed-loop belief, whose feedback answers the
+    path that she then makes.
 
     Args:
-        policy: the `FeedbackPolicy` to train.
-        belief: the `FeedbackPolicy` that the others follow; its weights are not trained, but the
-            gradient runs through its answers.
-        correction: whether the policy's output is added to the player's own feedback in the
-            belief instead of replacing it.
+        policy: the `FeedbackPolicy` to train, of all players or of one.
+        belief: the `FeedbackPolicy` or `FeedbackMixture` that the others follow; its weights are
+            not trained, but the gradient runs through its answers.
+        correction: whether the output of a policy of all players is added to the player's own
+            feedback in the belief instead of replacing it.
 
     Input: a list of initial states and Brownian increments.
-    Output: path costs, (batch, players).
+    Output: path costs of the policy's players, (batch, players) or (batch, 1).
     """
 
     def __init__(
@@ -110,23 +110,34 @@ class FeedbackResponseModel(_CostModel):
             return ops.transpose(controls, (2, 0, 1))
 
         costs = rollout.feedback_deviation_costs(
-            policy.game, initial_state, own, self.belief.controls, noise
+            policy.game, initial_state, own, self.belief.controls, noise, policy.only
         )
         if statistics:
             policy.move_averages(statistics)
         return costs
 
 
+def renewed_model(model: _CostModel, old: keras.Model) -> _CostModel:
+    """Builds and compiles a model of the same networks as an old one's, with its optimizer."""
+    model.build()
+    model.compile(optimizer=old.optimizer, jit_compile=old.jit_compile)
+    return model
+
+
 def compile_model(
-    model: _CostModel, learning_rate: float, final_ratio: float, total_steps: int
+    model: _CostModel,
+    learning_rate: float,
+    final_ratio: float,
+    total_steps: int,
+    jit_compile: bool | str = "auto",
 ) -> _CostModel:
     """Builds and compiles a model with Adam on a cosine schedule from `learning_rate` to
-    `final_ratio` times it."""
+    `final_ratio` times it; `jit_compile` as in `keras.Model.compile`."""
     schedule = keras.optimizers.schedules.CosineDecay(
         learning_rate, decay_steps=total_steps, alpha=final_ratio
     )
     model.build()
-    model.compile(optimizer=keras.optimizers.Adam(schedule))
+    model.compile(optimizer=keras.optimizers.Adam(schedule), jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
     return model
 

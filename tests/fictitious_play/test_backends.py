@@ -22,6 +22,14 @@ result = solver.solve(stages=6, steps_per_stage=40, validation_paths=1024, progr
                       folder=sys.argv[1])
 again = solver.solve(stages=6, steps_per_stage=40, validation_paths=1024, progress=False,
                      folder=sys.argv[1])
+small = fp.InterBankGame(players=2, steps=2)
+closed = {}
+for rule in ("average", "sequential"):
+    solver = fp.DeepFictitiousPlay(small, hidden=(4,), information="closed_loop", belief=rule)
+    form = {"stages": 3, "steps_per_stage": 20, "validation_paths": 1024, "progress": False}
+    whole = solver.solve(**form)
+    error = np.abs(whole.relative_error(fp.lq.nash(small, "closed_loop"))).max()
+    closed[rule] = float(error)
 model = result.player_model(0)
 rng = np.random.default_rng(0)
 x, w = rng.normal(size=(4, 3)).astype("float32"), rng.normal(size=(4, 4, 4)).astype("float32")
@@ -29,6 +37,7 @@ cost = model.predict([x, w, result.control(x, w)], verbose=0)
 print(json.dumps({
     "error": result.relative_error(fp.lq.nash(game)).tolist(),
     "resumed": bool(np.all(again.cost == result.cost)),
+    "closed": closed,
     "finite": bool(np.all(np.isfinite(cost))),
 }))
 """
@@ -47,5 +56,6 @@ def test_a_solve_reaches_the_equilibrium(backend, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert np.abs(found["error"]).max() < 0.02
+    assert max(found["closed"].values()) < 0.05
     assert found["resumed"]
     assert found["finite"]

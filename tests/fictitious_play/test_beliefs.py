@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import fictitious_play as fp
-from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.checkpoint import SolveFolder
+from fictitious_play.solver.open_loop import OpenLoopBelief
 from fictitious_play.solver.samples import Sample
 from tests.fictitious_play.cases import asymmetric_game, randomize, sample
 
@@ -39,7 +39,7 @@ EXPECTED = {
 @pytest.mark.parametrize("rule", EXPECTED)
 def test_a_belief_weighs_profiles_as_its_rule_says(stage_controls, rule):
     game, paths, profiles, controls, evaluator = stage_controls
-    belief = Belief(game, evaluator, rule, damping=0.3, initial=2.0)
+    belief = OpenLoopBelief(game, evaluator, rule, damping=0.3, initial=2.0)
     np.testing.assert_array_equal(belief.controls(paths), 2.0)
     for count, policy in enumerate(profiles, start=1):
         belief.announce(count, policy)
@@ -49,7 +49,7 @@ def test_a_belief_weighs_profiles_as_its_rule_says(stage_controls, rule):
 
 def test_a_sequential_belief_knows_who_has_moved(stage_controls):
     game, paths, profiles, controls, evaluator = stage_controls
-    belief = Belief(game, evaluator, "sequential", initial=2.0)
+    belief = OpenLoopBelief(game, evaluator, "sequential", initial=2.0)
     belief.announce(1, profiles[0], player=0)
     found = belief.controls(paths)
     np.testing.assert_allclose(found[:, :, 0], controls[0][:, :, 0], atol=1e-5)
@@ -72,14 +72,14 @@ class Stop(BaseException):
     """As if the process had ended."""
 
 
-@pytest.mark.parametrize("rule", ["average", "damped", "sequential"])
-def test_every_rule_resumes_to_the_same_bits(rule, tmp_path, monkeypatch):
+@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
+@pytest.mark.parametrize("rule", ["last", "average", "damped", "sequential"])
+def test_every_rule_resumes_to_the_same_bits(rule, information, tmp_path, monkeypatch):
     game = asymmetric_game(players=2, steps=3)
     settings = {"steps_per_stage": 2, "validation_paths": 64, "progress": False}
+    form = {"hidden": (4,), "belief": rule, "information": information, "seed": 5}
 
-    straight = fp.DeepFictitiousPlay(game, hidden=(4,), belief=rule, seed=5).solve(
-        stages=4, **settings
-    )
+    straight = fp.DeepFictitiousPlay(game, **form).solve(stages=4, **settings)
     save = SolveFolder.save
 
     def stop_after_two(self, stage, play, progress):
@@ -87,7 +87,7 @@ def test_every_rule_resumes_to_the_same_bits(rule, tmp_path, monkeypatch):
         if stage == 2:
             raise Stop
 
-    solver = fp.DeepFictitiousPlay(game, hidden=(4,), belief=rule, seed=5)
+    solver = fp.DeepFictitiousPlay(game, **form)
     with monkeypatch.context() as patch:
         patch.setattr(SolveFolder, "save", stop_after_two)
         with pytest.raises(Stop):

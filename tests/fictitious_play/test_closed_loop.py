@@ -28,6 +28,29 @@ def test_a_linear_feedback_costs_what_the_exact_theory_says(rng):
     np.testing.assert_allclose(np.asarray(controls)[..., 0], expected.controls, rtol=1e-12)
 
 
+def test_the_linear_path_shared_in_time_is_cubic_in_time():
+    """Its four coefficients span the cubics, and have size one on average over the steps."""
+    steps = 24
+    game = asymmetric_game(players=2, steps=steps)
+    policy = fp.FeedbackPolicy(
+        game, hidden=(2,), batch_normalization=False, skip=True, time_shared=True, dtype="float64"
+    )
+    policy.build()
+    state = ops.convert_to_tensor([[1.0, 0.0]], dtype="float64")
+    gains = []
+    for degree in range(4):
+        kernel = np.zeros(policy.skip_kernel.shape)
+        kernel[degree, :, :, 0] = 1.0
+        policy.skip_kernel.assign(kernel)
+        played = [np.asarray(policy.controls(step, state))[0, 0, 0] for step in range(steps)]
+        gains.append(played)
+    gains = np.array(gains)
+    times = np.arange(steps)
+    fitted = np.polynomial.polynomial.polyfit(times, gains.T, 3)
+    np.testing.assert_allclose(np.polynomial.polynomial.polyval(times, fitted), gains, atol=1e-12)
+    np.testing.assert_allclose(gains @ gains.T / steps, np.eye(4), atol=0.03)
+
+
 def test_others_answer_a_deviation(rng):
     """Costs of deviations from linear feedbacks, against paths played one player at a time."""
     game = asymmetric_game(players=3, steps=4)
@@ -118,8 +141,8 @@ def test_a_constant_first_belief_is_what_others_play():
         ({"information": "half_open"}, "`information` must be one of"),
         ({"time_shared": True}, "cannot be shared in time"),
         ({"information": "closed_loop", "time_shared": True}, "`batch_normalization=False`"),
-        ({"information": "closed_loop", "belief": "average"}, '`belief="last"`'),
-        ({"information": "closed_loop", "features": "own_and_mean"}, "networks read the state"),
+        ({"information": "closed_loop", "features": "own_and_mean"}, "`features` is for those"),
+        ({"information": "closed_loop", "initial_belief": len}, "must be a number or an array"),
         ({"belief": "first"}, "`belief` must be one of"),
         ({"belief": "damped", "damping": 0.0}, "`damping` must be greater than 0"),
         ({"features": "nothing"}, "`features` must be one of"),

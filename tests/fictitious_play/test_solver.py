@@ -32,6 +32,18 @@ def test_the_solve_ends_at_the_exact_equilibrium(solved):
     assert np.all(zero > 1.15 * exact.cost)  # so the test has room to fail
 
 
+def test_a_compiled_step_plays_the_same_game():
+    game = symmetric_game(players=2, steps=2)
+    plain, compiled = (
+        fp.DeepFictitiousPlay(game, hidden=(4,), jit_compile=jit).solve(**QUICK)
+        for jit in (False, True)
+    )
+    np.testing.assert_allclose(compiled.history[-1].loss, plain.history[-1].loss, rtol=1e-4)
+    assert (plain.settings["jit_compile"], compiled.settings["jit_compile"]) == (False, True)
+    with pytest.raises(ValueError, match="`jit_compile` must be one of 'auto'"):
+        fp.DeepFictitiousPlay(game, jit_compile="always")
+
+
 def test_controls_are_the_equilibrium_controls(solved, rng):
     exact = fp.lq.nash(solved.game)
     initial = solved.game.initial_states(rng.standard_normal((512, 3)))
