@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
-from reproduce.dgnopt import experiment
+from reproduce.dgnopt import experiment, rates
 from reproduce.dgnopt.problems import QUICK_STEPS
 from reproduce.report import Table
 
@@ -80,8 +80,8 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         for row in rows
     ])  # fmt: skip
     largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
-    limit = max(min(largest, 5.0), 0.5)
-    figure, axis = pyplot.subplots(figsize=(2.6 + 1.5 * len(names), 1.6 + 0.7 * len(rows)))
+    limit = max(min(largest, 5.0), 2.0)
+    figure, axis = pyplot.subplots(figsize=(2.6 + 1.5 * len(names), 2.2 + 0.7 * len(rows)))
     image = axis.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
     for i, row in enumerate(rows):
         for j, name in enumerate(names):
@@ -95,7 +95,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     )
     axis.grid(False)
     axis.set_xlabel("baseline, at its own tuned rate")
-    figure.colorbar(image, ax=axis, label="change of test accuracy (points)")
+    figure.colorbar(image, ax=axis, label="change (points)")
     return [figures.save(figure, stem)]
 
 
@@ -141,8 +141,25 @@ def markdown(document: dict[str, Any]) -> str:
         "weights and batches, in the feedback and the cooperative structure. Residual networks "
         "have one player a stage, so both structures are one step there. The paper: richer "
         f"information tends to improve or is innocuous. Here, {finding(document)[1]}."
-        + experiment.revisions_shown(document)
+        f" Learning rates: {_rates(document)}." + experiment.revisions_shown(document)
     )
+
+
+def _rates(document: dict[str, Any]) -> str:
+    """The baselines' rates, and where the present search takes another one."""
+    told = []
+    for problem in document["results"]["problems"]:
+        parts = []
+        for method in problem["methods"]:
+            if (name := method["label"]) in document["settings"]["baselines"]:
+                now = rates.committed(document["provenance"]["preset"], problem["title"], name)
+                other = now not in (None, method["rate"])
+                parts.append(
+                    f"{name} {method['rate']:g}"
+                    + (f" (the search has since taken {now:g})" if other else "")
+                )
+        told.append(f"{problem['title']}: {', '.join(parts)}")
+    return "; ".join(told)
 
 
 def finding(document: dict[str, Any]) -> tuple[str, str]:

@@ -77,13 +77,22 @@ def rate_for(context: Any, problem: dict[str, Any], given: dict[str, Any]) -> tu
     name = given.get("rate_of", given["method"]["name"])
     title = problem_list.title(problem)
     for folder in (context.results, _COMMITTED / context.preset):
-        path = folder / f"{NAME}.json"
-        if not path.exists():
-            continue
-        for row in store.read(path)["results"]["rows"]:
-            if row["problem"] == title and row["name"] == name and row["chosen"] is not None:
-                return row["chosen"], f"{NAME}, preset {context.preset}"
+        if (found := _taken(folder, title, name)) is not None:
+            return found, f"{NAME}, preset {context.preset}"
     return DEFAULTS[name], "default"
+
+
+def _taken(folder: Path, title: str, name: str) -> float | None:
+    """The rate that the search whose result is in a folder took."""
+    path = folder / f"{NAME}.json"
+    rows = store.read(path)["results"]["rows"] if path.exists() else []
+    found = (row["chosen"] for row in rows if (row["problem"], row["name"]) == (title, name))
+    return next(found, None)
+
+
+def committed(preset: str, title: str, name: str) -> float | None:
+    """The rate that the repository's own search takes now, None without one."""
+    return _taken(_COMMITTED / preset, title, name)
 
 
 def run(context: Any) -> dict[str, Any]:
