@@ -4,8 +4,6 @@ Two networks, one batch of 128 in memory, no XLA: ResMLP3-128 (flatten 784, Dens
 times h += Dense128(ReLU(Dense128 h)), Dense 10) and ResConv3-16 (Conv 3×3 (16, stride 2), ReLU,
 three times h = ReLU(h + Conv(ReLU(Conv h))) at 14×14, global average, Dense 10).
 
-    python benchmarks/dgnopt_step.py --threads 1 --rounds 30 --out step.json
-
 Every configuration's step is compiled in a process of its own; then the rounds run all of them in
 turn, a cycle of ten steps each, so that statistics and bases fall into every measurement in their
 proportion. Processor time beside the clock's shows the cost where other programs share the machine.
@@ -13,18 +11,18 @@ proportion. Processor time beside the clock's shows the cost where other program
 """
 
 import argparse
-import json
 import os
 import sys
+from pathlib import Path
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("./run bench dgnopt-step", description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--networks", nargs="*", default=["ResMLP3-128", "ResConv3-16"])
     parser.add_argument("--only", nargs="*", default=None, help="names of configurations")
-    parser.add_argument("--out", default=None, help="JSON file for the results")
+    parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
     return parser.parse_args()
 
 
@@ -112,29 +110,23 @@ def measure(network: str, names: list, rounds: int) -> dict:
     return results
 
 
-def main() -> None:
+def main() -> int:
+    """Prints a row a configuration; `--out` keeps them as JSON."""
     options = parse()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = str(options.threads)
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     import dgn_tf
-    from reproduce.provenance import describe
+    from benchmarks import report
 
     names = ["Keras SGD", *configurations(dgn_tf)]
     if options.only:
         names = ["Keras SGD", *options.only]
-    report = {
-        **describe(sys.argv, "all" if options.only is None else "some", 0, options.threads),
-        "rounds": options.rounds,
-        "batch": 128,
-        "load_average": os.getloadavg(),
-        "results": {},
-    }
+    found: dict = {"load_average": os.getloadavg(), "results": {}}
     for network in options.networks:
         print(f"\n{network}, {options.threads} thread(s)")
-        report["results"][network] = results = measure(network, names, options.rounds)
+        found["results"][network] = results = measure(network, names, options.rounds)
         for name, row in results.items():
             print(
                 f"{name:32s} {row['wall_ms']:7.2f} ms {row['wall_ratio_to_sgd']:6.2f} × SGD  "
@@ -143,9 +135,26 @@ def main() -> None:
                 flush=True,
             )
     if options.out:
-        with open(options.out, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
+        report.keep("dgnopt-step", options, {"batch": 128, **found}, options.threads)
+    return 0
 
 
-if __name__ == "__main__":
-    main()
+def summary(document: dict) -> list:
+    """Ratios to Keras's SGD, a table a network."""
+    from reproduce.report import Table
+
+    columns = ("step", "ms", "× SGD", "× SGD, processor time", "first call s", "peak MiB")
+    return [
+        Table(
+            f"{network}, {document['provenance']['threads']} thread(s), medians of "
+            f"{document['settings']['rounds']} rounds",
+            columns,
+            [
+                (name, f"{row['wall_ms']:.2f}", f"{row['wall_ratio_to_sgd']:.2f}",
+                 f"{row['cpu_ratio_to_sgd']:.2f}", f"{row['first_call_s']:.1f}",
+                 f"{row['peak_mib']:.0f}")
+                for name, row in rows.items()
+            ],
+        )
+        for network, rows in document["results"].items()
+    ]  # fmt: skip

@@ -7,7 +7,6 @@ CPU-seconds of the process, so they do not depend on what else the machine does.
 import argparse
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -32,9 +31,9 @@ def main() -> int:
     import numpy as np
 
     import fictitious_play as fp
+    from benchmarks import report
     from fictitious_play.solver.samples import training_sample
-    from fictitious_play.solver.training import compiled_model
-    from reproduce import provenance, store
+    from fictitious_play.solver.training import BestResponseModel, compile_model
 
     game = fp.InterBankGame(players=given.players, steps=given.steps)
     sample = training_sample(game, 0, 1, 0, given.batch, "float32")
@@ -53,7 +52,8 @@ def main() -> int:
     joint: list = []
 
     def first_joint():
-        joint.append(compiled_model(fp.JointPolicy(game, hidden), 1e-3, 0.1, 1000))
+        model = BestResponseModel(fp.JointPolicy(game, hidden))
+        joint.append(compile_model(model, 1e-3, 0.1, 1000))
         joint[0].train_on_batch([*sample, others[..., None]])
 
     models: list = []
@@ -95,7 +95,6 @@ def main() -> int:
         "training_step_ratio": {
             "median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)
         },
-        "settings": {k: v for k, v in vars(given).items() if k != "out"},
     }  # fmt: skip
     print(f"N = {given.players}, N_T = {given.steps}, width {given.width}, batch {given.batch}")
     for name, row in rows.items():
@@ -109,8 +108,24 @@ def main() -> int:
         f"{min(ratios):.1f} to {max(ratios):.1f})"
     )
     if given.out is not None:
-        command = ["./run", "bench", "fast-form", *sys.argv[1:]]
-        described = provenance.describe(command, "benchmark", 0, given.threads)
-        store.write(given.out, {"provenance": described, **found})
-        print(f"Written: {given.out}")
+        report.keep("fast-form", given, found, given.threads)
     return 0
+
+
+def summary(document: dict) -> list:
+    """Seconds of both forms and their ratios."""
+    from reproduce.report import Table
+
+    given, ratio = document["settings"], document["training_step_ratio"]
+    rows = [
+        (name, f"{row['first_step_cpu_seconds']:.2f}",
+         f"{1e3 * row['training_step_cpu_seconds']:.1f}")
+        for name, row in document["rows"].items()
+    ]  # fmt: skip
+    rows.append((
+        "ratio", f"{document['first_step_ratio']:.0f}",
+        f"{ratio['median']:.1f} ({ratio['min']:.1f} to {ratio['max']:.1f})",
+    ))  # fmt: skip
+    title = f"N = {given['players']}, N_T = {given['steps']}, width {given['width']}, batch "
+    columns = ("form", "first step, CPU-s", "training step, CPU-ms")
+    return [Table(title + str(given["batch"]), columns, rows)]

@@ -99,7 +99,8 @@ def trials(settings: dict[str, Any], kills: int, place: Path, seed: int) -> dict
     """
     generator = random.Random(seed)
     expected, whole = solve(settings, place / "uninterrupted", None)
-    moments, compared, different, number = [], 0, 0, 0
+    moments: list[dict[str, Any]] = []
+    compared, different, number = 0, 0, 0
     killed = False
     while len(moments) < kills or killed:
         folder = place / f"trial-{number}"
@@ -152,10 +153,18 @@ def main() -> int:
         "other bits than the uninterrupted one"
     )
     if given.out is not None:
-        from reproduce import provenance, store
+        from benchmarks import report
 
-        command = ["./run", "bench", "kill-resume", *sys.argv[1:]]
-        described = provenance.describe(command, "benchmark", given.seed, given.threads)
-        store.write(given.out, {"provenance": described, "settings": settings, **found})
-        print(f"Written: {given.out}")
+        report.keep("kill-resume", given, found, given.threads, given.seed)
     return 1 if found["different"] else 0
+
+
+def summary(document: dict[str, Any]) -> list:
+    """How many kills, solves compared, and solves that differed."""
+    from reproduce.report import Table
+
+    saving = sum(kill["while_saving"] for kill in document["kills"])
+    row = (len(document["kills"]), saving, document["compared"], document["different"])
+    columns = ("kills", "while a stage was being saved", "solves finished after kills",
+               "with other bits than the uninterrupted one")  # fmt: skip
+    return [Table("", columns, [tuple(str(value) for value in row)])]

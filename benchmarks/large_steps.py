@@ -3,25 +3,13 @@
 A dense residual network (64 → 32, three residual blocks of one Dense layer, 10 classes): accuracy
 on the test set after a few epochs for every structure and curvature, several seeds.
 
-    python benchmarks/large_steps.py --seeds 5 --out large_steps.json
-
 A run counts as diverged if its loss is not finite or its test accuracy below 50 %. The step guard
 is off, so that divergence shows.
 """
 
 import argparse
-import json
 import os
-import sys
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--out", default=None, help="JSON file for the results")
-    return parser.parse_args()
-
+from pathlib import Path
 
 SETTINGS = {
     "SGD, lr 1": {"curvature": "identity", "learning_rate": 1.0},
@@ -33,6 +21,15 @@ GAMES = {
     "cooperative, proximal": {"information_structure": "cooperative"},
     "cooperative, explicit": {"information_structure": "cooperative", "form": "explicit"},
 }
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("./run bench large-steps", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--only", nargs="*", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
+    return parser.parse_args()
 
 
 def digits():
@@ -58,26 +55,22 @@ def build(keras, dgn_tf, settings):
     return model
 
 
-def main() -> None:
+def main() -> int:
+    """Prints the accuracies of every setting; `--out` keeps them as JSON."""
     options = parse()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     import keras
     import numpy as np
 
     import dgn_tf
-    from reproduce.provenance import describe
+    from benchmarks import report
 
     x, x_test, y, y_test = digits()
-    report: dict = {
-        **describe(sys.argv, "all", options.seeds, None),
-        "epochs": options.epochs,
-        "results": {},
-    }
-    for title, setting in SETTINGS.items():
+    results: dict[str, list[dict]] = {}
+    for title in options.only:
         for name, game in GAMES.items():
-            model = build(keras, dgn_tf, {**setting, **game})
+            model = build(keras, dgn_tf, {**SETTINGS[title], **game})
             start = [v.numpy() for v in model.optimizer.variables]
             runs = []
             for seed in range(options.seeds):
@@ -90,16 +83,25 @@ def main() -> None:
                 accuracy = model.evaluate(x_test, y_test, verbose=0)[1]
                 finite = bool(np.isfinite(history["loss"][-1]))
                 runs.append({"accuracy": accuracy, "diverged": not finite or accuracy < 0.5})
-            report["results"][f"{title}: {name}"] = runs
+            results[f"{title}: {name}"] = runs
             accuracies = " ".join(f"{100 * run['accuracy']:5.1f}" for run in runs)
             lost = sum(run["diverged"] for run in runs)
             print(
                 f"{title:14s} {name:24s} {accuracies}   diverged {lost} of {len(runs)}", flush=True
             )
     if options.out:
-        with open(options.out, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
+        report.keep("large-steps", options, {"results": results})
+    return 0
 
 
-if __name__ == "__main__":
-    main()
+def summary(document: dict) -> list:
+    """Accuracy and divergence, a row a setting."""
+    from reproduce.report import Table
+
+    rows = []
+    for name, runs in document["results"].items():
+        good = [100 * run["accuracy"] for run in runs if not run["diverged"]]
+        spread = f"{min(good):.1f} to {max(good):.1f}" if good else "–"
+        rows.append((*name.split(": "), spread, f"{len(runs) - len(good)} of {len(runs)}"))
+    columns = ("steps", "game", "test accuracy (%)", "diverged")
+    return [Table("Digits, dense residual network of one player a stage", columns, rows)]

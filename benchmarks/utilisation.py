@@ -15,7 +15,6 @@ import argparse
 import gc
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -42,8 +41,7 @@ def main() -> int:
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = str(given.threads)
 
-    from benchmarks import step_parts
-    from reproduce import provenance, store
+    from benchmarks import report, step_parts
 
     def cpu_seconds(action):
         action()
@@ -78,12 +76,30 @@ def main() -> int:
         rows.append(row)
         _show(row)
     if given.out is not None:
-        command = ["./run", "bench", "utilisation", *sys.argv[1:]]
-        described = provenance.describe(command, "benchmark", 0, given.threads)
-        settings = {key: value for key, value in vars(given).items() if key != "out"}
-        store.write(given.out, {"provenance": described, "settings": settings, "rows": rows})
-        print(f"Written: {given.out}")
+        report.keep("utilisation", given, {"rows": rows}, given.threads)
     return 0
+
+
+def summary(document: dict) -> list:
+    """The achieved fraction, and the split of a step."""
+    from reproduce.report import Table
+
+    rows, splits = document["rows"], []
+    achieved = []
+    for row in rows:
+        for name, title in _STEPS.items():
+            if f"{name}_cpu_seconds" in row:
+                achieved.append(
+                    (f"N = {row['players']}, {title}", f"{row['weights'] / 1e6:.1f} M",
+                     f"{row['gigaflop_a_step']:.2f}", f"{1e3 * row[f'{name}_cpu_seconds']:.0f}",
+                     f"{100 * row[f'{name}_fraction']:.0f} %")
+                )  # fmt: skip
+        step = row["step_cpu_seconds"]
+        shares = [f"{100 * part / step:.0f} %" for part in row["split_cpu_seconds"].values()]
+        splits.append((f"N = {row['players']}", *shares))
+    columns = ("game", "weights", "GFLOP a step", "CPU-ms", "of the machine's rate")
+    parts = ("game", *rows[0]["split_cpu_seconds"])
+    return [Table("Training step", columns, achieved), Table("What it is made of", parts, splits)]
 
 
 def _split(row: dict) -> dict:

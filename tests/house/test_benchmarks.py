@@ -1,0 +1,50 @@
+"""Every benchmark runs at its smallest, keeps what it found, and can be put into the report."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import BENCHMARKS
+from reproduce import store
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SMALLEST = {
+    "fast-form": "--players 2 --steps 2 --width 4 --batch 8 --repeats 1",
+    "kill-resume": "--kills 1 --players 2 --steps 2 --stages 2 --steps-per-stage 2",
+    "dgnopt-step": "--rounds 1 --networks ResMLP3-128 --only",
+    "large-steps": "--seeds 1 --epochs 1 --only",
+    "utilisation": "--players 2 --width 4 --batch 8 --repeats 1",
+}
+_ONLY = {"dgnopt-step": ["open loop identity"], "large-steps": ["SGD, lr 1"]}
+
+
+def test_all_benchmarks_are_here():
+    assert {*_SMALLEST, "report"} == set(BENCHMARKS)
+
+
+@pytest.mark.parametrize("name", _SMALLEST)
+def test_it_runs_and_can_be_reported(name, tmp_path):
+    out = tmp_path / "found.json"
+    arguments = [*_SMALLEST[name].split(), *_ONLY.get(name, []), "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, *arguments],
+        cwd=_ROOT, capture_output=True, text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert f"Written: {out}" in done.stdout
+    document = store.read(out)
+    assert document["provenance"]["command"].startswith(f"./run bench {name} ")
+    tables = importlib.import_module(BENCHMARKS[name][0]).summary(document)
+    assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
+
+
+def test_what_is_kept_is_reported():
+    kept = [path.stem for path in (_ROOT / "benchmarks" / "results").glob("*.json")]
+    page = (_ROOT / "benchmarks" / "RESULTS.md").read_text()
+    assert kept
+    assert all(f"\n## {name}\n" in page for name in kept)
