@@ -195,11 +195,13 @@ class _PreparedEKFAC(Prepared):
         if self.cap.positions != 1:
             return super().kernel()
         sides, rows = self.curvature.sides(self.state, self.shift), rows_of(self.cap)
-        found = self.cap.memo.get("coordinates") or (None, None)
-        pairs = [s.pair(x, rotated) for s, x, rotated in zip(sides, rows, found, strict=True)]
-        if found[0] is None and self._whole("input") and self._whole("output"):
-            self._coordinates = pairs[0][1], pairs[1][1]
-        return product_kernel(*pairs, self.cap.columns)
+        coordinates = self.cap.memo.get("coordinates")
+        if coordinates is None:
+            coordinates = tuple(x @ side.Q for side, x in zip(sides, rows, strict=True))
+            if self._whole("input") and self._whole("output"):
+                self._coordinates = coordinates
+        grams = [s.gram(x, c) for s, x, c in zip(sides, rows, coordinates, strict=True)]
+        return product_kernel(*grams, self.cap.columns)
 
     def _whole(self, side: str) -> bool:
         size, columns = self.state[f"{side}_basis"].shape

@@ -54,13 +54,19 @@ class EigenSide:
     def __init__(self, Q, d, d_rest=None):
         self.Q, self.d, self.d_rest = Q, d, d_rest
 
-    def pair(self, x, rotated=None):
-        """As `Side.pair`; `rotated` is x Q where it is at hand."""
-        rotated = x @ self.Q if rotated is None else rotated
+    def pair(self, x):
+        rotated = x @ self.Q
         if self.d_rest is None:
             return rotated * self.d, rotated
         coordinates = tf.concat([rotated * (self.d - self.d_rest), x * self.d_rest], axis=-1)
         return coordinates, tf.concat([rotated, x], axis=-1)
+
+    def gram(self, x, rotated):
+        """``x A⁻¹ x'`` of ``(m, size)`` x and ``(m, k)`` x Q: no tensor is as wide as both."""
+        if self.d_rest is None:
+            return gram((rotated * self.d, rotated))
+        inside = gram((rotated * (self.d - self.d_rest), rotated))
+        return inside + self.d_rest * gram((x, x))
 
 
 def separable_kernel(cap, inputs: Side, outputs: Side) -> tf.Tensor:
@@ -76,7 +82,7 @@ def separable_kernel(cap, inputs: Side, outputs: Side) -> tf.Tensor:
     """
     if cap.positions == 1 or not cap.tangents_fit:
         rows, columns = dense_pairs(cap, inputs, outputs)
-        return product_kernel(rows, columns, cap.columns)
+        return product_kernel(gram(rows), gram(columns), cap.columns)
     tangents = cap.tangents()
     left, right = _along_rows(inputs, tangents)
     first, second = outputs.pair(left)[0], outputs.pair(right)[1]
@@ -100,10 +106,13 @@ def rows_of(cap) -> tuple:
     return a, tf.reshape(g, (-1, cap.outputs))
 
 
-def product_kernel(inputs, outputs, columns: int) -> tf.Tensor:
-    """``(a A⁻¹ a') ∘ (g B⁻¹ g')`` from the pairs, a repeated over the R columns: ``(n, n)``."""
-    of_inputs = tf.matmul(inputs[0], inputs[1], transpose_b=True)
-    of_outputs = tf.matmul(outputs[0], outputs[1], transpose_b=True)
+def gram(pair) -> tf.Tensor:
+    """``left right'``: x A⁻¹ x' from a side's pair."""
+    return tf.matmul(*pair, transpose_b=True)
+
+
+def product_kernel(of_inputs, of_outputs, columns: int) -> tf.Tensor:
+    """``(a A⁻¹ a') ∘ (g B⁻¹ g')`` from its factors, a repeated over the R columns: ``(n, n)``."""
     if columns == 1:
         return of_inputs * of_outputs
     B = tf.shape(of_inputs)[0]

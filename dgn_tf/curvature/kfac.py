@@ -9,7 +9,13 @@ from dgn_tf.curvature import packed
 from dgn_tf.curvature.averaged import Averaged
 from dgn_tf.curvature.base import Prepared, assign, due, period, read, when
 from dgn_tf.curvature.damping import damped_inverse, keep_finite, split
-from dgn_tf.curvature.kernels import MatrixSide, dense_pairs, product_kernel, separable_kernel
+from dgn_tf.curvature.kernels import (
+    MatrixSide,
+    dense_pairs,
+    gram,
+    product_kernel,
+    separable_kernel,
+)
 from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
 
 
@@ -154,7 +160,7 @@ class _PreparedKFAC(Prepared):
         if self.cap.positions != 1:
             return super().kernel()
         self._pairs = dense_pairs(self.cap, *self.curvature.sides(self.state))
-        return product_kernel(*self._pairs, self.cap.columns)
+        return product_kernel(gram(self._pairs[0]), gram(self._pairs[1]), self.cap.columns)
 
     def gain_at_hand(self, w):
         if self._pairs is None:
