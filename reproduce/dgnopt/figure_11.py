@@ -202,11 +202,11 @@ def _found(named: dict[str, Any], title: str) -> str:
         ("{} parts", "the partition"),
         ("{0} parts, rate × {0}", "at the tuned rate it"),
     ):
-        changed = experiment.paired_difference(
-            _average_losses(named["{} agents (16)"]), _average_losses(named[key])
-        )
+        agents, own = (_average_losses(named[name]) for name in ("{} agents (16)", key))
+        changed = experiment.paired_difference(agents, own)
         if changed["noise"] is None:
-            parts.append(f"{words} has too few finished pairs to compare with the agents")
+            lost = [f"{np.isnan(losses).sum()} of {len(losses)}" for losses in (own, agents)]
+            parts.append(f"{words} loses {lost[0]} runs, the agents {lost[1]}")
             continue
         verdict = "as fast as the agents within the noise"
         if experiment.stands_out(changed):
