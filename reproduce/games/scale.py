@@ -160,15 +160,19 @@ def markdown(document: dict[str, Any]) -> str:
 
 def _title(case: dict[str, Any]) -> str:
     features = "own and mean, skip path" if case["skip"] else "full path, faithful"
-    width = case["settings"]["hidden"][0]
+    width = _width(case)
     return f"N = {case['players']}, {features}" + (f", width {width}" if width != 16 else "")
+
+
+def _width(case: dict[str, Any]) -> int:
+    return case["settings"].get("hidden", (32, 32))[0]
 
 
 def finding(document: dict[str, Any]) -> tuple[str, str]:
     """What should hold, and what was seen."""
     seen = [
         f"N = {case['players']:,} {case['features'].replace('_', ' ')}, width "
-        f"{case['settings']['hidden'][0]}, "
+        f"{_width(case)}, "
         f"{100 * case['relative_error']:.2f} % ± {100 * case['relative_standard_error']:.2f} in "
         f"{case['seconds'] / 60:.1f} minutes"
         for case in document["results"]["cases"]

@@ -24,6 +24,7 @@ def test_the_papers_networks_train_on_the_papers_data_sets(folder, tmp_path, mon
     settings = {
         "steps": 2,
         "rates": 1,
+        "beyond": 0,
         "confirmations": 0,
         "methods": {"residual": ["SGD"], "feedforward": ["EKFAC"]},
     }
