@@ -125,7 +125,7 @@ def run(context: Any) -> dict[str, Any]:
         for row, _, score in _tried(context, wanted):
             scores.setdefault(id(row), []).append(score)
         for row in undecided:
-            if None in scores[id(row)]:
+            if None in scores.get(id(row), ()):
                 row["rejected"].append(row["chosen"])
             else:
                 row["confirmed"] = row["chosen"]
