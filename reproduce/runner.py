@@ -68,6 +68,10 @@ class Context:
         """The item's result that is there before this run, if any."""
         return self.results / f"{self.solves.name}.json"
 
+    def kept(self) -> dict[str, Any] | None:
+        """The present result where the command line asks to keep what it holds; None otherwise."""
+        return store.read(self.present) if self.options.keep and self.present.exists() else None
+
     @property
     def jobs(self) -> int:
         """Worker processes; 1 for this one alone."""

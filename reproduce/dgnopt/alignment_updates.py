@@ -19,6 +19,21 @@ import numpy as np
 _FEW = 10
 
 
+@contextmanager
+def _double_precision() -> Iterator[None]:
+    import keras
+
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
+
+
+@_double_precision()
 def measure(
     problem: dict[str, Any],
     method: dict[str, Any],
@@ -46,33 +61,6 @@ def measure(
         latest last; `batch`, the difference of the earliest alignment's update on the next batch
         from that on this one.
     """
-    with _double_precision():
-        return list(_measured(problem, method, forms, tuned, times, trained, seed))
-
-
-@contextmanager
-def _double_precision() -> Iterator[None]:
-    import keras
-
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(before[0])
-        keras.config.set_dtype_policy(before[1])
-
-
-def _measured(
-    problem: dict[str, Any],
-    method: dict[str, Any],
-    forms: Sequence[str],
-    tuned: float,
-    times: Sequence[float],
-    trained: Sequence[int],
-    seed: int,
-) -> Iterator[dict[str, Any]]:
     import dgn_tf
     from reproduce.training import cell, split
 
@@ -94,7 +82,7 @@ def _measured(
 
     training = model(eager=max(trained) <= _FEW)
     schedules = dgn_tf.alignments(training)
-    done = 0
+    rows, done = [], 0
     for steps in trained:
         for number in range(done, steps):
             training.train_on_batch(*batch(2 + number))
@@ -110,13 +98,14 @@ def _measured(
             ]
             small = [(f, a) for f, a in zip(times, apart, strict=True) if f <= 1]
             reference = _update(early, start, tuned, here)
-            yield {
+            rows.append({
                 "form": form, "trained": steps, "tuned": tuned, "times": list(times),
                 "late": apart, "slope": _slope(*zip(*small, strict=True)),
                 "at_tuned": [_distance(_update(game, start, tuned, here), reference)
                              for game in games[1:]],
                 "batch": _distance(_update(early, start, tuned, batch(1)), reference),
-            }  # fmt: skip
+            })  # fmt: skip
+    return rows
 
 
 def _compiled(network: tuple, method: dict[str, Any], rate: float, seed: int, eager: bool) -> Any:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from reproduce import store
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt import rates
 from reproduce.report import Table
@@ -108,9 +107,9 @@ def experiment(
 
 def _superseded(context: Any, document: dict[str, Any]) -> list[dict[str, Any]]:
     """Methods of the present result that have another rate now: what the new rate is worth."""
-    if not context.options.keep or not context.present.exists():
+    present = context.kept()
+    if present is None:
         return []
-    present = store.read(context.present)
     now = [(method["method"], method["rate"]) for method in document["methods"]]
     found = []
     for problem in present["results"]["problems"]:
@@ -133,9 +132,9 @@ def _key(about: dict[str, Any], conditions: dict[str, Any], *more: Any) -> str:
 def _kept(context: Any) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Finished runs of the item's present result, with what it says of them, where the command
     line asks to keep them; every one with the revision that made it."""
-    if not context.options.keep or not context.present.exists():
+    present = context.kept()
+    if present is None:
         return {}
-    present = store.read(context.present)
     made_at = present["provenance"]["revision"]
     found = {}
     for problem in present["results"]["problems"]:

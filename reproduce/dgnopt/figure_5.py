@@ -20,9 +20,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback"],
     },
     "standard": {
-        "steps": 300, "seeds": 3, "kinds": ["residual", "inception"],
+        "steps": 600, "seeds": 3, "kinds": ["residual", "inception"],
         "baselines": ["SGD", "RMSprop", "Adam", "EKFAC"], "structures": ["feedback", "cooperative"],
-        "inception": ["cooperative"],
     },
     "paper": {
         "steps": 20000, "seeds": 6, "kinds": ["residual", "inception"],
@@ -41,8 +40,7 @@ def run(context) -> dict[str, Any]:
     settings = context.settings
     problems = []
     for kind in settings["kinds"]:
-        structures = settings.get(kind, settings["structures"])
-        structures = [s for s in structures if kind != "residual" or s == "feedback"]
+        structures = settings["structures"] if kind != "residual" else ["feedback"]
         entries = []
         for name in settings["baselines"]:
             entries.append(experiment.entry(name, {"name": name}))
@@ -67,6 +65,21 @@ def _changes(document: dict[str, Any]) -> list[dict[str, Any]]:
             }
             if changes:
                 rows.append({"problem": problem["title"], "structure": structure, **changes})
+    return rows
+
+
+def _cooperation(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row a problem with both structures: what cooperation changes beside feedback."""
+    rows, names = [], document["settings"]["baselines"]
+    for problem in document["results"]["problems"]:
+        methods = {method["label"]: method for method in problem["methods"]}
+        pairs = {name: (f"{name}, feedback", f"{name}, cooperative") for name in names}
+        if all(label in methods for pair in pairs.values() for label in pair):
+            changes = {
+                name: experiment.difference(*(methods[label] for label in pair))
+                for name, pair in pairs.items()
+            }
+            rows.append({"problem": problem["title"], **changes})
     return rows
 
 
@@ -115,6 +128,10 @@ def summary(document: dict[str, Any]) -> list[Table]:
         (row["problem"], row["structure"], *(experiment.verdict(row[name]) for name in names))
         for row in _changes(document)
     ]
+    beside = [
+        (row["problem"], *(experiment.verdict(row[name]) for name in names))
+        for row in _cooperation(document)
+    ]
     shown = []
     for problem in document["results"]["problems"]:
         methods = {method["label"]: experiment.shown(method) for method in problem["methods"]}
@@ -126,6 +143,8 @@ def summary(document: dict[str, Any]) -> list[Table]:
     return [
         Table("Change of test accuracy by richer information, points, 95 % interval of paired runs",
               ("data and network", "information", *names), changes),
+        *([Table("Change from feedback to cooperation, points, 95 % interval of paired runs",
+                 ("data and network", *names), beside)] if beside else []),
         Table("Test accuracy (%), mean ± standard deviation (seeds)",
               ("data and network", "information", *names), shown),
         *experiment.earlier_shown(document),

@@ -288,8 +288,12 @@ def markdown(document: dict[str, Any]) -> str:
 
 def finding(document: dict[str, Any]) -> tuple[str, str]:
     """What should hold, and every DGNOpt against EKFAC."""
-    rows = _claim(document).rows
-    seen = "; ".join(f"{row[0]}: runtime {row[1]}, memory {row[3]}" for row in rows)
+    told: dict[str, list[str]] = {}
+    for name, runtime, _, memory, _ in _claim(document).rows:
+        problem, _, method = name.partition(": DGNOpt, ")
+        told.setdefault(problem, []).append(f"{method} {runtime}, {memory}")
+    seen = "; ".join(f"{problem}: {' · '.join(parts)}" for problem, parts in told.items())
+    seen = f"runtime and memory over EKFAC's: {seen}"
     wanted = f"DGNOpt costs within ±{100 * BANDS['runtime']:g} % of EKFAC's time"
     return f"{wanted} and ±{100 * BANDS['memory']:g} % of its memory", seen
 

@@ -92,10 +92,8 @@ def run(context) -> dict[str, Any]:
 
 
 def _kept(context) -> list[dict[str, Any]]:
-    if not context.options.keep or not context.present.exists():
-        return []
-    present = store.read(context.present)
-    if present["settings"]["game"] != store.plain(context.settings["game"]):
+    present = context.kept()
+    if present is None or present["settings"]["game"] != store.plain(context.settings["game"]):
         return []
     made_at = {"revision": present["provenance"]["revision"]}
     return [{**made_at, **case} for case in present["results"]["cases"]]

@@ -130,6 +130,27 @@ def test_figure_5_counts_a_change_of_unknown_noise_as_such():
     )
 
 
+def test_figure_5_compares_cooperation_with_feedback():
+    accuracy = {"SGD": (80.0, 81.0, 82.0), "SGD, feedback": (82.0, 83.0, 85.0),
+                "SGD, cooperative": (83.0, 84.5, 86.0)}  # fmt: skip
+    methods = [
+        {"label": label, "runs": [run(value) for value in values]}
+        for label, values in accuracy.items()
+    ]
+    document = {
+        "settings": {"baselines": ["SGD"], "structures": ["feedback", "cooperative"]},
+        "results": {"problems": [{"title": "t", "methods": methods}]},
+    }
+    tables = {table.title.split(",")[0]: table.rows for table in figure_5.summary(document)}
+    # Differences 1, 1.5, 1 have a standard error of 1/6; t(2) at 97.5 % is 4.303.
+    assert tables["Change from feedback to cooperation"] == [
+        ("t", "+1.17 ± 0.72, outside the noise")
+    ]
+    only = [method for method in methods if "cooperative" not in method["label"]]
+    document["results"]["problems"][0]["methods"] = only
+    assert len(figure_5.summary(document)) == len(tables) - 1
+
+
 def change(mean, noise, lost=(0, 0)):
     return {"change": mean, "noise": noise, "pairs": 3, "lost": list(lost)}
 
