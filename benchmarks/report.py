@@ -59,7 +59,7 @@ def main() -> int:
         versions = ", ".join(f"{name} {value}" for name, value in given["versions"].items())
         parts.append(
             f"<sub>`{given['command']}` · {given['date']} · revision {given['revision']} · "
-            f"{given['threads']} threads of {given['cores']} cores"
+            f"{provenance.threads_shown(given)}"
             f"{_and(given.get('processor'))} · {versions}</sub>"
         )
     target = _FOLDER / "RESULTS.md"

@@ -4,6 +4,7 @@ import os
 import platform
 import shlex
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -23,8 +24,67 @@ def revision() -> str:
     return commit + ("+" if changed else "")
 
 
-def describe(command: list[str], preset: str, seed: int, threads: int | None) -> dict[str, Any]:
-    """Command, preset, seed, versions, revision, machine: everything but the time it took."""
+def device() -> str:
+    """What the Keras backend computes on: the kind of the GPUs or TPUs, or "CPU"."""
+    import keras
+
+    kinds = _ACCELERATORS[keras.config.backend()]()
+    if not kinds:
+        return "CPU"
+    return kinds[0] if len(kinds) == 1 else f"{len(kinds)} × {kinds[0]}"
+
+
+def _tensorflow_accelerators() -> list[str]:
+    import tensorflow as tf
+
+    found = [device for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
+    details = [tf.config.experimental.get_device_details(device) for device in found]
+    return [
+        detail.get("device_name", device.device_type)
+        for device, detail in zip(found, details, strict=True)
+    ]
+
+
+def _jax_accelerators() -> list[str]:
+    import jax
+
+    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+
+
+def _torch_accelerators() -> list[str]:
+    import torch
+
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+
+
+_ACCELERATORS: dict[str, Callable[[], list[str]]] = {
+    "tensorflow": _tensorflow_accelerators,
+    "jax": _jax_accelerators,
+    "torch": _torch_accelerators,
+}
+
+
+def threads_shown(given: dict[str, Any]) -> str:
+    """`1 thread of 2 cores`, of what `describe` returned."""
+    threads, cores = given["threads"], given["cores"]
+    return f"{threads} thread{'s' * (threads != 1)} of {cores} core{'s' * (cores != 1)}"
+
+
+def describe(
+    command: list[str],
+    preset: str,
+    seed: int,
+    threads: int | None,
+    where: str | None = None,
+) -> dict[str, Any]:
+    """Command, preset, seed, versions, revision, machine: everything but the time it took.
+
+    Args:
+        command: arguments that make the result again.
+        preset, seed: of the run.
+        threads: it was limited to; None for all.
+        where: the device, where it is not that of this process's Keras backend.
+    """
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -39,7 +99,7 @@ def describe(command: list[str], preset: str, seed: int, threads: int | None) ->
         "revision": revision(),
         "versions": versions,
         "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
-        "device": "CPU",
+        "device": device() if where is None else where,
         "cores": os.cpu_count(),
         "threads": threads or os.cpu_count(),
         "machine": f"{platform.system()} {platform.machine()}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reproduce import store
+from reproduce import provenance, store
 from reproduce.catalogue import ITEMS, MAIN_ITEM
 
 #: Presets from the largest to the smallest: the report shows the largest there is.
@@ -120,8 +120,8 @@ def _section(item, document: dict[str, Any], path: Path, base: Path) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in given["versions"].items())
     parts.append(
         f"<sub>`{given['command']}` · {given['date']} · revision {given['revision']} · "
-        f"{given['backend']} on {given['device']}, {given['threads']} threads of "
-        f"{given['cores']} cores · {given['seconds']:.0f} s, "
+        f"{given['backend']} on {given['device']}, {provenance.threads_shown(given)} · "
+        f"{given['seconds']:.0f} s, "
         f"{given['cpu_seconds']:.0f} CPU-seconds · {versions}</sub>"
     )
     return "\n\n".join(parts)

@@ -168,13 +168,15 @@ def _run_one(
     solves = store.open_folder(folder / _CHECKPOINTS / item.name)
     context = Context(settings, seed, solves, preset, folder, options)
     results = module.run(context)
+    seconds, cpu_seconds = time.monotonic() - begun, _processor_seconds() - processor
+    where = None if options.dask is None else "workers of a cluster"
     return {
         "item": item.name,
         "title": item.title,
         "provenance": {
-            **provenance.describe(command, preset, seed, threads),
-            "seconds": time.monotonic() - begun,
-            "cpu_seconds": _processor_seconds() - processor,
+            **provenance.describe(command, preset, seed, threads, where),
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
         },
         "settings": settings,
         "results": results,

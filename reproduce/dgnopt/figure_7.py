@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reproduce import figures
+from reproduce import figures, provenance
 from reproduce.dgnopt import experiment
 from reproduce.dgnopt import problems as problem_list
 from reproduce.report import Table
@@ -274,8 +274,8 @@ def markdown(document: dict[str, Any]) -> str:
     load, where = document["results"]["load_average"], _memory(document)
     busy = "" if load is None else f" The load average at the start was {load[0]:.1f}."
     return (
-        f"One training step on one batch in memory, without XLA, {given['threads']} threads of "
-        f"{given['cores']} cores: every method in a process of its own, taking turns of "
+        f"One training step on one batch in memory, without XLA, "
+        f"{provenance.threads_shown(given)}: every method in a process of its own, taking turns of "
         f"{settings['cycle']} steps, {settings['rounds']} rounds; median milliseconds by the clock "
         "and of processor time, and medians (quartiles) of the ratios within a round. Factors of "
         f"EKFAC move every {FACTOR_DEFAULTS['update_every']} steps and their bases every "
