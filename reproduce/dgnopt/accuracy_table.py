@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.dgnopt import experiment
 from reproduce.dgnopt.problems import DATA_TITLES
 from reproduce.report import Table
@@ -104,7 +104,7 @@ def holds(document: dict[str, Any]) -> str:
             changed = experiment.difference(methods[best], methods["DGNOpt"])
             below = experiment.stands_out(changed) and changed["change"] < 0
             flags += [not below, changed["lost"][1] <= changed["lost"][0]]
-    return experiment.all_of(flags)
+    return verdicts.all_of(flags)
 
 
 def finding(document: dict[str, Any]) -> tuple[str, str]:

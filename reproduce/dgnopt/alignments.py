@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.dgnopt import alignment_updates, experiment, rates
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt.problems import QUICK_STEPS
@@ -356,4 +356,4 @@ def holds(document: dict[str, Any]) -> str:
     """Whether alignments differ beyond the noise in every setting, in some, or in none."""
     flat = [change for *_, found in _changes(document) for change in found.values()]
     known = [change for change in flat if change["noise"] is not None]
-    return experiment.all_of([experiment.stands_out(change) for change in known])
+    return verdicts.all_of([experiment.stands_out(change) for change in known])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from reproduce import verdicts
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt import rates
 from reproduce.report import Table
@@ -300,29 +301,19 @@ def stands_out(changed: dict[str, Any]) -> bool:
     return changed["noise"] is not None and abs(changed["change"]) > changed["noise"]
 
 
-#: Verdicts of the report's first page.
-HOLDS, IN_PART, NO = "Holds.", "Holds in part.", "Does not hold."
-NOISE = "Inside the noise."
-
-
-def all_of(flags: Sequence[bool]) -> str:
-    """The verdict on a claim of which every flag is a case."""
-    if not flags:
-        return NOISE
-    return HOLDS if all(flags) else IN_PART if any(flags) else NO
-
-
 def gains(changes: Sequence[dict[str, Any]]) -> str:
     """The verdict on a claim that every change is a gain."""
     out = [changed["change"] > 0 for changed in changes if stands_out(changed)]
     if not out:
-        return NOISE
-    return HOLDS if all(out) and len(out) == len(changes) else IN_PART if any(out) else NO
+        return verdicts.NOISE
+    if all(out) and len(out) == len(changes):
+        return verdicts.HOLDS
+    return verdicts.IN_PART if any(out) else verdicts.NO
 
 
 def no_loss(changes: Sequence[dict[str, Any]]) -> str:
     """The verdict on a claim that no change is a loss: of accuracy beyond the noise, or of runs."""
-    return all_of([
+    return verdicts.all_of([
         changed["lost"][1] <= changed["lost"][0]
         and not (stands_out(changed) and changed["change"] < 0)
         for changed in changes

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.dgnopt import curves, experiment
 from reproduce.dgnopt.problems import DATA_TITLES, QUICK_STEPS
 from reproduce.report import Table
@@ -241,4 +241,4 @@ def holds(document: dict[str, Any]) -> str:
                 changed = experiment.paired_difference(agents, parts)
                 slower = experiment.stands_out(changed) and changed["change"] > 0
                 flags.append(bool(slower or np.isnan(parts).sum() > np.isnan(agents).sum()))
-    return experiment.all_of(flags)
+    return verdicts.all_of(flags)

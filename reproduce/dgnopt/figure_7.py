@@ -5,8 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reproduce import figures, provenance
-from reproduce.dgnopt import experiment
+from reproduce import figures, provenance, verdicts
 from reproduce.dgnopt import problems as problem_list
 from reproduce.report import Table
 
@@ -301,4 +300,4 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
 def holds(document: dict[str, Any]) -> str:
     """Whether every DGNOpt is inside the paper's bands."""
     rows = _claim(document).rows
-    return experiment.all_of([row[place] == "inside" for row in rows for place in (2, 4)])
+    return verdicts.all_of([row[place] == "inside" for row in rows for place in (2, 4)])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.dgnopt import experiment
 from reproduce.dgnopt.problems import QUICK_STEPS
 from reproduce.report import Table
@@ -338,4 +338,4 @@ def holds(document: dict[str, Any]) -> str:
             if _failing(methods[_BASELINE]) > 0:
                 games = (m for label, m in methods.items() if label != _BASELINE)
                 flags += [fate(run) == "learned" for game in games for run in game["runs"]]
-    return experiment.all_of(flags)
+    return verdicts.all_of(flags)

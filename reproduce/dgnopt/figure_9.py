@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.dgnopt import curves, experiment
 from reproduce.dgnopt.problems import DATA_TITLES, QUICK_STEPS
 from reproduce.report import Table
@@ -280,4 +280,4 @@ def holds(document: dict[str, Any]) -> str:
             n: curves.typical_steps(steps) for n, steps in ladder.steps(ladder.agents).items()
         }
         flags.append(min(steps for n, steps in typical.items() if n > 1) < typical[1])
-    return experiment.all_of(flags)
+    return verdicts.all_of(flags)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.report import Table
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -147,3 +147,10 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     return "a game that breaks plain play is rescued by damping and averaging", (
         f"error of the belief after {len(broken['last'])} stages there: {seen}"
     )
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether plain play's error grows there, and that of the other two shrinks."""
+    broken = document["results"]["cases"][-1]["error"]
+    growth = {rule: broken[rule][-1] / broken[rule][0] for rule in ("last", "damped", "average")}
+    return verdicts.all_of([growth["last"] > 1, growth["damped"] < 1, growth["average"] < 1])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -22,6 +22,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training": {**solving.PAPER, "information": "closed_loop"}, "paths": 8192,
     },
 }  # fmt: skip
+#: The game whose two equilibria lie apart.
+_FAR = "N = 2, far apart"
 _STANDARD: dict[str, Any] = {"batch_normalization": False, "skip": True}
 #: Every player's trained response, in which N networks answer N deviations, is the dear part.
 _CERTIFICATE = {"steps": 100, "batch_size": 64, "paths": 1024}
@@ -35,7 +37,7 @@ def run(context) -> dict[str, Any]:
     """Solves the standard games and the one that tells the two equilibria apart."""
     settings = context.settings
     games = {f"N = {n}": {**solving.STANDARD, "players": n} for n in settings["players"]}
-    games["N = 2, far apart"] = settings["apart"]
+    games[_FAR] = settings["apart"]
     cases = []
     for title, arguments in games.items():
         for network, switches in _NETWORKS.items():
@@ -141,3 +143,17 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
         "feedback controls reach the closed-loop equilibrium: cost within .5 %, gains within 3 %",
         f"{solving.largest_errors(cases, names)}; error of the gains {', '.join(gains)}",
     )
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether costs and gains do; far apart, also whether the other equilibrium is far."""
+    flags = []
+    for case in document["results"]["cases"]:
+        flags += [case["cost_error"]["closed_loop"] <= 0.005]
+        flags += [case["gain_error"]["closed_loop"] <= 0.03]
+        if case["game"] == _FAR:
+            flags += [
+                case[what]["closed_loop"] <= case[what]["open_loop"] / 3
+                for what in ("cost_error", "gain_error")
+            ]
+    return verdicts.all_of(flags)

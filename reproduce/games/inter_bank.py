@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -135,3 +135,8 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     names = [f"N = {case['players']}" for case in cases]
     wanted = "learned costs are within .5 % of the exact equilibrium"
     return wanted, solving.largest_errors(cases, names)
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether every case is within .5 %."""
+    return verdicts.all_of(solving.within(document["results"]["cases"], 0.005))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -110,3 +110,8 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     names = [case["title"] for case in cases]
     wanted = "players of unequal kinds, each game within 1 %"
     return wanted, solving.largest_errors(cases, names)
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether every game is within 1 %."""
+    return verdicts.all_of(solving.within(document["results"]["cases"], 0.01))

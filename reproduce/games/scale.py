@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, store
+from reproduce import figures, store, verdicts
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -177,3 +177,13 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     ]
     wanted = "cost error at most 1 % for N = 50 and 100, 2 % for N = 1,000"
     return wanted, "largest cost error: " + ", ".join(seen)
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether every case is within its limit; the full path at width 32 has none."""
+    flags = []
+    for case in document["results"]["cases"]:
+        if case["features"] == "own_and_mean" or _width(case) == 16:
+            limit = 0.01 if case["players"] < 1000 else 0.02
+            flags.append(abs(case["relative_error"]) <= limit)
+    return verdicts.all_of(flags)

@@ -129,3 +129,8 @@ def largest_errors(cases: list[dict[str, Any]], names: list[str]) -> str:
         error, spread = case["relative_error"][worst], case["relative_standard_error"][worst]
         parts.append(f"{name} {100 * error:+.2f} % ± {100 * spread:.2f}")
     return "largest cost error over the players: " + ", ".join(parts)
+
+
+def within(cases: list[dict[str, Any]], limit: float) -> list[bool]:
+    """For every case, whether each player's relative cost error is at most `limit` in size."""
+    return [abs(worst(case)[0]) <= limit for case in cases]

@@ -165,7 +165,8 @@ def _distance(cost, error, exact) -> str:
 def finding(document: dict[str, Any]) -> tuple[str, str]:
     """What should hold, and what was seen."""
     worst = max(stage["error_to_exact_stage"] for stage in document["results"]["stages"][1:])
-    return "every stage's networks are near the exact best responses of that stage", (
+    wanted = "a stage's networks are near that stage's exact best responses (no limit was set)"
+    return wanted, (
         f"relative L2 distance of the controls to exact play's, largest after the first stage: "
         f"{100 * worst:.1f} %"
     )

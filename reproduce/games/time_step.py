@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
+from reproduce import figures, verdicts
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -85,3 +85,9 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
     return "the discrete equilibrium tends to the continuous one at first order", (
         "order at the finest steps: " + ", ".join(seen)
     )
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether the last orders are one within 2 %."""
+    cases = document["results"]["cases"]
+    return verdicts.all_of([abs(case["order"][-1] - 1.0) <= 0.02 for case in cases])
