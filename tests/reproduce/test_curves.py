@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from reproduce import store
+from reproduce import runner, store
 from reproduce.dgnopt import curves, experiment, figure_9, rates
 from reproduce.training import cells
 
@@ -89,10 +89,7 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
     result = {"curve": {"step": [2], "loss": [None], "accuracy": [10.0]}, "diverged": True,
               "accuracy": 10.0, "loss": None}  # fmt: skip
     monkeypatch.setattr(cells, "run", lambda made, *_: [result] * len(made))
-    context = SimpleNamespace(
-        settings={"steps": 4, "seeds": 2}, seed=0, preset="smoke", results=tmp_path,
-        options=SimpleNamespace(data_dir=None, keep=False),
-    )  # fmt: skip
+    context = runner.Context({"steps": 4, "seeds": 2}, 0, tmp_path / "item", results=tmp_path)
     entries = [experiment.entry("SGD", {"name": "SGD"})]
     [problem] = experiment.experiment(context, "feedforward", entries, evaluate_every=2)
     [method] = problem["methods"]
@@ -112,9 +109,9 @@ def test_runs_of_a_present_result_are_kept_with_their_revision(tmp_path, monkeyp
                  "source": "here"} for _ in made]  # fmt: skip
 
     monkeypatch.setattr(cells, "run", train)
-    context = SimpleNamespace(
-        settings={"steps": 4, "seeds": 2}, seed=0, preset="smoke", results=tmp_path,
-        options=SimpleNamespace(data_dir=None, keep=True), present=tmp_path / "item.json",
+    context = runner.Context(
+        {"steps": 4, "seeds": 2}, 0, tmp_path / "item", results=tmp_path,
+        options=runner.Options(keep=True),
     )  # fmt: skip
 
     def run(rate):
