@@ -17,7 +17,8 @@ class Error:
         fact: what is compared.
         relative: largest difference over the largest exact entry.
         rounding: what double precision explains: ε times the stages times the largest condition
-            number of a system that is solved on the way.
+            number of a system that is solved on the way; of a cost after one step, see
+            :func:`step_rounding`.
     """
 
     fact: str
@@ -61,6 +62,21 @@ def condition(game: Any, values: list) -> float:
     team = game.team
     B, R = team.B[0], team.R[0]
     return max(float(np.linalg.cond(R + B.T @ P @ B)) for P in values)
+
+
+def step_rounding(game: Any, values: list, nominal: float, optimum: float) -> float:
+    """Rounding to be expected in the cost after one step from a nominal trajectory.
+
+    The new controls are small differences of numbers as large as the nominal states, so each is
+    wrong by ε times these: squared, in units of the optimum, ε² times nominal over optimal cost.
+    Where A is unstable the nominal cost grows without bound with the horizon.
+
+    Args:
+        game, values: as in :func:`condition`.
+        nominal, optimum: costs of the trajectory expanded about and of the best one.
+    """
+    exact_start = EPS * game.horizon * condition(game, values)
+    return exact_start * (1.0 + EPS * nominal / optimum)
 
 
 def relative(ours: Any, exact: Any) -> float:
@@ -111,9 +127,7 @@ def facts(game: Any, rng: Any) -> Iterator[Error]:
     both = [*_gains(found, 0), *(stage[0].V_xx.numpy() for stage in found)]
     exact = [*(K[0] for K in alone[0].K), *alone[0].P[:-1]]
     yield error("one player: Riccati", both, exact, one, alone[0].P)
-    optimum = 0.5 * x0 @ alone[0].P[0] @ x0
-    cost = play(one, x0, controls, found)
-    yield error("one player: optimal after one step", [cost], [optimum], one, alone[0].P)
+    yield _one_step("one player: optimal after one step", one, x0, controls, found, alone[0].P)
 
     team = lq.riccati(game)
     x0, controls, found = solve(game, "cooperative", rng)
@@ -121,8 +135,7 @@ def facts(game: Any, rng: Any) -> Iterator[Error]:
     both += [stage.W_xx.numpy() for stage in found]
     exact = [*(K[n] for n in players for K in team.K), *team.P[:-1]]
     yield error("cooperative: team LQR", both, exact, game, team.P)
-    cost, optimum = play(game, x0, controls, found), 0.5 * x0 @ team.P[0] @ x0
-    yield error("cooperative: optimal after one step", [cost], [optimum], game, team.P)
+    yield _one_step("cooperative: optimal after one step", game, x0, controls, found, team.P)
 
     found = solve(game, "feedback", rng)[2]
     both, exact = [], []
@@ -140,6 +153,14 @@ def facts(game: Any, rng: Any) -> Iterator[Error]:
         exact += [*(K[n] for K in nash.K), *(P[n] for P in nash.P[:-1])]
     values = [P[n] for n in players for P in nash.P]
     yield error("simultaneous: coupled Riccati", both, exact, game, values)
+
+
+def _one_step(
+    fact: str, game: Any, x0: np.ndarray, controls: list, found: list, values: list
+) -> Error:
+    optimum = float(0.5 * x0 @ values[0] @ x0)
+    rounding = step_rounding(game, values, float(game.cost(x0, controls)), optimum)
+    return Error(fact, relative([play(game, x0, controls, found)], [optimum]), rounding)
 
 
 def distances(game: Any, rng: Any) -> dict[str, float]:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dgn_tf import lq
 from dgn_tf.recursion import dense
 from reproduce.dgnopt import lq_cases, lq_network
 
@@ -16,6 +17,32 @@ def test_every_fact_is_within_rounding():
     assert len({error.fact for error in found}) == 6
     for error in found:
         assert error.relative <= error.rounding < 1e-11, error.fact
+
+
+def test_a_long_unstable_trajectory_costs_digits_and_a_short_one_does_not():
+    """One step from random controls is exact up to the squared rounding of states that explode;
+    from the optimal controls, whose states do not, it is as exact as the Riccati equation."""
+    rng = np.random.default_rng(7)
+    game = lq_cases.random_game(rng, 3, 2, 45)
+    game = dataclasses.replace(game, A=game.A * 1.6 / max(abs(np.linalg.eigvals(game.A))))
+    exact = lq.riccati(game)
+    x0 = rng.standard_normal(3)
+    optimum = 0.5 * x0 @ exact.P[0] @ x0
+    plain = lq_cases.step_rounding(game, exact.P, 0.0, optimum)
+
+    def one_step(controls):
+        stages, phi_x, phi_xx = game.expand(x0, controls)
+        found = dense.solve(stages, phi_x, phi_xx, "cooperative")
+        return abs(lq_cases.play(game, x0, controls, found) / optimum - 1)
+
+    random = [[rng.standard_normal(B.shape[1]) for B in game.B] for _ in range(game.horizon)]
+    expected = lq_cases.step_rounding(game, exact.P, game.cost(x0, random), optimum)
+    assert plain < one_step(random) < expected < 1e-3
+    x, best = x0, []
+    for K in exact.K:
+        best.append([-gain @ x for gain in K])
+        x = game.A @ x + sum(B @ u for B, u in zip(game.B, best[-1], strict=True))
+    assert one_step(best) < plain
 
 
 @pytest.mark.parametrize("structure", ["feedback", "cooperative", "feedback_nash"])
