@@ -147,12 +147,12 @@ def _draw_updates(document: dict[str, Any], stem: Path) -> Path:
     points = list(dict.fromkeys(row["trained"] for row in rows))
     names = list(dict.fromkeys(row["curvature"] for row in rows))
     figure, axes = pyplot.subplots(
-        len(titles), len(points), figsize=(4.2 * len(points), 3.2 * len(titles) + 0.5),
+        len(points), len(titles), figsize=(4.2 * len(titles), 3.2 * len(points) + 0.5),
         squeeze=False, sharex=True, sharey=True,
     )  # fmt: skip
     drawn: dict[str, Any] = {}
-    for line, title in zip(axes, titles, strict=True):
-        for axis, trained in zip(line, points, strict=True):
+    for line, trained in zip(axes, points, strict=True):
+        for axis, title in zip(line, titles, strict=True):
             for row in rows:
                 if (row["problem"], row["trained"]) != (title, trained):
                     continue
@@ -167,7 +167,8 @@ def _draw_updates(document: dict[str, Any], stem: Path) -> Path:
                            fontsize=8.5)  # fmt: skip
     for axis in axes[-1]:
         axis.set_xlabel("rate / tuned rate")
-    figure.legend(handles=list(drawn.values()), loc="outside lower center", ncols=len(names))
+    figure.legend(handles=list(drawn.values()), loc="outside lower center", fontsize=8,
+                  ncols=min(len(names), 2 * len(titles)))  # fmt: skip
     return figures.save(figure, stem, ".updates")
 
 
