@@ -93,16 +93,14 @@ def test_a_table_in_markdown():
 
 
 def test_the_largest_preset_is_shown_and_a_smaller_one_told(tmp_path):
-    for preset in ("quick", "smoke"):
-        arguments = ["dgnopt-lq", "--preset", "smoke", "--out", str(tmp_path)]
-        assert command.main(arguments) == 0
-        document = store.read(tmp_path / "smoke" / "dgnopt-lq.json")
-        document["provenance"]["preset"] = preset
-        (tmp_path / preset).mkdir(exist_ok=True)
-        store.write(tmp_path / preset / "dgnopt-lq.json", document)
+    assert command.main(["dgnopt-lq", "--preset", "smoke", "--out", str(tmp_path)]) == 0
+    document = store.read(tmp_path / "smoke" / "dgnopt-lq.json")
+    document["provenance"]["preset"] = "quick"
+    (tmp_path / "quick").mkdir()
+    store.write(tmp_path / "quick" / "dgnopt-lq.json", document)
     assert command.main(["report", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "RESULTS.md").read_text()
     assert text.count("## dgnopt-lq") == 1
     assert "![dgnopt-lq](quick/dgnopt-lq.png)" in text
-    assert "*At the preset smoke*: **Holds.** largest relative error" in text
+    assert "*At the preset smoke*: **Holds.** every error is at most" in text
     assert "[JSON](smoke/dgnopt-lq.json), [figure](smoke/dgnopt-lq.png)" in text
