@@ -73,7 +73,8 @@ def experiment(
                 for seed in range(context.seed, context.seed + count)
             ]  # fmt: skip
             plan.append((problem, given, rate, origin, made))
-    before = _kept(context)
+    present = context.kept()
+    before = _kept(present)
     flat = [
         cell
         for problem, given, rate, _, made in plan
@@ -101,14 +102,13 @@ def experiment(
             {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": runs, **known}
         )
     for document in documents.values():
-        if earlier := _superseded(context, document):
+        if earlier := _superseded(present, document):
             document["earlier"] = earlier
     return list(documents.values())
 
 
-def _superseded(context: Any, document: dict[str, Any]) -> list[dict[str, Any]]:
+def _superseded(present: dict[str, Any] | None, document: dict[str, Any]) -> list[dict[str, Any]]:
     """Methods of the present result that have another rate now: what the new rate is worth."""
-    present = context.kept()
     if present is None:
         return []
     now = [(method["method"], method["rate"]) for method in document["methods"]]
@@ -130,10 +130,11 @@ def _key(about: dict[str, Any], conditions: dict[str, Any], *more: Any) -> str:
     return json.dumps([shared, *more], sort_keys=True)
 
 
-def _kept(context: Any) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+def _kept(
+    present: dict[str, Any] | None,
+) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Finished runs of the item's present result, with what it says of them, where the command
     line asks to keep them; every one with the revision that made it."""
-    present = context.kept()
     if present is None:
         return {}
     made_at = present["provenance"]["revision"]

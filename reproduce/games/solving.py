@@ -125,8 +125,7 @@ def largest_errors(cases: list[dict[str, Any]], names: list[str]) -> str:
     """A case's largest relative cost error over its players, and its standard error, in words."""
     parts = []
     for case, name in zip(cases, names, strict=True):
-        worst = int(np.argmax(np.abs(case["relative_error"])))
-        error, spread = case["relative_error"][worst], case["relative_standard_error"][worst]
+        error, spread = worst(case)
         parts.append(f"{name} {100 * error:+.2f} % ± {100 * spread:.2f}")
     return "largest cost error over the players: " + ", ".join(parts)
 
