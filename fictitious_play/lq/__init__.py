@@ -3,6 +3,7 @@
 Needs NumPy and SciPy only; the batched formulas also take JAX arrays.
 """
 
+from fictitious_play.lq.affine import affine_gains, feedback_response, with_constant
 from fictitious_play.lq.best_response import best_response
 from fictitious_play.lq.closed_form import (
     open_loop_cost_functions,
@@ -53,6 +54,7 @@ __all__ = [
     "SymmetricEquilibrium",
     "SymmetricParameters",
     "SymmetricProfile",
+    "affine_gains",
     "as_form",
     "basis",
     "best_response",
@@ -65,6 +67,7 @@ __all__ = [
     "exact_play",
     "exploitability",
     "feedback_coefficients",
+    "feedback_response",
     "gain_error",
     "inter_bank_form",
     "mean_field_cost",
@@ -82,4 +85,5 @@ __all__ = [
     "state_covariances",
     "symmetric_contraction",
     "symmetric_nash",
+    "with_constant",
 ]

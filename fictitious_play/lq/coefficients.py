@@ -53,10 +53,19 @@ def state_coefficients(game: Any, coefficients: Any) -> np.ndarray:
 
 
 def feedback_coefficients(game: Any, gains: Any) -> np.ndarray:
-    """Coefficients `(steps, K, 1 + n + m steps)` of the controls that `u_t = F_t X_t` generates."""
-    form = as_form(game)
-    gains = check_gains(form, gains)
-    return _states(form, lambda t, x, known: gains[t] @ x[:, :known])[1]
+    """Coefficients `(steps, K, 1 + n + m steps)` of the controls that feedback generates.
+
+    Gains are `(steps, K, n)`, or `(steps, K, n + 1)` with the constants in the last column.
+    """
+    form, n = as_form(game), as_form(game).state_size
+    gains = check_gains(form, gains, affine=True)
+    one = np.eye(1, basis_size(form))
+
+    def policy(t, x, known):
+        constants = gains[t, :, n:].sum(axis=1, keepdims=True)
+        return gains[t, :, :n] @ x[:, :known] + constants * one[:, :known]
+
+    return _states(form, policy)[1]
 
 
 def _states(form: LinearQuadraticForm, policy) -> tuple[np.ndarray, np.ndarray]:

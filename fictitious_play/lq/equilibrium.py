@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
+from fictitious_play.lq.affine import for_gains
 from fictitious_play.lq.continuous import continuous_nash, is_convex
 from fictitious_play.lq.errors import NoEquilibriumError
 from fictitious_play.lq.form import LinearQuadraticForm, as_form
 from fictitious_play.lq.parameters import SymmetricParameters
 from fictitious_play.lq.recursion import INFORMATION, backward_step, stage_matrices, transition
-from fictitious_play.lq.rollout import Rollout, check_gains, simulate_gains
+from fictitious_play.lq.rollout import Rollout, simulate_gains
 from fictitious_play.lq.symmetric import symmetric_nash
 from fictitious_play.lq.symmetric_profile import (
     LARGEST_FORM,
@@ -98,10 +99,9 @@ def profile_cost(game: Any, gains: Any) -> np.ndarray:
 
     Args:
         game: The game.
-        gains: `(steps, K, n)`.
+        gains: `(steps, K, n)`, or affine `(steps, K, n + 1)` with constants in the last column.
     """
-    form = as_form(game)
-    gains = check_gains(form, gains)
+    form, gains = for_gains(game, gains)
     h = form.step_size
     P, cost = form.G, np.zeros(form.players)
     for t in reversed(range(form.steps)):

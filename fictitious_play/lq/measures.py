@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
+from fictitious_play.lq.affine import affine_gains, for_gains
 from fictitious_play.lq.form import as_form
 from fictitious_play.lq.recursion import transition
 from fictitious_play.lq.rollout import check_gains
@@ -35,10 +36,10 @@ def control_error(controls: Any, reference: Any) -> float:
 def state_covariances(game: Any, gains: Any, with_mean: bool = False) -> Any:
     """Covariances of the states under `u_t = F_t X_t` in the Euler game, `(steps + 1, n, n)`.
 
-    With `with_mean=True` also the means, `(steps + 1, n)`.
+    With `with_mean=True` also the means, `(steps + 1, n)`. With affine gains `(steps, K, n + 1)`
+    there is one more state, the constant one.
     """
-    form = as_form(game)
-    gains = check_gains(form, gains)
+    form, gains = for_gains(game, gains)
     h, n = form.step_size, form.state_size
     covariances, means = np.zeros((form.steps + 1, n, n)), np.zeros((form.steps + 1, n))
     covariances[0], means[0] = form.initial_covariance, form.initial_mean
@@ -74,7 +75,7 @@ def gain_error(game: Any, gains: Any, reference: Any) -> float:
 
 
 def regressed_gains(controls: Any, states: Any) -> np.ndarray:
-    """Feedback gains `F̂` hidden in sampled controls: their regression on `(1, X_t)` at each step.
+    """Feedback gains `F̂` hidden in sampled controls: `affine_gains` without the constants.
 
     Args:
         controls: `(batch, steps, K)`.
@@ -83,29 +84,4 @@ def regressed_gains(controls: Any, states: Any) -> np.ndarray:
     Returns:
         `(steps, K, n)`, zero in directions in which the states do not vary.
     """
-    controls = checks.real_array("controls", controls)
-    states = checks.real_array("states", states)
-    if (
-        controls.ndim != 3
-        or states.ndim != 3
-        or states.shape[0] != controls.shape[0]
-        or states.shape[1] - controls.shape[1] not in (0, 1)
-    ):
-        raise ValueError(
-            "`controls` must have the shape (batch, steps, K) and `states` (batch, steps, n) or "
-            f"(batch, steps + 1, n). Received: {controls.shape} and {states.shape}"
-        )
-    if len(states) <= states.shape[2] + 1:
-        raise ValueError(
-            f"The regression needs more than {states.shape[2] + 1} paths. Received: {len(states)}"
-        )
-    states = states[:, : controls.shape[1]]
-    x = np.moveaxis(states - states.mean(axis=0), 1, 0)
-    u = np.moveaxis(controls - controls.mean(axis=0), 1, 0)
-    left, values, right = np.linalg.svd(x, full_matrices=False)
-    # Round-off in a state that does not vary is not a direction.
-    scale = np.sqrt(len(states)) * np.abs(states).max()
-    visible = values > 1e-10 * scale
-    inverse = np.where(visible, 1.0, 0.0) / np.where(visible, values, 1.0)
-    projected = np.swapaxes(left, 1, 2) @ u
-    return np.swapaxes(np.swapaxes(right, 1, 2) @ (inverse[:, :, None] * projected), 1, 2)
+    return affine_gains(controls, states)[:, :, :-1]

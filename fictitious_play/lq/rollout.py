@@ -23,11 +23,15 @@ class Rollout(NamedTuple):
 
 
 def simulate_gains(game: Any, gains: Any, initial_state: Any, noise: Any) -> Rollout:
-    """Paths under the feedback profile `u_t = F_t X_t`, `gains` of shape `(steps, K, n)`."""
+    """Paths under the feedback profile `u_t = F_t X_t`.
+
+    Gains are `(steps, K, n)`, or `(steps, K, n + 1)` with constants in the last column.
+    """
     form = as_form(game)
-    gains = check_gains(form, gains)
+    gains, n = check_gains(form, gains, affine=True), form.state_size
     initial_state, noise = check_paths(form, initial_state, noise)
-    return _roll(form, initial_state, noise, lambda t, x: x @ gains[t].T)
+    constants = gains[:, :, n:].sum(axis=2)
+    return _roll(form, initial_state, noise, lambda t, x: x @ gains[t, :, :n].T + constants[t])
 
 
 def simulate_controls(game: Any, controls: Any, initial_state: Any, noise: Any) -> Rollout:
@@ -98,8 +102,16 @@ def check_controls(form: LinearQuadraticForm, controls: Any, batch: int) -> np.n
     return checks.finite("controls", controls)
 
 
-def check_gains(form: LinearQuadraticForm, gains: Any) -> np.ndarray:
-    """Gains `(steps, K, n)` as float64, or an error."""
+def check_gains(form: LinearQuadraticForm, gains: Any, affine: bool = False) -> np.ndarray:
+    """Gains `(steps, K, n)` as float64, or an error; `affine` ones have `n + 1` columns too."""
     gains = checks.real_array("gains", gains)
-    checks.has_shape("gains", gains, (form.steps, form.control_size, form.state_size))
+    expected = (form.steps, form.control_size, form.state_size)
+    wider = (*expected[:2], form.state_size + 1)
+    if affine and gains.shape not in (expected, wider):
+        raise ValueError(
+            f"`gains` must have the shape {expected}, or {wider} with constants in the last "
+            f"column. Received: shape {gains.shape}"
+        )
+    if not affine:
+        checks.has_shape("gains", gains, expected)
     return checks.finite("gains", gains)
