@@ -199,7 +199,7 @@ class LinearQuadraticGame(Game):
 
     @cached_property
     def _stages(self):
-        return self._form.stages if self._form.time_varying else self._form.stages[:1]
+        return self._form.time_steps if self._form.time_varying else self._form.time_steps[:1]
 
     @cached_property
     def _A(self) -> np.ndarray:

@@ -33,14 +33,14 @@ def played(game, gains, own=None, where=None):
     """Costs of one noiseless path from the initial mean, written out; own controls replaced."""
     x, h, n = game.initial_mean, game.step_size, game.state_size
     cost = np.zeros(game.players)
-    for t, stage in enumerate(game.stages):
+    for t, step in enumerate(game.time_steps):
         u = gains[t, :, :n] @ x + gains[t, :, n]
         if own is not None:
             u[where] = own[t]
         for i, mine in enumerate(game.control_slices):
-            v, R = u[mine], stage.R[mine, mine]
-            cost[i] += h * (0.5 * x @ stage.Q[i] @ x + v @ stage.S[mine] @ x + 0.5 * v @ R @ v)
-        x = x + h * (stage.A @ x + stage.B @ u)
+            v, R = u[mine], step.R[mine, mine]
+            cost[i] += h * (0.5 * x @ step.Q[i] @ x + v @ step.S[mine] @ x + 0.5 * v @ R @ v)
+        x = x + h * (step.A @ x + step.B @ u)
     return cost + 0.5 * np.einsum("i,kij,j->k", x, game.G, x)
 
 

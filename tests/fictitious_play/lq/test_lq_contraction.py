@@ -101,7 +101,7 @@ def test_stage_map_is_the_difference_of_best_responses(game):
 def test_large_games_without_a_dense_matrix(monkeypatch):
     game = asymmetric_game(steps=8)
     dense = lq.contraction(game)
-    monkeypatch.setattr(sys.modules["fictitious_play.lq.contraction"], "DENSE", 10)
+    monkeypatch.setattr(sys.modules["fictitious_play.lq.play.contraction"], "DENSE", 10)
     assert lq.contraction(game) == pytest.approx(dense, rel=1e-9)
 
 

@@ -77,8 +77,8 @@ def test_a_settled_step_contracts_like_its_static_game(steps):
     """At the last step the stage map is that of the static game in which the others' controls of
     that step alone are unknown, R_i u_i + h B_i'G_i Σ_j B_j u_j = given."""
     game = reference_game(steps)
-    h, stage = game.step_size, game.stages[-1]
-    coupling = np.stack([stage.B[:, i] @ game.G[i] @ stage.B for i in range(5)]) * h
+    h, step = game.step_size, game.time_steps[-1]
+    coupling = np.stack([step.B[:, i] @ game.G[i] @ step.B for i in range(5)]) * h
     own = np.diag(np.diag(coupling)) + np.eye(5)
     factor = np.abs(np.linalg.eigvals(np.eye(5) - np.linalg.solve(own, np.eye(5) + coupling))).max()
     first = np.random.default_rng(0).normal(size=(steps, 5, 5))

@@ -5,7 +5,7 @@ import pytest
 from lq_games import asymmetric_game, reference_game, vector_game
 
 from fictitious_play import lq
-from fictitious_play.lq.coefficients import moments, state_coefficients
+from fictitious_play.lq.general.coefficients import moments, state_coefficients
 
 
 def test_control_error_is_a_relative_norm():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lq_games import general, reference_game, scalar_riccati
 
 from fictitious_play import lq
-from fictitious_play.lq.closed_form import tanh_ratio
+from fictitious_play.lq.inter_bank.closed_form import tanh_ratio
 
 KINDS = ("open_loop", "closed_loop", "best_response", "mean_field")
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.form import Stage
-from fictitious_play.lq.namespace import array_namespace, float64
+from fictitious_play.lq.general.form import TimeStep
+from fictitious_play.lq.general.namespace import array_namespace, float64
 
 INFORMATION = ("open_loop", "closed_loop")
 
@@ -36,22 +36,22 @@ def transition(xp: Any, A: Any, h: float) -> Any:
     return float64(xp, np.eye(A.shape[-1])) + h * A
 
 
-def stage_matrices(xp: Any, stage: Stage, h: float, P: Any, owner: np.ndarray) -> tuple[Any, Any]:
+def step_matrices(xp: Any, step: TimeStep, h: float, P: Any, owner: np.ndarray) -> tuple[Any, Any]:
     """`R + h Π B` of shape `(..., K, K)` and `S + Π Â` of shape `(..., K, n)`."""
     own = xp.take(P, owner, axis=-3)
-    pi = (transpose(stage.B)[..., :, None, :] @ own)[..., 0, :]
-    return stage.R + h * (pi @ stage.B), stage.S + pi @ transition(xp, stage.A, h)
+    pi = (transpose(step.B)[..., :, None, :] @ own)[..., 0, :]
+    return step.R + h * (pi @ step.B), step.S + pi @ transition(xp, step.A, h)
 
 
-def running_weight(stage: Stage, F: Any, owner: np.ndarray, own_sensitivity_only: bool) -> Any:
+def running_weight(step: TimeStep, F: Any, owner: np.ndarray, own_sensitivity_only: bool) -> Any:
     """`Q_i + S_i'F_i`, or with `+ F_i'S_i + F_i'R_i F_i`, shape `(..., players, n, n)`."""
     rows, present = own_rows(owner)
-    S_own, F_own = stage.S[..., rows, :] * present, F[..., rows, :] * present
+    S_own, F_own = step.S[..., rows, :] * present, F[..., rows, :] * present
     cross = transpose(S_own) @ F_own
     if own_sensitivity_only:
-        return stage.Q + cross
-    R_own = stage.R[..., rows[:, :, None], rows[:, None, :]]
-    return stage.Q + cross + transpose(cross) + transpose(F_own) @ (R_own @ F_own)
+        return step.Q + cross
+    R_own = step.R[..., rows[:, :, None], rows[:, None, :]]
+    return step.Q + cross + transpose(cross) + transpose(F_own) @ (R_own @ F_own)
 
 
 def own_rows(owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,16 +68,16 @@ def own_rows(owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def backward_step(
-    xp: Any, stage: Stage, h: float, P: Any, F: Any, owner: np.ndarray, information: str
+    xp: Any, step: TimeStep, h: float, P: Any, F: Any, owner: np.ndarray, information: str
 ) -> Any:
     """`P_i(t)` from `P_i(t+1)` and the gain, shape `(..., players, n, n)`."""
-    A_hat = transition(xp, stage.A, h)
-    A_cl = (A_hat + h * (stage.B @ F))[..., None, :, :]
+    A_hat = transition(xp, step.A, h)
+    A_cl = (A_hat + h * (step.B @ F))[..., None, :, :]
     if information == "open_loop":
-        return h * running_weight(stage, F, owner, True) + transpose(A_hat)[..., None, :, :] @ (
+        return h * running_weight(step, F, owner, True) + transpose(A_hat)[..., None, :, :] @ (
             P @ A_cl
         )
-    return h * running_weight(stage, F, owner, False) + transpose(A_cl) @ (P @ A_cl)
+    return h * running_weight(step, F, owner, False) + transpose(A_cl) @ (P @ A_cl)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ def discrete_nash_batch(
     owner = np.repeat(np.arange(players), k)
     same = float64(xp, np.eye(players))
     blocks = same[:, None, :, None] * R[..., :, :, None, :]
-    stage = Stage(
+    step = TimeStep(
         A=A,
         B=xp.reshape(xp.moveaxis(B, -3, -2), (*B.shape[:-3], n, players * k)),
         Q=Q,
@@ -172,17 +172,17 @@ def discrete_nash_batch(
         L=L,
     )
     covariance = h * (L @ transpose(L))
-    _, log_R = xp.linalg.slogdet(stage.R)
+    _, log_R = xp.linalg.slogdet(step.R)
     P, value = G, G
     cost = 0.0 * xp.sum(G, axis=(-1, -2))
     gains, determinants = [], []
     for _ in range(steps):
-        M, rhs = stage_matrices(xp, stage, h, P, owner)
+        M, rhs = step_matrices(xp, step, h, P, owner)
         F = -xp.linalg.solve(M, rhs)
         sign, log_M = xp.linalg.slogdet(M)
         cost = cost + 0.5 * xp.sum(value * covariance[..., None, :, :], axis=(-1, -2))
-        value = backward_step(xp, stage, h, value, F, owner, "closed_loop")
-        P = backward_step(xp, stage, h, P, F, owner, information)
+        value = backward_step(xp, step, h, value, F, owner, "closed_loop")
+        P = backward_step(xp, step, h, P, F, owner, information)
         gains.append(F)
         determinants.append(sign * xp.exp(log_M - log_R))
     second = initial_covariance + initial_mean[..., :, None] * initial_mean[..., None, :]

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.affine import affine_gains, for_gains
-from fictitious_play.lq.form import as_form
-from fictitious_play.lq.recursion import transition
-from fictitious_play.lq.rollout import check_gains
+from fictitious_play.lq.general.affine import affine_gains, for_gains
+from fictitious_play.lq.general.form import as_form
+from fictitious_play.lq.general.recursion import transition
+from fictitious_play.lq.general.rollout import check_gains
 
 
 def control_error(controls: Any, reference: Any) -> float:
@@ -43,9 +43,9 @@ def state_covariances(game: Any, gains: Any, with_mean: bool = False) -> Any:
     h, n = form.step_size, form.state_size
     covariances, means = np.zeros((form.steps + 1, n, n)), np.zeros((form.steps + 1, n))
     covariances[0], means[0] = form.initial_covariance, form.initial_mean
-    for t, stage in enumerate(form.stages):
-        A_cl = transition(np, stage.A, h) + h * (stage.B @ gains[t])
-        covariances[t + 1] = A_cl @ covariances[t] @ A_cl.T + h * stage.L @ stage.L.T
+    for t, step in enumerate(form.time_steps):
+        A_cl = transition(np, step.A, h) + h * (step.B @ gains[t])
+        covariances[t + 1] = A_cl @ covariances[t] @ A_cl.T + h * step.L @ step.L.T
         means[t + 1] = A_cl @ means[t]
     return (covariances, means) if with_mean else covariances
 

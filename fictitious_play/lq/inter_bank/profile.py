@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.parameters import SymmetricParameters
-from fictitious_play.lq.rollout import Rollout
-from fictitious_play.lq.symmetric import symmetric_nash
+from fictitious_play.lq.general.rollout import Rollout
+from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
+from fictitious_play.lq.inter_bank.symmetric import symmetric_nash
 
 #: With more players than this, `nash` does not build the matrices of a symmetric game.
 LARGEST_FORM = 150

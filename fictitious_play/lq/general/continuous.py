@@ -12,9 +12,9 @@ game has no equilibrium of this kind on the whole horizon.
 
 import numpy as np
 
-from fictitious_play.lq.errors import NoEquilibriumError
-from fictitious_play.lq.form import LinearQuadraticForm, Stage
-from fictitious_play.lq.recursion import running_weight, transpose
+from fictitious_play.lq.general.errors import NoEquilibriumError
+from fictitious_play.lq.general.form import LinearQuadraticForm, TimeStep
+from fictitious_play.lq.general.recursion import running_weight, transpose
 
 # A matrix this many times larger than the game's own scale counts as infinite; it is within about
 # 1e-9 of the escape time.
@@ -51,30 +51,30 @@ def continuous_nash(
     segments = [(t + 1, t) for t in reversed(range(steps))] if form.time_varying else [(steps, 0)]
     gains = np.zeros((steps, form.control_size, n))
     for last, first in segments:
-        stage = form.stages[first]
-        solve_R = np.linalg.inv(stage.R)
-        LL = stage.L @ stage.L.T
+        step = form.time_steps[first]
+        solve_R = np.linalg.inv(step.R)
+        LL = step.L @ step.L.T
 
-        def gain(P, stage=stage, solve_R=solve_R):
+        def gain(P, step=step, solve_R=solve_R):
             own = np.take(P, form.owner, axis=0)
-            pi = (stage.B.T[:, None, :] @ own)[:, 0, :]
-            return -solve_R @ (stage.S + pi)
+            pi = (step.B.T[:, None, :] @ own)[:, 0, :]
+            return -solve_R @ (step.S + pi)
 
-        def backward(_, y, stage=stage, gain=gain, LL=LL):
+        def backward(_, y, step=step, gain=gain, LL=LL):
             """Derivatives in `s = T - t` of (P, value, convexity, noise cost), in this order."""
             P = y[:size].reshape(N, n, n)
             F = gain(P)
-            A_cl = stage.A + stage.B @ F
+            A_cl = step.A + step.B @ F
             parts = []
             value = P
             if open_loop:
-                weight = running_weight(stage, F, form.owner, True)
-                parts.append(weight + stage.A.T @ P + P @ A_cl)
+                weight = running_weight(step, F, form.owner, True)
+                parts.append(weight + step.A.T @ P + P @ A_cl)
                 value = y[size : 2 * size].reshape(N, n, n)
-            weight = running_weight(stage, F, form.owner, False)
+            weight = running_weight(step, F, form.owner, False)
             parts.append(weight + transpose(A_cl[None]) @ value + value @ A_cl)
             if convexity:
-                parts.append(_single_player(form, stage, y[2 * size : 3 * size].reshape(N, n, n)))
+                parts.append(_single_player(form, step, y[2 * size : 3 * size].reshape(N, n, n)))
             noise = 0.5 * np.einsum("ijk,jk->i", value, LL)
             return np.concatenate([part.ravel() for part in parts] + [noise])
 
@@ -122,11 +122,11 @@ def is_convex(form: LinearQuadraticForm) -> bool:
     """
     if not _semidefinite(form.G):
         return False
-    for stage in form.stages[: form.steps if form.time_varying else 1]:
-        schur = stage.Q.copy()
+    for step in form.time_steps[: form.steps if form.time_varying else 1]:
+        schur = step.Q.copy()
         for i, where in enumerate(form.control_slices):
-            S = stage.S[where]
-            schur[i] -= S.T @ np.linalg.solve(stage.R[where, where], S)
+            S = step.S[where]
+            schur[i] -= S.T @ np.linalg.solve(step.R[where, where], S)
         if not _semidefinite(schur):
             return False
     return True
@@ -142,10 +142,10 @@ def _semidefinite(matrices: np.ndarray) -> bool:
     return True
 
 
-def _single_player(form: LinearQuadraticForm, stage: Stage, K: np.ndarray) -> np.ndarray:
+def _single_player(form: LinearQuadraticForm, step: TimeStep, K: np.ndarray) -> np.ndarray:
     """`-K_i' = Q_i + A'K_i + K_i A - (S_i + B_i'K_i)'R_i^{-1}(S_i + B_i'K_i)`."""
-    result = stage.Q + stage.A.T @ K + K @ stage.A
+    result = step.Q + step.A.T @ K + K @ step.A
     for i, where in enumerate(form.control_slices):
-        row = stage.S[where] + stage.B[:, where].T @ K[i]
-        result[i] -= row.T @ np.linalg.solve(stage.R[where, where], row)
+        row = step.S[where] + step.B[:, where].T @ K[i]
+        result[i] -= row.T @ np.linalg.solve(step.R[where, where], row)
     return result

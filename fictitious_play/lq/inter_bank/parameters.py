@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from fictitious_play.lq.namespace import array_namespace, float64
+from fictitious_play.lq.general.namespace import array_namespace, float64
 
 
 @dataclass(frozen=True, eq=False)

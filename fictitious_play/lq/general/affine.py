@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.best_response import response_gains
-from fictitious_play.lq.form import LinearQuadraticForm, as_form
-from fictitious_play.lq.rollout import check_gains
+from fictitious_play.lq.general.best_response import response_gains
+from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.general.rollout import check_gains
 
 
 def with_constant(game: Any) -> LinearQuadraticForm:

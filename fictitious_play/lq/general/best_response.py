@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.coefficients import basis_size, check_coefficients
-from fictitious_play.lq.errors import NoEquilibriumError
-from fictitious_play.lq.form import LinearQuadraticForm, as_form
-from fictitious_play.lq.reduction import relevant_directions
+from fictitious_play.lq.general.coefficients import basis_size, check_coefficients
+from fictitious_play.lq.general.errors import NoEquilibriumError
+from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.general.reduction import relevant_directions
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class ResponseGains:
     """Player `i`'s own Riccati recursion, in the `r` directions of the state that concern her.
 
     Attributes:
-        directions: `V`, `(n, r)`, orthonormal; see `fictitious_play.lq.reduction`.
+        directions: `V`, `(n, r)`, orthonormal; see `fictitious_play.lq.general.reduction`.
         A_hat: `(steps, r, r)`, `I + h V'AV`.
         B: `(steps, r, K)`, `V'B`.
         L: `(steps, r, m)`, `V'L`.
@@ -73,26 +73,26 @@ def response_gains(
     h, steps, where = form.step_size, form.steps, form.control_slices[player]
     V = relevant_directions(form, player) if profile is None else np.eye(form.state_size)
     r, k = V.shape[1], form.control_sizes[player]
-    A_hat = np.stack([np.eye(r) + h * (V.T @ stage.A @ V) for stage in form.stages])
-    B = np.stack([V.T @ stage.B for stage in form.stages])
+    A_hat = np.stack([np.eye(r) + h * (V.T @ step.A @ V) for step in form.time_steps])
+    B = np.stack([V.T @ step.B for step in form.time_steps])
     if profile is not None:
         A_hat = A_hat + h * (B @ profile - B[:, :, where] @ profile[:, where])
     K, F, d = np.zeros((steps + 1, r, r)), np.zeros((steps, k, r)), np.zeros((steps, k, k))
     K[-1] = V.T @ form.G[player] @ V
     for t in reversed(range(steps)):
-        stage, own = form.stages[t], B[t, :, where]
-        d[t] = h * stage.R[where, where] + h * h * (own.T @ K[t + 1] @ own)
+        step, own = form.time_steps[t], B[t, :, where]
+        d[t] = h * step.R[where, where] + h * h * (own.T @ K[t + 1] @ own)
         if np.linalg.eigvalsh(d[t]).min() <= 0.0:
             raise NoEquilibriumError(
                 f"The problem of player {player} is not convex in her control at t = {t * h:.9g}, "
                 "so she has no best response",
                 t * h,
             )
-        row = h * (stage.S[where] @ V + own.T @ K[t + 1] @ A_hat[t])
+        row = h * (step.S[where] @ V + own.T @ K[t + 1] @ A_hat[t])
         F[t] = -np.linalg.solve(d[t], row)
-        K[t] = h * (V.T @ stage.Q[player] @ V) + A_hat[t].T @ K[t + 1] @ A_hat[t] + row.T @ F[t]
+        K[t] = h * (V.T @ step.Q[player] @ V) + A_hat[t].T @ K[t + 1] @ A_hat[t] + row.T @ F[t]
         K[t] = 0.5 * (K[t] + K[t].T)
-    L = np.stack([V.T @ stage.L for stage in form.stages])
+    L = np.stack([V.T @ step.L for step in form.time_steps])
     return ResponseGains(V, A_hat, B, L, K, F, d)
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.namespace import array_namespace, float64
-from fictitious_play.lq.parameters import SymmetricParameters
+from fictitious_play.lq.general.namespace import array_namespace, float64
+from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
 
 RICCATI_KINDS = ("open_loop", "closed_loop", "best_response", "mean_field")
 

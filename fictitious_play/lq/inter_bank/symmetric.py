@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fictitious_play import checks
-from fictitious_play.lq.closed_form import (
+from fictitious_play.lq.general.namespace import float64
+from fictitious_play.lq.inter_bank.closed_form import (
     open_loop_cost_functions,
     riccati,
     riccati_coefficients,
     riccati_integral,
 )
-from fictitious_play.lq.namespace import float64
-from fictitious_play.lq.parameters import SymmetricParameters
+from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
 
 SYMMETRIC_KINDS = ("open_loop", "closed_loop", "mean_field")
 

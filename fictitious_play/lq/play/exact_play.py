@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.beliefs import check_rule, stages_of_play
-from fictitious_play.lq.best_response import respond, response_gains
-from fictitious_play.lq.coefficients import (
+from fictitious_play.lq.general.best_response import respond, response_gains
+from fictitious_play.lq.general.coefficients import (
     basis_size,
     check_coefficients,
     coefficient_cost,
@@ -22,9 +21,10 @@ from fictitious_play.lq.coefficients import (
     feedback_coefficients,
     squared_norm,
 )
-from fictitious_play.lq.equilibrium import Equilibrium, SymmetricProfile, nash
-from fictitious_play.lq.errors import NoEquilibriumError
-from fictitious_play.lq.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.general.equilibrium import Equilibrium, SymmetricProfile, nash
+from fictitious_play.lq.general.errors import NoEquilibriumError
+from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.play.beliefs import check_rule, stages_of_play
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ inter-bank game with equal players that is the one number `X̄ - X^i`, however m
 
 import numpy as np
 
-from fictitious_play.lq.form import LinearQuadraticForm
+from fictitious_play.lq.general.form import LinearQuadraticForm
 
 # Directions below this size, relative to the largest, are round-off.
 TOLERANCE = 1e-12
@@ -21,14 +21,14 @@ def relevant_directions(form: LinearQuadraticForm, player: int) -> np.ndarray:
     left out.
     """
     n, where = form.state_size, form.control_slices[player]
-    stages = form.stages if form.time_varying else form.stages[:1]
+    time_steps = form.time_steps if form.time_varying else form.time_steps[:1]
     blocks = [form.G[player]]
-    for stage in stages:
-        blocks += [stage.Q[player], stage.S[where].T]
+    for step in time_steps:
+        blocks += [step.Q[player], step.S[where].T]
     directions = _orthonormal(blocks, np.zeros((n, 0)))
     new = directions
     while new.shape[1] and directions.shape[1] < n:
-        new = _orthonormal([stage.A.T @ new for stage in stages], directions)
+        new = _orthonormal([step.A.T @ new for step in time_steps], directions)
         directions = np.hstack([directions, new])
     return directions if directions.shape[1] < n else np.eye(n)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.lq.form import as_form
-from fictitious_play.lq.symmetric import symmetric_nash
+from fictitious_play.lq.general.form import as_form
+from fictitious_play.lq.inter_bank.symmetric import symmetric_nash
 
 
 def mean_field_cost(game: Any, time: str = "continuous") -> np.ndarray:

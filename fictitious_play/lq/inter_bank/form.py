@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.form import LinearQuadraticForm
-from fictitious_play.lq.parameters import SymmetricParameters
+from fictitious_play.lq.general.form import LinearQuadraticForm
+from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
 
 
 def inter_bank_form(

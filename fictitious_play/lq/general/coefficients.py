@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.form import LinearQuadraticForm, as_form
-from fictitious_play.lq.rollout import check_gains, check_paths
+from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.general.rollout import check_gains, check_paths
 
 
 def basis_size(form: LinearQuadraticForm, t: int | None = None) -> int:
@@ -73,13 +73,13 @@ def _states(form: LinearQuadraticForm, policy) -> tuple[np.ndarray, np.ndarray]:
     states = np.zeros((form.steps + 1, form.state_size, size))
     controls = np.zeros((form.steps, form.control_size, size))
     states[0, :, 1 : 1 + form.state_size] = np.eye(form.state_size)
-    for t, stage in enumerate(form.stages):
+    for t, step in enumerate(form.time_steps):
         known = basis_size(form, t)
         x = states[t]
         u = controls[t, :, :known] = policy(t, x, known)
-        states[t + 1] = x + h * (stage.A @ x)
-        states[t + 1, :, :known] += h * (stage.B @ u)
-        states[t + 1, :, known : known + m] += stage.L
+        states[t + 1] = x + h * (step.A @ x)
+        states[t + 1, :, :known] += h * (step.B @ u)
+        states[t + 1, :, known : known + m] += step.L
     return states, controls
 
 
@@ -90,12 +90,12 @@ def coefficient_cost(game: Any, coefficients: Any) -> np.ndarray:
     states = state_coefficients(form, coefficients)
     cost = np.zeros(form.players)
     h = form.step_size
-    for t, stage in enumerate(form.stages):
+    for t, step in enumerate(form.time_steps):
         known = basis_size(form, t)
         x, u = states[t, :, :known], coefficients[t, :, :known]
         x_moment, u_moment = moments(form, x), moments(form, u)
-        cost += 0.5 * h * np.einsum("ijk,jk->i", stage.Q, x_moment @ x.T)
-        rows = np.sum((stage.S @ x + 0.5 * (stage.R @ u)) * u_moment, axis=1)
+        cost += 0.5 * h * np.einsum("ijk,jk->i", step.Q, x_moment @ x.T)
+        rows = np.sum((step.S @ x + 0.5 * (step.R @ u)) * u_moment, axis=1)
         cost += h * np.bincount(form.owner, weights=rows, minlength=form.players)
     last = states[-1]
     return cost + 0.5 * np.einsum("ijk,jk->i", form.G, moments(form, last) @ last.T)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
 
 
 class Rollout(NamedTuple):
@@ -50,14 +50,14 @@ def _roll(form: LinearQuadraticForm, initial_state, noise, policy) -> Rollout:
     own = (form.owner[:, None] == np.arange(form.players)).astype(np.float64)
     factors: tuple = (None, None, None)
     x = states[:, 0] = initial_state
-    for t, stage in enumerate(form.stages):
-        if factors[0] is not stage:
-            factors = (stage, *quadratic_factors(stage.Q))
+    for t, step in enumerate(form.time_steps):
+        if factors[0] is not step:
+            factors = (step, *quadratic_factors(step.Q))
         u = controls[:, t] = policy(t, x)
         _, vectors, weights = factors
         cost += 0.5 * h * (x @ vectors) ** 2 @ weights
-        cost += h * (u * (x @ stage.S.T + 0.5 * (u @ stage.R))) @ own
-        x = x + h * (x @ stage.A.T + u @ stage.B.T) + noise[:, t] @ stage.L.T
+        cost += h * (u * (x @ step.S.T + 0.5 * (u @ step.R))) @ own
+        x = x + h * (x @ step.A.T + u @ step.B.T) + noise[:, t] @ step.L.T
         states[:, t + 1] = x
     vectors, weights = quadratic_factors(form.G)
     cost += 0.5 * (x @ vectors) ** 2 @ weights

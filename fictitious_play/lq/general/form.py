@@ -17,7 +17,7 @@ import numpy as np
 from fictitious_play import checks
 
 
-class Stage(NamedTuple):
+class TimeStep(NamedTuple):
     """The matrices of one time step, with the controls of all players stacked in one vector.
 
     Attributes:
@@ -207,20 +207,20 @@ class LinearQuadraticForm:
         return any(matrix.ndim == 3 for matrix in matrices)
 
     @cached_property
-    def stages(self) -> tuple[Stage, ...]:
+    def time_steps(self) -> tuple[TimeStep, ...]:
         """The matrices of every step; one and the same object where nothing varies in time."""
         if not self.time_varying:
-            return (self._stage(0),) * self.steps
-        return tuple(self._stage(t) for t in range(self.steps))
+            return (self._time_step(0),) * self.steps
+        return tuple(self._time_step(t) for t in range(self.steps))
 
-    def _stage(self, t: int) -> Stage:
+    def _time_step(self, t: int) -> TimeStep:
         def at(matrix):
             return matrix[t] if matrix.ndim == 3 else matrix
 
         R = np.zeros((self.control_size, self.control_size))
         for where, block in zip(self.control_slices, self.R, strict=True):
             R[where, where] = at(block)
-        return Stage(
+        return TimeStep(
             A=at(self.A),
             B=np.concatenate([at(b) for b in self.B], axis=1),
             Q=np.stack([at(q) for q in self.Q]),

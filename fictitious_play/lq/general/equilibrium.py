@@ -6,19 +6,24 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.affine import for_gains
-from fictitious_play.lq.continuous import continuous_nash, is_convex
-from fictitious_play.lq.errors import NoEquilibriumError
-from fictitious_play.lq.form import LinearQuadraticForm, as_form
-from fictitious_play.lq.parameters import SymmetricParameters
-from fictitious_play.lq.recursion import INFORMATION, backward_step, stage_matrices, transition
-from fictitious_play.lq.rollout import Rollout, simulate_gains
-from fictitious_play.lq.symmetric import symmetric_nash
-from fictitious_play.lq.symmetric_profile import (
+from fictitious_play.lq.general.affine import for_gains
+from fictitious_play.lq.general.continuous import continuous_nash, is_convex
+from fictitious_play.lq.general.errors import NoEquilibriumError
+from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.general.recursion import (
+    INFORMATION,
+    backward_step,
+    step_matrices,
+    transition,
+)
+from fictitious_play.lq.general.rollout import Rollout, simulate_gains
+from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
+from fictitious_play.lq.inter_bank.profile import (
     LARGEST_FORM,
     SymmetricProfile,
     symmetric_profile,
 )
+from fictitious_play.lq.inter_bank.symmetric import symmetric_nash
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +110,9 @@ def profile_cost(game: Any, gains: Any) -> np.ndarray:
     h = form.step_size
     P, cost = form.G, np.zeros(form.players)
     for t in reversed(range(form.steps)):
-        stage = form.stages[t]
-        cost += 0.5 * h * np.einsum("ijk,jk->i", P, stage.L @ stage.L.T)
-        P = backward_step(np, stage, h, P, gains[t], form.owner, "closed_loop")
+        step = form.time_steps[t]
+        cost += 0.5 * h * np.einsum("ijk,jk->i", P, step.L @ step.L.T)
+        P = backward_step(np, step, h, P, gains[t], form.owner, "closed_loop")
     second = form.initial_covariance + np.outer(form.initial_mean, form.initial_mean)
     return cost + 0.5 * np.einsum("ijk,jk->i", P, second)
 
@@ -119,14 +124,14 @@ def _discrete_gains(form: LinearQuadraticForm, information: str) -> np.ndarray:
     P = K = form.G
     gains = np.zeros((form.steps, form.control_size, form.state_size))
     for t in reversed(range(form.steps)):
-        stage = form.stages[t]
-        M, rhs = stage_matrices(np, stage, h, P, owner)
+        step = form.time_steps[t]
+        M, rhs = step_matrices(np, step, h, P, owner)
         sign, log_M = np.linalg.slogdet(M)
-        _, log_R = np.linalg.slogdet(stage.R)
+        _, log_R = np.linalg.slogdet(step.R)
         # Smaller than round-off allows to tell from zero counts as zero.
         if sign <= 0.0 or log_M - log_R < np.log(1e-13) * form.control_size:
             raise NoEquilibriumError(
-                f"The {information.replace('_', '-')} stage matrix R + hΠB has determinant "
+                f"The {information.replace('_', '-')} matrix R + hΠB has determinant "
                 f"{sign * np.exp(log_M - log_R):.3g} relative to det R at t = {t * h:.9g} "
                 f"(step {t} of {form.steps}), which must be positive: there is no equilibrium "
                 f"on [0, {form.horizon:g}]",
@@ -135,8 +140,8 @@ def _discrete_gains(form: LinearQuadraticForm, information: str) -> np.ndarray:
         if not convex:
             weights = K if information == "open_loop" else P
             for i, where in enumerate(form.control_slices):
-                B = stage.B[:, where]
-                curvature = stage.R[where, where] + h * B.T @ weights[i] @ B
+                B = step.B[:, where]
+                curvature = step.R[where, where] + h * B.T @ weights[i] @ B
                 if np.linalg.eigvalsh(curvature).min() <= 0.0:
                     raise NoEquilibriumError(
                         f"The problem of player {i} is not convex in her control at "
@@ -147,15 +152,15 @@ def _discrete_gains(form: LinearQuadraticForm, information: str) -> np.ndarray:
                 if information == "open_loop":
                     K = _single_player_step(form, t, i, K, curvature)
         F = gains[t] = -np.linalg.solve(M, rhs)
-        P = backward_step(np, stage, h, P, F, owner, information)
+        P = backward_step(np, step, h, P, F, owner, information)
     return gains
 
 
 def _single_player_step(form, t: int, i: int, K: np.ndarray, curvature: np.ndarray) -> np.ndarray:
     """One step back of player `i`'s own Riccati matrix, the others' left as they are."""
-    h, stage, where = form.step_size, form.stages[t], form.control_slices[i]
-    A_hat = transition(np, stage.A, h)
-    row = stage.S[where] + stage.B[:, where].T @ K[i] @ A_hat
+    h, step, where = form.step_size, form.time_steps[t], form.control_slices[i]
+    A_hat = transition(np, step.A, h)
+    row = step.S[where] + step.B[:, where].T @ K[i] @ A_hat
     K = K.copy()
-    K[i] = h * stage.Q[i] + A_hat.T @ K[i] @ A_hat - h * row.T @ np.linalg.solve(curvature, row)
+    K[i] = h * step.Q[i] + A_hat.T @ K[i] @ A_hat - h * row.T @ np.linalg.solve(curvature, row)
     return K

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.beliefs import check_rule, stages_of_play
-from fictitious_play.lq.best_response import response_gains
-from fictitious_play.lq.equilibrium import Equilibrium, SymmetricProfile, nash, profile_cost
-from fictitious_play.lq.errors import NoEquilibriumError
-from fictitious_play.lq.form import LinearQuadraticForm, as_form
-from fictitious_play.lq.measures import gain_error
-from fictitious_play.lq.rollout import check_gains
+from fictitious_play.lq.general.best_response import response_gains
+from fictitious_play.lq.general.equilibrium import Equilibrium, SymmetricProfile, nash, profile_cost
+from fictitious_play.lq.general.errors import NoEquilibriumError
+from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.general.measures import gain_error
+from fictitious_play.lq.general.rollout import check_gains
+from fictitious_play.lq.play.beliefs import check_rule, stages_of_play
 
 
 @dataclass(frozen=True, eq=False)

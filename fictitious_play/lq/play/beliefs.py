@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.lq.form import LinearQuadraticForm
+from fictitious_play.lq.general.form import LinearQuadraticForm
 
 BELIEFS = ("last", "average", "damped", "sequential")
 

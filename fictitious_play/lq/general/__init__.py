@@ -1,0 +1,1 @@
+"""Linear-quadratic games of any shape: form, equilibria, best responses, exploitability."""

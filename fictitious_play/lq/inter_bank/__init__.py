@@ -1,0 +1,1 @@
+"""The inter-bank lending game: its matrices, closed forms and symmetric equilibria."""

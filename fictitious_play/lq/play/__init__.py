@@ -1,0 +1,1 @@
+"""Fictitious play with exact best responses, and how fast it contracts."""
