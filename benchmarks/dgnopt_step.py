@@ -15,6 +15,8 @@ import os
 import sys
 from pathlib import Path
 
+from reproduce import startup
+
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser("./run bench dgnopt-step", description=__doc__)
@@ -113,10 +115,8 @@ def measure(network: str, names: list, rounds: int) -> dict:
 def main() -> int:
     """Prints a row a configuration; `--out` keeps them as JSON."""
     options = parse()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = str(options.threads)
+    startup.import_backend(options.threads)
     import dgn_tf
     from benchmarks import report
 

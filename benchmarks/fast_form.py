@@ -5,10 +5,11 @@ CPU-seconds of the process, so they do not depend on what else the machine does.
 """
 
 import argparse
-import os
 import statistics
 import time
 from pathlib import Path
+
+from reproduce import startup
 
 
 def main() -> int:
@@ -22,11 +23,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
     given = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if given.threads is not None:
-        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
-            os.environ[name] = str(given.threads)
-
+    startup.import_backend(given.threads)
     import keras
     import numpy as np
 

@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from reproduce import startup
+
 _ROOT = Path(__file__).resolve().parent.parent
 #: What a process of a trial runs: a solve that writes a digest of its bits. Starting Python takes
 #: seconds in which there is nothing to kill, so it says when the solve begins.
@@ -135,9 +137,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
     given = parser.parse_args()
-    if given.threads is not None:
-        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
-            os.environ[name] = str(given.threads)
+    startup.import_backend(given.threads)
     names = ("players", "steps", "stages", "steps_per_stage", "belief", "seed")
     settings = {name: getattr(given, name) for name in names}
     with tempfile.TemporaryDirectory() as place:

@@ -11,6 +11,8 @@ import argparse
 import os
 from pathlib import Path
 
+from reproduce import startup
+
 SETTINGS = {
     "SGD, lr 1": {"curvature": "identity", "learning_rate": 1.0},
     "K-FAC, lr 0.1": {"curvature": "kfac", "learning_rate": 0.1},
@@ -58,8 +60,8 @@ def build(keras, dgn_tf, settings):
 def main() -> int:
     """Prints the accuracies of every setting; `--out` keeps them as JSON."""
     options = parse()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    startup.import_backend()
     import keras
     import numpy as np
 

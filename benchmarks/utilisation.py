@@ -13,10 +13,11 @@ backend only.
 
 import argparse
 import gc
-import os
 import statistics
 import time
 from pathlib import Path
+
+from reproduce import startup
 
 _STEPS = {
     "step": "step",
@@ -37,10 +38,7 @@ def main() -> int:
     parser.add_argument("--xla", action="store_true", help="also the step compiled by XLA")
     parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
     given = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = str(given.threads)
-
+    startup.import_backend(given.threads)
     from benchmarks import report, step_parts
 
     def cpu_seconds(action):

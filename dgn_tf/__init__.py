@@ -8,12 +8,15 @@ from dgn_tf.game_model import GameModel
 from dgn_tf.guard import StepGuard
 from dgn_tf.optimizer import DGNOpt
 
+__version__ = "0.1.0"
+
 __all__ = [
     "EKFAC",
     "KFAC",
     "DGNOpt",
     "GameModel",
     "StepGuard",
+    "__version__",
     "alignments",
     "bandit",
     "curvature",

@@ -11,6 +11,8 @@ public names import Keras when they are first used.
 import importlib
 from typing import TYPE_CHECKING
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "Game": "games.base",
     "InterBankGame": "games.inter_bank",
@@ -53,6 +55,7 @@ __all__ = [
     "Result",
     "StageRecord",
     "Tcost",
+    "__version__",
     "convoy_game",
     "lq",
     "major_player_game",

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 
-from reproduce import catalogue
+from reproduce import catalogue, startup
 
 _DESCRIPTION = """\
 Regenerates the figures and tables of the papers. Without an item: the main job, quick preset."""
@@ -79,7 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ValueError(f"`--{name}` must be at least 1. Received: {value}")
         every = given.item in ("all", "report")
         items = list(catalogue.ITEMS) if every else [catalogue.find(given.item)]
-        _set_threads(given.threads)
+        # TensorFlow uses oneDNN by itself only on processors with AVX512-VNNI; on others its own
+        # convolutions take three to eight times as long.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+        startup.import_backend(given.threads)
         from reproduce import runner
 
         if given.item == "report":
@@ -106,19 +109,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _interrupted(*_: object) -> None:
     """SIGTERM ends a run as Ctrl-C does: worker processes are ended, what is finished is kept."""
     raise KeyboardInterrupt
-
-
-def _set_threads(threads: int | None) -> None:
-    """TensorFlow, XLA and the BLAS libraries read these once, when they are imported.
-
-    TensorFlow uses oneDNN by itself only on processors with AVX512-VNNI; on others its own
-    convolutions take three to eight times as long.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if threads is not None:
-        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[name] = str(threads)
 
 
 if __name__ == "__main__":

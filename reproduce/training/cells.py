@@ -20,7 +20,7 @@ from typing import Any
 
 from rich import progress
 
-from reproduce import store
+from reproduce import startup, store
 from reproduce.training import cell as cells_of
 
 #: Cells of a group in one task, at most: what a killed worker can lose, and what balances the load.
@@ -178,14 +178,9 @@ def _pool(
 
 
 def _prepare(threads: int) -> None:
-    """A worker's threads, set before TensorFlow is imported, and a quiet end at Ctrl-C."""
+    """A worker's threads, set before TensorFlow is imported, quietly, and a quiet end at Ctrl-C."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    for name in (
-        "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-    ):  # fmt: skip
-        os.environ[name] = str(threads)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    startup.import_backend(threads)
 
 
 def _bar() -> progress.Progress:

@@ -1,0 +1,82 @@
+"""The command line of `./run data`: which data sets are here, and how to get the others."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from reproduce import data
+from reproduce.data import places
+from reproduce.data.download import download
+
+_PACKAGED = {"fashion-mnist": "Debian: apt install dataset-fashion-mnist"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Lists the data sets, or downloads one; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        "./run data", description="Shows which data sets are here, where they were found, and how "
+        "to get the others. Nothing is downloaded unless it is asked for.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-dir", default=None, help="look in this folder instead of the usual places"
+    )
+    parser.add_argument(
+        "--download", metavar="NAME", choices=list(places.KNOWN), default=None,
+        help="download one into Keras's cache: %(choices)s",
+    )  # fmt: skip
+    given = parser.parse_args(arguments)
+    try:
+        if given.download and given.data_dir:
+            raise ValueError(
+                "`--download` fills Keras's cache; leave `--data-dir` out. "
+                f"Received: --data-dir {given.data_dir}"
+            )
+        if given.download and not data.available(given.download):
+            download(given.download)
+        print("\n".join(listing(given.data_dir)))
+    except ValueError as error:
+        print(f"data: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def listing(data_dir: str | None = None) -> list[str]:
+    """A line a data set that is here, more for one that is not.
+
+    Args:
+        data_dir: the only folder to look in; None for the usual places.
+
+    Raises:
+        ValueError: for a `data_dir` that is no folder.
+    """
+    lines = [f"{'digits':<15}here: scikit-learn brings them"]
+    for name in places.KNOWN:
+        folder = None if data_dir is None else Path(data_dir).expanduser()
+        found = places.find(name, folder) if data.available(name, data_dir) else None
+        if found is None:
+            lines.append(f"{name:<15}absent. To get it, one of:")
+            lines += [f"{'':<17}{way}" for way in _ways(name, data_dir)]
+            continue
+        place = str(found.paths[0].parent)
+        where = found.title if place in found.title else f"{found.title}, {place}"
+        lines.append(f"{name:<15}here: {where}")
+    return lines
+
+
+def _ways(name: str, data_dir: str | None) -> list[str]:
+    if data_dir is not None:
+        return [f"put {places.expects(name)} into {Path(data_dir) / name}"]
+    cache = places.keras_datasets() / places.KNOWN[name].cache[0]
+    origin = places.KNOWN[name].files[0].url.rpartition("/")[0]
+    ways = [
+        f"./run data --download {name}   (from {origin})",
+        f"put {places.expects(name)} into {cache}",
+        f"have them in FOLDER or FOLDER/{name} and give --data-dir FOLDER to each command",
+    ]
+    if name in _PACKAGED:
+        ways.insert(1, _PACKAGED[name])
+    return ways
+
+
+if __name__ == "__main__":
+    sys.exit(main())
