@@ -1,14 +1,76 @@
-"""Settings of the whole test run: quiet, without a GPU, one thread a worker.
+"""Settings of the whole test run: one arithmetic, quiet, without a GPU, one thread a worker.
 
 They are environment variables because TensorFlow, JAX and the BLAS libraries read them once, when
 they are imported.
 """
 
 import os
+import sys
+from types import SimpleNamespace
 
+import pytest
+
+# oneDNN takes sums in another order, by processor; tests compare numbers.
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+_LEFT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all", action="store_true", help="also the tests that are left for a release"
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers",
+        "release: repeats what another test proves, for another case, and takes long; "
+        "left out without --all, unless the test is named",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m, so that only what would have run is counted
+def pytest_collection_modifyitems(config, items):
+    """Leaves the tests marked `release` for `--all`, and counts them."""
+    named = any("::" in argument for argument in config.args)
+    if config.option.all or named:
+        return
+    left = [item for item in items if item.get_closest_marker("release")]
+    items[:] = [item for item in items if not item.get_closest_marker("release")]
+    config.stash[_LEFT] = len(left)
+
+
+def pytest_sessionfinish(session):
+    """A worker of pytest-xdist tells the process that started it how many it left."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left"] = session.config.stash.get(_LEFT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    left = getattr(node, "workeroutput", {}).get("left", 0)
+    node.config.stash[_LEFT] = max(left, node.config.stash.get(_LEFT, 0))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Puts the number of tests that were left out into pytest's closing line."""
+    left = config.stash.get(_LEFT, 0)
+    if left:
+        terminalreporter.stats["left for ./run test --all"] = [SimpleNamespace()] * left
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fresh_session():
+    """After a module goes what Keras, TensorFlow and JAX keep of its models and its functions."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
