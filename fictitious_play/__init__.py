@@ -35,7 +35,9 @@ _HOMES = {
     "transfer_weights": "networks.transfer",
     "DeepFictitiousPlay": "solver.deep_fictitious_play",
     "Result": "solver.result",
-    "StageRecord": "solver.result",
+    "SolveCallback": "solver.callbacks",
+    "StageRecord": "solver.record",
+    "StopReason": "solver.stop_reason",
 }
 _SUBMODULES = ("games", "layers", "lq", "networks", "solver")
 
@@ -53,7 +55,9 @@ __all__ = [
     "PortfolioGame",
     "Rcost",
     "Result",
+    "SolveCallback",
     "StageRecord",
+    "StopReason",
     "Tcost",
     "__version__",
     "convoy_game",
@@ -82,9 +86,12 @@ if TYPE_CHECKING:
     from fictitious_play.networks.joint_policy import JointPolicy
     from fictitious_play.networks.player_model import player_model
     from fictitious_play.networks.transfer import transfer_weights
+    from fictitious_play.solver.callbacks import SolveCallback
     from fictitious_play.solver.certificate import Certificate
     from fictitious_play.solver.deep_fictitious_play import DeepFictitiousPlay
-    from fictitious_play.solver.result import Result, StageRecord
+    from fictitious_play.solver.record import StageRecord
+    from fictitious_play.solver.result import Result
+    from fictitious_play.solver.stop_reason import StopReason
 
 
 def __getattr__(name):

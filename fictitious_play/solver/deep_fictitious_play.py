@@ -2,32 +2,34 @@
 
 import os
 import platform
-import time
 import warnings
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from fictitious_play import checks
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.belief import RULES
+from fictitious_play.solver.callbacks import Callbacks, check_callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.evaluation import CostMeter, exact_equilibrium, policy_controls
 from fictitious_play.solver.initial_belief import (
     initial_belief_array,
     initial_belief_function,
 )
-from fictitious_play.solver.play import NonFiniteLossError, Play, Training, make_play
+from fictitious_play.solver.play import Play, Training, make_play
 from fictitious_play.solver.progress import SolveProgress
-from fictitious_play.solver.result import Result, StageRecord
+from fictitious_play.solver.record import StageRecord
+from fictitious_play.solver.result import Result
 from fictitious_play.solver.samples import validation_sample
+from fictitious_play.solver.stages import ON_INTERRUPT, Stages
+from fictitious_play.solver.stop_reason import StopReason
 
 INFORMATION = ("open_loop", "closed_loop")
-#: What `Result.converged` is held against when no tolerance was given.
+#: What `Result.settled` is held against when no tolerance was given.
 DEFAULT_TOLERANCE = 1e-3
 
 
@@ -157,6 +159,8 @@ class DeepFictitiousPlay:
         validation_paths: int = 8192,
         stage_paths: int = 1024,
         progress: bool = True,
+        callbacks: Any = (),
+        on_interrupt: str = "raise",
     ) -> Result:
         """Plays until nobody wants to move, or all `stages` are played.
 
@@ -169,10 +173,15 @@ class DeepFictitiousPlay:
             validation_paths: paths on which the final costs are measured, even.
             stage_paths: how many of them measure the costs after each stage, even.
             progress: whether to show progress on standard error.
+            callbacks: `SolveCallback`s, called before and after every stage; and callbacks of
+                Keras such as `keras.callbacks.TensorBoard`, for which an epoch is a stage.
+            on_interrupt: what Ctrl-C does: "raise" raises KeyboardInterrupt; "result" gives the
+                result of the last good stage, which is also what a folder then holds.
 
         Returns:
-            A `Result`. A non-finite loss ends the solve with reason "non_finite", a warning that
-            names player, stage and step, and the last good stage's networks.
+            A `Result`. A non-finite loss ends the solve with `StopReason.NON_FINITE`, a warning
+            that names player, stage and step, and the last good stage's networks. Players are
+            counted from 0, in messages as in arrays; stages and steps from 1.
 
         Raises:
             ValueError, TypeError: for settings out of range or a folder of something else.
@@ -186,6 +195,8 @@ class DeepFictitiousPlay:
             if checks.integer(name, paths, least=2) % 2:
                 raise ValueError(f"`{name}` must be even. Received: {name}={paths}")
         stage_paths = min(stage_paths, validation_paths)
+        callbacks = check_callbacks(callbacks)
+        on_interrupt = checks.one_of("on_interrupt", on_interrupt, ON_INTERRUPT)
         settings = self._settings(stages, steps_per_stage, tolerance, stage_paths)
         saved = None if folder is None else SolveFolder(folder, settings)
 
@@ -199,57 +210,45 @@ class DeepFictitiousPlay:
         if saved is not None and first:
             loaded = saved.load(first, play)
             history = [StageRecord.from_json(values) for values in loaded["history"]]
-        reason, message = "max_stages", f"All {stages} stages were played."
+        hooks = Callbacks(callbacks, next(iter(play.models.values())), stages, settings)
         title = f"{type(self.game).__name__}, N = {self.game.players}"
         total, done = stages * steps_per_stage, first * steps_per_stage
         with SolveProgress(title, total, done, progress) as shown:
-            for stage in range(first + 1, stages + 1):
-                if _settled(history, tolerance):
-                    break
-                clock, processor = time.monotonic(), time.process_time()
-                good = [np.array(ops.convert_to_numpy(value)) for value in play.policy.weights]
-                try:
-                    losses = play.stage(stage, steps_per_stage, shown.step)
-                except NonFiniteLossError as failure:
-                    for weight, value in zip(play.policy.weights, good, strict=True):
-                        weight.assign(value)
-                    reason, message = "non_finite", str(failure)
-                    warnings.warn(message, RuntimeWarning, stacklevel=2)
-                    break
-                cost = meter(policy_controls(play.policy, meter.sample))
-                rate = next(iter(play.models.values())).optimizer.learning_rate
-                history.append(
-                    StageRecord(
-                        stage=stage,
-                        cost=cost.mean,
-                        cost_standard_error=cost.standard_error,
-                        change=_change(history, cost.mean),
-                        loss=np.array(losses),
-                        learning_rate=float(ops.convert_to_numpy(rate)),
-                        seconds=time.monotonic() - clock,
-                        cpu_seconds=time.process_time() - processor,
-                    )
-                )
-                if saved is not None:
-                    saved.save(stage, play, {"history": [record.to_json() for record in history]})
-                change = history[-1].change
-                shown.stage(f"stage {stage}" + (f", change {change:.1e}" if stage > 1 else ""))
-        if reason != "non_finite" and _settled(history, tolerance):
-            reason = "tolerance"
-            message = f"The change fell below {tolerance:g} after stage {history[-1].stage}."
+            loop = Stages(
+                stages,
+                steps_per_stage,
+                tolerance,
+                on_interrupt,
+                play,
+                meter,
+                history,
+                saved,
+                hooks,
+                shown,
+            )
+            reason, message = loop.run()
         final = CostMeter(self.game, sample, equilibrium)(policy_controls(play.policy, sample))
-        return Result(
+        if final.complaint is not None and reason != StopReason.NON_FINITE:
+            reason, message = StopReason.NON_FINITE, final.complaint
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        settled = reason != StopReason.NON_FINITE and loop.settled(tolerance or DEFAULT_TOLERANCE)
+        result = Result(
             game=self.game,
             policy=play.policy,
             cost=final.mean,
             cost_standard_error=final.standard_error,
+            cost_spread=final.spread,
+            non_finite=final.non_finite,
             history=tuple(history),
-            converged=reason != "non_finite" and _settled(history, tolerance or DEFAULT_TOLERANCE),
+            settled=settled,
+            converged=settled,
             reason=reason,
             message=message,
             control_variate=equilibrium is not None,
             settings=settings,
         )
+        hooks.solve_end(result)
+        return result
 
     def _play(self, settings: dict[str, Any], total_steps: int) -> Play:
         training = Training(
@@ -296,16 +295,3 @@ class DeepFictitiousPlay:
             "versions": {"keras": keras.__version__, "numpy": np.__version__},
             "python": platform.python_version(),
         }
-
-
-def _change(history: list[StageRecord], cost: np.ndarray) -> float:
-    """Largest relative change of a player's cost since the last stage; NaN in the first."""
-    if not history:
-        return float("nan")
-    before = history[-1].cost
-    scale = np.maximum(np.abs(before), np.finfo(np.float64).tiny)
-    return float(np.max(np.abs(cost - before) / scale))
-
-
-def _settled(history: list[StageRecord], tolerance: float | None) -> bool:
-    return tolerance is not None and bool(history) and history[-1].change < tolerance

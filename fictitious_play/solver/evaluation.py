@@ -38,10 +38,34 @@ def policy_controls(policy: JointPolicy | FeedbackPolicy, sample: Sample) -> np.
 
 @dataclass(frozen=True)
 class Cost:
-    """Expected costs and their standard errors, (players,) each."""
+    """Expected costs on a sample.
+
+    Attributes:
+        mean, standard_error: (players,) each; not finite where the cost of a path is not.
+        spread: (players,) standard deviations of a path's cost.
+        non_finite: (players,) numbers of paths whose cost is NaN or infinite.
+        paths: size of the sample.
+    """
 
     mean: np.ndarray
     standard_error: np.ndarray
+    spread: np.ndarray
+    non_finite: np.ndarray
+    paths: int
+
+    @property
+    def complaint(self) -> str | None:
+        """A sentence on paths without a finite cost, None where there are none."""
+        if not self.non_finite.any():
+            return None
+        who = ", ".join(
+            f"player {player}: {count}" for player, count in enumerate(self.non_finite) if count
+        )
+        return (
+            f"The cost of some of {self.paths} paths is NaN or infinite ({who}), so the expected "
+            "cost does not exist on this sample. Costs and dynamics must be finite wherever the "
+            "state can go."
+        )
 
 
 class CostMeter:
@@ -73,9 +97,14 @@ class CostMeter:
         inputs = (self.sample.initial_state, controls, self.sample.noise)
         tensors = [ops.convert_to_tensor(array) for array in inputs]
         costs = ops.convert_to_numpy(rollout.joint_costs(self.game, *tensors))
-        difference = costs.astype(np.float64) - self._control_variate
-        pairs = difference.reshape(-1, 2, self.game.players).mean(axis=1)
-        error = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs)) if len(pairs) > 1 else np.nan
-        return Cost(
-            self._mean + pairs.mean(axis=0), np.broadcast_to(error, (self.game.players,)).copy()
-        )
+        costs = costs.astype(np.float64)
+        pairs = (costs - self._control_variate).reshape(-1, 2, self.game.players).mean(axis=1)
+        with np.errstate(invalid="ignore"):  # paths that are not finite are counted
+            error = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs)) if len(pairs) > 1 else np.nan
+            return Cost(
+                mean=self._mean + pairs.mean(axis=0),
+                standard_error=np.broadcast_to(error, (self.game.players,)).copy(),
+                spread=costs.std(axis=0),
+                non_finite=(~np.isfinite(costs)).sum(axis=0),
+                paths=len(costs),
+            )

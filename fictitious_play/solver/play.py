@@ -1,5 +1,6 @@
 """One stage of fictitious play: all players at once, or one after another."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,13 @@ class Training:
         """The noise of a training step; that of step 0 of stage 0 is not trained on."""
         paths = self.batch_size if paths is None else paths
         return training_sample(game, self.seed, stage, step, paths, self.dtype)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a training step of the whole solve, counted from 0."""
+        share = min(step, self.total_steps) / self.total_steps
+        cosine = 0.5 * (1.0 + math.cos(math.pi * share))
+        ratio = self.final_rate_ratio
+        return self.learning_rate * ((1.0 - ratio) * cosine + ratio)
 
     def compile(self, model):
         """Builds and compiles a model."""
@@ -88,7 +96,7 @@ class Play:
     def _train(self, model, inputs, stage: int, step: int, first_player: int = 0) -> float:
         loss = devices.train_step(model, inputs)
         if not np.isfinite(loss):
-            players = [first_player + column + 1 for column in players_not_finite(model, inputs)]
+            players = [first_player + column for column in players_not_finite(model, inputs)]
             who = f"player {', '.join(map(str, players))}" if players else "the belief"
             raise NonFiniteLossError(
                 f"The loss of {who} became {loss} in stage {stage}, step {step + 1}. "

@@ -14,46 +14,11 @@ from fictitious_play.networks.player_model import player_model
 from fictitious_play.networks.transfer import transfer_weights
 from fictitious_play.solver.certificate import Certificate, certify
 from fictitious_play.solver.evaluation import policy_controls
+from fictitious_play.solver.record import StageRecord
 from fictitious_play.solver.samples import Sample
-
-
-@dataclass(frozen=True)
-class StageRecord:
-    """One stage of fictitious play.
-
-    Attributes:
-        stage: 1, 2, ….
-        cost: (players,) J^i of the joint profile after the stage, on the stage sample.
-        cost_standard_error: (players,).
-        change: largest relative change of a player's cost since the stage before; NaN in stage 1.
-        loss: (steps,) sum of the players' mean costs against the belief, training step by step.
-        learning_rate: of the stage's last step.
-        seconds, cpu_seconds: wall and processor time of the stage.
-    """
-
-    stage: int
-    cost: np.ndarray
-    cost_standard_error: np.ndarray
-    change: float
-    loss: np.ndarray
-    learning_rate: float
-    seconds: float
-    cpu_seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON-serialisable values; `from_json` gives back the same bits."""
-        return {
-            name: value.tolist() if isinstance(value, np.ndarray) else value
-            for name, value in vars(self).items()
-        }
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "StageRecord":
-        arrays: dict[str, Any] = {
-            name: np.asarray(value, np.float64) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        return cls(**arrays)
+from fictitious_play.solver.scale import cost_scale
+from fictitious_play.solver.stop_reason import StopReason
+from fictitious_play.solver.summary import summary
 
 
 @dataclass(frozen=True)
@@ -65,32 +30,60 @@ class Result:
         policy: all players' networks; a Keras model that can be saved.
         cost: (players,) J^i of the final joint profile, on the validation sample.
         cost_standard_error: (players,), over antithetic pairs.
+        cost_spread: (players,), standard deviation of a path's cost.
+        non_finite: (players,), how many validation paths had a cost that is NaN or infinite; the
+            cost is then not finite either.
         history: one `StageRecord` a stage.
-        converged: whether the last stage's change was below the tolerance (1e-3 without one).
-        reason: why the solve stopped: "tolerance", "max_stages" or "non_finite".
+        settled: whether the last stage's change was below the tolerance (1e-3 without one): the
+            costs have stopped moving, wherever that is.
+        converged: whether the profile is close to an equilibrium.
+        reason: why the solve stopped, a `StopReason`.
         message: a sentence on how it ended.
         control_variate: whether an exact equilibrium served as control variate.
         settings: everything that determined the run.
+        notices: sentences on the game that were warnings before training: that it has no
+            equilibrium, or that plain play does not converge in it.
     """
 
     game: Game
     policy: JointPolicy | FeedbackPolicy = field(repr=False)
     cost: np.ndarray
     cost_standard_error: np.ndarray
+    cost_spread: np.ndarray
+    non_finite: np.ndarray
     history: tuple[StageRecord, ...] = field(repr=False)
+    settled: bool
     converged: bool
-    reason: str
+    reason: StopReason
     message: str
     control_variate: bool
     settings: dict[str, Any] = field(repr=False)
+    notices: tuple[str, ...] = ()
 
-    def relative_error(self, exact) -> np.ndarray:
-        """(cost - exact.cost) / exact.cost, signed, (players,); NaN where |exact.cost| ≤ 1e-12."""
-        return self._relative(self.cost - self._exact_cost(exact), exact)
+    def relative_error(self, exact, scale: Any = None) -> np.ndarray:
+        """(cost - exact.cost) / scale, (players,): positive where the profile costs more.
 
-    def relative_standard_error(self, exact) -> np.ndarray:
+        Args:
+            exact: an equilibrium, with a `cost`.
+            scale: what errors are relative to; None means |exact.cost|, or the standard deviation
+                of a path's cost where |exact.cost| is below a tenth of that. NaN where both are at
+                most 1e-12.
+        """
+        return (self.cost - self._exact_cost(exact)) / self._scale(exact, scale)
+
+    def relative_standard_error(self, exact, scale: Any = None) -> np.ndarray:
         """Standard error of `relative_error`, (players,)."""
-        return np.abs(self._relative(self.cost_standard_error, exact))
+        return self.cost_standard_error / self._scale(exact, scale)
+
+    def summary(self) -> str:
+        """What the solve ended with, in a few lines of text."""
+        return summary(self)
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """The history as plain dictionaries of numbers and lists, one a stage, for a table or
+        JSON; in place of the loss of every training step, that of the last one."""
+        records = [record.to_json() for record in self.history]
+        return [{**record, "loss": record["loss"][-1]} for record in records]
 
     def control(self, initial_state, noise) -> np.ndarray:
         """Everybody's equilibrium controls along given noise.
@@ -180,6 +173,5 @@ class Result:
             )
         return checks.shaped("exact.cost", exact.cost, (self.game.players,))
 
-    def _relative(self, value, exact) -> np.ndarray:
-        cost = self._exact_cost(exact)
-        return np.divide(value, cost, out=np.full_like(cost, np.nan), where=np.abs(cost) > 1e-12)
+    def _scale(self, exact, given) -> np.ndarray:
+        return cost_scale(self._exact_cost(exact), self.cost_spread, given)[0]

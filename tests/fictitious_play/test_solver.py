@@ -72,7 +72,7 @@ def test_history_and_reason(solved):
     assert np.isnan(solved.history[0].change)
     last, before = solved.history[-1], solved.history[-2]
     assert last.change == pytest.approx(np.max(np.abs(last.cost / before.cost - 1)))
-    assert solved.converged == (last.change < 1e-3)
+    assert solved.settled == (last.change < 1e-3)
     assert last.loss.shape == (40,)
     assert last.learning_rate < before.learning_rate
 
@@ -83,7 +83,7 @@ def test_a_tolerance_stops_early():
         stages=9, steps_per_stage=2, tolerance=0.5, validation_paths=64, progress=False
     )
     assert result.reason == "tolerance"
-    assert result.converged
+    assert result.settled
     assert len(result.history) < 9
 
 
@@ -136,7 +136,7 @@ def test_a_non_finite_loss_names_player_stage_and_step_and_keeps_the_last_good_s
         return train(self, model, inputs, stage, step, first_player)
 
     monkeypatch.setattr(Play, "_train", poisoned)
-    with pytest.warns(RuntimeWarning, match="loss of player 2 became nan in stage 2, step 1"):
+    with pytest.warns(RuntimeWarning, match="loss of player 1 became nan in stage 2, step 1"):
         result = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(**QUICK)
     assert result.reason == "non_finite"
     assert not result.converged

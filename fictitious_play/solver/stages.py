@@ -1,0 +1,129 @@
+"""The loop over the stages of a solve, and what is kept of each of them."""
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from fictitious_play.solver.callbacks import Callbacks
+from fictitious_play.solver.checkpoint import SolveFolder
+from fictitious_play.solver.evaluation import Cost, CostMeter, policy_controls
+from fictitious_play.solver.play import NonFiniteLossError, Play
+from fictitious_play.solver.progress import SolveProgress
+from fictitious_play.solver.record import StageRecord
+from fictitious_play.solver.scale import cost_scale
+from fictitious_play.solver.stop_reason import StopReason
+
+ON_INTERRUPT = ("raise", "result")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Plays stage after stage until there is a reason to stop.
+
+    Attributes:
+        count, steps: at most that many stages of that many training steps.
+        tolerance: of the change of cost from stage to stage, None to go on whatever it is.
+        on_interrupt: what Ctrl-C does: "raise" or "result".
+        play: the running solve.
+        meter: measures costs after every stage.
+        history: the records, one of which every stage adds.
+        folder: where stages are saved, or None.
+        callbacks, progress: told of every stage.
+    """
+
+    count: int
+    steps: int
+    tolerance: float | None
+    on_interrupt: str
+    play: Play
+    meter: CostMeter
+    history: list[StageRecord]
+    folder: SolveFolder | None
+    callbacks: Callbacks
+    progress: SolveProgress
+
+    def run(self) -> tuple[StopReason, str]:
+        """Plays, and says why it stopped; the play then holds the last good stage's networks."""
+        history = self.history
+        for stage in range(len(history) + 1, self.count + 1):
+            if self.settled(self.tolerance):
+                break
+            good = [np.array(ops.convert_to_numpy(value)) for value in self.play.policy.weights]
+            try:
+                if self._stage(stage):
+                    message = f"A callback ended the solve after stage {stage}."
+                    return StopReason.INTERRUPTED, message
+            except NonFiniteLossError as failure:
+                self._restore(good)
+                warnings.warn(str(failure), RuntimeWarning, stacklevel=4)
+                return StopReason.NON_FINITE, str(failure)
+            except KeyboardInterrupt:
+                if self.on_interrupt == "raise":
+                    raise
+                if len(history) < stage:
+                    self._restore(good)
+                elif self.folder is not None and self.folder.latest() < stage:
+                    self._save()
+                message = (
+                    f"Interrupted in stage {stage}; the networks are those after stage "
+                    f"{len(history)}."
+                )
+                return StopReason.INTERRUPTED, message
+        if self.settled(self.tolerance):
+            message = f"The change fell below {self.tolerance:g} after stage {len(history)}."
+            return StopReason.COSTS_SETTLED, message
+        return StopReason.ALL_STAGES, f"All {self.count} stages were played."
+
+    def settled(self, tolerance: float | None) -> bool:
+        """Whether the last stage changed costs by less than a tolerance."""
+        return tolerance is not None and bool(self.history) and self.history[-1].change < tolerance
+
+    def _stage(self, stage: int) -> bool:
+        """Plays one stage; whether a callback asks for the end."""
+        self.callbacks.stage_begin(stage, self.history[-1] if self.history else None)
+        clock, processor = time.monotonic(), time.process_time()
+        losses = self.play.stage(stage, self.steps, self.progress.step)
+        cost = self.meter(policy_controls(self.play.policy, self.meter.sample))
+        record = StageRecord(
+            stage=stage,
+            cost=cost.mean,
+            cost_standard_error=cost.standard_error,
+            change=_change(self.history, cost),
+            loss=np.array(losses),
+            learning_rate=self.play.training.rate(stage * self.steps - 1),
+            seconds=time.monotonic() - clock,
+            cpu_seconds=time.process_time() - processor,
+        )
+        self.history.append(record)
+        self._save()
+        note = f"stage {stage}"
+        if stage > 1:
+            note += f", change {record.change:.1e}"
+        self.progress.stage(note)
+        return self.callbacks.stage_end(record)
+
+    def _save(self) -> None:
+        if self.folder is not None:
+            records: list[dict[str, Any]] = [record.to_json() for record in self.history]
+            self.folder.save(len(self.history), self.play, {"history": records})
+
+    def _restore(self, good: list[np.ndarray]) -> None:
+        for weight, value in zip(self.play.policy.weights, good, strict=True):
+            weight.assign(value)
+
+
+def _change(history: list[StageRecord], cost: Cost) -> float:
+    """Largest change of a player's cost since the last stage, relative to its scale before; NaN in
+    the first stage and where a cost is not finite."""
+    if not history:
+        return float("nan")
+    before = history[-1].cost
+    moved = np.abs(cost.mean - before)
+    scale, _ = cost_scale(before, cost.spread)
+    # A cost that had no scale and still has none has not changed.
+    still = (moved <= np.finfo(np.float64).tiny) & np.isnan(scale)
+    return float(np.max(np.where(still, 0.0, moved / scale)))
