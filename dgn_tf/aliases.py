@@ -1,5 +1,6 @@
 """K-FAC and EKFAC as optimizers: the open-loop special cases, under the names people look for."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -9,44 +10,25 @@ from dgn_tf.optimizer import DGNOpt
 
 
 class _OpenLoop(DGNOpt):
+    """`DGNOpt` in an open loop, the settings of its block among its own."""
+
     block: type[curvature.KFAC]
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.03,
-        damping: float = 1e-2,
-        decay: float = 0.95,
-        update_every: int = 1,
-        refresh_every: int = 10,
-        fisher: str = "game",
-        adaptive_damping: bool = False,
-        **kwargs: Any,
-    ):
-        block = type(self).block(
-            damping=damping,
-            decay=decay,
-            update_every=update_every,
-            refresh_every=refresh_every,
-            fisher=fisher,
-            adaptive_damping=adaptive_damping,
-        )
+    def __init__(self, learning_rate: Any = 0.03, **kwargs: Any):
+        names = self._block_settings()
+        block = type(self).block(**{k: kwargs.pop(k) for k in names if k in kwargs})
         kwargs.setdefault("name", type(self).__name__.lower())
         super().__init__(learning_rate, "open_loop", block, **kwargs)
 
+    @classmethod
+    def _block_settings(cls) -> list[str]:
+        return list(inspect.signature(cls.block).parameters)
+
     def get_config(self) -> dict:
         config = super().get_config()
-        config.pop("information_structure")
-        config.pop("curvature")
-        for setting in (
-            "damping",
-            "decay",
-            "update_every",
-            "refresh_every",
-            "fisher",
-            "adaptive_damping",
-        ):
-            config[setting] = getattr(self.curvature, setting)
-        return config
+        for fixed in ("information_structure", "curvature"):
+            config.pop(fixed)
+        return {**config, **self.curvature.get_config()}
 
 
 @keras.saving.register_keras_serializable("dgn_tf.optimizers")
@@ -55,9 +37,8 @@ class KFAC(_OpenLoop):
 
     Args:
         learning_rate: a positive number or a Keras schedule.
-        damping, decay, update_every, refresh_every, fisher, adaptive_damping: as for
-            `dgn_tf.curvature.KFAC`.
-        kwargs: as for `DGNOpt`, weight decay and clipping among them.
+        kwargs: damping and the other settings of `dgn_tf.curvature.KFAC`; all else as for `DGNOpt`,
+            weight decay and clipping among them.
     """
 
     block = curvature.KFAC
@@ -69,9 +50,8 @@ class EKFAC(_OpenLoop):
 
     Args:
         learning_rate: a positive number or a Keras schedule.
-        damping, decay, update_every, refresh_every, fisher, adaptive_damping: as for
-            `dgn_tf.curvature.EKFAC`.
-        kwargs: as for `DGNOpt`, weight decay and clipping among them.
+        kwargs: damping, rank and the other settings of `dgn_tf.curvature.EKFAC`; all else as for
+            `DGNOpt`, weight decay and clipping among them.
     """
 
     block = curvature.EKFAC

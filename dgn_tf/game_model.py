@@ -15,6 +15,7 @@ from dgn_tf.game.game import Game
 from dgn_tf.game.graph import functional_of
 from dgn_tf.game.objective import check_loss
 from dgn_tf.optimizer import DGNOpt
+from dgn_tf.rules import FORMS, one_of
 from dgn_tf.step.solution import solve_batch
 from dgn_tf.step.train import refuse_replicas, train_step
 
@@ -55,6 +56,8 @@ class GameModel(surface.Functional):
         name: str | None = None,
         **kwargs: Any,
     ):
+        if agents_form is not None:
+            one_of("agents_form", agents_form, FORMS)
         super().__init__(inputs, outputs, name=name, **kwargs)
         self._recorder = _Recorder()
         self._settings = _Settings(
@@ -67,21 +70,13 @@ class GameModel(surface.Functional):
         self._read_game()
 
     def _read_game(self) -> None:
-        settings = self._settings
-        policy = self.alignment_policy
-        if policy is None:
-            alignment: Any = settings.alignment
-            games = [Game(self, alignment, settings.slots, settings.strict)]
+        settings, alignment = self._settings, self._settings.alignment
+        read = (settings.slots, settings.strict, settings.agents)
+        if isinstance(alignment, AlignmentPolicy):
+            games = games_of_arms(self, alignment, *read)
+            self._check_policy(alignment)
         else:
-            games = games_of_arms(self, policy, settings.slots, settings.strict)
-            self._check_policy(policy)
-        for game in games:
-            game.seat_agents(settings.agents, settings.agents_form)
-            if policy is not None and any(player.agents > 1 for player in game.players):
-                raise ValueError(
-                    "Fictitious agents need one alignment. Received: agents="
-                    f"{settings.agents!r} with the alignment policy {policy.name}."
-                )
+            games = [Game(self, alignment, *read)]
         self._games = _Held(tuple(games))
 
     def _check_policy(self, policy: AlignmentPolicy) -> None:
@@ -106,7 +101,7 @@ class GameModel(surface.Functional):
 
     @property
     def game(self) -> Game:
-        """The game; `model.game.summary()` prints it, `model.game.solve(x, y)` gives its gains.
+        """The game; `model.game.summary()` prints it, `model.solve(x, y)` gives its gains.
 
         Where a policy chooses the alignment it is that of the first arm.
         """
@@ -168,16 +163,15 @@ class GameModel(surface.Functional):
                 "jit_compile=False there.",
                 stacklevel=2,
             )
-        if optimizer.exact and len(self.games) > 1:
+        if optimizer.rules.exact and len(self.games) > 1:
             raise ValueError(
                 "Exact curvature needs one alignment, whose Jacobians make the dense game. "
                 f'Received: curvature="exact" with {len(self.games)} arms.'
             )
-        optimizer.bind(self.game, lambda: surface.seed_states(self), self.alignment_policy)
+        form = self._settings.agents_form
+        optimizer.bind(self.game, lambda: surface.seed_states(self), self.alignment_policy, form)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)
-        for game in self.games:
-            game.attach(self, solve_batch)
 
     def _refuse_mixed_precision(self) -> None:
         for layer in surface.inner_layers(self):
@@ -187,6 +181,24 @@ class GameModel(surface.Functional):
                     "Gains and kernels need the precision of the weights: mixed precision is not "
                     f"supported. Received: layer '{layer.name}' with policy '{policy.name}'."
                 )
+
+    def solve(self, x: Any, y: Any, sample_weight: Any = None, game: Game | None = None) -> Any:
+        """The gains of a batch, without applying them or moving any state.
+
+        Args:
+            x, y, sample_weight: a batch, as for `train_on_batch`.
+            game: one of `games`, where a policy chooses between alignments; the first if not given.
+
+        Returns:
+            A `Solution` s: `s[t][n]` has `.k` (weights,) and, with exact curvature, `.K` (weights,
+            state), `.V_x` and `.V_xx`; `s[t]` has `.W_x` and `.W_xx`; `s.loss` is the loss with ℓ.
+
+        Raises:
+            ValueError: before the model was compiled.
+        """
+        if not isinstance(self.optimizer, DGNOpt):
+            raise ValueError("`solve` needs a compiled model. Call `model.compile` first.")
+        return solve_batch(self, (x, y, sample_weight), self.game if game is None else game)
 
     def train_step(self, data: Any) -> dict:
         """Observes the batch, solves the game and moves the players; returns the logs."""

@@ -7,15 +7,21 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dgn_tf import curvature as curvature_blocks
 from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.layout import WeightLayout
 from dgn_tf.guard import StepGuard
-from dgn_tf.recursion.sample_space import FORMS
-from dgn_tf.terminal import KINDS
+from dgn_tf.rules import ITERATIONS, Rules
 
-INFORMATION_STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative")
-SOLVERS = ("sample_space", "khatri_rao", "prop5")
-ABSENT_PLAYERS = ("dummy", "duplicated")
+_RULES = (
+    "information_structure",
+    "curvature",
+    "form",
+    "terminal",
+    "solver",
+    "absent_players",
+    "state_feedback",
+    "khatri_rao_iterations",
+)
 
 
 class _States:
@@ -77,7 +83,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         solver: str = "sample_space",
         absent_players: str = "dummy",
         weight_decay: float = 0.0,
-        khatri_rao_iterations: int = 6,
+        khatri_rao_iterations: int = ITERATIONS,
         guard: Any = True,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -112,58 +118,37 @@ class DGNOpt(keras.optimizers.Optimizer):
             name=name,
             **kwargs,
         )
-        _one_of("information_structure", information_structure, INFORMATION_STRUCTURES)
-        _one_of("form", form, FORMS)
-        _one_of("solver", solver, SOLVERS)
-        _one_of("absent_players", absent_players, ABSENT_PLAYERS)
-        if isinstance(terminal, bool) or not isinstance(terminal, int):
-            _one_of("terminal", terminal, KINDS, ", or a positive integer")
-        elif terminal < 1:
-            raise ValueError(f"`terminal` must be a positive rank. Received: terminal={terminal}")
-        if not isinstance(state_feedback, bool):
-            raise ValueError(
-                "`state_feedback` must be True or False. "
-                f"Received: state_feedback={state_feedback!r}"
-            )
         weight_decay = 0.0 if weight_decay is None else weight_decay
         if not (isinstance(weight_decay, int | float) and 0 <= weight_decay < math.inf):
             raise ValueError(
                 f"`weight_decay` must not be negative. Received: weight_decay={weight_decay}"
             )
-        self.information_structure = information_structure
-        self.exact = isinstance(curvature, str) and curvature == "exact"
-        self.curvature: Any = "exact" if self.exact else curvature_blocks.get(curvature)
-        if solver != "sample_space" and getattr(self.curvature, "name", "") not in (
-            "kfac",
-            "ekfac",
-        ):
-            raise ValueError(
-                f"The {solver!r} solver works on Kronecker factors: curvature must be K-FAC or "
-                f"EKFAC. Received: curvature={curvature!r}"
-            )
-        if not isinstance(khatri_rao_iterations, int) or khatri_rao_iterations < 0:
-            raise ValueError(
-                "`khatri_rao_iterations` must be an integer, at least 0. "
-                f"Received: {khatri_rao_iterations!r}"
-            )
-        self.khatri_rao_iterations = khatri_rao_iterations
-        self.form = form
-        self.terminal = terminal
-        self.solver = solver
-        self.absent_players = absent_players
-        self.state_feedback = state_feedback
+        self.rules = Rules(
+            information_structure=information_structure,
+            curvature=curvature,
+            form=form,
+            terminal=terminal,
+            solver=solver,
+            absent_players=absent_players,
+            state_feedback=state_feedback,
+            khatri_rao_iterations=khatri_rao_iterations,
+        )
         self.weight_decay = float(weight_decay)
         self.guard = StepGuard.make(guard)
         self._game: Any = None
         self._seeds: Any = None
         self._bandit: Any = None
 
-    @property
-    def closed_loop(self) -> bool:
-        """Whether players answer the state: their updates have the term K δx."""
-        return self.state_feedback and self.information_structure in ("feedback", "cooperative")
+    def __getattr__(self, name: str) -> Any:
+        """The rules by the names they were given by."""
+        rules = self.__dict__.get("rules")
+        if rules is None or name not in _RULES:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(rules, name)
 
-    def bind(self, game: Any, seeds: Any, policy: Any = None) -> None:
+    def bind(
+        self, game: Any, seeds: Any, policy: Any = None, agents_form: str | None = None
+    ) -> None:
         """Hands the optimizer its game; `GameModel.compile` does it.
 
         Args:
@@ -172,10 +157,14 @@ class DGNOpt(keras.optimizers.Optimizer):
             seeds: function that lists the seed generator states to be saved along.
             policy: the policy that chooses between the game's arms, whose state is the optimizer's;
                 None for one alignment.
+            agents_form: the form that fictitious agents bring; None for the optimizer's.
 
         Raises:
-            ValueError: if the optimizer was built for other weights, or for other arms.
+            ValueError: if the optimizer was built for other weights, or for other arms, and for
+                rules that mean nothing with the game's agents.
         """
+        agents = max(player.agents for player in game.players)
+        rules = self.rules.with_agents(agents, agents_form)
         if self._game is not None and self.built and game.identity() != self._game.identity():
             raise ValueError(
                 "A DGNOpt belongs to the model it was first compiled with. "
@@ -189,7 +178,7 @@ class DGNOpt(keras.optimizers.Optimizer):
                     "A DGNOpt keeps the state of the alignment policy it was first compiled with. "
                     "Create a new one for another policy or another number of arms."
                 )
-        self._game, self._seeds, self._bandit = game, seeds, policy
+        self._game, self._seeds, self._bandit, self.rules = game, seeds, policy, rules
 
     @property
     def bandit_state(self) -> dict[str, Any]:
@@ -214,25 +203,17 @@ class DGNOpt(keras.optimizers.Optimizer):
         super().build(variables)
         self.states = _States()
         game = self._game
-        if not self.exact:
+        if not self.rules.exact:
             for player in game.players:
-                shapes = curvature_blocks.PlayerShapes(
-                    variables=tuple(tuple(v.shape) for v in player.variables),
-                    rows=player.rows,
-                    outputs=player.outputs,
-                    has_bias=player.has_bias,
-                )
                 self.states.players[player.name] = self._add_state(
-                    self.curvature, shapes, player.name, player.variables[0].dtype
+                    self.curvature, player.layout, player.name, player.variables[0].dtype
                 )
             fallback = self.curvature.fallback()
             for bystander in game.bystanders:
                 self.states.bystanders[bystander.name] = [
                     self._add_state(
                         fallback,
-                        curvature_blocks.PlayerShapes(
-                            variables=(tuple(v.shape),), rows=None, outputs=None, has_bias=False
-                        ),
+                        WeightLayout((tuple(v.shape),)),
                         f"{bystander.name}_{v.name}",
                         v.dtype,
                     )
@@ -247,9 +228,9 @@ class DGNOpt(keras.optimizers.Optimizer):
                 shape, start, dtype=dtype, name=f"bandit_{name}"
             )
 
-    def _add_state(self, block: Any, shapes: Any, name: str, dtype: str) -> dict[str, Any]:
+    def _add_state(self, block: Any, layout: WeightLayout, name: str, dtype: str) -> dict[str, Any]:
         state = {}
-        for key, (shape, initializer) in block.state_spec(shapes).items():
+        for key, (shape, initializer) in block.state_spec(layout).items():
             if isinstance(initializer, int | float):
                 initializer = keras.initializers.Constant(initializer)
             state[key] = self.add_variable(
@@ -317,20 +298,11 @@ class DGNOpt(keras.optimizers.Optimizer):
         config = super().get_config()
         for dropped in ("loss_scale_factor", "gradient_accumulation_steps"):
             config.pop(dropped)
-        config.update(
-            information_structure=self.information_structure,
-            curvature=self.curvature
-            if self.exact
-            else keras.saving.serialize_keras_object(self.curvature),
-            form=self.form,
-            terminal=self.terminal,
-            solver=self.solver,
-            absent_players=self.absent_players,
-            state_feedback=self.state_feedback,
-            weight_decay=self.weight_decay,
-            khatri_rao_iterations=self.khatri_rao_iterations,
-            guard=None if self.guard is None else self.guard.get_config(),
-        )
+        config.update({name: getattr(self.rules, name) for name in _RULES})
+        if not self.rules.exact:
+            config["curvature"] = keras.saving.serialize_keras_object(self.curvature)
+        config["weight_decay"] = self.weight_decay
+        config["guard"] = None if self.guard is None else self.guard.get_config()
         return config
 
     @classmethod
@@ -348,12 +320,4 @@ def _bandit_spec(policy: Any, game: Any) -> dict[str, tuple[tuple[int, ...], str
     if policy is None:
         return {}
     mine = {"seed": ((), "int64"), "steps": ((), "int64"), "reward": ((), "float64")}
-    return {**policy.state_spec(len(game.arms)), **mine}
-
-
-def _one_of(argument: str, value: Any, known: tuple, more: str = "") -> None:
-    if value not in known:
-        names = ", ".join(f'"{name}"' for name in known)
-        raise ValueError(
-            f"`{argument}` must be one of {names}{more}. Received: {argument}={value!r}"
-        )
+    return {**policy.state_spec(len(game.arm.placements)), **mine}

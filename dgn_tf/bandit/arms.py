@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from dgn_tf.bandit.policy import AlignmentPolicy
-from dgn_tf.game.game import Game
+from dgn_tf.game.game import Arm, Game
 
 LIMIT = 64
 """Arms a policy takes by itself; every arm is a branch of the compiled step."""
@@ -31,22 +31,33 @@ def alignments(model: keras.Model, limit: int = LIMIT) -> list[dict[str, int]]:
 
 
 def games_of_arms(
-    model: keras.Model, policy: AlignmentPolicy, slots: Mapping[str, int] | None, strict: bool
+    model: keras.Model,
+    policy: AlignmentPolicy,
+    slots: Mapping[str, int] | None,
+    strict: bool,
+    agents: int | Mapping[str, int] = 1,
 ) -> list[Game]:
     """The games of a policy's arms, which know of each other.
 
     Raises:
-        ValueError: for an arm outside the slack, and for two arms that are the same schedule.
+        ValueError: for an arm outside the slack, for two arms that are the same schedule, and for
+            fictitious agents.
     """
-    arms: list[Any] = alignments(model) if policy.arms is None else list(policy.arms)
-    games = [Game(model, arm, slots, strict) for arm in arms]
-    schedules = [game.placement() for game in games]
-    for i, placement in enumerate(schedules):
-        if placement in schedules[:i]:
+    first = Game(model, strict=strict, agents=agents)
+    if any(player.agents > 1 for player in first.players):
+        raise ValueError(
+            f"Fictitious agents need one alignment. Received: agents={agents!r} with the "
+            f"alignment policy {policy.name}."
+        )
+    arms: list[Any] = first.schedules(LIMIT) if policy.arms is None else list(policy.arms)
+    placements = tuple(first.placement(arm) for arm in arms)
+    for i, placement in enumerate(placements):
+        if placement in placements[:i]:
             raise ValueError(
                 "`arms` must be different schedules. Received: arms "
-                f"{schedules.index(placement)} and {i} both are {placement}"
+                f"{placements.index(placement)} and {i} both are {placement}"
             )
-    for i, game in enumerate(games):
-        game.arm, game.arms, game.chooser = i, tuple(schedules), policy.name
-    return games
+    return [
+        Game(model, arm, slots, strict, agents, Arm(i, placements, policy.name))
+        for i, arm in enumerate(arms)
+    ]

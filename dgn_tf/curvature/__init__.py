@@ -1,7 +1,7 @@
 """Curvature blocks: the preconditioner of a player's gain."""
 
 from dgn_tf.curvature.adam import Adam
-from dgn_tf.curvature.base import Curvature, PlayerShapes, Prepared
+from dgn_tf.curvature.base import Curvature, Prepared
 from dgn_tf.curvature.diagonal import Diagonal
 from dgn_tf.curvature.ekfac import EKFAC
 from dgn_tf.curvature.gauss_newton import GaussNewton
@@ -42,7 +42,6 @@ __all__ = [
     "Diagonal",
     "GaussNewton",
     "Identity",
-    "PlayerShapes",
     "Prepared",
     "RMSprop",
     "get",

@@ -33,9 +33,9 @@ class Adam(Elementwise):
     def get_config(self):
         return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
-    def state_spec(self, shapes):
-        first = {f"momentum_{i}": (shape, "zeros") for i, shape in enumerate(shapes.variables)}
-        return {**first, **super().state_spec(shapes)}
+    def state_spec(self, layout):
+        first = {f"momentum_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
+        return {**first, **super().state_spec(layout)}
 
     def update(self, state, cap, gradient, step, active=None, shift=None):
         for velocity, g in zip(self.velocities(state), gradient, strict=True):

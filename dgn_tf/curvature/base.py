@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.game.layout import WeightLayout
+
 State = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class PlayerShapes:
-    """Shapes of a player's weights.
-
-    Attributes:
-        variables: shape of every variable.
-        rows: I, rows of the weight matrix with the bias as last row; None where there is none.
-        outputs: O, its columns; None likewise.
-        has_bias: whether the last row is a bias.
-    """
-
-    variables: tuple[tuple[int, ...], ...]
-    rows: int | None = None
-    outputs: int | None = None
-    has_bias: bool = False
-
-    @property
-    def matrix(self) -> tuple[int, int]:
-        """``(I, O)``; raises ValueError where the weights are no matrix."""
-        if self.rows is None or self.outputs is None:
-            raise ValueError(
-                "This curvature block needs weights that form one matrix. Received: variables of "
-                f"shapes {self.variables}. Use an elementwise block, such as 'rmsprop'."
-            )
-        return self.rows, self.outputs
 
 
 class Curvature:
@@ -71,7 +45,7 @@ class Curvature:
         """The block of weights that this one cannot treat; itself where it treats all."""
         return self
 
-    def state_spec(self, shapes: PlayerShapes) -> dict[str, tuple[tuple[int, ...], Any]]:
+    def state_spec(self, layout: WeightLayout) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Name → (shape, initial value): ``zeros``, ``ones``, ``identity`` or a number."""
         return {}
 
@@ -110,7 +84,7 @@ class Curvature:
     def adapt(self, state: State, ratio, active=None) -> None:
         """Change the damping by the reduction ratio, for blocks with adaptive damping."""
 
-    def to_dense(self, state: State, shapes: PlayerShapes, step, shift=None) -> tf.Tensor:
+    def to_dense(self, state: State, layout: WeightLayout, step, shift=None) -> tf.Tensor:
         """M with its damping as an ``(I O, I O)`` matrix on the row-major weight matrix."""
         raise NotImplementedError
 

@@ -30,8 +30,8 @@ class Diagonal(Elementwise):
     def get_config(self):
         return {"damping": self.damping, "decay": self.decay}
 
-    def state_spec(self, shapes):
-        return {**super().state_spec(shapes), "updates": ((), "zeros")}
+    def state_spec(self, layout):
+        return {**super().state_spec(layout), "updates": ((), "zeros")}
 
     def update(self, state, cap, gradient, step, active=None, shift=None):
         for velocity, g in zip(self.velocities(state), gradient, strict=True):

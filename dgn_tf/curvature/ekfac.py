@@ -73,8 +73,8 @@ class EKFAC(KFAC):
         own = {"full_basis_up_to": self.full_basis_up_to, "rank": self.rank}
         return {**super().get_config(), **own}
 
-    def state_spec(self, shapes):
-        rows, outputs = shapes.matrix
+    def state_spec(self, layout):
+        rows, outputs = layout.shape
         k_A, k_B = (width(size, self.full_basis_up_to, self.rank) for size in (rows, outputs))
         s_A, s_B = spectrum_length(rows, k_A), spectrum_length(outputs, k_B)
         return {
@@ -178,8 +178,8 @@ class EKFAC(KFAC):
             sides.append(EigenSide(Q, inverse[:-1], inverse[-1]) if cut else EigenSide(Q, inverse))
         return tuple(sides)
 
-    def to_dense(self, state, shapes, step, shift=None):
-        rows, outputs = shapes.matrix
+    def to_dense(self, state, layout, step, shift=None):
+        rows, outputs = layout.shape
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
         unit = tf.reshape(tf.eye(rows * outputs, dtype=Q_A.dtype), (-1, rows, outputs))
         applied = spectral_apply(Q_A, Q_B, self.damped_scale(state, shift), unit)

@@ -22,8 +22,8 @@ class Elementwise(Curvature):
         """The diagonal of M, one tensor a variable."""
         raise NotImplementedError
 
-    def state_spec(self, shapes):
-        return {f"velocity_{i}": (shape, "zeros") for i, shape in enumerate(shapes.variables)}
+    def state_spec(self, layout):
+        return {f"velocity_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
 
     def velocities(self, state) -> list:
         """The variables that hold the second moments."""
@@ -44,8 +44,8 @@ class Elementwise(Curvature):
         inputs, outputs = root / tf.sqrt(rows), root / tf.sqrt(columns)
         return separable_kernel(cap, DiagonalSide(inputs), DiagonalSide(outputs))
 
-    def to_dense(self, state, shapes, step, shift=None):
-        rows, outputs = shapes.matrix
+    def to_dense(self, state, layout, step, shift=None):
+        rows, outputs = layout.shape
         scales = [tf.reshape(scale, (-1, outputs)) for scale in self.scale(state, step)]
         diagonal = tf.reshape(tf.concat(scales, axis=0), (rows * outputs,))
         return tf.linalg.diag(diagonal if shift is None else diagonal + shift)

@@ -41,8 +41,8 @@ class GaussNewton(Averaged):
     ):
         super().__init__(damping, decay, update_every, adaptive_damping)
 
-    def state_spec(self, shapes):
-        rows, outputs = shapes.matrix
+    def state_spec(self, layout):
+        rows, outputs = layout.shape
         size = rows * outputs
         if size > LARGEST:
             raise ValueError(
@@ -89,7 +89,7 @@ class GaussNewton(Averaged):
     def prepare(self, state, cap, step, shift=None):
         return _PreparedGaussNewton(self, state, cap, step, shift)
 
-    def to_dense(self, state, shapes, step, shift=None):
+    def to_dense(self, state, layout, step, shift=None):
         return self._damped(state, shift)
 
 

@@ -26,8 +26,8 @@ class Identity(Curvature):
         kernel = separable_kernel(cap, IdentitySide(), IdentitySide())
         return kernel if shift is None else kernel / (1.0 + tf.cast(shift, kernel.dtype))
 
-    def to_dense(self, state, shapes, step, shift=None):
-        rows, outputs = shapes.matrix
+    def to_dense(self, state, layout, step, shift=None):
+        rows, outputs = layout.shape
         dtype = keras.config.floatx() if shift is None else shift.dtype
         eye = tf.eye(rows * outputs, dtype=dtype)
         return eye if shift is None else eye * (1.0 + shift)

@@ -69,8 +69,8 @@ class KFAC(Averaged):
             "max_rows": self.max_rows,
         }
 
-    def state_spec(self, shapes):
-        rows, outputs = shapes.matrix
+    def state_spec(self, layout):
+        rows, outputs = layout.shape
         return {
             "input_factor": (packed.shape(rows), "zeros"),
             "output_factor": (packed.shape(outputs), "zeros"),
@@ -143,7 +143,7 @@ class KFAC(Averaged):
         """A⁻¹ and B⁻¹ as sides of the kernel."""
         return MatrixSide(read(state["input_inverse"])), MatrixSide(read(state["output_inverse"]))
 
-    def to_dense(self, state, shapes, step, shift=None):
+    def to_dense(self, state, layout, step, shift=None):
         """From the current factors, which the inverses are those of at a refresh."""
         (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
         left = A + of_A * tf.eye(A.shape[0], dtype=A.dtype)

@@ -6,11 +6,12 @@ are the inputs (or patches) at position p and g the cotangents of Z's column r a
 pre-activation. The joint axis of samples and columns is sample-major: index b·R + r.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from dgn_tf.game.layout import WeightLayout
 
 TANGENT_BUDGET = 64_000_000
 """Numbers a player's per-sample tangents may hold before they are approximated."""
@@ -27,100 +28,54 @@ class Capture:
     Args:
         inputs: the inputs without the column of ones, `(B, P, I0)`, or a function that makes them.
         cotangents: `(B, P, R, O)`, per sample, without 1/B.
-        kernel_shape: shape of the kernel variable; its last axes flatten to O.
-        has_bias: whether the player's second variable is a bias, flattening to O.
-        bias_shape: shape of the bias variable, `(O,)` by default.
+        layout: how the variables form one matrix.
         positions: P where it is known when the graph is traced, else None.
         c: `(B, R)` with φ_x = Z c; ones by default.
         curvature_scale: `(B, R)`, square root of the diagonal of C_T; ones by default.
         gradient: the batch gradient (1/B) U c in the shapes of the variables, computed if absent.
         thin: function of `(stride, offset)` that gives the inputs of every stride-th sample.
         weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
-        rows: the static row count I (with the bias row), needed where `inputs` is a function.
-        to_kernel: maps an `(I0, O)` matrix to the kernel's shape where a reshape does not.
-        from_kernel: the inverse of `to_kernel`.
     """
 
     def __init__(
         self,
         inputs: tf.Tensor | Callable[[], tf.Tensor],
         cotangents: tf.Tensor,
-        kernel_shape: Sequence[int],
-        has_bias: bool,
+        layout: WeightLayout,
         *,
-        bias_shape: Sequence[int] | None = None,
         positions: int | None = None,
         c: tf.Tensor | None = None,
         curvature_scale: tf.Tensor | None = None,
         gradient: tuple | None = None,
         thin: Callable | None = None,
         weighted: Callable[[tf.Tensor], tuple] | None = None,
-        rows: int | None = None,
-        to_kernel: Callable | None = None,
-        from_kernel: Callable | None = None,
     ):
         self._inputs = inputs
         self.g = cotangents
-        self.kernel_shape = tuple(kernel_shape)
-        self.has_bias = has_bias
-        self.outputs = int(cotangents.shape[-1])
+        self.layout = layout
+        self.rows, self.outputs = layout.shape
+        self.has_bias = layout.has_bias
         self.columns = int(cotangents.shape[-2])
-        self.bias_shape = tuple(bias_shape) if bias_shape is not None else (self.outputs,)
-        self.rows = rows if rows is not None else math.prod(kernel_shape) // self.outputs + has_bias
         self.positions = positions
         self._c = c
         self._curvature_scale = curvature_scale
         self._gradient = gradient
         self._thin = thin
         self._weighted = weighted
-        self._to_kernel = to_kernel or (lambda m: tf.reshape(m, self.kernel_shape))
-        self._from_kernel = from_kernel or (lambda k: tf.reshape(k, (-1, self.outputs)))
         self._cache: dict[tuple, Any] = {}
         self.memo: dict = {}
 
     @classmethod
-    def dense(
-        cls,
-        x: tf.Tensor,
-        g: tf.Tensor,
-        has_bias: bool = True,
-        c: tf.Tensor | None = None,
-        curvature_scale: tf.Tensor | None = None,
-        gradient: tuple | None = None,
-    ) -> "Capture":
-        """A Dense player from inputs `(B, I0)` and cotangents `(B, R, O)`."""
-        return cls(
-            x[:, None, :],
-            g[:, None, :, :],
-            (int(x.shape[-1]), int(g.shape[-1])),
-            has_bias,
-            positions=1,
-            c=c,
-            curvature_scale=curvature_scale,
-            gradient=gradient,
-        )
+    def patches(cls, a: tf.Tensor, g: tf.Tensor, has_bias: bool = True, **kwargs: Any) -> "Capture":
+        """A player with positions from inputs `(B, P, I0)` and cotangents `(B, P, R, O)`."""
+        outputs = int(g.shape[-1])
+        shapes = ((int(a.shape[-1]), outputs), (outputs,))[: 1 + has_bias]
+        return cls(a, g, WeightLayout(shapes, outputs), positions=a.shape[1], **kwargs)
 
     @classmethod
-    def patches(
-        cls,
-        a: tf.Tensor,
-        g: tf.Tensor,
-        has_bias: bool = True,
-        c: tf.Tensor | None = None,
-        curvature_scale: tf.Tensor | None = None,
-        gradient: tuple | None = None,
-    ) -> "Capture":
-        """A player with positions from inputs `(B, P, I0)` and cotangents `(B, P, R, O)`."""
-        return cls(
-            a,
-            g,
-            (int(a.shape[-1]), int(g.shape[-1])),
-            has_bias,
-            positions=a.shape[1],
-            c=c,
-            curvature_scale=curvature_scale,
-            gradient=gradient,
-        )
+    def dense(cls, x: tf.Tensor, g: tf.Tensor, has_bias: bool = True, **kwargs: Any) -> "Capture":
+        """A Dense player from inputs `(B, I0)` and cotangents `(B, R, O)`."""
+        return cls.patches(x[:, None, :], g[:, None, :, :], has_bias, **kwargs)
 
     @property
     def dtype(self) -> tf.DType:
@@ -186,17 +141,11 @@ class Capture:
 
     def matrix(self, tensors: Sequence) -> tf.Tensor:
         """Variable-shaped tensors as one `(I, O)` matrix, the bias as last row."""
-        kernel = self._from_kernel(tf.convert_to_tensor(tensors[0]))
-        if not self.has_bias:
-            return kernel
-        bias = tf.reshape(tensors[1], (1, self.outputs))
-        return tf.concat([kernel, bias], 0)
+        return self.layout.matrix(tensors)
 
     def tensors(self, matrix: tf.Tensor) -> tuple:
         """An `(I, O)` matrix as tensors in the shapes of the variables."""
-        if not self.has_bias:
-            return (self._to_kernel(matrix),)
-        return self._to_kernel(matrix[:-1]), tf.reshape(matrix[-1], self.bias_shape)
+        return self.layout.tensors(matrix)
 
     def _mixed(self, w: tf.Tensor | None) -> tf.Tensor:
         """Σ_r w_br g_bpro: `(B, P, O)`; w None stands for ones."""
@@ -217,8 +166,9 @@ class Capture:
         inputs = self.plain_inputs
         kernel = tf.matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True)
         if not self.has_bias:
-            return (self._to_kernel(kernel),)
-        return self._to_kernel(kernel), tf.reshape(tf.reduce_sum(mixed, 0), self.bias_shape)
+            return (self.layout.kernel(kernel),)
+        bias = tf.reshape(tf.reduce_sum(mixed, 0), self.layout.variables[1])
+        return self.layout.kernel(kernel), bias
 
     def weighted_matrix(self, w: tf.Tensor) -> tf.Tensor:
         """(1/B) U w as an `(I, O)` matrix, for weights `(B, R)`."""
@@ -255,15 +205,10 @@ class Capture:
         return Capture(
             inputs,
             thin_samples(self.g, stride, offset),
-            self.kernel_shape,
-            self.has_bias,
-            bias_shape=self.bias_shape,
+            self.layout,
             positions=self.positions,
             c=every(self._c),
             curvature_scale=every(self._curvature_scale),
-            rows=self.rows,
-            to_kernel=self._to_kernel,
-            from_kernel=self._from_kernel,
         )
 
     @property

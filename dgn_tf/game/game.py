@@ -1,8 +1,8 @@
 """The dynamic game a model is: stages, players, and the tensors alive at every cut."""
 
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from dgn_tf.game.players import Player, read_player
 from dgn_tf.game.summary import table
 
 
-@dataclass
+@dataclass(frozen=True)
 class Bystander:
     """Trainable weights that are no player's: a diagonal block, the plain preconditioned gradient.
 
@@ -39,33 +39,47 @@ class Bystander:
         return self.label or str(self.layer.name)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Stage:
     """Stage t: its players by slot, its calls, and the cut before it (keys, newest first)."""
 
     index: int
-    players: list[Player]
-    calls: list[Call]
-    cut: list[int]
+    players: tuple[Player, ...]
+    calls: tuple[Call, ...]
+    cut: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the alignments that a policy chooses between.
+
+    Attributes:
+        index: of this one.
+        placements: {player: stage} of all.
+        chooser: the policy's name.
+    """
+
+    index: int
+    placements: tuple[dict[str, int], ...]
+    chooser: str
 
 
 class Game:
-    """Layers as players of a dynamic game.
+    """Layers as players of a dynamic game; it does not change once it is built.
 
     Args:
         model: a Functional or built Sequential model.
         alignment: "asap", "alap" or {layer name: stage}.
         slots: {layer name: slot within its stage}; by default in the order of `model.layers`.
         strict: whether a trainable layer without a curvature-capable reader is an error.
+        agents: how many fictitious agents share each player's weights: a number, or
+            {layer name: number}.
+        arm: its place among the alignments of a policy; None where there is one alignment.
 
     Raises:
         ValueError: for a model without a graph or without players, an alignment outside the slack,
-            LoRA or quantised layers, impossible slots, and, if `strict`, a layer left to a diagonal
-            block.
-
-    Attributes:
-        arm, arms, chooser: where a policy chooses between alignments, the number of this one, the
-            {player: stage} of all, and the policy's name; else 0, this one alone, and "".
+            LoRA or quantised layers, impossible slots or agents, and, if `strict`, a layer left to
+            a diagonal block.
     """
 
     def __init__(
@@ -74,40 +88,63 @@ class Game:
         alignment: str | Mapping[str, int] = "asap",
         slots: Mapping[str, int] | None = None,
         strict: bool = False,
+        agents: int | Mapping[str, int] = 1,
+        arm: Arm | None = None,
     ):
         self.graph: Graph = read_graph(model)
-        self.players: list[Player] = []
-        self.bystanders: list[Bystander] = []
         self.alignment = alignment
         self.strict = strict
-        leftovers = self._read_layers(model)
-        if not self.players:
+        self.arm = arm
+        self.trainable = tuple(model.trainable_variables)
+        self._model = weakref.ref(model)
+        players, leftovers = self._read_layers()
+        if not players:
             raise ValueError(
                 "A game needs at least one trainable Dense, Conv1D, Conv2D or EinsumDense layer. "
                 f"Received: model '{model.name}' without one."
             )
-        _tell_apart(self.players)
+        self.players: tuple[Player, ...] = _tell_apart(players)
         self.schedule: Schedule = schedule(self.graph, self._firsts(), alignment)
-        for player in self.players:
-            first = player.call_indices[0]
-            player.stage = self.schedule.player_stage[first]
-            player.earliest = self.schedule.earliest[first]
-            player.latest = self.schedule.latest[first]
-        self._settle_bystanders(leftovers)
-        self._assign_slots(slots or {})
-        self._build_stages()
+        bystanders = self._settle_bystanders(leftovers)
+        owners = _tell_apart([*self.players, *bystanders])
+        self.players, self.bystanders = owners[: len(players)], owners[len(players) :]
+        counts = _agent_counts(agents, [player.name for player in self.players])
+        slot_of = self._slots(slots or {})
+        self.players = tuple(
+            replace(
+                player,
+                stage=self.schedule.player_stage[player.call_indices[0]],
+                earliest=self.schedule.earliest[player.call_indices[0]],
+                latest=self.schedule.latest[player.call_indices[0]],
+                slot=slot_of[player.name],
+                agents=counts[player.name],
+            )
+            for player in self.players
+        )
+        self.stages: tuple[Stage, ...] = self._stages()
         self.columns = max(player.slot for player in self.players) + 1
-        self.form: str | None = None
-        self.arm, self.chooser = 0, ""
-        self.arms: tuple[dict[str, int], ...] = (self.placement(),)
-        self._model: Any = None
+        for stage in self.stages:
+            if len({player.agents for player in stage.players}) > 1:
+                raise ValueError(
+                    "The players of one stage must have the same number of agents. Received: "
+                    f"{ {player.name: player.agents for player in stage.players} }"
+                )
+        self._built = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if getattr(self, "_built", False):
+            raise AttributeError(f"A game does not change once it is built. Received: {name}=")
+        super().__setattr__(name, value)
 
     def _firsts(self) -> dict[str, int]:
         return {player.name: player.call_indices[0] for player in self.players}
 
-    def placement(self) -> dict[str, int]:
-        """Player's name → stage."""
-        return {player.name: player.stage for player in self.players}
+    def placement(self, alignment: str | Mapping[str, int] | None = None) -> dict[str, int]:
+        """Player's name → stage, of this game or under another alignment."""
+        placed = self.schedule
+        if alignment is not None:
+            placed = schedule(self.graph, self._firsts(), alignment)
+        return {name: placed.player_stage[index] for name, index in self._firsts().items()}
 
     def schedules(self, limit: int) -> list[dict[str, int]]:
         """Every alignment of the same players, as `dgn_tf.alignments`."""
@@ -123,33 +160,29 @@ class Game:
         owners: list = [*self.players, *self.bystanders]
         return [(owner.name, tuple(id(v) for v in owner.variables)) for owner in owners]
 
-    def _read_layers(self, model: keras.Model) -> list[tuple[Any, int, str]]:
-        trainable = {id(variable) for variable in model.trainable_variables}
-        seen: dict[int, Player | None] = {}
-        leftovers: list[tuple[Any, int, str]] = []
+    def _read_layers(self) -> tuple[list[Player], list[tuple[Any, int, str]]]:
+        """The players, and (layer, first call, reason) of the other layers with weights."""
+        trainable = {id(variable) for variable in self.trainable}
+        uses: dict[int, list[int]] = {}
+        layers: list[Any] = []
         for call in self.graph.calls:
-            layer = call.operation
-            if not isinstance(layer, keras.layers.Layer):
-                continue
-            if id(layer) in seen:
-                player = seen[id(layer)]
-                if player is not None:
-                    player.call_indices.append(call.index)
-                continue
+            if isinstance(call.operation, keras.layers.Layer):
+                if id(call.operation) not in uses:
+                    layers.append(call.operation)
+                uses.setdefault(id(call.operation), []).append(call.index)
+        players: list[Player] = []
+        leftovers: list[tuple[Any, int, str]] = []
+        for layer in layers:
             own = [v for v in layer.trainable_variables if id(v) in trainable]
             player = read_player(layer) if own else None
-            if player is not None and len(own) != len(player.variables):
-                player = None
-            seen[id(layer)] = player
-            if player is not None:
-                player.call_indices.append(call.index)
-                self.players.append(player)
+            if player is not None and len(own) == len(player.variables):
+                players.append(replace(player, call_indices=tuple(uses[id(layer)])))
             elif own:
-                leftovers.append((layer, call.index, _reason(layer)))
-        self.trainable = list(model.trainable_variables)
-        return leftovers
+                leftovers.append((layer, uses[id(layer)][0], _reason(layer)))
+        return players, leftovers
 
-    def _settle_bystanders(self, leftovers: list[tuple[Any, int, str]]) -> None:
+    def _settle_bystanders(self, leftovers: list[tuple[Any, int, str]]) -> list[Bystander]:
+        bystanders: list[Bystander] = []
         taken = {id(v) for player in self.players for v in player.variables}
         order = {id(v): position for position, v in enumerate(self.trainable)}
         for layer, index, reason in leftovers:
@@ -166,8 +199,7 @@ class Game:
                 )
             if own:
                 stage = self.schedule.call_stage[index]
-                self.bystanders.append(Bystander(layer, own, stage, reason, not normal))
-        _tell_apart([*self.players, *self.bystanders])
+                bystanders.append(Bystander(layer, own, stage, reason, not normal))
         loose = tuple(v for v in self.trainable if id(v) not in taken)
         if loose:
             names = [variable.path for variable in loose]
@@ -175,14 +207,17 @@ class Game:
                 "Every trainable weight must belong to a layer of the graph. "
                 f"Received: {names} outside it."
             )
+        return bystanders
 
-    def _assign_slots(self, slots: Mapping[str, int]) -> None:
+    def _slots(self, slots: Mapping[str, int]) -> dict[str, int]:
         unknown = set(slots) - {player.name for player in self.players}
         if unknown:
             raise ValueError(f"`slots` must name players. Received: {sorted(unknown)}")
         by_stage: dict[int, list[Player]] = {}
         for player in self.players:
-            by_stage.setdefault(player.stage, []).append(player)
+            stage = self.schedule.player_stage[player.call_indices[0]]
+            by_stage.setdefault(stage, []).append(player)
+        found: dict[str, int] = {}
         for members in by_stage.values():
             fixed = {slots[player.name] for player in members if player.name in slots}
             asked = [slots[player.name] for player in members if player.name in slots]
@@ -194,9 +229,11 @@ class Game:
             free = (slot for slot in range(len(members) + max(fixed, default=0) + 1))
             remaining = (slot for slot in free if slot not in fixed)
             for player in members:
-                player.slot = slots[player.name] if player.name in slots else next(remaining)
+                name = player.name
+                found[name] = slots[name] if name in slots else next(remaining)
+        return found
 
-    def _build_stages(self) -> None:
+    def _stages(self) -> tuple[Stage, ...]:
         total = self.schedule.stages
         made_in = dict.fromkeys(self.graph.inputs, -1)
         last_use = dict.fromkeys(self.graph.shapes, -1)
@@ -209,7 +246,7 @@ class Game:
         for key in self.graph.outputs:
             last_use[key] = total
         order = {key: call.index for call in self.graph.calls for key in call.outputs}
-        self.stages: list[Stage] = []
+        stages: list[Stage] = []
         for t in range(total):
             alive = [
                 key
@@ -219,77 +256,46 @@ class Game:
             alive.sort(key=lambda key: order.get(key, -1 - key), reverse=True)
             members = sorted((p for p in self.players if p.stage == t), key=lambda p: p.slot)
             calls = [c for c in self.graph.calls if self.schedule.call_stage[c.index] == t]
-            self.stages.append(Stage(t, members, calls, alive))
-
-    def seat_agents(self, agents: int | Mapping[str, int], form: str | None) -> None:
-        """Lets fictitious agents share players' weights.
-
-        Args:
-            agents: a number for every player, or {layer name: number}.
-            form: the form the game is solved in; None for the optimizer's.
-
-        Raises:
-            ValueError: for a number below one, an unknown layer, or different numbers in a stage.
-        """
-        names = {player.name for player in self.players}
-        counts = agents if isinstance(agents, Mapping) else dict.fromkeys(names, agents)
-        for name, count in counts.items():
-            if name not in names:
-                raise ValueError(f"`agents` must name players: {sorted(names)}. Received: {name!r}")
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ValueError(f"`agents` must be a positive integer. Received: {count!r}")
-        for player in self.players:
-            player.agents = counts.get(player.name, 1)
-        for stage in self.stages:
-            if len({player.agents for player in stage.players}) > 1:
-                raise ValueError(
-                    "The players of one stage must have the same number of agents. Received: "
-                    f"{ {player.name: player.agents for player in stage.players} }"
-                )
-        self.form = form
-
-    def attach(self, model: Any, solver: Callable) -> None:
-        """Lets `solve` find the compiled model the game belongs to, and how it is solved."""
-        self._model, self._solver = weakref.ref(model), solver
+            stages.append(Stage(t, tuple(members), tuple(calls), tuple(alive)))
+        return tuple(stages)
 
     def solve(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
-        """The gains of a batch, without applying them or moving any state.
-
-        Where a policy chooses the alignment, `model.game` is its first arm and `model.games` are
-        all of them: each solves itself.
-
-        Args:
-            x, y, sample_weight: a batch, as for `train_on_batch`.
-
-        Returns:
-            A `Solution` s: `s[t][n]` has `.k` (weights,) and, with exact curvature, `.K` (weights,
-            state), `.V_x` and `.V_xx`; `s[t]` has `.W_x` and `.W_xx`; `s.loss` is the loss with ℓ.
-
-        Raises:
-            ValueError: before the model was compiled.
-        """
-        model = self._model() if self._model is not None else None
-        if model is None:
-            raise ValueError("`game.solve` needs a compiled model. Call `model.compile` first.")
-        return self._solver(model, (x, y, sample_weight), self)
+        """The gains of a batch in this game, as `GameModel.solve`."""
+        model: Any = self._model()
+        if not hasattr(model, "solve"):
+            raise ValueError("`game.solve` needs the game of a `GameModel`, compiled.")
+        return model.solve(x, y, sample_weight, game=self)
 
     def summary(self, curvature: Any = None, print_fn: Any = print) -> str:
         """A table: stage, slot, player, layer, weights, block, tensors at the cut, slack."""
-        if curvature is None and self._model is not None and self._model() is not None:
-            curvature = self._model().optimizer.curvature
+        if curvature is None:
+            curvature = getattr(getattr(self._model(), "optimizer", None), "curvature", None)
         text = table(self, curvature)
         if print_fn is not None:
             print_fn(text)
         return text
 
 
-def _tell_apart(owners: list) -> None:
-    """Numbers the second and later owner of a name: `dense`, `dense/2`, …"""
+def _tell_apart(owners: list) -> tuple:
+    """Labels the second and later owner of a name with a number: `dense`, `dense/2`, …"""
     seen: dict[str, int] = {}
+    labelled = []
     for owner in owners:
         name = str(owner.layer.name)
         seen[name] = seen.get(name, 0) + 1
-        owner.label = name if seen[name] == 1 else f"{name}/{seen[name]}"
+        labelled.append(replace(owner, label=name if seen[name] == 1 else f"{name}/{seen[name]}"))
+    return tuple(labelled)
+
+
+def _agent_counts(agents: int | Mapping[str, int], names: list[str]) -> dict[str, int]:
+    """Player's name → number of fictitious agents, one where none is named."""
+    counts = agents if isinstance(agents, Mapping) else dict.fromkeys(names, agents)
+    for name, count in counts.items():
+        if name not in names:
+            raise ValueError(f"`agents` must name players: {sorted(names)}. Received: {name!r}")
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"`agents` must be a positive integer. Received: {count!r}")
+    return {**dict.fromkeys(names, 1), **counts}
 
 
 def _is_normalisation(layer: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.capture import Capture, thin_samples
+from dgn_tf.game.layout import WeightLayout
 
 
-@dataclass
+@dataclass(frozen=True)
 class Player:
     """A layer whose weights are the controls of one player.
 
@@ -20,8 +21,7 @@ class Player:
         layer: the Keras layer.
         variables: its kernel and, where it has one, its bias.
         kind: "dense", "convolution" or "einsum".
-        rows: I, inputs or patch entries, one more with a bias.
-        outputs: O.
+        layout: how the variables form one matrix, `(I, O)`.
         inputs_of: layer input → function that makes the `(B, P, I0)` inputs or patches.
         cotangents_of: cotangent at the pre-activation, `(B, …)` → `(B, P, O)`.
         linear: (layer input, kernel) → pre-activation without bias, for a direct weighted gradient.
@@ -32,14 +32,11 @@ class Player:
     layer: Any
     variables: tuple
     kind: str
-    rows: int
-    outputs: int
+    layout: WeightLayout
     inputs_of: Callable[[tf.Tensor], tf.Tensor]
     cotangents_of: Callable[[tf.Tensor], tf.Tensor]
     linear: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
-    to_kernel: Callable | None = None
-    from_kernel: Callable | None = None
-    call_indices: list[int] = field(default_factory=list)
+    call_indices: tuple[int, ...] = ()
     stage: int = -1
     slot: int = 0
     earliest: int = -1
@@ -54,7 +51,7 @@ class Player:
 
     @property
     def has_bias(self) -> bool:
-        return len(self.variables) == 2
+        return self.layout.has_bias
 
     @property
     def slack(self) -> int:
@@ -92,18 +89,13 @@ class Player:
         return Capture(
             make_inputs,
             g,
-            tuple(self.variables[0].shape),
-            self.has_bias,
-            bias_shape=tuple(self.variables[1].shape) if self.has_bias else None,
+            self.layout,
             positions=g.shape[1],
             c=c,
             curvature_scale=curvature_scale,
             gradient=gradient,
             thin=thin,
             weighted=weighted,
-            rows=self.rows,
-            to_kernel=self.to_kernel,
-            from_kernel=self.from_kernel,
         )
 
     def _direct(self, x: tf.Tensor, g: tf.Tensor) -> Callable[[tf.Tensor], tuple]:
@@ -153,6 +145,10 @@ def _variables(layer: Any) -> tuple:
     return (layer.kernel,) if layer.bias is None else (layer.kernel, layer.bias)
 
 
+def _layout(variables: tuple, outputs: int, order: tuple | None = None) -> WeightLayout:
+    return WeightLayout(tuple(tuple(v.shape) for v in variables), outputs, order)
+
+
 def _flatten_positions(x: tf.Tensor) -> tf.Tensor:
     """`(B, …, D)` → `(B, P, D)`, with P static where it can be."""
     if len(x.shape) == 2:
@@ -163,14 +159,12 @@ def _flatten_positions(x: tf.Tensor) -> tf.Tensor:
 
 
 def _dense(layer: Any) -> Player:
-    inputs, outputs = layer.kernel.shape
     variables = _variables(layer)
     return Player(
         layer,
         variables,
         "dense",
-        inputs + len(variables) - 1,
-        outputs,
+        _layout(variables, layer.kernel.shape[-1]),
         _flatten_positions,
         _flatten_positions,
     )
@@ -210,7 +204,6 @@ def _convolution(layer: Any) -> Player | None:
         return None
     variables = _variables(layer)
     *size, _, outputs = layer.kernel.shape
-    rows = math.prod(layer.kernel.shape[:-1]) + len(variables) - 1
     strides, dilation = tuple(layer.strides), tuple(layer.dilation_rate)
     causal = layer.padding == "causal"
     padding = "VALID" if causal else layer.padding.upper()
@@ -229,8 +222,7 @@ def _convolution(layer: Any) -> Player | None:
         layer,
         variables,
         "convolution",
-        rows,
-        outputs,
+        _layout(variables, outputs),
         patches,
         _flatten_positions,
         linear=None if causal else layer.convolution_op,
@@ -267,9 +259,7 @@ def _einsum(layer: Any) -> Player | None:
     ):
         return None
     variables = _variables(layer)
-    order = [kernel.index(c) for c in contracted + made]
-    inverse = [order.index(i) for i in range(len(order))]
-    ordered_shape = [sizes[c] for c in contracted + made]
+    order = tuple(kernel.index(c) for c in contracted + made)
 
     def gather(labels: str, wanted: str, size: int) -> Callable[[tf.Tensor], tf.Tensor]:
         permutation = [labels.index(c) for c in batch + positions + wanted]
@@ -287,10 +277,7 @@ def _einsum(layer: Any) -> Player | None:
         layer,
         variables,
         "einsum",
-        inputs + len(variables) - 1,
-        outputs,
+        _layout(variables, outputs, order),
         gather(source, contracted, inputs),
         gather(outcome, made, outputs),
-        to_kernel=lambda m: tf.transpose(tf.reshape(m, ordered_shape), inverse),
-        from_kernel=lambda k: tf.reshape(tf.transpose(k, order), (inputs, outputs)),
     )

@@ -1,5 +1,6 @@
 """The game as a table."""
 
+import math
 from typing import Any
 
 from dgn_tf.game.capture import TANGENT_BUDGET
@@ -26,7 +27,8 @@ def table(game: Any, curvature: Any = None) -> str:
         for player in stage.players:
             weights = sum(int(variable.numpy().size) for variable in player.variables)
             name = f"{block} ×{player.agents} agents" if player.agents > 1 else block
-            if player.kind == "convolution" and 256 * player.rows * player.outputs > TANGENT_BUDGET:
+            size = math.prod(player.layout.shape)
+            if player.kind == "convolution" and 256 * size > TANGENT_BUDGET:
                 name += " (kernel of position sums)"
             rows.append(
                 (
@@ -59,19 +61,20 @@ def table(game: Any, curvature: Any = None) -> str:
     slots = max(player.slot for player in game.players) + 1
     title = f"{len(game.players)} players, {game.horizon} stages, {slots} slots"
     lines = [title, *_lines(HEADER, rows)]
-    if game.chooser:
-        lines += ["", *_arms(game)]
+    if game.arm is not None:
+        lines += ["", *_arms(game.arm)]
     return "\n".join(lines)
 
 
-def _arms(game: Any) -> list[str]:
+def _arms(arm: Any) -> list[str]:
     """The stages of the players that not all arms put at the same one."""
-    moving = [name for name in game.arms[0] if len({arm[name] for arm in game.arms}) > 1]
+    arms = arm.placements
+    moving = [name for name in arms[0] if len({placed[name] for placed in arms}) > 1]
     rows = [
-        (str(i) + (" (above)" if i == game.arm else ""), *(str(arm[name]) for name in moving))
-        for i, arm in enumerate(game.arms)
+        (str(i) + (" (above)" if i == arm.index else ""), *(str(placed[n]) for n in moving))
+        for i, placed in enumerate(arms)
     ]
-    title = f"{len(game.arms)} arms, chosen by {game.chooser}; stages of the players that move"
+    title = f"{len(arms)} arms, chosen by {arm.chooser}; stages of the players that move"
     return [title, *_lines(("arm", *moving), rows)]
 
 

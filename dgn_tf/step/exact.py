@@ -178,7 +178,7 @@ def exact_moves(model: Any, data: tuple) -> tuple[Observation, Callable[[tf.Tens
             for player in stage.players:
                 gain = results[stage.index].players[player.slot]
                 step = gain.k
-                if change is not None and optimizer.closed_loop:
+                if change is not None and optimizer.rules.closed_loop:
                     step += tf.linalg.matvec(gain.K, change)
                 sizes = [tf.size(v.value) for v in player.variables]
                 parts = tf.split(step, sizes) if len(sizes) > 1 else [step]
@@ -186,7 +186,7 @@ def exact_moves(model: Any, data: tuple) -> tuple[Observation, Callable[[tf.Tens
                     tf.reshape(p, v.shape) for p, v in zip(parts, player.variables, strict=True)
                 ]
                 pairs += record(moves, player, clip(update), lr)
-            if optimizer.closed_loop and stage.index + 1 < game.horizon:
+            if optimizer.rules.closed_loop and stage.index + 1 < game.horizon:
                 second.run_stage(stage, pairs)
         return moves
 

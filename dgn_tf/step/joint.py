@@ -15,8 +15,7 @@ from dgn_tf.step.observe import Observation
 
 def applies(optimizer: Any, stage: Any) -> bool:
     """Whether a stage is solved by joint factors instead of in sample space."""
-    cooperative = optimizer.information_structure in ("cooperative", "open_loop_cooperative")
-    return cooperative and optimizer.solver != "sample_space" and len(stage.players) > 1
+    return optimizer.rules.joint_solver and len(stage.players) > 1
 
 
 def joint_updates(
@@ -52,7 +51,7 @@ def joint_updates(
 
 def _ahead(optimizer: Any, seen: Observation, values: list, stage: int, slot: int) -> StageValue:
     """The value function a stage's players look at: the next stage's, or the terminal cost."""
-    if optimizer.information_structure == "open_loop_cooperative":
+    if not optimizer.rules.structure.sees_state:
         return StageValue(seen.v_T)
     if stage + 1 < len(values):
         return next(value for value in values[stage + 1] if value is not None)

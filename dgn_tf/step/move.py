@@ -34,12 +34,13 @@ def solve_game(optimizer: Any, game: Any, seen: Observation, lr: tf.Tensor) -> t
 
     The blocks are None in an open loop, where the gradient alone is preconditioned.
     """
-    structure, form = optimizer.information_structure, game.form or optimizer.form
-    if structure == "open_loop":
+    rules = optimizer.rules
+    structure, form = rules.information_structure, rules.form_name
+    if rules.structure.is_gradient:
         return {}, []
     prepared = {}
     for player in game.players:
-        shift = shift_of(optimizer, player, lr, form)
+        shift = shift_of(optimizer, player, lr)
         capture = seen.captures[player.name]
         state = optimizer.states.players[player.name]
         prepared[player.name] = optimizer.curvature.prepare(
@@ -81,7 +82,7 @@ def move(optimizer: Any, game: Any, seen: Observation, lr: tf.Tensor) -> Moves:
     """
     prepared, values = solve_game(optimizer, game, seen, lr)
     clip = Clipper(optimizer)
-    second = SecondPass(seen.first) if optimizer.closed_loop else None
+    second = SecondPass(seen.first) if optimizer.rules.closed_loop else None
     if clip.needs_open_gains:
         gains = [
             open_update(optimizer, player, seen, prepared, values, lr) for player in game.players

@@ -36,9 +36,9 @@ def extra_gradient(optimizer: Any, owner: Any, seen: Observation) -> tuple | Non
     )
 
 
-def shift_of(optimizer: Any, player: Any, lr: tf.Tensor, form: str) -> tf.Tensor | None:
+def shift_of(optimizer: Any, player: Any, lr: tf.Tensor) -> tf.Tensor | None:
     """lr ℓ_uu, which joins M in the proximal form only: else Theorem 6 would be lost."""
-    if form != "proximal" or optimizer.information_structure == "open_loop":
+    if not optimizer.rules.shifts:
         return None
     if not all(optimizer.decays(variable) for variable in player.variables):
         return None

@@ -78,7 +78,7 @@ def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
     )
     x = keras.tree.map_structure(lambda t: _as_input(t, game), x)
     with keras.StatelessScope():
-        if optimizer.exact:
+        if optimizer.rules.exact:
             found = linearise(model, (x, y, sample_weight), game)
             seen, stages = found.seen, _dense_stages(optimizer, game, found)
         else:
@@ -87,7 +87,7 @@ def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
                 optimizer.terminal,
                 (x, y, sample_weight),
                 captures=True,
-                feedback=optimizer.closed_loop,
+                feedback=optimizer.rules.closed_loop,
                 games=(game,),
             )
             note_running_costs(optimizer, game, seen)

@@ -22,8 +22,8 @@ def train_step(model: Any, data: Any) -> dict:
     optimizer, game, policy = model.optimizer, model.game, model.alignment_policy
     refuse_replicas()
     arm = None if policy is None else choose(optimizer, policy)
-    open_loop = optimizer.information_structure == "open_loop"
-    if optimizer.exact:
+    open_loop = optimizer.rules.structure.is_gradient
+    if optimizer.rules.exact:
         seen, make = exact_moves(model, (x, y, sample_weight))
         branches = [partial(apply_guarded, optimizer, game, make, None, not model.jit_compile)]
     else:
@@ -33,7 +33,7 @@ def train_step(model: Any, data: Any) -> dict:
             optimizer.terminal,
             (x, y, sample_weight),
             captures=not (open_loop and elementwise),
-            feedback=optimizer.closed_loop,
+            feedback=optimizer.rules.closed_loop,
         )
         note_running_costs(optimizer, game, seen)
         curvature_of_batch(optimizer, game, seen)
@@ -93,7 +93,7 @@ def curvature_of_batch(optimizer: Any, game: Any, seen: Observation) -> None:
             gradient = tuple(seen.gradients[id(v)] for v in player.variables)
             capture = seen.captures.get(player.name)
             state = optimizer.states.players[player.name]
-            shift = shift_of(optimizer, player, lr, game.form or optimizer.form)
+            shift = shift_of(optimizer, player, lr)
             block.update(state, capture, gradient, step, mine, shift)
     fallback = block.fallback()
     if fallback.needs_statistics:

@@ -39,7 +39,7 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.game.graph import functional_of
 from dgn_tf.game.passes import FirstPass
-from reproduce.baselines.hamiltonian import Moments, maximise, moments, weight_tensors
+from reproduce.baselines.hamiltonian import Moments, maximise, moments
 
 
 def emsa_model(model: keras.Model, iterations: int = 5) -> "EMSAModel":
@@ -142,7 +142,7 @@ class EMSAModel(keras.Model):
         """Moves players by D and the others by -rate times gradient; how many of these it left."""
         game = self._held.game
         for player, change in zip(game.players, changes, strict=True):
-            parts = weight_tensors(player, change)
+            parts = player.layout.tensors(change)
             for variable, part in zip(player.variables, parts, strict=True):
                 variable.assign_add(part)
         left = tf.zeros((), tf.int32)

@@ -60,27 +60,6 @@ class Maximiser:
     failed: bool
 
 
-def weight_matrix(player: Player, tensors: Any) -> tf.Tensor:
-    """Kernel and bias, or anything of their shapes, as one ``(I, O)`` matrix."""
-    reorder = player.from_kernel
-    kernel = tensors[0] if reorder is None else reorder(tensors[0])
-    matrix = tf.reshape(kernel, (-1, player.outputs))
-    if not player.has_bias:
-        return matrix
-    return tf.concat([matrix, tf.reshape(tensors[1], (1, player.outputs))], 0)
-
-
-def weight_tensors(player: Player, matrix: tf.Tensor) -> list[tf.Tensor]:
-    """The inverse of :func:`weight_matrix`."""
-    kernel = matrix[:-1] if player.has_bias else matrix
-    if player.to_kernel is not None:
-        kernel = player.to_kernel(kernel)
-    parts = [tf.reshape(kernel, player.variables[0].shape)]
-    if player.has_bias:
-        parts.append(tf.reshape(matrix[-1], player.variables[1].shape))
-    return parts
-
-
 def moments(
     player: Player, gradients: list, inputs: list, costates: list, moving: list[bool]
 ) -> Moments:
@@ -102,7 +81,7 @@ def moments(
         A = _add(A, _gram(a, samples))
         if moves:
             S = _add(S, _gram(_costate_patches(player, x, p), samples))
-    return Moments(-weight_matrix(player, gradients), A, S, player.has_bias)
+    return Moments(-player.layout.matrix(gradients), A, S, player.has_bias)
 
 
 def _add(total: tf.Tensor | None, more: tf.Tensor) -> tf.Tensor:

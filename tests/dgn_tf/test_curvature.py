@@ -6,15 +6,15 @@ import pytest
 import tensorflow as tf
 
 from dgn_tf import curvature
-from dgn_tf.curvature import PlayerShapes
 from dgn_tf.game.capture import Capture
+from dgn_tf.game.layout import WeightLayout
 
 B, INPUTS, OUTPUTS, R = 4, 3, 2, 2
 
 
-def make_state(block, shapes, dtype="float64"):
+def make_state(block, layout, dtype="float64"):
     state = {}
-    for name, (shape, initial) in block.state_spec(shapes).items():
+    for name, (shape, initial) in block.state_spec(layout).items():
         if initial == "identity":
             value = np.eye(*shape)
         elif isinstance(initial, str):
@@ -37,13 +37,6 @@ def make_capture(positions=1, seed=0, has_bias=True, columns=R, scale=None):
     return Capture.patches(tf.constant(a), tf.constant(g), **arguments)
 
 
-def shapes_of(cap):
-    variables = ((cap.rows - cap.has_bias, cap.outputs),) + (
-        ((cap.outputs,),) if cap.has_bias else ()
-    )
-    return PlayerShapes(variables, cap.rows, cap.outputs, cap.has_bias)
-
-
 def tangents(cap):
     """U ``(I O, n)`` by hand."""
     return np.einsum("bpi,bpro->brio", cap.a, cap.g).reshape(-1, cap.rows * cap.outputs).T
@@ -51,7 +44,7 @@ def tangents(cap):
 
 def trained(name_or_block, cap, steps=3):
     block = curvature.get(name_or_block)
-    state = make_state(block, shapes_of(cap))
+    state = make_state(block, cap.layout)
     for step in range(steps):
         block.update(state, cap, cap.gradient, step)
     return block, state
@@ -68,10 +61,10 @@ def test_block_is_its_dense_matrix(name, positions, has_bias):
     cap = make_capture(positions, has_bias=has_bias)
     block, state = trained(name, cap)
     prepared = block.prepare(state, cap, 3)
-    M = block.to_dense(state, shapes_of(cap), 3).numpy()
+    M = block.to_dense(state, cap.layout, 3).numpy()
     U = tangents(cap)
     w = np.random.default_rng(1).standard_normal((B, R))
-    extra = tuple(tf.ones(s, tf.float64) * (i + 1) for i, s in enumerate(shapes_of(cap).variables))
+    extra = tuple(tf.ones(s, tf.float64) * (i + 1) for i, s in enumerate(cap.layout.variables))
     e = cap.matrix(extra).numpy().ravel()
     for _ in range(2):  # once before and once after the kernel, which may leave shared work
         for own, vector in ((None, 0.0), (extra, e)):
@@ -120,7 +113,7 @@ def test_diagonal_kernels_are_exact_where_the_scale_has_rank_one(name):
     rng = np.random.default_rng(4)
     outer = np.outer(rng.uniform(1, 2, cap.rows), rng.uniform(1, 2, OUTPUTS))
     state["velocity_0"].assign(outer)
-    M, U = block.to_dense(state, shapes_of(cap), 3).numpy(), tangents(cap)
+    M, U = block.to_dense(state, cap.layout, 3).numpy(), tangents(cap)
     exact = U.T @ np.linalg.solve(M, U)
     tolerance = 1e-2 if name == "diagonal" else 1e-6  # its damping is added to the root
     kernel = block.prepare(state, cap, 3).kernel()
@@ -132,11 +125,11 @@ def test_shift_is_added_to_the_diagonal(name):
     """lr · wd joins M: exactly, or (K-FAC) in the damping at a refresh."""
     cap, shift = make_capture(), tf.constant(0.3, tf.float64)
     block = curvature.get(name)
-    state = make_state(block, shapes_of(cap))
+    state = make_state(block, cap.layout)
     block.update(state, cap, cap.gradient, 0, shift=shift)
-    M = block.to_dense(state, shapes_of(cap), 1, shift=shift).numpy()
+    M = block.to_dense(state, cap.layout, 1, shift=shift).numpy()
     if name != "kfac":
-        without = block.to_dense(state, shapes_of(cap), 1).numpy()
+        without = block.to_dense(state, cap.layout, 1).numpy()
         np.testing.assert_allclose(M, without + 0.3 * np.eye(len(M)), atol=1e-12)
     gain = cap.matrix(block.prepare(state, cap, 1, shift).gain(cap.c)).numpy().ravel()
     exact = np.linalg.solve(M, tangents(cap) @ cap.c.numpy().ravel() / B)
@@ -159,7 +152,7 @@ def test_open_loop_equals_keras(name, optimizer):
     keras_optimizer = optimizer(learning_rate=0.05)
     keras_optimizer.build(theirs)
     block = curvature.get(name)
-    state = make_state(block, PlayerShapes(((3, 2), (2,)), 4, 2, True), "float32")
+    state = make_state(block, WeightLayout(((3, 2), (2,)), 2), "float32")
     ours = [tf.constant(w, tf.float32) for w in start]
     for step in range(20):
         gradient = [tf.constant(rng.standard_normal(w.shape), tf.float32) for w in start]
@@ -202,7 +195,7 @@ def test_names():
     with pytest.raises(TypeError, match="name or a Curvature"):
         curvature.get(3)
     with pytest.raises(ValueError, match="form one matrix"):
-        block.state_spec(PlayerShapes(((3,),)))
+        block.state_spec(WeightLayout(((3,),)))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import dgn_tf
-from dgn_tf.optimizer import INFORMATION_STRUCTURES
+from dgn_tf.rules import STRUCTURES
 
 RATES = {
     "identity": 0.3,
@@ -43,13 +43,13 @@ def accuracy(digits, batch_size, epochs, *settings, **more):
 
 
 @pytest.mark.parametrize("curvature", RATES)
-@pytest.mark.parametrize("structure", INFORMATION_STRUCTURES)
+@pytest.mark.parametrize("structure", STRUCTURES)
 def test_it_trains_the_digits(structure, curvature, digits):
     """90 steps; chance is 10 %."""
     assert accuracy(digits, 32, 3, RATES[curvature], structure, curvature) > 0.65
 
 
-@pytest.mark.parametrize("structure", INFORMATION_STRUCTURES)
+@pytest.mark.parametrize("structure", STRUCTURES)
 def test_the_exact_curvature_trains_the_digits(structure, digits):
     """Undamped but for the weight decay, which the dense Q_uu needs to be well conditioned."""
     settings = {"terminal": "exact", "weight_decay": 0.1}

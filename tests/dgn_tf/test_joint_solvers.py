@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgn_tf.curvature import KFAC, PlayerShapes
+from dgn_tf.curvature import KFAC
 from dgn_tf.game.capture import Capture
 from dgn_tf.recursion import khatri_rao, prop5
 
@@ -70,10 +70,10 @@ def test_zero_iterations_are_each_players_own_kfac():
     captures, right = players(0.5)
     solution = khatri_rao.solve(captures, right, 1e-2, iterations=0)
     for cap, y, x in zip(captures, right, solution, strict=True):
-        block, shapes = KFAC(1e-2), PlayerShapes((), cap.rows, cap.outputs, True)
+        block = KFAC(1e-2)
         state = {
             name: tf.Variable(np.full(shape, 0.0 if isinstance(initial, str) else initial))
-            for name, (shape, initial) in block.state_spec(shapes).items()
+            for name, (shape, initial) in block.state_spec(cap.layout).items()
         }
         block.update(state, cap, cap.gradient, 0)
         own = block.precondition(state, cap.tensors(y), 1, cap=cap)

@@ -4,15 +4,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_curvature import B, make_capture, make_state, shapes_of, tangents
+from test_curvature import B, make_capture, make_state, tangents
 
-from dgn_tf.curvature import EKFAC, KFAC, GaussNewton, PlayerShapes, packed
+from dgn_tf.curvature import EKFAC, KFAC, GaussNewton, packed
 from dgn_tf.curvature import inverse as blocks
 from dgn_tf.curvature.base import average
 from dgn_tf.curvature.damping import levenberg_marquardt, mean_diagonal, split
 from dgn_tf.curvature.eigenbasis import eigenbasis, mixing
 from dgn_tf.curvature.statistics import factors
 from dgn_tf.game.capture import Capture
+from dgn_tf.game.layout import WeightLayout
 
 TINY = 1e-28  # no damping
 
@@ -28,10 +29,10 @@ def gauss_newton(cap, fisher="game"):
 
 
 def fitted(block, cap, steps=1):
-    state = make_state(block, shapes_of(cap))
+    state = make_state(block, cap.layout)
     for step in range(steps):
         block.update(state, cap, cap.gradient, step)
-    return state, block.to_dense(state, shapes_of(cap), steps).numpy()
+    return state, block.to_dense(state, cap.layout, steps).numpy()
 
 
 def one_sample(columns=3):
@@ -101,8 +102,7 @@ def test_convolution_factors_of_a_keras_layer():
     cap = Capture(
         tf.reshape(patches, (B, 25, 18)),
         tf.reshape(g, (B, 25, 1, 3)),
-        (3, 3, 2, 3),
-        True,
+        WeightLayout(((3, 3, 2, 3), (3,)), 3),
         positions=25,
     )
     for ours, theirs in zip(cap.gradient, gradient, strict=True):
@@ -129,9 +129,9 @@ def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
     whole = np.linalg.norm(fitted(EKFAC(TINY), cap)[1] - exact)
     for options in ({"full_basis_up_to": 5, "rank": 3}, {"full_basis_up_to": 2, "rank": 2}):
         block = EKFAC(1e-2, **options)
-        state = make_state(block, PlayerShapes(((12, 3),), 12, 3))
+        state = make_state(block, WeightLayout(((12, 3),), 3))
         block.update(state, cap, cap.gradient, 0)
-        M = block.to_dense(state, PlayerShapes(((12, 3),), 12, 3), 1).numpy()
+        M = block.to_dense(state, WeightLayout(((12, 3),), 3), 1).numpy()
         np.testing.assert_allclose(M, M.T, atol=1e-12)
         assert np.linalg.eigvalsh(M).min() >= 1e-2 - 1e-12
         np.testing.assert_allclose(np.trace(M), np.trace(exact) + 36e-2, rtol=1e-10)
@@ -152,7 +152,7 @@ def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
         assert error < (1.05 if options["rank"] == 3 else 2.0) * whole
         with_positions = Capture.patches(cap.plain_inputs, cap.g, has_bias=False)
         with_positions.positions = None  # the path through per-sample tangents
-        again = make_state(block, PlayerShapes(((12, 3),), 12, 3))
+        again = make_state(block, WeightLayout(((12, 3),), 3))
         block.update(again, with_positions, cap.gradient, 0)
         np.testing.assert_allclose(again["scale"].numpy(), state["scale"].numpy(), atol=1e-10)
 
@@ -188,12 +188,12 @@ def test_thinned_statistics_average_to_the_whole():
     cap = Capture.patches(tf.constant(a), tf.constant(g))
     A, C = factors(cap, "game")
     thin, whole = KFAC(max_rows=8, decay=0.999), KFAC(max_rows=None)
-    state = make_state(thin, shapes_of(cap))
+    state = make_state(thin, cap.layout)
     for step in range(3):
         thin.update(state, cap, cap.gradient, step)
     np.testing.assert_allclose(state["input_factor"].numpy(), A, atol=1e-12)
     np.testing.assert_allclose(state["output_factor"].numpy(), C, atol=1e-12)
-    state = make_state(whole, shapes_of(cap))
+    state = make_state(whole, cap.layout)
     whole.update(state, cap, cap.gradient, 0)
     np.testing.assert_allclose(state["input_factor"].numpy(), A, atol=1e-14)
 
@@ -206,7 +206,7 @@ def test_periods_inside_a_graph(block, compiled):
         pytest.skip("XLA's eigendecomposition on the CPU compiles for seconds")
     block = block(update_every=2, refresh_every=3)
     captures = [make_capture(seed=seed) for seed in range(7)]
-    state = make_state(block, shapes_of(captures[0]))
+    state = make_state(block, captures[0].layout)
     basis = "input_basis" if isinstance(block, EKFAC) else "input_inverse"
 
     @tf.function(jit_compile=compiled)
@@ -299,7 +299,7 @@ def test_levenberg_marquardt():
         np.testing.assert_allclose(float(damping), before * factor, rtol=1e-6)
     cap = make_capture()
     for block in (KFAC(adaptive_damping=True), KFAC()):
-        state = make_state(block, shapes_of(cap))
+        state = make_state(block, cap.layout)
         block.adapt(state, 0.9)
         expected = 0.0095 if block.adaptive_damping else 0.01
         np.testing.assert_allclose(state["damping"].numpy(), expected)
@@ -312,14 +312,14 @@ def test_a_batch_that_is_not_finite_leaves_the_statistics(block):
     bad = make_capture()
     bad.g *= float("nan")
     block.update(state, bad, cap.gradient, 10)
-    np.testing.assert_allclose(block.to_dense(state, shapes_of(cap), 2), before, atol=1e-10)
+    np.testing.assert_allclose(block.to_dense(state, cap.layout, 2), before, atol=1e-10)
 
 
 def test_refusals():
     with pytest.raises(ValueError, match="rank"):
         EKFAC(full_basis_up_to=10, rank=20)
     with pytest.raises(ValueError, match="at most 4096"):
-        GaussNewton().state_spec(PlayerShapes(((100, 50),), 100, 50))
+        GaussNewton().state_spec(WeightLayout(((100, 50),), 50))
 
 
 @pytest.mark.parametrize("columns", [6, 3], ids=["whole", "truncated"])

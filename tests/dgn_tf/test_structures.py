@@ -73,7 +73,8 @@ def test_theorem_6_with_q_ux_zero_and_q_uu_identity_the_game_is_gradient_descent
     results = []
     for structure in ("feedback", "cooperative", "open_loop"):
         model = dgn_tf.GameModel(*network(), alignment="alap")
-        optimizer = dgn_tf.DGNOpt(0.3, structure, "identity", form="explicit", weight_decay=0.1)
+        form = {} if structure == "open_loop" else {"form": "explicit"}
+        optimizer = dgn_tf.DGNOpt(0.3, structure, "identity", weight_decay=0.1, **form)
         model.compile(optimizer, linear, run_eagerly=True)
         model.train_on_batch(x, np.eye(3)[y])
         results.append(model)
@@ -84,10 +85,9 @@ def test_theorem_6_with_q_ux_zero_and_q_uu_identity_the_game_is_gradient_descent
 
 def test_theorem_6_explicit_players_of_the_last_joint_stage_do_not_see_each_other(float64):
     """P_uv = 0: equal to (9) as long as the value functions are the same, not upstream of that."""
-    settings = {"form": "explicit", "absent_players": "duplicated"}
+    duplicated = {"information_structure": "feedback", "absent_players": "duplicated"}
     team, alone = (
-        trained(0, information_structure=structure, **settings).game.solve(*data())
-        for structure in ("cooperative", "feedback")
+        trained(0, form="explicit", **settings).game.solve(*data()) for settings in ({}, duplicated)
     )
     for slot in (0, 1):
         np.testing.assert_allclose(team[2][slot].k, alone[2][slot].k, rtol=1e-12)

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from reproduce.baselines import hamiltonian
 from reproduce.baselines.emsa import EMSAModel, emsa_model
-from reproduce.baselines.hamiltonian import Moments, curvature_product, maximise, weight_tensors
+from reproduce.baselines.hamiltonian import Moments, curvature_product, maximise
 
 layers = keras.layers
 
@@ -127,7 +127,7 @@ def augmented(player, uses, moving, rho, D):
         return found
 
     before = shown()
-    for variable, part in zip(player.variables, weight_tensors(player, D), strict=True):
+    for variable, part in zip(player.variables, player.layout.tensors(D), strict=True):
         variable.assign_add(part)
     after = shown()
     for variable, value in zip(player.variables, old, strict=True):
@@ -173,7 +173,7 @@ def test_gradient_of_the_hamiltonian_is_minus_that_of_the_loss(make, float64):
         zip([id(v) for v in weights], tape.gradient(loss, [v.value for v in weights]), strict=True)
     )
     for name, (player, m) in found.items():
-        for variable, part in zip(player.variables, weight_tensors(player, m.G), strict=True):
+        for variable, part in zip(player.variables, player.layout.tensors(m.G), strict=True):
             np.testing.assert_allclose(part, -backprop[id(variable)], rtol=1e-10, atol=1e-13)
         uses = uses_of(model, player.layer, x, y)
         D = np.random.default_rng(4).standard_normal(m.G.shape)
@@ -188,7 +188,7 @@ def test_many_iterations_reach_the_dense_solution(float64):
     rho = 0.4
     size = m.G.shape[0] * m.G.shape[1]
     basis = np.eye(size).reshape(size, *m.G.shape)
-    assert player.outputs == 6
+    assert player.layout.outputs == 6
     A, S = m.A.numpy(), m.S.numpy()
     without_bias = np.diag([1.0] * 6 + [0.0])
     hessian = rho * (np.kron(A, np.eye(6)) + np.kron(without_bias, S))
@@ -229,7 +229,7 @@ def test_a_step_moves_players_by_their_maximisers_and_the_others_by_the_gradient
     expected = {}
     for player, m in found.values():
         D = tf.constant(maximise(m, 4.0, 5).change)
-        for variable, part in zip(player.variables, weight_tensors(player, D), strict=True):
+        for variable, part in zip(player.variables, player.layout.tensors(D), strict=True):
             expected[variable.path] = variable.numpy() + part.numpy()
     normal = next(b for b in model._held.game.bystanders)
     for variable, gradient in zip(normal.variables, rest, strict=True):
