@@ -196,7 +196,7 @@ class GameModel(surface.Functional):
         Raises:
             ValueError: before the model was compiled.
         """
-        if not isinstance(self.optimizer, DGNOpt):
+        if not isinstance(getattr(self, "optimizer", None), DGNOpt):
             raise ValueError("`solve` needs a compiled model. Call `model.compile` first.")
         return solve_batch(self, (x, y, sample_weight), self.game if game is None else game)
 
