@@ -44,6 +44,8 @@ class GameModel(surface.Functional):
             that do not fit.
     """
 
+    runs_graph = True
+
     def __init__(
         self,
         inputs: Any,
@@ -131,7 +133,10 @@ class GameModel(surface.Functional):
         first = self._recorder.active
         if first is None:
             return super().call(inputs, training=training, mask=mask, **kwargs)
-        flat = first.run(surface.standardize_inputs(self, inputs), bool(training))
+        flat = surface.standardize_inputs(self, inputs)
+        if mask is not None:
+            surface.set_masks(flat, keras.tree.flatten(mask))
+        flat = first.run(flat, bool(training))
         return surface.pack_outputs(self, flat)
 
     def compile(self, optimizer: Any = None, loss: Any = None, **kwargs: Any) -> None:
@@ -169,7 +174,7 @@ class GameModel(surface.Functional):
                 f'Received: curvature="exact" with {len(self.games)} arms.'
             )
         form = self._settings.agents_form
-        optimizer.bind(self.game, lambda: surface.seed_states(self), self.alignment_policy, form)
+        optimizer.bind(self.game, lambda: self.game.uses.random, self.alignment_policy, form)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)
 

@@ -71,12 +71,14 @@ class StepGuard:
 
 
 def name_failure(game: Any, updates: dict[str, list[tf.Tensor]]) -> tf.Tensor:
-    """The index of the player whose update is not finite, or else the largest."""
-    sizes = tf.stack([tf.add_n([tf.nn.l2_loss(u) for u in updates[p.name]]) for p in game.players])
+    """The index of the owner of weights whose update is not finite, or else the largest."""
+    owners = [*game.players, *game.bystanders]
+    sizes = tf.stack([tf.add_n([tf.nn.l2_loss(u) for u in updates[o.name]]) for o in owners])
     ranked = tf.where(tf.math.is_finite(sizes), sizes, sizes.dtype.max)
     return tf.argmax(ranked)
 
 
 def player_names(game: Any) -> list[str]:
-    """What an error calls each player."""
-    return [f"stage {p.stage}, player '{p.name}' (slot {p.slot})" for p in game.players]
+    """What an error calls each player, and each layer that is none."""
+    players = [f"stage {p.stage}, player '{p.name}' (slot {p.slot})" for p in game.players]
+    return players + [f"stage {b.stage}, layer '{b.name}'" for b in game.bystanders]

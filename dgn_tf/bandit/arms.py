@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from dgn_tf.bandit.policy import AlignmentPolicy
-from dgn_tf.game.game import Arm, Game
+from dgn_tf.game.game import Arm, Game, trace
 
 LIMIT = 64
 """Arms a policy takes by itself; every arm is a branch of the compiled step."""
@@ -43,7 +43,8 @@ def games_of_arms(
         ValueError: for an arm outside the slack, for two arms that are the same schedule, and for
             fictitious agents.
     """
-    first = Game(model, strict=strict, agents=agents)
+    traced = trace(model)
+    first = Game(model, strict=strict, agents=agents, traced=traced)
     if any(player.agents > 1 for player in first.players):
         raise ValueError(
             f"Fictitious agents need one alignment. Received: agents={agents!r} with the "
@@ -58,6 +59,6 @@ def games_of_arms(
                 f"{placements.index(placement)} and {i} both are {placement}"
             )
     return [
-        Game(model, arm, slots, strict, agents, Arm(i, placements, policy.name))
+        Game(model, arm, slots, strict, agents, Arm(i, placements, policy.name), traced)
         for i, arm in enumerate(arms)
     ]

@@ -76,6 +76,7 @@ def schedule(
     """
     players = set(names.values())
     earliest, _, total = _forward(graph, players, {})
+    total = max(total, 1)
     after = _after(graph, players)
     earliest = {index: earliest[index] for index in players}
     latest = {index: max(total - 1 - after[index], earliest[index]) for index in players}

@@ -1,7 +1,7 @@
 """The dynamic game a model is: stages, players, and the tensors alive at every cut."""
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from dgn_tf.game.alignment import Schedule, schedule, schedules
 from dgn_tf.game.graph import Call, Graph, read_graph
 from dgn_tf.game.players import Player, read_player
 from dgn_tf.game.summary import table
+from dgn_tf.game.uses import Uses, read_uses
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,12 @@ class Game:
         agents: how many fictitious agents share each player's weights: a number, or
             {layer name: number}.
         arm: its place among the alignments of a policy; None where there is one alignment.
+        traced: what `trace(model)` gave, where several games are made of one model.
 
     Raises:
-        ValueError: for a model without a graph or without players, an alignment outside the slack,
-            LoRA or quantised layers, impossible slots or agents, and, if `strict`, a layer left to
-            a diagonal block.
+        ValueError: for a model without a graph or without trainable weights, an alignment outside
+            the slack, LoRA or quantised layers, impossible slots or agents, and, if `strict`, a
+            layer left to a diagonal block.
     """
 
     def __init__(
@@ -90,26 +92,27 @@ class Game:
         strict: bool = False,
         agents: int | Mapping[str, int] = 1,
         arm: Arm | None = None,
+        traced: tuple[Graph, Uses] | None = None,
     ):
-        self.graph: Graph = read_graph(model)
+        self.graph, self.uses = trace(model) if traced is None else traced
         self.alignment = alignment
         self.strict = strict
         self.arm = arm
         self.trainable = tuple(model.trainable_variables)
         self._model = weakref.ref(model)
-        players, leftovers = self._read_layers()
-        if not players:
+        if not self.trainable:
             raise ValueError(
-                "A game needs at least one trainable Dense, Conv1D, Conv2D or EinsumDense layer. "
+                "A game needs at least one trainable layer. "
                 f"Received: model '{model.name}' without one."
             )
+        players, leftovers = self._read_layers()
         self.players: tuple[Player, ...] = _tell_apart(players)
         self.schedule: Schedule = schedule(self.graph, self._firsts(), alignment)
-        bystanders = self._settle_bystanders(leftovers)
+        bystanders = self._settle_bystanders(model, leftovers)
         owners = _tell_apart([*self.players, *bystanders])
         self.players, self.bystanders = owners[: len(players)], owners[len(players) :]
         counts = _agent_counts(agents, [player.name for player in self.players])
-        slot_of = self._slots(slots or {})
+        slot_of = self._slots(slots or {}, _layer_order(model))
         self.players = tuple(
             replace(
                 player,
@@ -122,7 +125,7 @@ class Game:
             for player in self.players
         )
         self.stages: tuple[Stage, ...] = self._stages()
-        self.columns = max(player.slot for player in self.players) + 1
+        self.columns = max((player.slot for player in self.players), default=0) + 1
         for stage in self.stages:
             if len({player.agents for player in stage.players}) > 1:
                 raise ValueError(
@@ -160,61 +163,67 @@ class Game:
         owners: list = [*self.players, *self.bystanders]
         return [(owner.name, tuple(id(v) for v in owner.variables)) for owner in owners]
 
-    def _read_layers(self) -> tuple[list[Player], list[tuple[Any, int, str]]]:
-        """The players, and (layer, first call, reason) of the other layers with weights."""
+    def _read_layers(self) -> tuple[list[Player], list[tuple[Any, str]]]:
+        """The players, and the other layers with weights and why they are no players."""
         trainable = {id(variable) for variable in self.trainable}
-        uses: dict[int, list[int]] = {}
-        layers: list[Any] = []
+        calls: dict[int, list[int]] = {}
         for call in self.graph.calls:
             if isinstance(call.operation, keras.layers.Layer):
-                if id(call.operation) not in uses:
-                    layers.append(call.operation)
-                uses.setdefault(id(call.operation), []).append(call.index)
+                calls.setdefault(id(call.operation), []).append(call.index)
         players: list[Player] = []
-        leftovers: list[tuple[Any, int, str]] = []
-        for layer in layers:
+        leftovers: list[tuple[Any, str]] = []
+        for indices in calls.values():
+            layer = self.graph.calls[indices[0]].operation
             own = [v for v in layer.trainable_variables if id(v) in trainable]
             player = read_player(layer) if own else None
-            if player is not None and len(own) == len(player.variables):
-                players.append(replace(player, call_indices=tuple(uses[id(layer)])))
+            reason = _reason(layer) if player is None else self._uncovered(player, own, indices)
+            if player is not None and not reason:
+                players.append(replace(player, call_indices=tuple(indices)))
             elif own:
-                leftovers.append((layer, uses[id(layer)][0], _reason(layer)))
+                leftovers.append((layer, reason))
         return players, leftovers
 
-    def _settle_bystanders(self, leftovers: list[tuple[Any, int, str]]) -> list[Bystander]:
+    def _uncovered(self, player: Player, own: list, calls: list[int]) -> str:
+        """Why a layer's inputs and pre-activations do not show all that its weights do; or ""."""
+        if len(own) != len(player.variables):
+            return "not all of its weights are trained, or they are more than kernel and bias"
+        for variable in player.variables:
+            elsewhere = set(self.uses.reads.get(id(variable), [])) - set(calls)
+            if elsewhere:
+                other = self.graph.calls[min(elsewhere)].name
+                return f"its {variable.name} is also used by '{other}'"
+            if id(variable) in self.uses.in_activations:
+                return f"its {variable.name} is also used by an activation"
+        return ""
+
+    def _settle_bystanders(self, model: Any, leftovers: list[tuple[Any, str]]) -> list[Bystander]:
         bystanders: list[Bystander] = []
         taken = {id(v) for player in self.players for v in player.variables}
         order = {id(v): position for position, v in enumerate(self.trainable)}
-        for layer, index, reason in leftovers:
+        for layer, reason in [*leftovers, (model, "no layer of the graph owns them")]:
             own = tuple(
                 v for v in layer.trainable_variables if id(v) in order and id(v) not in taken
             )
             taken.update(id(v) for v in own)
             normal = _is_normalisation(layer)
-            if self.strict and not normal:
+            if self.strict and own and not normal:
                 raise ValueError(
                     "With strict=True every trainable layer but normalisation must be a player. "
                     f"Received: layer '{layer.name}' ({type(layer).__name__}), left to a diagonal "
                     f"block: {reason}."
                 )
             if own:
-                stage = self.schedule.call_stage[index]
+                users = [i for v in own for i in self.uses.reads.get(id(v), [])]
+                stage = min((self.schedule.call_stage[i] for i in users), default=0)
                 bystanders.append(Bystander(layer, own, stage, reason, not normal))
-        loose = tuple(v for v in self.trainable if id(v) not in taken)
-        if loose:
-            names = [variable.path for variable in loose]
-            raise ValueError(
-                "Every trainable weight must belong to a layer of the graph. "
-                f"Received: {names} outside it."
-            )
         return bystanders
 
-    def _slots(self, slots: Mapping[str, int]) -> dict[str, int]:
+    def _slots(self, slots: Mapping[str, int], order: dict[int, int]) -> dict[str, int]:
         unknown = set(slots) - {player.name for player in self.players}
         if unknown:
             raise ValueError(f"`slots` must name players. Received: {sorted(unknown)}")
         by_stage: dict[int, list[Player]] = {}
-        for player in self.players:
+        for player in sorted(self.players, key=lambda player: order[id(player.layer)]):
             stage = self.schedule.player_stage[player.call_indices[0]]
             by_stage.setdefault(stage, []).append(player)
         found: dict[str, int] = {}
@@ -274,6 +283,27 @@ class Game:
         if print_fn is not None:
             print_fn(text)
         return text
+
+
+def trace(model: keras.Model) -> tuple[Graph, Uses]:
+    """The calls of a model, and what they do with its variables."""
+    graph = read_graph(model)
+    return graph, read_uses(graph, model.weights)
+
+
+def _layer_order(model: Any) -> dict[int, int]:
+    """id of layer → its place in `model.layers`, those of nested models in between."""
+
+    def walk(model: Any) -> Iterator[Any]:
+        for layer in model.layers:
+            yield layer
+            if isinstance(layer, keras.Model):
+                yield from walk(layer)
+
+    order: dict[int, int] = {}
+    for layer in walk(model):
+        order.setdefault(id(layer), len(order))
+    return order
 
 
 def _tell_apart(owners: list) -> tuple:

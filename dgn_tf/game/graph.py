@@ -1,7 +1,8 @@
 """A Keras model as a flat list of calls: nested models opened, tensors named by integers."""
 
 import contextlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +88,11 @@ def functional_of(model: keras.Model) -> keras.Model:
             f"Received: {type(model).__name__} without a graph. Build a Sequential model first "
             "(`keras.Input` as first entry), or rewrite a subclassed one with the Functional API."
         )
+    if any(surface.is_ragged_or_sparse(tensor) for tensor in functional.inputs):
+        raise ValueError(
+            "The inputs of a game must be dense tensors. "
+            f"Received: model '{model.name}' with a sparse or ragged input."
+        )
     return functional
 
 
@@ -111,44 +117,79 @@ def _read_into(graph: Graph, functional: Any, keys: dict[int, int]) -> None:
     for node in surface.nodes_in_order(functional):
         if any(id(tensor) not in keys for tensor in node.input_tensors):
             continue
-        inner = surface.functional_of(node.operation) if _is_model(node.operation) else None
+        inner = _opened(node)
         if inner is not None:
-            inner_keys = {
-                id(inside): keys[id(outside)]
-                for inside, outside in zip(inner.inputs, node.input_tensors, strict=True)
-            }
+            inner_keys = _enter(graph, inner, node, keys)
             _read_into(graph, inner, inner_keys)
             for outside, inside in zip(node.outputs, inner.outputs, strict=True):
                 keys[id(outside)] = inner_keys[id(inside)]
             continue
-        inputs = tuple(keys[id(tensor)] for tensor in node.input_tensors)
-        ids = {id(tensor): keys[id(tensor)] for tensor in node.input_tensors}
-        outputs = []
-        for tensor in node.outputs:
-            keys[id(tensor)] = graph.new_key(tensor)
-            outputs.append(keys[id(tensor)])
-        graph.calls.append(
-            Call(len(graph.calls), node.operation, inputs, tuple(outputs), _filler(node, ids))
-        )
+        _add_call(graph, node.operation, node, node.outputs, keys)
 
 
-def _is_model(operation: Any) -> bool:
-    return isinstance(operation, keras.Model)
+def _opened(node: Any) -> Any:
+    """The Functional graph to read in the place of a node; None for what stays one call.
+
+    A nested model stays one call if it runs by a `call` of its own or is handed more than inputs.
+    """
+    if not isinstance(node.operation, keras.Model):
+        return None
+    kwargs = {k: v for k, v in node.arguments.kwargs.items() if k not in ("inputs", "training")}
+    handed = [*node.arguments.args[1:], *kwargs.values()]
+    if any(value is not None for value in handed):
+        return None
+    return surface.functional_of(node.operation)
 
 
-def _filler(node: Any, ids: dict[int, int]) -> Callable[[dict], tuple]:
+def _enter(graph: Graph, inner: Any, node: Any, keys: dict[int, int]) -> dict[int, int]:
+    """Keys of a nested model's inputs, matched as the model itself matches what it is handed."""
+    args, kwargs = node.arguments.args, node.arguments.kwargs
+    handed = args[0] if args else kwargs["inputs"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matched = surface.standardize_inputs(inner, handed)
+    origins = [surface.unconverted(tensor, keys) for tensor in matched]
+    if all(tensor is not None for tensor in origins):
+        found = zip(inner.inputs, origins, strict=True)
+        return {id(inside): keys[id(outside)] for inside, outside in found}
+    # A cast or a change of rank: the model's own preparation of its inputs becomes a call.
+    inner_keys = dict(keys)
+    _add_call(graph, _Entrance(inner), node, inner.inputs, inner_keys)
+    return inner_keys
+
+
+class _Entrance:
+    """What a Functional model does to its inputs before the first layer."""
+
+    def __init__(self, inner: Any):
+        self.inner, self.name = inner, f"{inner.name}/inputs"
+
+    def __call__(self, inputs: Any, training: Any = None) -> list:
+        return surface.standardize_inputs(self.inner, inputs)
+
+
+def _add_call(graph: Graph, operation: Any, node: Any, made: list, keys: dict[int, int]) -> None:
+    ids = {id(tensor): keys[id(tensor)] for tensor in node.input_tensors}
+    inputs = tuple(keys[id(tensor)] for tensor in node.input_tensors)
+    outputs = []
+    for tensor in made:
+        keys[id(tensor)] = graph.new_key(tensor)
+        outputs.append(keys[id(tensor)])
+
     def fill(values: dict) -> tuple:
         return node.arguments.fill_in({tensor: values[key] for tensor, key in ids.items()})
 
-    return fill
+    graph.calls.append(Call(len(graph.calls), operation, inputs, tuple(outputs), fill))
 
 
 def run_call(
-    call: Call, values: dict[int, tf.Tensor], training: bool, context: Any = None
+    call: Call, values: dict[int, tf.Tensor], training: bool, contexts: Sequence = ()
 ) -> list[tf.Tensor]:
-    """Runs one call on `values`, stores its outputs there and returns them."""
+    """Runs one call on `values`, within contexts, stores its outputs there and returns them."""
     args, kwargs = call.arguments(values)
-    with context if context is not None else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
         outputs = surface.call_operation(call.operation, args, kwargs, training)
     flat = keras.tree.flatten(outputs)
     for key, value in zip(call.outputs, flat, strict=True):

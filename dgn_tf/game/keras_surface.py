@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ import tensorflow as tf
 from keras.src import backend
 from keras.src.losses.losses import LossFunctionWrapper
 from keras.src.models.functional import Functional
+from keras.src.random.seed_generator import global_seed_generator
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 TESTED_KERAS = ("3.15",)
@@ -24,6 +26,7 @@ __all__ = [
     "Functional",
     "additional_losses",
     "as_loss",
+    "batch_norms",
     "build_metrics",
     "call_operation",
     "compute_loss",
@@ -31,30 +34,60 @@ __all__ = [
     "data_loss",
     "flat_losses",
     "functional_of",
-    "inference_batch_norm",
+    "global_seed_state",
+    "has_fused_activation",
     "inner_layers",
     "is_adapted",
+    "is_ragged_or_sparse",
     "loss_arguments",
-    "mask_of",
     "nodes_in_order",
     "pack_outputs",
     "producer",
-    "seed_states",
+    "replaced",
+    "rewrites_once",
+    "scratch_graph",
+    "set_masks",
     "standardize_inputs",
     "structure",
     "track_loss",
+    "unconverted",
     "untracked",
     "update_average",
     "uses_weight_decay",
-    "with_activation",
+    "with_moments",
 ]
 
 
 def functional_of(model: keras.Model) -> Any:
-    """The Functional graph of a Functional or a built Sequential model, None if there is none."""
+    """The Functional graph of a Functional or a built Sequential model, None if there is none.
+
+    There is none either where a subclass has a `call` of its own, unless it says that this runs
+    the graph (`runs_graph`).
+    """
+    own = type(model).call not in (Functional.call, keras.Sequential.call)
+    if own and not getattr(type(model), "runs_graph", False):
+        return None
     if isinstance(model, keras.Sequential):
         return getattr(model, "_functional", None)
     return model if isinstance(model, Functional) else None
+
+
+def is_ragged_or_sparse(tensor: Any) -> bool:
+    """Whether a symbolic tensor stands for no dense one."""
+    return bool(tensor.sparse or tensor.ragged)
+
+
+def unconverted(tensor: Any, known: dict) -> Any:
+    """The symbolic tensor, of those with an id in `known`, that this one is; None for another.
+
+    A conversion to the dtype a tensor has already is that tensor.
+    """
+    while tensor is not None and id(tensor) not in known:
+        operation, index, _ = tensor._keras_history
+        sources = operation._inbound_nodes[index].input_tensors
+        same = type(operation).__name__ == "ConvertToTensor" and sources[0].dtype == tensor.dtype
+        tensor = sources[0] if same else None
+    return tensor
 
 
 def standardize_inputs(model: Any, inputs: Any) -> list:
@@ -93,9 +126,11 @@ def call_operation(operation: Any, args: tuple, kwargs: dict, training: bool) ->
     return operation(*args, **kwargs)
 
 
-def mask_of(tensor: Any) -> Any:
-    """Keras's mask of a tensor, None if it has none."""
-    return backend.get_keras_mask(tensor)
+def set_masks(tensors: list, masks: list) -> None:
+    """Gives tensors the masks that are not None."""
+    for tensor, mask in zip(tensors, masks, strict=False):
+        if mask is not None:
+            backend.set_keras_mask(tensor, mask)
 
 
 def copy_mask(source: Any, target: Any) -> None:
@@ -105,46 +140,70 @@ def copy_mask(source: Any, target: Any) -> None:
         backend.set_keras_mask(target, mask)
 
 
-class with_activation:
-    """Within this context a layer's activation is another function; the layer is left as it was."""
+_FUSED = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
 
-    def __init__(self, layer: Any, activation: Any):
-        self.layer, self.activation = layer, activation
+
+def has_fused_activation(operation: Any) -> bool:
+    """Whether a layer's output is its `activation` of a pre-activation, and nothing else."""
+    return type(operation) in _FUSED
+
+
+def rewrites_once(operation: Any) -> bool:
+    """Whether a layer that assigns its weight in training only applies it otherwise."""
+    return isinstance(operation, keras.layers.SpectralNormalization)
+
+
+class replaced:
+    """Within this context an attribute of a layer is another one; the layer is left as it was."""
+
+    def __init__(self, layer: Any, name: str, value: Any):
+        self.layer, self.name, self.value = layer, name, value
 
     def __enter__(self) -> None:
-        self.saved = self.layer.activation
-        object.__setattr__(self.layer, "activation", self.activation)
+        self.saved = self.layer.__dict__.get(self.name, self)
+        object.__setattr__(self.layer, self.name, self.value)
 
     def __exit__(self, *_: object) -> None:
-        object.__setattr__(self.layer, "activation", self.saved)
+        if self.saved is self:
+            object.__delattr__(self.layer, self.name)
+        else:
+            object.__setattr__(self.layer, self.name, self.saved)
 
 
-def seed_states(model: keras.Model) -> list:
-    """The state variables of every seed generator in a model, in the order of its layers."""
-    found: dict[int, Any] = {}
-
-    def visit(layer: Any) -> None:
-        for generator in getattr(layer, "_seed_generators", ()):
-            found.setdefault(id(generator.state), generator.state)
-        for inner in getattr(layer, "_layers", ()):
-            visit(inner)
-
-    visit(model)
-    return list(found.values())
+def global_seed_state() -> Any:
+    """The state of Keras's own generator, which draws where a layer names none."""
+    return global_seed_generator().state
 
 
-def inference_batch_norm(layer: Any, inputs: tf.Tensor, mask: Any = None) -> list[tuple]:
-    """State under which inference of a batch normalisation repeats this batch's training output.
+def scratch_graph() -> Any:
+    """A graph in which things can be traced that are never run."""
+    return tf.__internal__.FuncGraph("scratch")
 
-    Returns pairs (moving variable, batch statistic) for a stateless scope.
-    """
-    dtype = backend.result_type(inputs.dtype, "float32")
-    mean, variance = layer._moments(tf.cast(inputs, dtype), mask)
-    shape = layer.moving_mean.shape
-    return [
-        (layer.moving_mean, tf.reshape(mean, shape)),
-        (layer.moving_variance, tf.reshape(variance, shape)),
-    ]
+
+def batch_norms(operation: Any) -> list:
+    """The batch normalisations a layer is or holds."""
+    if not isinstance(operation, keras.layers.Layer):
+        return []
+    kind = keras.layers.BatchNormalization
+    return [layer for layer in operation._flatten_layers() if isinstance(layer, kind)]
+
+
+def with_moments(layer: Any, moments: Any) -> Any:
+    """Within this context batch statistics come from `moments(compute, inputs, mask)`."""
+    return replaced(layer, "_moments", partial(moments, layer._moments))
 
 
 def is_adapted(layer: Any) -> str | None:

@@ -253,14 +253,7 @@ def output_probes(game: Game) -> tuple[int, ...]:
     """Calls with a fused activation that make an output: their pre-activation may be x_T."""
     makers = game.graph.producer_of()
     calls = [makers[key] for key in game.graph.outputs if key in makers]
-    plain = (keras.layers.Activation, keras.layers.Softmax)
-    return tuple(
-        call.index
-        for call in calls
-        if isinstance(call.operation, keras.layers.Layer)
-        and getattr(call.operation, "activation", None) is not None
-        and not isinstance(call.operation, plain)
-    )
+    return tuple(call.index for call in calls if surface.has_fused_activation(call.operation))
 
 
 def _activation_before(game: Game, key: int, family: str) -> tuple[Call | None, bool]:
@@ -270,8 +263,8 @@ def _activation_before(game: Game, key: int, family: str) -> tuple[Call | None, 
     if call is None:
         return None, False
     layer = call.operation
-    if getattr(layer, "activation", None) is wanted:
-        fused = not isinstance(layer, keras.layers.Activation)
+    fused = surface.has_fused_activation(layer)
+    if (fused or type(layer) is keras.layers.Activation) and layer.activation is wanted:
         return call, fused
     if family == "softmax" and isinstance(layer, keras.layers.Softmax) and layer.axis == -1:
         return call, False

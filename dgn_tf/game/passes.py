@@ -7,7 +7,7 @@ states with the first pass's dropout masks and batch statistics as constants, an
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -37,6 +37,7 @@ class FirstPass:
         inputs: call index → the layer's input, cast as the layer casts it.
         preactivations: call index → pre-activation.
         constants: call index → pairs (variable, value) that make a later call repeat this one.
+        moments: call index → the batch statistics that it computed, in order.
         uses: (tensor key, call index) → the copy that one call reads, of the tensors `split` names.
     """
 
@@ -60,10 +61,13 @@ class FirstPass:
         self.inputs: dict[int, tf.Tensor] = {}
         self.preactivations: dict[int, tf.Tensor] = {}
         self.constants: dict[int, list[tuple]] = {}
+        self.moments: dict[int, list[tuple]] = {}
 
     def run(self, inputs: list, training: bool = True) -> list[tf.Tensor]:
         """The model's flat outputs."""
-        self.values = dict(zip(self.game.graph.inputs, inputs, strict=True))
+        self.graph = _graph()
+        given = zip(self.game.graph.inputs, inputs, strict=True)
+        self.values = {key: _shaped(x, self.game.graph.shapes[key]) for key, x in given}
         for stage in self.game.stages:
             keep = self.copies and (stage.index > 0 or self.copy_inputs)
             self.cuts.append(copy_cut(stage, self.values) if keep else {})
@@ -72,12 +76,12 @@ class FirstPass:
         return [self.values[key] for key in self.game.graph.outputs]
 
     def _call(self, call: Call, training: bool) -> None:
-        layer = call.operation
-        if training and isinstance(layer, keras.layers.Layer):
-            self._remember(call, layer)
+        layer, contexts = call.operation, []
+        if training and call.index in self.game.uses.states:
+            contexts = self._remember(call)
         values = self._split_uses(call) if self.split else self.values
         if call.index not in self.probes:
-            self._keep(call, run_call(call, values, training))
+            self._keep(call, run_call(call, values, training, contexts))
             return
         activation = layer.activation
 
@@ -85,7 +89,8 @@ class FirstPass:
             self.preactivations[call.index] = z
             return z if activation is None else activation(z)
 
-        self._keep(call, run_call(call, values, training, surface.with_activation(layer, probe)))
+        contexts.append(surface.replaced(layer, "activation", probe))
+        self._keep(call, run_call(call, values, training, contexts))
         x = self.values[call.inputs[0]]
         self.inputs[call.index] = tf.cast(x, self.preactivations[call.index].dtype)
 
@@ -107,14 +112,31 @@ class FirstPass:
         other.cuts = [{key: self.values[key] for key in stage.cut} for stage in game.stages]
         return other
 
-    def _remember(self, call: Call, layer: Any) -> None:
-        if _is_batch_norm(layer) and layer.trainable and not layer.renorm:
-            x = self.values[call.inputs[0]]
-            self.constants[call.index] = surface.inference_batch_norm(layer, x, surface.mask_of(x))
-            return
-        states = [*surface.seed_states(layer), *layer.non_trainable_variables]
-        if states:
-            self.constants[call.index] = [(v, tf.identity(v.value)) for v in states]
+    def _remember(self, call: Call) -> list:
+        """Keeps the states that a call reads, and the contexts that keep its batch statistics."""
+        states = self.game.uses.states_of(call.index)
+        self.constants[call.index] = [(v, tf.identity(v.value)) for v in states]
+        found = self.moments[call.index] = []
+
+        def note(compute: Callable, x: tf.Tensor, mask: Any) -> tuple:
+            found.append((compute(x, mask), _graph()))
+            return found[-1][0]
+
+        return [surface.with_moments(n, note) for n in surface.batch_norms(call.operation)]
+
+
+def _graph() -> Any:
+    """The graph that is being traced, None where there is none."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
+def _shaped(x: Any, shape: tuple) -> Any:
+    """An input with the sizes that the model says it has, where the data do not say."""
+    if x is None or (x.shape.rank is not None and None not in x.shape[1:]):
+        return x
+    known = tf.ensure_shape(x, shape)
+    surface.copy_mask(x, known)
+    return known
 
 
 class SecondPass:
@@ -127,11 +149,23 @@ class SecondPass:
     def run_stage(self, stage: Stage, weights: Sequence[tuple]) -> None:
         """Runs one stage with the pairs (variable, new value) in place of the model's."""
         for call in stage.calls:
-            constants = self.first.constants.get(call.index, [])
-            held = [*weights, *constants]
-            training = not (_is_batch_norm(call.operation) and constants)
-            scope = keras.StatelessScope(state_mapping=held)
-            run_call(call, self.values, training, scope)
+            held = [*weights, *self.first.constants.get(call.index, [])]
+            contexts = [keras.StatelessScope(state_mapping=held), *self._same_moments(call)]
+            training = call.index not in self.first.game.uses.rewrites
+            run_call(call, self.values, training, contexts)
+
+    def _same_moments(self, call: Call) -> list:
+        """Contexts in which the batch statistics of a call are those of the first pass."""
+        found = self.first.moments.get(call.index)
+        if not found:
+            return []
+        remaining = iter(found)
+
+        def repeat(compute: Callable, x: tf.Tensor, mask: Any) -> tuple:
+            moments, graph = next(remaining)
+            return compute(x, mask) if graph is not self.first.graph else moments
+
+        return [surface.with_moments(n, repeat) for n in surface.batch_norms(call.operation)]
 
     def state_change(self, stage: Stage) -> dict[int, tf.Tensor]:
         """δx at the cut before `stage`: key → x' - x, for the tensors that can have moved."""
@@ -140,7 +174,3 @@ class SecondPass:
             for key, copy in self.first.cuts[stage.index].items()
             if key not in self.first.game.graph.inputs
         }
-
-
-def _is_batch_norm(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization)

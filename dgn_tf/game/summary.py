@@ -58,7 +58,7 @@ def table(game: Any, curvature: Any = None) -> str:
                         "-",
                     )
                 )
-    slots = max(player.slot for player in game.players) + 1
+    slots = game.columns
     title = f"{len(game.players)} players, {game.horizon} stages, {slots} slots"
     lines = [title, *_lines(HEADER, rows)]
     if game.arm is not None:

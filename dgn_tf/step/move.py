@@ -36,7 +36,7 @@ def solve_game(optimizer: Any, game: Any, seen: Observation, lr: tf.Tensor) -> t
     """
     rules = optimizer.rules
     structure, form = rules.information_structure, rules.form_name
-    if rules.structure.is_gradient:
+    if rules.structure.is_gradient or not game.players:
         return {}, []
     prepared = {}
     for player in game.players:

@@ -1,0 +1,172 @@
+"""What every call of a graph does with variables and random numbers.
+
+Each call is traced once, in a scope that takes note, on placeholders for the model's inputs. That
+finds every use of a weight, however the layer got hold of it: as an attribute, in a closure or as
+an argument.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.graph import Call, Graph, run_call
+
+_RANDOM = re.compile(
+    r"Random(?!Dataset)|Stateful(?!PartitionedCall)|Truncated|Parameterized|Multinomial"
+    r"|NonDeterministic|Rng|SampleDistorted|\w*CandidateSampler|\w*PyFunc$"
+)
+
+
+@dataclass
+class Uses:
+    """The variables and random numbers of a graph in training.
+
+    Attributes:
+        reads: id of variable → indices of the calls that read it.
+        states: call index → variables that the call reads and that calls write.
+        rewrites: indices of calls that write a trainable variable.
+        unrepeatable: call index → why a second run of it is not the first one.
+        in_activations: ids of variables that an activation of a layer reads.
+        random: states that are not saved with the weights, such as those of seed generators.
+        global_seed: the state of Keras's own generator, when the calls were traced.
+    """
+
+    reads: dict[int, list[int]] = field(default_factory=dict)
+    states: dict[int, list[Any]] = field(default_factory=dict)
+    rewrites: set[int] = field(default_factory=set)
+    unrepeatable: dict[int, str] = field(default_factory=dict)
+    in_activations: set[int] = field(default_factory=set)
+    random: list[Any] = field(default_factory=list)
+    global_seed: Any = None
+
+    def states_of(self, index: int) -> list[Any]:
+        """The states a call reads; Keras's own generator is the one there is now."""
+        held = self.states.get(index, [])
+        return [surface.global_seed_state() if v is self.global_seed else v for v in held]
+
+
+class _Notes(keras.StatelessScope):
+    """Takes note of the variables that are read and written in it; nothing is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: dict[int, Any] = {}
+        self.written: dict[int, Any] = {}
+
+    def get_current_value(self, variable: Any) -> Any:
+        self.read[id(variable)] = variable
+        return super().get_current_value(variable)
+
+    def add_update(self, update: Any) -> None:
+        self.written[id(update[0])] = update[0]
+        super().add_update(update)
+
+
+def read_uses(graph: Graph, weights: list) -> Uses:
+    """Traces every call of a graph.
+
+    Args:
+        graph: the calls.
+        weights: the variables that are saved with the model.
+
+    Raises:
+        ValueError: for a layer that cannot be traced.
+    """
+    # The generator is there before the first scope, in which it could not be created.
+    uses = Uses(global_seed=surface.global_seed_state())
+    notes: list[_Notes] = []
+    with surface.scratch_graph().as_default() as scratch:
+        values: dict[int, Any] = {
+            key: tf.compat.v1.placeholder(graph.dtypes[key], graph.shapes[key])
+            for key in graph.inputs
+        }
+        for call in graph.calls:
+            if _is_foreign(call.operation):
+                _trace(call, dict(values), f"again{call.index}", uses)
+            notes.append(_trace(call, values, f"call{call.index}", uses))
+    written = {key: v for found in notes for key, v in found.written.items()}
+    for call, found in zip(graph.calls, notes, strict=True):
+        for key in found.read:
+            uses.reads.setdefault(key, []).append(call.index)
+        held = [v for key, v in found.read.items() if key in written and not v.trainable]
+        if held:
+            uses.states[call.index] = held
+        if any(variable.trainable for variable in found.written.values()):
+            uses.rewrites.add(call.index)
+    saved = {id(variable) for variable in weights}
+    states = {id(v): v for held in uses.states.values() for v in held}
+    uses.random = [v for key, v in states.items() if key not in saved]
+    _note_unrepeatable(graph, scratch.as_graph_def(), uses)
+    return uses
+
+
+def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
+    """Runs a call in the scratch graph and returns what it read and wrote."""
+    found = _Notes()
+    contexts: list[Any] = [found, tf.name_scope(scope)]
+    activation = getattr(call.operation, "activation", None)
+    if surface.has_fused_activation(call.operation) and activation is not None:
+
+        def noted(z: tf.Tensor) -> tf.Tensor:
+            with _Notes() as inside:
+                y = activation(z)
+            uses.in_activations.update(inside.read)
+            found.read.update(inside.read)
+            found.written.update(inside.written)
+            return y
+
+        contexts.append(surface.replaced(call.operation, "activation", noted))
+    try:
+        run_call(call, values, True, contexts)
+    except Exception as error:
+        raise ValueError(
+            "Each layer is traced to see which weights it uses. "
+            f"Received: layer '{call.name}' ({type(call.operation).__name__}), which cannot be "
+            f"traced: {error}"
+        ) from error
+    return found
+
+
+def _is_foreign(operation: Any) -> bool:
+    """Whether code from outside Keras may run in an operation."""
+    layers = surface.inner_layers(operation) if isinstance(operation, keras.Layer) else [operation]
+    return any(
+        isinstance(layer, keras.layers.Lambda) or not type(layer).__module__.startswith("keras.")
+        for layer in layers
+    )
+
+
+def _note_unrepeatable(graph: Graph, traced: Any, uses: Uses) -> None:
+    """Finds random operations, and constants that came out differently in a second trace."""
+    bodies = {function.signature.name: function.node_def for function in traced.library.function}
+    kinds: dict[str, set[str]] = {}
+    constants: dict[str, list[bytes]] = {}
+
+    def visit(node: Any, scope: str, seen: frozenset[str]) -> None:
+        kinds.setdefault(scope, set()).add(node.op)
+        if node.op == "Const":
+            value = node.attr["value"].SerializeToString()
+            constants.setdefault(scope, []).append(value)
+        for attribute in node.attr.values():
+            for function in (attribute.func, *attribute.list.func):
+                if function.name in bodies and function.name not in seen:
+                    for inner in bodies[function.name]:
+                        visit(inner, scope, seen | {function.name})
+
+    for node in traced.node:
+        visit(node, node.name.split("/")[0], frozenset())
+    for call in graph.calls:
+        first = f"call{call.index}"
+        drawn = sorted(kind for kind in kinds.get(first, ()) if _RANDOM.match(kind))
+        if drawn:
+            uses.unrepeatable[call.index] = f"it draws by {', '.join(drawn)}"
+        elif _is_foreign(call.operation) and constants.get(first) != constants.get(
+            f"again{call.index}"
+        ):
+            uses.unrepeatable[call.index] = "traced twice it has other constants in it"
+        elif call.index in uses.rewrites and not surface.rewrites_once(call.operation):
+            uses.unrepeatable[call.index] = "it assigns a trainable weight"
