@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
+__version__ = "0.1.0"
+
+__version__ = "0.1.0"
+
 _HOMES = {
     "Game": "games.base",
     "InterBankGame": "games.inter_bank",
