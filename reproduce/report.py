@@ -57,7 +57,7 @@ def write(folder: Path, target: Path | None = None) -> Path:
 
 
 def publish(root: Path) -> list[Path]:
-    """Writes the repository's RESULTS.md, and the README's table from the main item's result.
+    """Writes the repository's RESULTS.md, and the last table of the main item into the README.
 
     Args:
         root: of the repository, with `results/` and README.md.
@@ -70,8 +70,7 @@ def publish(root: Path) -> list[Path]:
     old = readme.read_text()
     for path in _by_size(root / "results", MAIN_ITEM)[:1]:
         document = store.read(path)
-        tables = importlib.import_module(find(MAIN_ITEM).module).summary(document)
-        table = "\n\n".join(table.markdown() for table in tables)
+        table = importlib.import_module(find(MAIN_ITEM).module).summary(document)[-1].markdown()
         command = document["provenance"]["command"]
         made = f"Made by `{command}`; more in [RESULTS.md](RESULTS.md)."
         start, end = _README_TABLE

@@ -126,7 +126,7 @@ def test_publishing_takes_runs_into_the_committed_results(tmp_path, capsys):
     assert (root / "results" / "quick" / "inter-bank.png").exists()
     assert "## inter-bank" in (root / "RESULTS.md").read_text()
     readme = (root / "README.md").read_text()
-    assert readme.startswith("A\n<!-- results -->\n**Expected costs")
+    assert readme.startswith("A\n<!-- results -->\n**Largest over the players")
     assert "Made by `./run reproduce fp/inter-bank --preset smoke" in readme
     assert readme.endswith("<!-- end of results -->\nB\n")
     assert "old" not in readme
