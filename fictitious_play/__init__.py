@@ -13,10 +13,6 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__version__ = "0.1.0"
-
-__version__ = "0.1.0"
-
 _HOMES = {
     "Game": "games.base",
     "InterBankGame": "games.inter_bank",
@@ -27,6 +23,7 @@ _HOMES = {
     "major_player_game": "games.heterogeneous",
     "ring_game": "games.heterogeneous",
     "two_group_game": "games.heterogeneous",
+    "zero_sum": "games.zero_sum",
     "Certificate": "solver.certificate",
     "ControlNetwork": "layers.control_network",
     "Rcost": "layers.costs",
@@ -72,6 +69,7 @@ __all__ = [
     "ring_game",
     "transfer_weights",
     "two_group_game",
+    "zero_sum",
 ]
 
 if TYPE_CHECKING:
@@ -84,6 +82,7 @@ if TYPE_CHECKING:
     from fictitious_play.games.inter_bank import InterBankGame
     from fictitious_play.games.linear_quadratic import LinearQuadraticGame
     from fictitious_play.games.portfolio import PortfolioGame
+    from fictitious_play.games.zero_sum import zero_sum
     from fictitious_play.layers.control_network import ControlNetwork
     from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
     from fictitious_play.networks.feedback_policy import FeedbackPolicy

@@ -25,18 +25,20 @@ class LinearQuadraticGame(Game):
     """N players, at least one, with linear dynamics of one state and quadratic costs.
 
         dX  = (A X + Σ_i B_i u_i) dt + L dW
-        f^i = ½ x'Q_i x + u_i'S_i x + ½ u_i'R_i u_i,      g^i = ½ x'G_i x
+        f^i = e^{-ρt} (½ x'Q_i x + u_i'S_i x + ½ u_i'R_i u_i),      g^i = e^{-ρT} ½ x'G_i x
 
-    States have size n, player i's control has size k_i. `control_size` is the largest k_i; smaller
-    controls are padded with entries that enter nothing: no dynamics, no cost, no gradient. Networks
-    start with controls of zero and so leave them at exactly zero.
+    A player may also pay for the others' controls; `u` is then everybody's, stacked, in place of
+    `u_i`. States have size n, player i's control has size k_i. `control_size` is the largest k_i;
+    smaller controls are padded with entries that enter nothing: no dynamics, no cost, no gradient.
+    Networks start with controls of zero and so leave them at exactly zero.
 
     Args:
         A: (n, n).
         B: one (n, k_i) matrix a player; their number is the number of players.
         Q: one (n, n) matrix a player.
-        S: one (k_i, n) matrix a player; None means zero.
-        R: one positive definite (k_i, k_i) matrix a player; None means the identity.
+        S: one (k_i, n) matrix a player, or (Σ k_i, n) on the controls of all; None means zero.
+        R: one positive definite (k_i, k_i) matrix a player, or (Σ k_i, Σ k_i) on the controls of
+            all, positive definite in her own; None means the identity.
         G: one (n, n) matrix a player.
         L: (n, m), volatilities of m Brownian motions; None means no noise.
         horizon, steps: T > 0 and the number of Euler steps. Every matrix but G may have a leading
@@ -44,6 +46,7 @@ class LinearQuadraticGame(Game):
         initial_mean, initial_std: X_0 ~ N(initial_mean, diag(initial_std²)); scalars or one value
             a state.
         initial_covariance: (n, n), in place of `initial_std` where initial states are correlated.
+        discount: ρ, the rate at which costs are discounted.
 
     Raises:
         ValueError, TypeError: where a shape does not fit, a number is not finite, an R_i is not
@@ -64,12 +67,14 @@ class LinearQuadraticGame(Game):
         initial_mean: Any = 0.0,
         initial_std: Any = 0.0,
         initial_covariance: Any = None,
+        discount: float = 0.0,
     ):
         A = checks.finite_array("A", A)
         size = A.shape[-1] if A.ndim else 0
         form = lq.LinearQuadraticForm(
-            A, B, Q, S, R, G, L, horizon, steps, np.zeros(size), np.zeros((size, size))
-        )
+            A, B, Q, S, R, G, L, horizon, steps, np.zeros(size), np.zeros((size, size)),
+            discount=discount,
+        )  # fmt: skip
         std = initial_std
         if initial_covariance is not None:
             if np.any(checks.finite_array("initial_std", initial_std)):
@@ -109,6 +114,7 @@ class LinearQuadraticGame(Game):
         return cls(
             form.A, form.B, form.Q, form.S, form.R, form.G, form.L, form.horizon, form.steps,
             form.initial_mean, **(law if diagonal else {"initial_covariance": covariance}),
+            discount=form.discount,
         )  # fmt: skip
 
     # The game
@@ -122,8 +128,15 @@ class LinearQuadraticGame(Game):
         return constant(self._at(self._L, time), states)
 
     def running_cost(self, time, states, controls):
-        Q, S, R = (constant(self._at(each, time), states) for each in self._running_weights)
-        return _running(self._seen(states), controls, Q, S, R)
+        weights = self._coupled_weights if self._form.coupled else self._running_weights
+        Q, S, R = (constant(self._at(each, time), states) for each in weights)
+        if not self._form.coupled:
+            return _running(self._seen(states), controls, Q, S, R)
+        everybody = _merged(controls, self.players * self.control_size)
+        row = ops.matmul(states, S) + 0.5 * ops.matmul(everybody, R)
+        row = ops.reshape(row, (*ops.shape(everybody)[:-1], self.players, -1))
+        own = _quadratic(self._seen(states), Q)
+        return own + ops.sum(ops.expand_dims(everybody, -2) * row, axis=-1)
 
     def terminal_cost(self, states):
         return _quadratic(self._seen(states), constant(self._terminal_weights, states))
@@ -138,7 +151,7 @@ class LinearQuadraticGame(Game):
 
     def deviation_costs(self, initial_state, own, others, noise):
         """As in `Game.deviation_costs`; by superposition where that takes fewer products."""
-        if not (self._is_plain and self._superposition_pays):
+        if self._form.coupled or not (self._is_plain and self._superposition_pays):
             return super().deviation_costs(initial_state, own, others, noise)
         states = rollout.joint_states(self, initial_state, others, noise)
         seen = superposition.deviated_views(self._seen(states), self._responses, own - others)
@@ -158,6 +171,7 @@ class LinearQuadraticGame(Game):
         if self.initial_covariance is not None:
             del config["initial_std"]
             config["initial_covariance"] = self.initial_covariance.tolist()
+        config["discount"] = form.discount
         matrices = {name: getattr(form, name).tolist() for name in ("A", "L", "G")}
         for name in ("B", "Q", "S", "R"):
             matrices[name] = [matrix.tolist() for matrix in getattr(form, name)]
@@ -198,22 +212,22 @@ class LinearQuadraticGame(Game):
         return ops.reshape(seen, (*ops.shape(seen)[:-1], players, r))
 
     @cached_property
-    def _stages(self):
+    def _steps(self):
         return self._form.time_steps if self._form.time_varying else self._form.time_steps[:1]
 
     @cached_property
     def _A(self) -> np.ndarray:
-        return np.stack([stage.A for stage in self._stages])
+        return np.stack([step.A for step in self._steps])
 
     @cached_property
     def _L(self) -> np.ndarray:
-        return np.stack([stage.L for stage in self._stages])
+        return np.stack([step.L for step in self._steps])
 
     @cached_property
     def _B(self) -> np.ndarray:
         """(…, players · control_size, n): padded rows are zero."""
-        padded = np.zeros((len(self._stages), self.players * self.control_size, self.state_size))
-        padded[:, self._entries] = np.stack([stage.B.T for stage in self._stages])
+        padded = np.zeros((len(self._steps), self.players * self.control_size, self.state_size))
+        padded[:, self._entries] = np.stack([step.B.T for step in self._steps])
         return padded
 
     @cached_property
@@ -223,8 +237,8 @@ class LinearQuadraticGame(Game):
         spaces = []
         for player, where in enumerate(self._form.control_slices):
             blocks = [self._form.G[player]]
-            for stage in self._stages:
-                blocks += [stage.Q[player], stage.S[where]]
+            for step in self._steps:
+                blocks += [step.Q[player], step.S[where]]
             scaled = [block / np.abs(block).max() for block in blocks if np.any(block)]
             if scaled:
                 _, sizes, rows = np.linalg.svd(np.concatenate(scaled), full_matrices=False)
@@ -241,20 +255,33 @@ class LinearQuadraticGame(Game):
         """V_i Q_i V_i' (…, players, r, r), S_i V_i' (…, players, k, r) and R_i
         (…, players, k, k)."""
         k, views = self.control_size, self._views
-        lead = (len(self._stages), self.players)
+        lead = (len(self._steps), self.players)
         S, R = np.zeros((*lead, k, views.shape[1])), np.zeros((*lead, k, k))
-        Q = np.stack([views @ stage.Q @ np.swapaxes(views, 1, 2) for stage in self._stages])
-        for number, stage in enumerate(self._stages):
+        Q = np.stack([views @ step.Q @ np.swapaxes(views, 1, 2) for step in self._steps])
+        for number, step in enumerate(self._steps):
             for player, where in enumerate(self._form.control_slices):
                 size = where.stop - where.start
-                S[number, player, :size] = stage.S[where] @ views[player].T
-                R[number, player, :size, :size] = stage.R[where, where]
+                S[number, player, :size] = step.S[where] @ views[player].T
+                R[number, player, :size, :size] = step.R[where, where]
         return Q, S, R
+
+    @cached_property
+    def _coupled_weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """V_i Q_i V_i', and side by side the S_i' (…, n, players · K) and R_i (…, K, players · K)
+        on everybody's K padded controls."""
+        K, rows = self.players * self.control_size, self._entries
+        lead = (len(self._steps), self.players, K)
+        S, R = np.zeros((*lead, self.state_size)), np.zeros((*lead, K))
+        S[:, :, rows] = np.stack([step.S_all for step in self._steps])
+        R[:, :, rows[:, None], rows] = np.stack([step.R_all for step in self._steps])
+        shape = (len(self._steps), self.players * K, -1)
+        sides = [np.swapaxes(x.reshape(shape), 1, 2) for x in (S, R)]
+        return self._running_weights[0], sides[0], sides[1]
 
     @cached_property
     def _terminal_weights(self) -> np.ndarray:
         """V_i G_i V_i', (players, r, r)."""
-        return self._views @ self._form.G @ np.swapaxes(self._views, 1, 2)
+        return self._views @ self._form.terminal @ np.swapaxes(self._views, 1, 2)
 
     @cached_property
     def _responses(self) -> np.ndarray:

@@ -15,7 +15,11 @@ from fictitious_play.lq.general.coefficients import (
     feedback_coefficients,
 )
 from fictitious_play.lq.general.equilibrium import Equilibrium, nash, profile_cost
-from fictitious_play.lq.general.errors import NoEquilibriumError
+from fictitious_play.lq.general.errors import (
+    FiniteEscapeError,
+    NoEquilibriumError,
+    SingularGameError,
+)
 from fictitious_play.lq.general.exploitability import (
     Exploitability,
     exploitability,
@@ -30,6 +34,7 @@ from fictitious_play.lq.general.measures import (
 )
 from fictitious_play.lq.general.recursion import DiscreteNashBatch, discrete_nash_batch
 from fictitious_play.lq.general.rollout import Rollout, simulate_controls, simulate_gains
+from fictitious_play.lq.general.zero_sum import zero_sum_form
 from fictitious_play.lq.inter_bank.closed_form import (
     open_loop_cost_functions,
     riccati,
@@ -52,9 +57,11 @@ __all__ = [
     "ExactFeedbackPlay",
     "ExactPlay",
     "Exploitability",
+    "FiniteEscapeError",
     "LinearQuadraticForm",
     "NoEquilibriumError",
     "Rollout",
+    "SingularGameError",
     "SymmetricEquilibrium",
     "SymmetricParameters",
     "SymmetricProfile",
@@ -90,4 +97,5 @@ __all__ = [
     "symmetric_contraction",
     "symmetric_nash",
     "with_constant",
+    "zero_sum_form",
 ]

@@ -52,10 +52,11 @@ def run(context: Any) -> dict[str, Any]:
     10, also for fewer blocks and images.
     """
     settings = context.settings
-    tuned_on = {problem["data"]: problem for _, problem in context.problems(["aligned"])}
+    data_dir = context.options.data_dir
+    tuned_on = {p["data"]: p for p in problem_list.problems(context.preset, "aligned", data_dir)}
     problems: list[dict[str, Any]] = []
     updates: list[dict[str, Any]] = []
-    for _, problem in context.problems(["alignments"]):
+    for problem in problem_list.problems(context.preset, "alignments", data_dir):
         tuned = {
             name: rates.rate_for(context, tuned_on[problem["data"]], {"method": {"name": name}})
             for name in dict.fromkeys([*settings["optimizers"], *settings["updates"]["curvatures"]])

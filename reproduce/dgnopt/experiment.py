@@ -55,7 +55,9 @@ def experiment(
         `diverged`, `cpu_seconds`, or `error`.
     """
     chosen: Sequence[dict[str, Any]] = (
-        [problem for _, problem in context.problems([kind])] if isinstance(kind, str) else kind
+        problem_list.problems(context.preset, kind, context.options.data_dir)
+        if isinstance(kind, str)
+        else kind
     )
     chosen = chosen[: context.settings.get("problems")]
     seeds = context.settings["seeds"]

@@ -25,7 +25,16 @@ def games():
     bank = fp.LinearQuadraticGame.from_form(
         asymmetric_game(players=4, steps=5).linear_quadratic_form()
     )
-    return {"unequal": unequal, "varying": varying, "one player": alone, "inter-bank": bank}
+    coupled = fp.LinearQuadraticGame.from_form(
+        vector_game(steps=4, varying=True, coupled=True, discount=0.6, seed=4)
+    )
+    return {
+        "others' controls": coupled,
+        "unequal": unequal,
+        "varying": varying,
+        "one player": alone,
+        "inter-bank": bank,
+    }
 
 
 @pytest.fixture(params=list(games()))
@@ -248,3 +257,21 @@ def test_bad_matrices_are_refused(changes, error, rule):
     with pytest.raises(error, match=rule) as caught:
         fp.LinearQuadraticGame(**{**good(), **changes})
     assert "Received" in str(caught.value)
+
+
+@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
+def test_the_players_of_a_zero_sum_game_share_one_path_cost(information):
+    matrices = {
+        "A": [[0.0, 1.0], [0.0, 0.0]], "B": [[[0.0], [1.0]], [[0.0], [-1.0]]], "Q": np.eye(2),
+        "S": None, "R": [[[1.0]], [[4.0]]], "G": np.diag([2.0, 0.0]), "L": 0.3 * np.eye(2),
+        "steps": 5, "initial_mean": [1.0, 0.0], "discount": 0.5,
+    }  # fmt: skip
+    game = fp.zero_sum(**matrices, initial_std=0.2)
+    initial, noise, controls = sample(game)
+    costs = np.asarray(rollout.joint_costs(game, *tensors(initial, controls, noise)))
+    np.testing.assert_allclose(costs[:, 0], -costs[:, 1], rtol=1e-12)
+    form = fp.lq.zero_sum_form(**matrices, horizon=1.0, initial_covariance=0.04 * np.eye(2))
+    exact = fp.lq.nash(game, information)
+    np.testing.assert_allclose(exact.cost, fp.lq.nash(form, information).cost, rtol=1e-13)
+    again = fp.LinearQuadraticGame.from_config(game.get_config())
+    np.testing.assert_array_equal(fp.lq.nash(again, information).cost, exact.cost)

@@ -11,7 +11,9 @@ The others enter through one affine sweep, `b_t = h Σ_{j≠i} B_j u_j`:
 
     v = K_{t+1} b_t + E_t[s_{t+1}],   k_t = -h d^{-1} B_i'v,   s_t = Â'v + h F'B_i'v,
 
-and the best response is `u = F X_t + k_t` along her own path. This is the discrete form of Hu 2019
+and the best response is `u = F X_t + k_t` along her own path. Where she pays for the others'
+controls, `h R_i u_{-i}` in the rows of her own controls joins `h B_i'v`, and `h S_i'u_{-i}` joins
+`s_t`. This is the discrete form of Hu 2019
 (3.9) to (3.17), where `ψ` plays the part of `s`.
 """
 
@@ -22,7 +24,7 @@ import numpy as np
 
 from fictitious_play import checks
 from fictitious_play.lq.general.coefficients import basis_size, check_coefficients
-from fictitious_play.lq.general.errors import NoEquilibriumError
+from fictitious_play.lq.general.errors import not_convex, smallest_curvature
 from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
 from fictitious_play.lq.general.reduction import relevant_directions
 
@@ -39,6 +41,9 @@ class ResponseGains:
         K: `(steps + 1, r, r)`.
         F: `(steps, k_i, r)`.
         d: `(steps, k_i, k_i)`, the curvature of her cost in her control of each step.
+        push: `(steps, k_i, K)`, slope of her running cost in her controls by the others', or `None`
+            where she does not pay for these.
+        tilt: `(steps, r, K)`, its slope in the state by the others' controls, or `None`.
     """
 
     directions: np.ndarray
@@ -48,6 +53,8 @@ class ResponseGains:
     K: np.ndarray
     F: np.ndarray
     d: np.ndarray
+    push: Any = None
+    tilt: Any = None
 
     @property
     def feedback(self) -> np.ndarray:
@@ -78,22 +85,31 @@ def response_gains(
     if profile is not None:
         A_hat = A_hat + h * (B @ profile - B[:, :, where] @ profile[:, where])
     K, F, d = np.zeros((steps + 1, r, r)), np.zeros((steps, k, r)), np.zeros((steps, k, k))
-    K[-1] = V.T @ form.G[player] @ V
+    K[-1] = V.T @ form.terminal[player] @ V
+    others = np.ones(form.control_size)
+    others[where] = 0.0
     for t in reversed(range(steps)):
         step, own = form.time_steps[t], B[t, :, where]
+        Q, S = step.Q[player], step.S[where]
+        if profile is not None and form.coupled:
+            rest = others[:, None] * profile[t]
+            cross = step.S_all[player].T @ rest
+            Q = Q + cross + cross.T + rest.T @ step.R_all[player] @ rest
+            S = S + step.R[where] @ rest
         d[t] = h * step.R[where, where] + h * h * (own.T @ K[t + 1] @ own)
-        if np.linalg.eigvalsh(d[t]).min() <= 0.0:
-            raise NoEquilibriumError(
-                f"The problem of player {player} is not convex in her control at t = {t * h:.9g}, "
-                "so she has no best response",
-                t * h,
-            )
-        row = h * (step.S[where] @ V + own.T @ K[t + 1] @ A_hat[t])
+        least = smallest_curvature(d[t], h * step.R[where, where])
+        if least <= 0.0:
+            raise not_convex(form, player, t, least / h)
+        row = h * (S @ V + own.T @ K[t + 1] @ A_hat[t])
         F[t] = -np.linalg.solve(d[t], row)
-        K[t] = h * (V.T @ step.Q[player] @ V) + A_hat[t].T @ K[t + 1] @ A_hat[t] + row.T @ F[t]
+        K[t] = h * (V.T @ Q @ V) + A_hat[t].T @ K[t + 1] @ A_hat[t] + row.T @ F[t]
         K[t] = 0.5 * (K[t] + K[t].T)
     L = np.stack([V.T @ step.L for step in form.time_steps])
-    return ResponseGains(V, A_hat, B, L, K, F, d)
+    push = tilt = None
+    if form.coupled:
+        push = np.stack([h * step.R[where] * others for step in form.time_steps])
+        tilt = np.stack([h * (V.T @ step.S_all[player].T) * others for step in form.time_steps])
+    return ResponseGains(V, A_hat, B, L, K, F, d, push, tilt)
 
 
 def affine_terms(
@@ -125,8 +141,12 @@ def affine_terms(
         b = (h * gains.B[t] * others) @ controls[t][:, :seen]
         v = gains.K[t + 1] @ b + s[:, :seen]
         push = h * (gains.B[t][:, where].T @ v)
+        if gains.push is not None:
+            push += gains.push[t] @ controls[t][:, :seen]
         k[t, :, :seen] = -np.linalg.solve(gains.d[t], push)
         s = gains.A_hat[t].T @ v + gains.F[t].T @ push
+        if gains.tilt is not None:
+            s += gains.tilt[t] @ controls[t][:, :seen]
     return k
 
 

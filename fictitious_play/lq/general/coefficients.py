@@ -95,10 +95,13 @@ def coefficient_cost(game: Any, coefficients: Any) -> np.ndarray:
         x, u = states[t, :, :known], coefficients[t, :, :known]
         x_moment, u_moment = moments(form, x), moments(form, u)
         cost += 0.5 * h * np.einsum("ijk,jk->i", step.Q, x_moment @ x.T)
-        rows = np.sum((step.S @ x + 0.5 * (step.R @ u)) * u_moment, axis=1)
-        cost += h * np.bincount(form.owner, weights=rows, minlength=form.players)
+        if step.S_all is None:
+            rows = np.sum((step.S @ x + 0.5 * (step.R @ u)) * u_moment, axis=1)
+            cost += h * np.bincount(form.owner, weights=rows, minlength=form.players)
+        else:
+            cost += h * np.sum((step.S_all @ x + 0.5 * (step.R_all @ u)) * u_moment, axis=(1, 2))
     last = states[-1]
-    return cost + 0.5 * np.einsum("ijk,jk->i", form.G, moments(form, last) @ last.T)
+    return cost + 0.5 * np.einsum("ijk,jk->i", form.terminal, moments(form, last) @ last.T)
 
 
 def squared_norm(form: LinearQuadraticForm, coefficients: np.ndarray) -> float:

@@ -5,14 +5,17 @@
     open loop:    -P_i' = Q_i + S_i'F_i + A'P_i + P_i A_cl                        (not symmetric)
     closed loop:  -P_i' = Q_i + S_i'F_i + F_i'S_i + F_i'R_i F_i + A_cl'P_i + P_i A_cl
 
-with `P_i(T) = G_i`, and beside them the equilibrium's value matrices, which obey the second
-equation with that `F`. A solution that escapes to infinity before it reaches `t = 0` means that the
-game has no equilibrium of this kind on the whole horizon.
+with `P_i(T) = G_i`, discounted at the rate `ρ` by `-ρ P_i` on every right-hand side, and beside
+them the equilibrium's value matrices, which obey the second equation with that `F`. A solution that
+escapes to infinity before it reaches `t = 0` means that the game has no equilibrium in feedback
+form on the whole horizon.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
-from fictitious_play.lq.general.errors import NoEquilibriumError
+from fictitious_play.lq.general.errors import FiniteEscapeError, SingularGameError
 from fictitious_play.lq.general.form import LinearQuadraticForm, TimeStep
 from fictitious_play.lq.general.recursion import running_weight, transpose
 
@@ -29,9 +32,11 @@ def continuous_nash(
     Coefficients that vary in time are constant on every step, and the ODE is solved step by step.
 
     Raises:
-        NoEquilibriumError: Where a Riccati equation has a finite escape time in `[0, T]`, that of
-            the equilibrium or, under open loop, that of a player's own convex problem.
+        FiniteEscapeError: Where a Riccati equation has a finite escape time in `[0, T]`, that of
+            the equilibrium or, under open loop, that of a player's own problem.
+        SingularGameError: Where the stacked `R` is singular.
     """
+    form, rate = replace(form, discount=0.0), form.discount
     # Slow to import, and games with a closed form do not need it.
     from scipy.integrate import solve_ivp
 
@@ -52,6 +57,12 @@ def continuous_nash(
     gains = np.zeros((steps, form.control_size, n))
     for last, first in segments:
         step = form.time_steps[first]
+        if np.linalg.cond(step.R) > 1e14:
+            raise SingularGameError(
+                f"The equations of all players' controls are singular on [{first * h:g}, "
+                f"{last * h:g}]: there is no equilibrium in continuous time, or many",
+                last * h,
+            )
         solve_R = np.linalg.inv(step.R)
         LL = step.L @ step.L.T
 
@@ -76,7 +87,7 @@ def continuous_nash(
             if convexity:
                 parts.append(_single_player(form, step, y[2 * size : 3 * size].reshape(N, n, n)))
             noise = 0.5 * np.einsum("ijk,jk->i", value, LL)
-            return np.concatenate([part.ravel() for part in parts] + [noise])
+            return np.concatenate([part.ravel() for part in parts] + [noise]) - rate * y
 
         def escape(_, y):
             return np.abs(y[:-N]).max() - ESCAPE * scale
@@ -100,7 +111,7 @@ def continuous_nash(
         if solution.status != 0:
             reached = solution.t_events[0]
             time = form.horizon - (reached[0] if len(reached) else solution.t[-1])
-            raise NoEquilibriumError(
+            raise FiniteEscapeError(
                 f"The {information.replace('_', '-')} Riccati equations of the continuous-time "
                 f"game escape to infinity at t = {time:.9g}, so there is no such equilibrium on "
                 f"[0, {form.horizon:g}]",

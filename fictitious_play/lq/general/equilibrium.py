@@ -8,8 +8,8 @@ import numpy as np
 from fictitious_play import checks
 from fictitious_play.lq.general.affine import for_gains
 from fictitious_play.lq.general.continuous import continuous_nash, is_convex
-from fictitious_play.lq.general.errors import NoEquilibriumError
-from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
+from fictitious_play.lq.general.errors import SingularGameError, not_convex, smallest_curvature
+from fictitious_play.lq.general.form import LinearQuadraticForm, TimeStep, as_form
 from fictitious_play.lq.general.recursion import (
     INFORMATION,
     backward_step,
@@ -38,6 +38,9 @@ class Equilibrium:
         time: `"discrete"` or `"continuous"`.
         form: The game.
         exists: True; a game without an equilibrium raises `NoEquilibriumError` instead.
+        escape: In discrete time the latest `t` with `det(R + h Π_t B)/det R ≤ 0`, else `None`. The
+            continuous-time solution has escaped to infinity in that step: the equilibrium of the
+            Euler game is one all the same, but there is none in continuous time that it is near.
     """
 
     cost: np.ndarray
@@ -46,6 +49,7 @@ class Equilibrium:
     time: str
     form: LinearQuadraticForm
     exists: bool = True
+    escape: float | None = None
 
     def simulate(self, initial_state: Any, noise: Any) -> Rollout:
         """States, controls and path costs along `(batch, n)` and `(batch, steps, m)` increments.
@@ -72,9 +76,12 @@ def nash(
             inter-bank game and by ODE for all others.
 
     Raises:
-        NoEquilibriumError: Where there is none; its `time` says how far from `T` backwards the
-            recursion goes. In discrete time `det(R + h Π_t B) ≤ 0` is non-existence: the
-            continuous solution has escaped in that step.
+        NoEquilibriumError: Where there is none because a player's own problem is not strictly
+            convex in her controls: which player, at which step, with what curvature.
+        SingularGameError: Where the linear equations for everybody's controls are singular, in the
+            game that begins at some step: it has no equilibrium, or many. A subclass.
+        FiniteEscapeError: In continuous time, where the Riccati equations escape to infinity
+            before `t = 0`; `time` says when. A subclass.
     """
     checks.one_of("information", information, INFORMATION)
     checks.one_of("time", time, ("discrete", "continuous"))
@@ -83,8 +90,9 @@ def nash(
         return symmetric_profile(symmetric, game.steps, information, time)
     form = as_form(game)
     if time == "discrete":
-        gains = _discrete_gains(form, information)
-        return Equilibrium(profile_cost(form, gains), gains, information, time, form)
+        gains, escape = _discrete_gains(form, information)
+        cost = profile_cost(form, gains)
+        return Equilibrium(cost, gains, information, time, form, escape=escape)
     parameters = form.symmetric_parameters
     if parameters is None:
         cost, gains = continuous_nash(form, information)
@@ -108,7 +116,7 @@ def profile_cost(game: Any, gains: Any) -> np.ndarray:
     """
     form, gains = for_gains(game, gains)
     h = form.step_size
-    P, cost = form.G, np.zeros(form.players)
+    P, cost = form.terminal, np.zeros(form.players)
     for t in reversed(range(form.steps)):
         step = form.time_steps[t]
         cost += 0.5 * h * np.einsum("ijk,jk->i", P, step.L @ step.L.T)
@@ -117,43 +125,50 @@ def profile_cost(game: Any, gains: Any) -> np.ndarray:
     return cost + 0.5 * np.einsum("ijk,jk->i", P, second)
 
 
-def _discrete_gains(form: LinearQuadraticForm, information: str) -> np.ndarray:
-    """Backward over the steps, refusing those at which the equilibrium ceases to exist."""
-    h, owner = form.step_size, form.owner
-    convex = is_convex(form)
-    P = K = form.G
+def _discrete_gains(form: LinearQuadraticForm, information: str) -> tuple[np.ndarray, float | None]:
+    """Gains backward over the steps, and the latest time at which `det(R + hΠB)/det R ≤ 0`."""
+    h, owner, open_loop = form.step_size, form.owner, information == "open_loop"
+    # Sufficient for convexity under open loop; under closed loop the others' reaction counts.
+    convex = open_loop and is_convex(form)
+    P = K = form.terminal
     gains = np.zeros((form.steps, form.control_size, form.state_size))
+    escape = None
     for t in reversed(range(form.steps)):
         step = form.time_steps[t]
-        M, rhs = step_matrices(np, step, h, P, owner)
-        sign, log_M = np.linalg.slogdet(M)
-        _, log_R = np.linalg.slogdet(step.R)
-        # Smaller than round-off allows to tell from zero counts as zero.
-        if sign <= 0.0 or log_M - log_R < np.log(1e-13) * form.control_size:
-            raise NoEquilibriumError(
-                f"The {information.replace('_', '-')} matrix R + hΠB has determinant "
-                f"{sign * np.exp(log_M - log_R):.3g} relative to det R at t = {t * h:.9g} "
-                f"(step {t} of {form.steps}), which must be positive: there is no equilibrium "
-                f"on [0, {form.horizon:g}]",
-                t * h,
-            )
         if not convex:
-            weights = K if information == "open_loop" else P
+            weights = K if open_loop else P
             for i, where in enumerate(form.control_slices):
-                B = step.B[:, where]
-                curvature = step.R[where, where] + h * B.T @ weights[i] @ B
-                if np.linalg.eigvalsh(curvature).min() <= 0.0:
-                    raise NoEquilibriumError(
-                        f"The problem of player {i} is not convex in her control at "
-                        f"t = {t * h:.9g} (step {t} of {form.steps}), so she has no best response "
-                        "and the game no equilibrium",
-                        t * h,
-                    )
-                if information == "open_loop":
+                B, R = step.B[:, where], step.R[where, where]
+                curvature = R + h * B.T @ weights[i] @ B
+                least = smallest_curvature(curvature, R)
+                if least <= 0.0:
+                    raise not_convex(form, i, t, least)
+                if open_loop:
                     K = _single_player_step(form, t, i, K, curvature)
+        M, rhs = step_matrices(np, step, h, P, owner)
+        sizes = np.linalg.svd(_in_own_units(form, step, M), compute_uv=False)
+        if sizes[-1] <= 1e-14 * form.control_size * sizes[0]:
+            raise SingularGameError(
+                f"The equations of all players' controls are singular at t = {t * h:.9g} (step {t} "
+                f"of {form.steps}; smallest over largest singular value "
+                f"{sizes[-1] / sizes[0]:.3g}): the game that begins there has no "
+                f"{information.replace('_', '-')} equilibrium, or many",
+                t * h,
+                t,
+            )
+        if escape is None and np.linalg.slogdet(M)[0] != np.linalg.slogdet(step.R)[0]:
+            escape = t * h
         F = gains[t] = -np.linalg.solve(M, rhs)
         P = backward_step(np, step, h, P, F, owner, information)
-    return gains
+    return gains, escape
+
+
+def _in_own_units(form: LinearQuadraticForm, step: TimeStep, M: np.ndarray) -> np.ndarray:
+    """`M` in controls whose own costs are `½|u_i|²`, so that units do not decide what is small."""
+    scale = np.zeros_like(M)
+    for where in form.control_slices:
+        scale[where, where] = np.linalg.inv(np.linalg.cholesky(step.R[where, where]))
+    return scale @ M @ scale.T
 
 
 def _single_player_step(form, t: int, i: int, K: np.ndarray, curvature: np.ndarray) -> np.ndarray:

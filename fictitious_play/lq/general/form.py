@@ -2,7 +2,10 @@
 
     dX  = (A X + Σ_i B_i u_i) dt + L dW,      X_0 with given mean and covariance
     f^i = ½ x'Q_i x + u_i'S_i x + ½ u_i'R_i u_i,      g^i = ½ x'G_i x
-    J^i = E[ ∫_0^T f^i dt + g^i(X_T) ]
+    J^i = E[ ∫_0^T e^{-ρt} f^i dt + e^{-ρT} g^i(X_T) ]
+
+A player's running cost may also contain the others' controls: with `u` all controls stacked,
+`f^i = ½ x'Q_i x + u'S_i x + ½ u'R_i u` with `S_i` of shape `(K, n)` and `R_i` of `(K, K)`.
 
 and its Euler game, which is what a network plays: `X_{t+1} = X_t + h (A X_t + Σ B_i u_i) + L ΔW_t`
 with `ΔW_t ~ N(0, h I)` and the running cost summed at the left point of every step.
@@ -20,13 +23,17 @@ from fictitious_play import checks
 class TimeStep(NamedTuple):
     """The matrices of one time step, with the controls of all players stacked in one vector.
 
+    Costs are discounted to time zero.
+
     Attributes:
         A: `(n, n)`.
         B: `(n, K)`, the `B_i` side by side.
         Q: `(players, n, n)`.
-        S: `(K, n)`, the `S_i` on top of each other.
-        R: `(K, K)`, block diagonal.
+        S: `(K, n)`; row block i is that of `S_i` which belongs to player i's own controls.
+        R: `(K, K)`; row block i is that of `R_i`: block diagonal without costs on others' controls.
         L: `(n, m)`.
+        S_all: `(players, K, n)`, or `None` where nobody pays for another's controls.
+        R_all: `(players, K, K)`, or `None` likewise.
     """
 
     A: np.ndarray
@@ -35,6 +42,8 @@ class TimeStep(NamedTuple):
     S: np.ndarray
     R: np.ndarray
     L: np.ndarray
+    S_all: Any = None
+    R_all: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +58,10 @@ class LinearQuadraticForm:
         A: `(n, n)`.
         B: One `(n, k_i)` matrix a player. Their number is the number of players.
         Q: One `(n, n)` matrix a player.
-        S: One `(k_i, n)` matrix a player, or `None` for zero.
-        R: One positive definite `(k_i, k_i)` matrix a player, or `None` for the identity.
+        S: One `(k_i, n)` matrix a player, or `(K, n)` on the controls of all players, stacked, with
+            `K = Σ k_i`; `None` for zero.
+        R: One positive definite `(k_i, k_i)` matrix a player, or `(K, K)` on the controls of all,
+            whose block of her own is positive definite; `None` for the identity.
         G: One `(n, n)` matrix a player.
         L: `(n, m)`, or `None` for a game without noise (`m = 1`, zero).
         horizon: `T > 0`.
@@ -59,10 +70,12 @@ class LinearQuadraticForm:
         initial_covariance: `(n, n)`, positive semidefinite.
         symmetric_parameters: `SymmetricParameters` where the game is the symmetric inter-bank game,
             whose continuous-time equilibria then come from closed forms. `None` otherwise.
+        discount: `ρ`, the rate at which costs are discounted: `e^{-ρt}` at the left point of every
+            step and `e^{-ρT}` at the end.
 
     Raises:
         ValueError: Where a shape does not fit, an entry is not finite, an `R_i` is not positive
-            definite or the initial covariance is not positive semidefinite.
+            definite in her own controls or the initial covariance is not positive semidefinite.
     """
 
     A: Any
@@ -77,12 +90,19 @@ class LinearQuadraticForm:
     initial_mean: Any
     initial_covariance: Any
     symmetric_parameters: Any = None
+    discount: float = 0.0
 
     def __post_init__(self) -> None:
         horizon, steps = (
             checks.number("horizon", self.horizon, above=0.0),
             checks.integer("steps", self.steps, 1),
         )
+        discount = checks.number("discount", self.discount)
+        if discount and self.symmetric_parameters is not None:
+            raise ValueError(
+                "The closed forms of `symmetric_parameters` know no discount rate. "
+                f"Received: discount={discount}; pass `symmetric_parameters=None`"
+            )
         A = checks.real_array("A", self.A)
         if A.ndim not in (2, 3) or A.shape[-1] != A.shape[-2] or A.shape[-1] == 0:
             raise ValueError(
@@ -101,12 +121,14 @@ class LinearQuadraticForm:
         S = [np.zeros((k, n)) for k in sizes] if self.S is None else _per_player("S", self.S)
         R = [np.eye(k) for k in sizes] if self.R is None else _per_player("R", self.R)
         Q, G = _per_player("Q", self.Q), _per_player("G", self.G)
+        K = sum(sizes)
+        ends = np.cumsum(sizes)
         shapes: dict[str, tuple[list, list]] = {
-            "B": (B, [(n, k) for k in sizes]),
-            "Q": (Q, [(n, n)] * players),
-            "S": (S, [(k, n) for k in sizes]),
-            "R": (R, [(k, k) for k in sizes]),
-            "G": (G, [(n, n)] * players),
+            "B": (B, [[(n, k)] for k in sizes]),
+            "Q": (Q, [[(n, n)]] * players),
+            "S": (S, [[(k, n), (K, n)] for k in sizes]),
+            "R": (R, [[(k, k), (K, K)] for k in sizes]),
+            "G": (G, [[(n, n)]] * players),
         }
         for name, (matrices, expected) in shapes.items():
             if len(matrices) != players:
@@ -115,12 +137,18 @@ class LinearQuadraticForm:
                     f"Received: {len(matrices)}"
                 )
             varying = None if name == "G" else steps
-            for i, shape in enumerate(expected):
-                matrix = _checked(f"{name}[{i}]", matrices[i], shape, varying)
+            for i, allowed in enumerate(expected):
+                matrix = _checked(f"{name}[{i}]", matrices[i], allowed[0], varying, *allowed[1:])
                 if name in ("Q", "R", "G"):
                     matrix = 0.5 * (matrix + np.swapaxes(matrix, -1, -2))
-                if name == "R" and np.linalg.eigvalsh(matrix).min() <= 0.0:
-                    raise ValueError(f"`R[{i}]` must be positive definite. Received: {matrix}")
+                if name == "R":
+                    k, full = sizes[i], matrix.shape[-1] != sizes[i]
+                    own = slice(ends[i] - k, ends[i]) if full else slice(k)
+                    if np.linalg.eigvalsh(matrix[..., own, own]).min() <= 0.0:
+                        where = " in the player's own controls" if full else ""
+                        raise ValueError(
+                            f"`R[{i}]` must be positive definite{where}. Received: {matrix}"
+                        )
                 matrices[i] = _frozen(matrix)
         L = np.zeros((n, 1)) if self.L is None else checks.real_array("L", self.L)
         if L.ndim not in (2, 3) or L.shape[-1] == 0:
@@ -150,6 +178,7 @@ class LinearQuadraticForm:
             "steps": steps,
             "initial_mean": _frozen(mean),
             "initial_covariance": _frozen(covariance),
+            "discount": discount,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -202,9 +231,21 @@ class LinearQuadraticForm:
 
     @property
     def time_varying(self) -> bool:
-        """Whether any matrix has a `steps` axis."""
+        """Whether any matrix has a `steps` axis, or costs are discounted."""
         matrices = (self.A, self.L, *self.B, *self.Q, *self.S, *self.R)
-        return any(matrix.ndim == 3 for matrix in matrices)
+        return self.discount != 0.0 or any(matrix.ndim == 3 for matrix in matrices)
+
+    @cached_property
+    def coupled(self) -> bool:
+        """Whether a player's cost contains the controls of others."""
+        sizes = self.control_sizes
+        own = zip(self.S, self.R, sizes, strict=True)
+        return any(s.shape[-2] != k or r.shape[-1] != k for s, r, k in own)
+
+    @cached_property
+    def terminal(self) -> np.ndarray:
+        """`(players, n, n)`, `e^{-ρT} G_i`."""
+        return self.G * np.exp(-self.discount * self.horizon) if self.discount else self.G
 
     @cached_property
     def time_steps(self) -> tuple[TimeStep, ...]:
@@ -217,16 +258,25 @@ class LinearQuadraticForm:
         def at(matrix):
             return matrix[t] if matrix.ndim == 3 else matrix
 
-        R = np.zeros((self.control_size, self.control_size))
-        for where, block in zip(self.control_slices, self.R, strict=True):
-            R[where, where] = at(block)
+        worth = np.exp(-self.discount * t * self.step_size)
+        players, n, K = self.players, self.state_size, self.control_size
+        S_all, R_all = np.zeros((players, K, n)), np.zeros((players, K, K))
+        S, R = np.zeros((K, n)), np.zeros((K, K))
+        for i, where in enumerate(self.control_slices):
+            cross, square = worth * at(self.S[i]), worth * at(self.R[i])
+            rows = slice(None) if len(cross) == K else where
+            both = slice(None) if len(square) == K else where
+            S_all[i, rows], R_all[i, both, both] = cross, square
+            S[where], R[where] = S_all[i, where], R_all[i, where]
         return TimeStep(
             A=at(self.A),
             B=np.concatenate([at(b) for b in self.B], axis=1),
-            Q=np.stack([at(q) for q in self.Q]),
-            S=np.concatenate([at(s) for s in self.S], axis=0),
+            Q=worth * np.stack([at(q) for q in self.Q]),
+            S=S,
             R=R,
             L=at(self.L),
+            S_all=S_all if self.coupled else None,
+            R_all=R_all if self.coupled else None,
         )
 
     def sample(self, paths: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -268,10 +318,14 @@ def _per_player(name: str, value: Any) -> list[np.ndarray]:
     return [checks.real_array(f"{name}[{i}]", matrix) for i, matrix in enumerate(value)]
 
 
-def _checked(name: str, value: np.ndarray, shape: tuple, steps: int | None) -> np.ndarray:
-    allowed = [shape] if steps is None else [shape, (steps, *shape)]
+def _checked(
+    name: str, value: np.ndarray, shape: tuple, steps: int | None, *others: tuple
+) -> np.ndarray:
+    allowed = [shape, *others]
+    if steps is not None:
+        allowed += [(steps, *shape) for shape in allowed]
     if value.shape not in allowed:
-        options = " or ".join(str(option) for option in allowed)
+        options = " or ".join(str(option) for option in dict.fromkeys(allowed))
         raise ValueError(f"`{name}` must have the shape {options}. Received: shape {value.shape}")
     checks.finite(name, value)
     return value

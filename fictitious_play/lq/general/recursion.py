@@ -10,7 +10,8 @@ equal to `B_i'P_i(t+1)`, the equilibrium gain `u = F x` of both information stru
 
 Under open loop `P_i x` is the costate `h (Q_i x + S_i'u_i) + Â' E_t p_{t+1}` of player `i`; under
 closed loop `½ x'P_i x` is her value. (Başar, Olsder, *Dynamic Noncooperative Game Theory*,
-chapter 6, with the cross terms kept.)
+chapter 6, with the cross terms kept.) Where a player pays for others' controls, row block `i` of
+`R` and `S` is that of `R_i` and `S_i`, and in the recursions `F` takes the place of `F_i`.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,16 @@ def step_matrices(xp: Any, step: TimeStep, h: float, P: Any, owner: np.ndarray) 
 
 
 def running_weight(step: TimeStep, F: Any, owner: np.ndarray, own_sensitivity_only: bool) -> Any:
-    """`Q_i + S_i'F_i`, or with `+ F_i'S_i + F_i'R_i F_i`, shape `(..., players, n, n)`."""
+    """`Q_i + S_i'F_i`, or with `+ F_i'S_i + F_i'R_i F_i`, shape `(..., players, n, n)`.
+
+    Where a player pays for others' controls, `F` in place of `F_i`.
+    """
+    if step.S_all is not None:
+        whole = F[..., None, :, :]
+        cross = transpose(step.S_all) @ whole
+        if own_sensitivity_only:
+            return step.Q + cross
+        return step.Q + cross + transpose(cross) + transpose(whole) @ (step.R_all @ whole)
     rows, present = own_rows(owner)
     S_own, F_own = step.S[..., rows, :] * present, F[..., rows, :] * present
     cross = transpose(S_own) @ F_own
@@ -87,9 +97,10 @@ class DiscreteNashBatch:
     Attributes:
         cost: `(..., players)`.
         gains: `(..., steps, K, n)`.
-        determinant: `(..., steps)`, `det(R + h Π_t B)/det R`. Where any is not positive there is no
-            equilibrium and the other numbers of that game mean nothing.
-        exists: `(...)`, whether all determinants are positive.
+        determinant: `(..., steps)`, `det(R + h Π_t B)/det R`. Where it is not positive the
+            continuous-time solution has escaped to infinity in that step.
+        exists: `(...)`, whether there is one equilibrium: every player's own problem is strictly
+            convex and no determinant is zero. Where not, the other numbers mean nothing.
     """
 
     cost: Any
@@ -112,6 +123,7 @@ def discrete_nash_batch(
     initial_mean: Any,
     initial_covariance: Any,
     information: str = "open_loop",
+    discount: float = 0.0,
 ) -> DiscreteNashBatch:
     """Discrete Nash equilibria of many games with equal sizes at once.
 
@@ -119,13 +131,14 @@ def discrete_nash_batch(
         A: `(..., n, n)`.
         B: `(..., players, n, k)`.
         Q, G: `(..., players, n, n)`, symmetric.
-        S: `(..., players, k, n)`.
-        R: `(..., players, k, k)`, symmetric positive definite.
+        S: `(..., players, k, n)`, or `(..., players, K, n)` with the others' controls.
+        R: `(..., players, k, k)`, symmetric positive definite, or `(..., players, K, K)`.
         L: `(..., n, m)`.
         horizon, steps: Common to the batch.
         initial_mean: `(..., n)`.
         initial_covariance: `(..., n, n)`.
         information: `"open_loop"` or `"closed_loop"`.
+        discount: Rate `ρ`, common to the batch.
 
     Returns:
         `DiscreteNashBatch`, in the arrays of the inputs' library. Values are not inspected, so that
@@ -144,11 +157,13 @@ def discrete_nash_batch(
             f"Received: {A.shape} and {B.shape}"
         )
     players, n, k = B.shape[-3:]
+    K = players * k
+    whole = K if S.shape[-2] == K and R.shape[-1] == K else k
     expected = {
         "A": (n, n),
         "Q": (players, n, n),
-        "S": (players, k, n),
-        "R": (players, k, k),
+        "S": (players, whole, n),
+        "R": (players, whole, whole),
         "G": (players, n, n),
         "initial_mean": (n,),
         "initial_covariance": (n, n),
@@ -159,32 +174,55 @@ def discrete_nash_batch(
                 f"`{name}` must have the shape (..., {', '.join(map(str, shape))}). "
                 f"Received: shape {named[name].shape}"
             )
-    h = horizon / steps
+    h, worth = (
+        horizon / steps,
+        float(np.exp(-checks.number("discount", discount) * horizon / steps)),
+    )
     owner = np.repeat(np.arange(players), k)
-    same = float64(xp, np.eye(players))
-    blocks = same[:, None, :, None] * R[..., :, :, None, :]
+    own = np.arange(K).reshape(players, k)
+    each = np.arange(players)[:, None]
+    if whole == k:
+        same = float64(xp, np.eye(players))
+        blocks = same[:, None, :, None] * R[..., :, :, None, :]
+        S_rows, R_rows = S, xp.reshape(blocks, (*R.shape[:-3], players, k, K))
+    else:
+        S_rows, R_rows = S[..., each, own, :], R[..., each, own, :]
     step = TimeStep(
         A=A,
-        B=xp.reshape(xp.moveaxis(B, -3, -2), (*B.shape[:-3], n, players * k)),
+        B=xp.reshape(xp.moveaxis(B, -3, -2), (*B.shape[:-3], n, K)),
         Q=Q,
-        S=xp.reshape(S, (*S.shape[:-3], players * k, n)),
-        R=xp.reshape(blocks, (*R.shape[:-3], players * k, players * k)),
+        S=xp.reshape(S_rows, (*S.shape[:-3], K, n)),
+        R=xp.reshape(R_rows, (*R.shape[:-3], K, K)),
         L=L,
+        S_all=None if whole == k else S,
+        R_all=None if whole == k else R,
     )
     covariance = h * (L @ transpose(L))
-    _, log_R = xp.linalg.slogdet(step.R)
-    P, value = G, G
+    sign_R, log_R = xp.linalg.slogdet(step.R)
+    A_hat = transition(xp, A, h)[..., None, :, :]
+    # Of each player's own problem: its Riccati matrix and the curvature in her own controls.
+    R_own = step.R[..., own[:, :, None], own[:, None, :]]
+    P, value, alone = G, G, G
     cost = 0.0 * xp.sum(G, axis=(-1, -2))
-    gains, determinants = [], []
+    gains, determinants, convex = [], [], []
     for _ in range(steps):
+        # In values of the step that begins.
+        P, value, alone, cost = worth * P, worth * value, worth * alone, worth * cost
         M, rhs = step_matrices(xp, step, h, P, owner)
         F = -xp.linalg.solve(M, rhs)
         sign, log_M = xp.linalg.slogdet(M)
+        curvature = M[..., own[:, :, None], own[:, None, :]]
+        if information == "open_loop":
+            curvature = R_own + h * (transpose(B) @ alone @ B)
+            row = S_rows + transpose(B) @ alone @ A_hat
+            ahead = h * Q + transpose(A_hat) @ alone @ A_hat
+            alone = ahead - h * (transpose(row) @ xp.linalg.solve(curvature, row))
+        convex.append(xp.all(xp.linalg.eigvalsh(curvature) > 0.0, axis=(-1, -2)))
         cost = cost + 0.5 * xp.sum(value * covariance[..., None, :, :], axis=(-1, -2))
         value = backward_step(xp, step, h, value, F, owner, "closed_loop")
         P = backward_step(xp, step, h, P, F, owner, information)
         gains.append(F)
-        determinants.append(sign * xp.exp(log_M - log_R))
+        determinants.append(sign * sign_R * xp.exp(log_M - log_R))
     second = initial_covariance + initial_mean[..., :, None] * initial_mean[..., None, :]
     cost = cost + 0.5 * xp.sum(value * second[..., None, :, :], axis=(-1, -2))
     determinant = xp.stack(determinants[::-1], axis=-1)
@@ -192,5 +230,5 @@ def discrete_nash_batch(
         cost=cost,
         gains=xp.stack(gains[::-1], axis=-3),
         determinant=determinant,
-        exists=xp.all(determinant > 0.0, axis=-1),
+        exists=xp.all((determinant != 0.0) & xp.stack(convex, axis=-1), axis=-1),
     )

@@ -24,7 +24,8 @@ def relevant_directions(form: LinearQuadraticForm, player: int) -> np.ndarray:
     time_steps = form.time_steps if form.time_varying else form.time_steps[:1]
     blocks = [form.G[player]]
     for step in time_steps:
-        blocks += [step.Q[player], step.S[where].T]
+        seen = step.S[where] if step.S_all is None else step.S_all[player]
+        blocks += [step.Q[player], seen.T]
     directions = _orthonormal(blocks, np.zeros((n, 0)))
     new = directions
     while new.shape[1] and directions.shape[1] < n:

@@ -56,10 +56,14 @@ def _roll(form: LinearQuadraticForm, initial_state, noise, policy) -> Rollout:
         u = controls[:, t] = policy(t, x)
         _, vectors, weights = factors
         cost += 0.5 * h * (x @ vectors) ** 2 @ weights
-        cost += h * (u * (x @ step.S.T + 0.5 * (u @ step.R))) @ own
+        if step.S_all is None:
+            cost += h * (u * (x @ step.S.T + 0.5 * (u @ step.R))) @ own
+        else:
+            rows = np.tensordot(x, step.S_all, (1, 2)) + 0.5 * np.tensordot(u, step.R_all, (1, 1))
+            cost += h * np.einsum("bk,bik->bi", u, rows)
         x = x + h * (x @ step.A.T + u @ step.B.T) + noise[:, t] @ step.L.T
         states[:, t + 1] = x
-    vectors, weights = quadratic_factors(form.G)
+    vectors, weights = quadratic_factors(form.terminal)
     cost += 0.5 * (x @ vectors) ** 2 @ weights
     return Rollout(states, controls, cost)
 

@@ -32,6 +32,15 @@ def signed_game(coupling, horizon, steps=40, epsilon=4.0):
     )
 
 
+def singular_game():
+    """One step, two players who gain from a common sum: each convex, both together undetermined."""
+    one = np.eye(1)
+    return lq.LinearQuadraticForm(
+        A=0 * one, B=[one, one], Q=[0 * one] * 2, S=None, R=None, G=[-0.5 * one] * 2, L=None,
+        horizon=1.0, steps=1, initial_mean=[1.0], initial_covariance=0 * one,
+    )  # fmt: skip
+
+
 def asymmetric_game(steps=6, players=4, seed=0):
     """Inter-bank game with its own parameters and weights for every player, and common noise."""
     generator = np.random.default_rng(seed)
@@ -52,8 +61,22 @@ def asymmetric_game(steps=6, players=4, seed=0):
     )
 
 
-def vector_game(steps=4, sizes=(2, 1, 2), n=3, m=2, seed=1, varying=False, horizon=0.9, scale=0.4):
-    """Random game with vector states and controls of unequal sizes and correlated `x_0`."""
+def vector_game(
+    steps=4,
+    sizes=(2, 1, 2),
+    n=3,
+    m=2,
+    seed=1,
+    varying=False,
+    horizon=0.9,
+    scale=0.4,
+    coupled=False,
+    discount=0.0,
+):
+    """Random game with vector states and controls of unequal sizes and correlated `x_0`.
+
+    `coupled`: every player pays for everybody's controls, in squares and in products with states.
+    """
     generator = np.random.default_rng(seed)
     lead = (steps,) if varying else ()
 
@@ -67,6 +90,16 @@ def vector_game(steps=4, sizes=(2, 1, 2), n=3, m=2, seed=1, varying=False, horiz
     root = random(n, n)
     S = [0.1 * random(*lead, k, n) for k in sizes]
     R = [positive(k, *lead) + np.eye(k) for k in sizes]
+    if coupled:
+        S = [0.1 * random(*lead, sum(sizes), n) for _ in sizes]
+        R = [
+            np.eye(sum(sizes)) + 0.5 * (block + np.swapaxes(block, -1, -2))
+            for block in (random(*lead, sum(sizes), sum(sizes)) for _ in sizes)
+        ]
+        # Positive in her own controls only.
+        for i, matrix in enumerate(R):
+            where = slice(sum(sizes[:i]), sum(sizes[: i + 1]))
+            matrix[..., where, where] = positive(sizes[i], *lead) + np.eye(sizes[i])
     return lq.LinearQuadraticForm(
         A=random(*lead, n, n),
         B=[random(*lead, n, k) for k in sizes],
@@ -79,6 +112,7 @@ def vector_game(steps=4, sizes=(2, 1, 2), n=3, m=2, seed=1, varying=False, horiz
         steps=steps,
         initial_mean=random(n),
         initial_covariance=root @ root.T,
+        discount=discount,
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lq_games import asymmetric_game, reference_game, vector_game
+from lq_games import asymmetric_game, reference_game, singular_game, vector_game
 from scipy.optimize import minimize
 
 from fictitious_play import lq
@@ -12,6 +12,7 @@ GAMES = {
     "asymmetric": asymmetric_game,
     "vector": vector_game,
     "varying": lambda: vector_game(varying=True, seed=2),
+    "others' controls": lambda: vector_game(coupled=True, discount=0.7, seed=5),
 }
 
 
@@ -114,11 +115,8 @@ def test_settings_that_make_no_play_are_refused(settings, rule):
 
 
 def test_a_game_without_an_equilibrium_is_played_all_the_same():
-    """Two players, the second drawn to three times the first's state, in long steps."""
-    game = lq.inter_bank_form(
-        2, 4.0, 4, 0.1, 0.1, 4.0, 1.0, weights=[[0, 1], [3.0, 0]], initial_mean=[-1.0, 1.0]
-    )
-    with pytest.raises(lq.NoEquilibriumError):
+    game = singular_game()
+    with pytest.raises(lq.SingularGameError):
         lq.nash(game, "closed_loop")
     play = lq.exact_feedback_play(game, 3)
     assert play.equilibrium is None

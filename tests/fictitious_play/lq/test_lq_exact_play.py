@@ -14,6 +14,7 @@ GAMES = {
     "asymmetric": asymmetric_game,
     "vector": vector_game,
     "varying": lambda: vector_game(varying=True, seed=2),
+    "others' controls": lambda: vector_game(coupled=True, discount=0.7, seed=5),
 }
 
 

@@ -33,6 +33,40 @@ def lifted(form):
     return a, b, c
 
 
+def weights(form, i, t):
+    """`Q`, `S` and `R` of player `i` on everybody's controls, discounted, written independently."""
+    Q, S, R = (x[i][t] if np.ndim(x[i]) == 3 else x[i] for x in (form.Q, form.S, form.R))
+    ends = np.cumsum(form.control_sizes)
+    pick = np.eye(form.control_size)[ends[i] - form.control_sizes[i] : ends[i]]
+    S = S if len(S) == form.control_size else pick.T @ S
+    R = R if len(R) == form.control_size else pick.T @ R @ pick
+    worth = np.exp(-form.discount * form.horizon * t / form.steps)
+    return worth * Q, worth * S, worth * R
+
+
+def stationarity(form):
+    """Hessians of every player's cost in all stacked controls, and their slopes in the basis."""
+    h, n, m = form.step_size, form.state_size, form.noise_size
+    K, size = form.control_size, form.steps * form.control_size
+    a, b, c = lifted(form)
+    hessians = np.zeros((form.players, size, size))
+    slopes = np.zeros((form.players, size, 1 + n + form.steps * m))
+    for i in range(form.players):
+        for t in range(form.steps + 1):
+            state = np.hstack([np.zeros((n, 1)), a[t], c[t]])
+            if t == form.steps:
+                G = np.exp(-form.discount * form.horizon) * form.G[i]
+                hessians[i] += b[t].T @ G @ b[t]
+                slopes[i] += b[t].T @ G @ state
+                continue
+            Q, S, R = weights(form, i, t)
+            pick = np.eye(size)[t * K : (t + 1) * K]
+            cross = pick.T @ S @ b[t]
+            hessians[i] += h * (b[t].T @ Q @ b[t] + cross + cross.T + pick.T @ R @ pick)
+            slopes[i] += h * (b[t].T @ Q + pick.T @ S) @ state
+    return hessians, slopes
+
+
 def brute_force(form):
     """Open-loop equilibrium by one linear system over all linear functionals of (1, x_0, noise).
 
@@ -40,29 +74,10 @@ def brute_force(form):
     stationarity of every player's cost in her own controls, those that are allowed to see the
     column, is one linear equation.
     """
-    h, n, K, m = form.step_size, form.state_size, form.control_size, form.noise_size
-    a, b, c = lifted(form)
-    ends = np.cumsum(form.control_sizes)
-    size = form.steps * K
-    curvature = np.zeros((size, size))
-    slope = np.zeros((size, 1 + n + form.steps * m))
-    for i, end in enumerate(ends):
-        own = range(end - form.control_sizes[i], end)
-        hessian, right = np.zeros((size, size)), np.zeros_like(slope)
-        for t in range(form.steps + 1):
-            state = np.hstack([np.zeros((n, 1)), a[t], c[t]])
-            if t == form.steps:
-                hessian += b[t].T @ form.G[i] @ b[t]
-                right += b[t].T @ form.G[i] @ state
-                continue
-            Q, S, R = (x[i][t] if np.ndim(x[i]) == 3 else x[i] for x in (form.Q, form.S, form.R))
-            pick = np.zeros((len(own), size))
-            pick[:, [t * K + j for j in own]] = np.eye(len(own))
-            cross = pick.T @ S @ b[t]
-            hessian += h * (b[t].T @ Q @ b[t] + cross + cross.T + pick.T @ R @ pick)
-            right += h * (b[t].T @ Q + pick.T @ S) @ state
-        rows = [t * K + j for t in range(form.steps) for j in own]
-        curvature[rows], slope[rows] = hessian[rows], right[rows]
+    n, K, m = form.state_size, form.control_size, form.noise_size
+    size, whose = form.steps * K, np.tile(form.owner, form.steps)
+    hessians, slopes = stationarity(form)
+    curvature, slope = hessians[whose, np.arange(size)], slopes[whose, np.arange(size)]
     result = np.zeros((size, slope.shape[1]))
     for column in range(slope.shape[1]):
         first = 0 if column <= n else (column - 1 - n) // m + 1
@@ -80,17 +95,17 @@ def brute_cost(form, coefficients):
     moment[: 1 + n, : 1 + n] = np.outer(mean, mean)
     moment[1 : 1 + n, 1 : 1 + n] += form.initial_covariance
     u = coefficients.reshape(-1, coefficients.shape[-1])
-    ends = np.cumsum(form.control_sizes)
     costs = []
-    for i, end in enumerate(ends):
+    for i in range(form.players):
         total = 0.0
         for t in range(form.steps + 1):
             x = np.hstack([np.zeros((n, 1)), a[t], c[t]]) + b[t] @ u
             if t == form.steps:
-                total += 0.5 * np.trace(form.G[i] @ x @ moment @ x.T)
+                worth = np.exp(-form.discount * form.horizon)
+                total += 0.5 * worth * np.trace(form.G[i] @ x @ moment @ x.T)
                 continue
-            Q, S, R = (y[i][t] if np.ndim(y[i]) == 3 else y[i] for y in (form.Q, form.S, form.R))
-            v = u[t * K : (t + 1) * K][end - form.control_sizes[i] : end]
+            Q, S, R = weights(form, i, t)
+            v = u[t * K : (t + 1) * K]
             total += 0.5 * h * np.trace(Q @ x @ moment @ x.T)
             total += h * np.trace((S @ x + 0.5 * R @ v) @ moment @ v.T)
         costs.append(total)
@@ -104,6 +119,8 @@ GAMES = {
     "varying": lambda: vector_game(varying=True, seed=2),
     "one player": lambda: vector_game(sizes=(2,), seed=3),
     "one step": lambda: vector_game(steps=1, seed=4),
+    "others' controls": lambda: vector_game(coupled=True, discount=0.7, seed=5),
+    "all varying": lambda: vector_game(coupled=True, discount=-0.3, varying=True, seed=8),
 }
 
 
@@ -197,7 +214,7 @@ def test_two_players_against_quantecon():
     np.testing.assert_allclose(gains, -np.vstack([F1, F2]), atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["asymmetric", "vector", "varying"])
+@pytest.mark.parametrize("name", ["asymmetric", "vector", "varying", "others' controls"])
 @pytest.mark.parametrize("information", INFORMATION)
 def test_discrete_tends_to_continuous_at_first_order(name, information):
     form = GAMES[name]()
@@ -205,7 +222,7 @@ def test_discrete_tends_to_continuous_at_first_order(name, information):
 
     def refined(factor):
         repeat = {}
-        if form.time_varying:
+        if form.A.ndim == 3:
             split = lambda x: np.repeat(x, factor, axis=0)  # noqa: E731
             repeat = {k: [split(x) for x in getattr(form, k)] for k in "BQSR"}
             repeat |= {"A": split(form.A), "L": split(form.L)}
@@ -229,7 +246,7 @@ def test_continuous_ode_agrees_with_the_closed_form(information):
 
 
 @pytest.mark.parametrize("information", INFORMATION)
-@pytest.mark.parametrize("name", ["asymmetric", "vector", "varying"])
+@pytest.mark.parametrize("name", ["asymmetric", "vector", "varying", "all varying"])
 def test_monte_carlo(name, information):
     form = GAMES[name]()
     exact = lq.nash(form, information)
@@ -275,11 +292,13 @@ def stacked(games):
     return arrays
 
 
+@pytest.mark.parametrize("coupled", [False, True])
 @pytest.mark.parametrize("information", INFORMATION)
-def test_batch_of_general_games_is_the_loop(information):
-    games = [vector_game(sizes=(2, 2, 2), seed=seed) for seed in range(10, 16)]
+def test_batch_of_general_games_is_the_loop(information, coupled):
+    kind = {"sizes": (2, 2, 2), "coupled": coupled, "discount": 0.5 * coupled}
+    games = [vector_game(**kind, seed=seed) for seed in range(10, 16)]
     arrays = stacked(games)
-    options = {"horizon": 0.9, "steps": 4, "information": information}
+    options = {"horizon": 0.9, "steps": 4, "information": information, "discount": 0.5 * coupled}
     batch = lq.discrete_nash_batch(**arrays, **options)
     assert batch.gains.shape == (6, 4, 6, 3)
     assert np.all(batch.exists)
@@ -303,10 +322,22 @@ def test_batch_of_general_games_is_the_loop(information):
 def test_batch_says_which_games_have_an_equilibrium():
     games = [signed_game(1.5, 2.0), signed_game(-3.0, 2.0)]
     batch = lq.discrete_nash_batch(**stacked(games), horizon=2.0, steps=40)
-    np.testing.assert_array_equal(batch.exists, [False, True])
-    # The failure that ends the recursion of a single game is the last in time.
+    np.testing.assert_array_equal(batch.exists, [True, True])
+    # Where the continuous-time solution escapes.
     assert np.nonzero(batch.determinant[0] <= 0.0)[0].max() == 7
-    np.testing.assert_allclose(batch.cost[1], lq.nash(games[1]).cost, rtol=1e-12)
+    np.testing.assert_allclose(batch.cost, [lq.nash(game).cost for game in games], rtol=1e-9)
+    arrays = stacked([games[1]] * 3)
+    arrays["G"] = arrays["G"] * np.array([1.0, 1.0, -30.0])[:, None, None, None]
+    arrays["Q"] = arrays["Q"] * np.array([1.0, -2.0, 1.0])[:, None, None, None]
+    for information in INFORMATION:
+        batch = lq.discrete_nash_batch(**arrays, horizon=2.0, steps=40, information=information)
+        np.testing.assert_array_equal(batch.exists, [True, False, False])
+        for q, g in ((-2.0, 1.0), (1.0, -30.0)):
+            changed = dataclasses.replace(
+                general(games[1]), Q=[q * x for x in games[1].Q], G=[g * x for x in games[1].G]
+            )
+            with pytest.raises(lq.NoEquilibriumError, match="curvature"):
+                lq.nash(changed, information)
 
 
 def test_finite_escape_of_a_single_concave_player():
