@@ -12,23 +12,39 @@ _DESCRIPTION = """\
 Regenerates the figures and tables of the papers. Without an item: the main job, quick preset."""
 
 _ITEM_HELP = """\
-an item of `list`; `all` for all of them; `list` to see them; `report` to write RESULTS.md, the \
-README's table and the figures anew from the results that are there"""
+an item of the list below, `all` for all of them, `list` to see them, or `report` to draw figures \
+and tables anew from the results that are there"""
+
+_PRESET_HELP = """\
+size of the run: smoke (seconds), quick (minutes), standard (hours for all items), best (the \
+smallest errors that a few minutes buy; one item), paper (the paper's sizes); default quick"""
+
+_EPILOG = """\
+items, and how long the commands took that made the committed results, on 2 to 4 cores
+(>: the command kept earlier runs):
+
+{listing}
+
+Results go to `--out` and touch no file of the repository; `report --publish` alone does."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line's parser."""
-    parsed = argparse.ArgumentParser("./run reproduce", description=_DESCRIPTION)
-    parsed.add_argument("item", nargs="?", default=catalogue.MAIN_ITEM, help=_ITEM_HELP)
-    parsed.add_argument(
-        "--preset",
-        default="quick",
-        help="size of the run: smoke (seconds), quick (minutes), standard (hours for all items), "
-        "paper; default quick",
+def parser(listing: str = "") -> argparse.ArgumentParser:
+    """The command line's parser.
+
+    Args:
+        listing: of the items, for the help.
+    """
+    parsed = argparse.ArgumentParser(
+        "./run reproduce",
+        description=_DESCRIPTION,
+        epilog=_EPILOG.format(listing=listing),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parsed.add_argument("item", nargs="?", default=catalogue.MAIN_ITEM, help=_ITEM_HELP)
+    parsed.add_argument("--preset", choices=catalogue.PRESETS, default="quick", help=_PRESET_HELP)
     parsed.add_argument("--seed", type=int, default=0, help="of every random number; default 0")
     parsed.add_argument(
-        "--out", default="results", help="folder of JSON and figures; default results"
+        "--out", default="runs", help="folder of JSON, figures and their report; default runs"
     )
     parsed.add_argument(
         "--threads", type=int, default=None, help="threads to compute with; default: all cores"
@@ -36,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument(
         "--seeds", type=int, default=None, help="how many seeds, where an item repeats its runs"
     )
+    parsed.add_argument(
+        "--only", metavar="NAME,...", default=None,
+        help="data sets to train on, of those that the preset has; default: all that are here",
+    )  # fmt: skip
     parsed.add_argument(
         "--jobs", type=int, default=1, help="worker processes for items of many training runs"
     )
@@ -46,37 +66,38 @@ def parser() -> argparse.ArgumentParser:
         help="scheduler of a Dask cluster",
     )
     parsed.add_argument(
-        "--data-dir", default=None, help="folder with the data sets' files in their own formats"
+        "--data-dir",
+        default=None,
+        help="folder with the data sets' files in their own formats; see `./run data`",
     )
     parsed.add_argument(
         "--keep",
         action="store_true",
-        help="keep the training runs of the present result that would be made again as they were, "
-        "each with its revision, and train what is new, such as a method with another rate",
+        help="keep the training runs of the present result (in `--out`, or else the committed one) "
+        "that would be made again as they were, each with its revision, and train what is new, "
+        "such as a method with another rate",
+    )
+    parsed.add_argument(
+        "--publish",
+        action="store_true",
+        help="with `report`: take the results of `--out`, but those of smoke, into the committed "
+        "results/, and make RESULTS.md, the README's table and the figures anew",
     )
     return parsed
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns its exit status."""
-    given = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    wants_help = any(argument in ("-h", "--help") for argument in arguments)
+    given = parser(catalogue.listing() if wants_help else "").parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupted)
     if given.item == "list":
-        width = max(len(item.name) for item in catalogue.ITEMS)
-        for item in catalogue.ITEMS:
-            also = f" (also as {', '.join(item.also)})" if item.also else ""
-            print(f"{item.name:<{width}}  {item.title}{also}")
+        print(catalogue.listing())
         return 0
     try:
-        if given.threads is not None and given.threads < 1:
-            raise ValueError(f"`--threads` must be at least 1. Received: {given.threads}")
-        if given.seed < 0:
-            raise ValueError(f"`--seed` must be at least 0. Received: {given.seed}")
-        for name in ("seeds", "jobs"):
-            value = getattr(given, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`--{name}` must be at least 1. Received: {value}")
+        _check(given)
         every = given.item in ("all", "report")
         items = list(catalogue.ITEMS) if every else [catalogue.find(given.item)]
         # TensorFlow uses oneDNN by itself only on processors with AVX512-VNNI; on others its own
@@ -86,10 +107,11 @@ def main(arguments: list[str] | None = None) -> int:
         from reproduce import runner
 
         if given.item == "report":
-            runner.report(given.out)
+            (runner.publish if given.publish else runner.report)(given.out)
         else:
+            only = tuple(given.only.split(",")) if given.only else ()
             options = runner.Options(
-                given.seeds, given.jobs, given.dask, given.data_dir, given.keep
+                given.seeds, given.jobs, given.dask, given.data_dir, given.keep, only
             )
             if every:
                 items = [item for item in items if runner.has_preset(item, given.preset)]
@@ -104,6 +126,21 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 130
     return 0
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Refuses numbers out of range, and options that do not go together."""
+    if given.seed < 0:
+        raise ValueError(f"`--seed` must be at least 0. Received: {given.seed}")
+    for name in ("threads", "seeds", "jobs"):
+        value = getattr(given, name)
+        if value is not None and value < 1:
+            raise ValueError(f"`--{name}` must be at least 1. Received: {value}")
+    if given.publish and given.item != "report":
+        raise ValueError(
+            f"`--publish` belongs to `report`: run first, then `./run reproduce report --publish`. "
+            f"Received: {given.item} --publish"
+        )
 
 
 def _interrupted(*_: object) -> None:

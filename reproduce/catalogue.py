@@ -1,6 +1,17 @@
-"""What can be reproduced: a line an item. Imports nothing heavy, so that listing is instant."""
+"""What can be reproduced: a line per item. Imports nothing heavy, so that listing is instant."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+
+#: Presets, from the smallest to the largest.
+PRESETS = ("smoke", "quick", "standard", "best", "paper")
+#: Folders of names, and the papers they stand for.
+PAPERS = {
+    "fp": "Deep Fictitious Play for Stochastic Differential Games (Hu 2019)",
+    "dgnopt": "Dynamic Game Theoretic Neural Optimizer (Liu, Chen, Theodorou 2021)",
+}
+_RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
 @dataclass(frozen=True)
@@ -8,16 +19,46 @@ class Item:
     """A figure or table.
 
     Attributes:
-        name: what is typed after `./run reproduce`.
+        name: of its files; may be typed after `./run reproduce`, as may `label`.
         module: where it lives; the module has PRESETS, `run`, `draw`, `markdown` and `summary`.
         title: one line on what it shows.
         also: other names of the same runs: a figure and a table drawn from them.
+        data: whether it trains on image data sets.
     """
 
     name: str
     module: str
     title: str
     also: tuple[str, ...] = ()
+    data: bool = False
+
+    @property
+    def paper(self) -> str:
+        """Which of `PAPERS` it belongs to."""
+        return "dgnopt" if self.module.startswith("reproduce.dgnopt") else "fp"
+
+    @property
+    def label(self) -> str:
+        """The item's name in its paper's folder, such as `dgnopt/table-2`."""
+        return self.labels[0]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """`label`, and those of its other names."""
+        names = (self.name, *self.also)
+        return tuple(f"{self.paper}/{name.removeprefix('dgnopt-')}" for name in names)
+
+    def times(self) -> dict[str, str]:
+        """How long the command of each committed result took, by preset, in words."""
+        taken = {}
+        for preset in PRESETS:
+            path = _RESULTS / preset / f"{self.name}.json"
+            if path.exists():
+                given = json.loads(path.read_text())["provenance"]
+                # A command that kept earlier runs took longer in all.
+                more = "> " if "--keep" in given["command"] else ""
+                taken[preset] = more + _time(given["seconds"])
+        return taken
 
 
 ITEMS = (
@@ -90,77 +131,113 @@ ITEMS = (
     Item(
         "dgnopt-rates",
         "reproduce.dgnopt.rates",
-        "DGNOpt paper: the search for learning rates that the other items take theirs from",
+        "the search for learning rates that the other items take theirs from",
+        data=True,
     ),
     Item(
         "dgnopt-table-2",
         "reproduce.dgnopt.table_2",
-        "DGNOpt paper: accuracy of six methods on residual networks",
+        "accuracy of six methods on residual networks",
+        data=True,
     ),
     Item(
         "dgnopt-table-3",
         "reproduce.dgnopt.table_3",
-        "DGNOpt paper: accuracy of six methods on inception networks",
+        "accuracy of six methods on inception networks",
+        data=True,
     ),
     Item(
         "dgnopt-figure-5",
         "reproduce.dgnopt.figure_5",
-        "DGNOpt paper: the change of accuracy that richer information brings each baseline",
+        "the change of accuracy that richer information brings each baseline",
+        data=True,
     ),
     Item(
         "dgnopt-figure-3",
         "reproduce.dgnopt.figure_3",
-        "DGNOpt paper: EKFAC under four information structures on cooperative blocks",
+        "EKFAC under four information structures on cooperative blocks",
+        data=True,
     ),
     Item(
         "dgnopt-figure-7",
         "reproduce.dgnopt.figure_7",
-        "DGNOpt paper: runtime and memory of a step, relative to SGD and EKFAC",
+        "runtime and memory of a step, relative to SGD and EKFAC",
+        data=True,
     ),
     Item(
         "dgnopt-figure-8",
         "reproduce.dgnopt.figure_8",
-        "DGNOpt paper: large steps, with and without the game, its forms and K δx",
+        "large steps, with and without the game, its forms and K δx",
+        data=True,
     ),
     Item(
         "dgnopt-figure-9",
         "reproduce.dgnopt.figure_9",
-        "DGNOpt paper: fictitious agents in SGD and EKFAC, curves and steps to a target",
+        "fictitious agents in SGD and EKFAC, curves and steps to a target",
         also=("dgnopt-table-4",),
+        data=True,
     ),
     Item(
         "dgnopt-figure-10",
         "reproduce.dgnopt.figure_10",
-        "DGNOpt paper: the alignment fixed, random, or chosen by a bandit",
+        "the alignment fixed, random, or chosen by a bandit",
         also=("dgnopt-table-5",),
+        data=True,
     ),
     Item(
         "dgnopt-alignments",
         "reproduce.dgnopt.alignments",
-        "DGNOpt: why alignments differ so little, by step size, curvature, depth and data",
+        "why alignments differ so little, by step size, curvature, depth and data",
+        data=True,
     ),
     Item(
         "dgnopt-figure-11",
         "reproduce.dgnopt.figure_11",
-        "DGNOpt paper: fictitious agents against a partition of every layer's units",
+        "fictitious agents against a partition of every layer's units",
+        data=True,
     ),
     Item(
         "dgnopt-lq",
         "reproduce.dgnopt.lq",
-        "DGNOpt's recursion on linear-quadratic games: Riccati, DARE, team LQR, coupled Riccati",
+        "the recursion on linear-quadratic games: Riccati, DARE, team LQR, coupled Riccati",
     ),
 )
 MAIN_ITEM = "inter-bank"
 
 
 def find(name: str) -> Item:
-    """The item of that name.
+    """The item of that name or label.
 
     Raises:
         ValueError: where there is none.
     """
     for item in ITEMS:
-        if name == item.name or name in item.also:
+        if name in (item.name, *item.also, *item.labels):
             return item
-    names = ", ".join(name for item in ITEMS for name in (item.name, *item.also))
-    raise ValueError(f"The item must be one of {names}. Received: {name!r}")
+    labels = ", ".join(label for item in ITEMS for label in item.labels)
+    raise ValueError(f"The item must be one of {labels}. Received: {name!r}")
+
+
+def listing() -> str:
+    """The items by paper: names, the time of each preset's committed result, and what they show."""
+    rows = {
+        item: (
+            " or ".join(item.labels),
+            ", ".join(f"{preset} {time}" for preset, time in item.times().items()),
+        )
+        for item in ITEMS
+    }
+    widths = [max(len(row[column]) for row in rows.values()) for column in (0, 1)]
+    lines: list[str] = []
+    for paper, title in PAPERS.items():
+        lines += [*([""] if lines else []), title]
+        for item, (names, times) in rows.items():
+            if item.paper == paper:
+                lines.append(f"  {names:<{widths[0]}}  {times:<{widths[1]}}  {item.title}")
+    return "\n".join(lines)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

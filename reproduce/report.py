@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from reproduce import provenance, store
-from reproduce.catalogue import ITEMS, MAIN_ITEM
+from reproduce.catalogue import ITEMS, MAIN_ITEM, find
 
 #: Presets from the largest to the smallest: the report shows the largest there is.
 PRESET_ORDER = ("paper", "best", "standard", "quick", "smoke")
-_ROOT = Path(__file__).resolve().parent.parent
-_README_TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
+_README_TABLE = ("<!-- results -->\n", "<!-- end of results -->")
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,15 @@ class Table:
         return "\n".join(lines)
 
 
-def write(out: str) -> list[Path]:
-    """Writes `out/RESULTS.md`; for the repository's own results also RESULTS.md at the top and
-    the README's table. Returns what it wrote."""
+def write(folder: Path, target: Path | None = None) -> Path:
+    """Writes the report of a folder's results; returns its path.
+
+    Args:
+        folder: of results, a folder per preset.
+        target: the page; None for `RESULTS.md` in the folder.
+    """
+    target = target or folder / "RESULTS.md"
     sections, findings = [], []
-    main = None
-    folder = Path(out)
-    home = folder.resolve() == _ROOT / "results"
-    target = _ROOT / "RESULTS.md" if home else folder / "RESULTS.md"
     for item in ITEMS:
         paths = _by_size(folder, item.name)
         if not paths:
@@ -50,22 +50,33 @@ def write(out: str) -> list[Path]:
         also = [_smaller(item, other, target.parent) for other in smaller]
         sections.append("\n\n".join([_section(item, document, path, target.parent), *also]))
         findings += _finding(item, document)
-        if item.name == MAIN_ITEM:
-            main = document
-    if not sections:
-        return []
     columns = ("item", "what should hold", "what was seen", "preset")
     digest = [Table("", columns, findings).markdown()] if findings else []
     target.write_text(_HEAD + "\n\n".join([*digest, *sections]) + "\n")
-    written = [target]
-    readme = _ROOT / "README.md"
-    if home and main is not None and readme.exists():
-        old = readme.read_text()
-        tables = importlib.import_module(_module(MAIN_ITEM)).summary(main)
-        table = "\n\n".join(table.markdown() for table in tables)
-        command = main["provenance"]["command"]
-        block = rf"\g<1>{table}\n\nMade by `{command}`; more in [RESULTS.md](RESULTS.md).\n\g<2>"
-        new = _README_TABLE.sub(block, old)
+    return target
+
+
+def publish(root: Path) -> list[Path]:
+    """Writes the repository's RESULTS.md, and the last table of the main item into the README.
+
+    Args:
+        root: of the repository, with `results/` and README.md.
+
+    Returns:
+        What was written.
+    """
+    written = [write(root / "results", root / "RESULTS.md")]
+    readme = root / "README.md"
+    old = readme.read_text()
+    for path in _by_size(root / "results", MAIN_ITEM)[:1]:
+        document = store.read(path)
+        table = importlib.import_module(find(MAIN_ITEM).module).summary(document)[-1].markdown()
+        command = document["provenance"]["command"]
+        made = f"Made by `{command}`; more in [RESULTS.md](RESULTS.md)."
+        start, end = _README_TABLE
+        before, _, rest = old.partition(start)
+        after = rest.partition(end)[2]
+        new = f"{before}{start}{table}\n\n{made}\n{end}{after}" if after else old
         if new != old:
             readme.write_text(new)
             written.append(readme)
@@ -76,10 +87,10 @@ _HEAD = """\
 # Results
 
 Every table and figure here is made from a JSON file under `results/` by the command beside it
-(`./run reproduce report` makes this page anew). *Ours* is always measured, *the paper's* always
-quoted. The text says what is compared with what. First a page of what holds and what does not; a
-section an item follows, each with its command. Where an item was run at several presets the largest
-is shown, and the end of its section says what the smaller ones saw.
+(`./run reproduce report --publish` makes this page anew). *Ours* is always measured, *the paper's*
+always quoted. The text says what is compared with what. First a page of what holds and what does
+not; a section per item follows, each with its command. Where an item was run at several presets
+the largest is shown, and the end of its section says what the smaller ones saw.
 
 """
 
@@ -156,7 +167,3 @@ def _by_size(folder: Path, name: str) -> list[Path]:
     """An item's JSON files, that of the largest preset first."""
     paths = (folder / preset / f"{name}.json" for preset in PRESET_ORDER)
     return [path for path in paths if path.exists()]
-
-
-def _module(name: str) -> str:
-    return next(item.module for item in ITEMS if item.name == name)

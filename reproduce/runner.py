@@ -4,6 +4,7 @@ import importlib
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,8 +17,11 @@ from rich.table import Table
 from reproduce import figures, provenance, store
 from reproduce import report as reports
 from reproduce.catalogue import ITEMS, Item
+from reproduce.dgnopt import problems
 
 _CHECKPOINTS = "checkpoints"
+#: The results of the repository, which only `publish` writes.
+COMMITTED = Path(__file__).resolve().parent.parent / "results"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Options:
         data_dir: folder with the data sets' files; None for the usual places.
         keep: whether training runs that the item's present result holds, of the same cells, are
             kept in the new one, each with the revision that made it.
+        only: names of the data sets to train on; empty for all that are here.
     """
 
     seeds: int | None = None
@@ -38,6 +43,7 @@ class Options:
     dask: str | None = None
     data_dir: str | None = None
     keep: bool = False
+    only: tuple[str, ...] = ()
 
 
 _PLAIN = Options()
@@ -63,14 +69,18 @@ class Context:
     results: Path = Path("results")
     options: Options = Options()
 
-    @property
-    def present(self) -> Path:
-        """The item's result that is there before this run, if any."""
-        return self.results / f"{self.solves.name}.json"
-
     def kept(self) -> dict[str, Any] | None:
-        """The present result where the command line asks to keep what it holds; None otherwise."""
-        return store.read(self.present) if self.options.keep and self.present.exists() else None
+        """Where the command line asks to keep what it holds, the result that is there before this
+        run: in its folder, or else the committed one. None otherwise."""
+        if not self.options.keep:
+            return None
+        folders = (self.results, COMMITTED / self.preset)
+        paths = (folder / f"{self.solves.name}.json" for folder in folders)
+        return next((store.read(path) for path in paths if path.exists()), None)
+
+    def problems(self, kinds: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+        """The problems of some kinds at this preset, on the data sets that are here and wanted."""
+        return problems.problems(self.preset, kinds, self.options.data_dir, self.options.only)
 
     @property
     def jobs(self) -> int:
@@ -94,8 +104,9 @@ def run(
     """Runs items at a preset and writes `out/preset/NAME.json` and their figures.
 
     Raises:
-        ValueError: for a preset that an item does not have, an unwritable folder, or `--seeds`
-            for a single item that has one seed.
+        ValueError: for a preset that an item does not have, an unwritable folder or that of the
+            committed results, `--seeds` for a single item that has one seed, or `--only` for a
+            single item without data sets.
     """
     modules = [(item, importlib.import_module(item.module)) for item in items]
     if not modules:
@@ -111,11 +122,20 @@ def run(
                 f"`--seeds` is for items that repeat runs; {item.name} takes `--seed`. "
                 f"Received: --seeds {options.seeds}"
             )
+        if options.only and len(items) == 1 and not item.data:
+            raise ValueError(
+                f"`--only` is for items that train on data sets; {item.label} does not. "
+                f"Received: --only {','.join(options.only)}"
+            )
+    _refuse_committed(out)
     folder = store.open_folder(Path(out) / preset)
     console = Console()
+    if any(item.data for item in items):
+        for sentence in problems.absent(preset, options.data_dir, options.only):
+            console.print(sentence, highlight=False)
     written: list[Path] = []
     for item, module in modules:
-        console.rule(f"{item.name} ({preset})")
+        console.rule(f"{item.label} ({preset})")
         document = _run_one(item, module, preset, seed, folder, threads, options)
         path = folder / f"{item.name}.json"
         store.write(path, document)
@@ -123,7 +143,7 @@ def run(
         written += [path, *_draw(module, document, path)]
         for table in module.summary(document):
             console.print(_rich(table))
-    written += reports.write(out)
+    written.append(reports.write(Path(out)))
     console.print("Written:")
     for path in written:
         console.print(f"  {path}", highlight=False, soft_wrap=True)
@@ -133,23 +153,60 @@ def report(out: str) -> None:
     """Draws every figure and report anew from the JSON in `out`.
 
     Raises:
-        ValueError: where there is none.
+        ValueError: where there is none, or for the committed results.
     """
-    written: list[Path] = []
+    _refuse_committed(out)
+    written = _draw_all(Path(out))
+    if not written:
+        raise ValueError(
+            f"`--out` must hold results: run an item first, or, to make the committed figures and "
+            f"RESULTS.md anew, add `--publish`. Received: {out}, which holds none"
+        )
+    for path in [*written, reports.write(Path(out))]:
+        print(path)
+
+
+def publish(out: str, root: Path = COMMITTED.parent) -> None:
+    """Takes the results of `out` into those of the repository and makes its reports anew.
+
+    Args:
+        out: a folder of runs; those of the preset smoke are no results and stay there.
+        root: of the repository: `results/`, RESULTS.md and README.md.
+    """
+    target = root / "results"
     for item in ITEMS:
         for path in sorted(Path(out).glob(f"*/{item.name}.json")):
+            preset = path.parent.name
+            if preset in reports.PRESET_ORDER and preset != "smoke":
+                store.open_folder(target / preset)
+                shutil.copy(path, target / preset / path.name)
+    for path in [*_draw_all(target), *reports.publish(root)]:
+        print(path)
+
+
+def _draw_all(folder: Path) -> list[Path]:
+    """Every figure of the JSON in the presets' folders of `folder`, anew."""
+    written: list[Path] = []
+    for item in ITEMS:
+        for path in sorted(folder.glob(f"*/{item.name}.json")):
             module = importlib.import_module(item.module)
             written += _draw(module, store.read(path), path)
-    if not written:
-        raise ValueError(f"`--out` must hold results. Received: {out}, which holds none")
-    for path in [*written, *reports.write(out)]:
-        print(path)
+    return written
+
+
+def _refuse_committed(out: str) -> None:
+    if Path(out).resolve() == COMMITTED:
+        raise ValueError(
+            "`--out` must be another folder than the committed results, which "
+            "`./run reproduce report --publish` alone changes: leave `--out` out, and publish. "
+            f"Received: {out}"
+        )
 
 
 def _run_one(
     item: Item, module: ModuleType, preset, seed, folder, threads, options
 ) -> dict[str, Any]:
-    command = ["./run", "reproduce", item.name, "--preset", preset, "--seed", str(seed)]
+    command = ["./run", "reproduce", item.label, "--preset", preset, "--seed", str(seed)]
     settings = dict(module.PRESETS[preset])
     if "seeds" in settings and options.seeds is not None:
         settings["seeds"] = options.seeds
@@ -164,6 +221,8 @@ def _run_one(
         command += ["--data-dir", "FOLDER"]
     if options.keep:
         command += ["--keep"]
+    if options.only:
+        command += ["--only", ",".join(options.only)]
     begun, processor = time.monotonic(), _processor_seconds()
     solves = store.open_folder(folder / _CHECKPOINTS / item.name)
     context = Context(settings, seed, solves, preset, folder, options)

@@ -52,11 +52,10 @@ def run(context: Any) -> dict[str, Any]:
     10, also for fewer blocks and images.
     """
     settings = context.settings
-    data_dir = context.options.data_dir
-    tuned_on = {p["data"]: p for p in problem_list.problems(context.preset, "aligned", data_dir)}
+    tuned_on = {problem["data"]: problem for _, problem in context.problems(["aligned"])}
     problems: list[dict[str, Any]] = []
     updates: list[dict[str, Any]] = []
-    for problem in problem_list.problems(context.preset, "alignments", data_dir):
+    for _, problem in context.problems(["alignments"]):
         tuned = {
             name: rates.rate_for(context, tuned_on[problem["data"]], {"method": {"name": name}})
             for name in dict.fromkeys([*settings["optimizers"], *settings["updates"]["curvatures"]])

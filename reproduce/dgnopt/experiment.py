@@ -55,9 +55,7 @@ def experiment(
         `diverged`, `cpu_seconds`, or `error`.
     """
     chosen: Sequence[dict[str, Any]] = (
-        problem_list.problems(context.preset, kind, context.options.data_dir)
-        if isinstance(kind, str)
-        else kind
+        [problem for _, problem in context.problems([kind])] if isinstance(kind, str) else kind
     )
     chosen = chosen[: context.settings.get("problems")]
     seeds = context.settings["seeds"]

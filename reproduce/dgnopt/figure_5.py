@@ -39,7 +39,8 @@ def run(context) -> dict[str, Any]:
     """
     settings = context.settings
     problems = []
-    for kind in settings["kinds"]:
+    chosen = context.problems(settings["kinds"])
+    for kind in dict.fromkeys(kind for kind, _ in chosen):
         structures = settings["structures"] if kind != "residual" else ["feedback"]
         entries = []
         for name in settings["baselines"]:
@@ -48,7 +49,8 @@ def run(context) -> dict[str, Any]:
                 experiment.entry(f"{name}, {structure}", {"name": name, "structure": structure})
                 for structure in structures
             ]
-        problems += experiment.experiment(context, kind, entries, decay=_DECAY)
+        of_kind = [problem for other, problem in chosen if other == kind]
+        problems += experiment.experiment(context, of_kind, entries, decay=_DECAY)
     return {"problems": problems}
 
 

@@ -55,11 +55,7 @@ def run(context: Any) -> dict[str, Any]:
 
     names = context.settings["methods"] or list(METHODS)
     load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
-    chosen = [
-        problem
-        for kind in context.settings["kinds"]
-        for problem in problem_list.problems(context.preset, kind, context.options.data_dir)
-    ]
+    chosen = [problem for _, problem in context.problems(context.settings["kinds"])]
     with progress.Progress() as bar:
         total = len(chosen) * (len(names) + context.settings["rounds"])
         line = bar.add_task("measuring", total=total)

@@ -6,6 +6,7 @@ them, and all others on 10,000 images of Fashion-MNIST or, where that is absent,
 paper does not print every width; ours stand here.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reproduce import data
@@ -111,6 +112,11 @@ _PROBLEMS["alignments"] = {
     ],
 }  # fmt: skip
 
+#: The kinds of problems.
+KINDS = tuple(_PROBLEMS)
+#: What a problem's entries say of its data set, and not of its cells: it is trained on where it is
+#: here; it stands in where no other of the kind is.
+_MARKS = ("optional", "instead")
 #: Steps of a run at the preset `quick`, by data set.
 QUICK_STEPS = {"digits": 300, "fashion-mnist": 150}
 #: Names of data sets and networks in titles.
@@ -120,35 +126,82 @@ DATA_TITLES = {
 }  # fmt: skip
 
 
-def problems(preset: str, kind: str, data_dir: str | None = None) -> list[dict[str, Any]]:
-    """Problems of a kind: dictionaries with the entries of a cell that say what is trained on what.
+def problems(
+    preset: str, kinds: Sequence[str], data_dir: str | None = None, only: Sequence[str] = ()
+) -> list[tuple[str, dict[str, Any]]]:
+    """Problems of some kinds: dictionaries with the entries of a cell that say what is trained on
+    what, each with its kind.
 
     Args:
         preset: "smoke", "quick", "standard" or "paper".
-        kind: one of `kinds()`.
-        data_dir: folder with data files. Optional data sets that are absent are left out, and
-            what stands in for them is left out where they are there.
+        kinds: some of `KINDS`.
+        data_dir: folder with data files. Data sets that are neither there nor can be downloaded
+            are left out; optional ones are not downloaded, and what stands in for them is left
+            out where they are there.
+        only: names of data sets; empty for all.
 
     Raises:
-        ValueError: for a data set that is neither here nor can be downloaded.
+        ValueError: where nothing is left.
     """
-    chosen: list[dict[str, Any]] = []
-    for problem in _PROBLEMS[kind][preset]:
-        wanted = dict(problem)
-        optional = wanted.pop("optional", False)
-        if wanted.pop("instead", False) and chosen:
-            continue
-        here = data.available(wanted["data"], data_dir)
-        if not here and not optional:
-            data.load(wanted["data"], data_dir)
-        if here or not optional:
-            chosen.append({**wanted, "data_dir": data_dir})
+    chosen: list[tuple[str, dict[str, Any]]] = []
+    failed: ValueError | None = None
+    for kind in kinds:
+        count = len(chosen)
+        for problem in _PROBLEMS[kind][preset]:
+            wanted = {key: value for key, value in problem.items() if key not in _MARKS}
+            name = wanted["data"]
+            if (only and name not in only) or (problem.get("instead") and len(chosen) > count):
+                continue
+            if not data.available(name, data_dir):
+                if problem.get("optional"):
+                    continue
+                try:
+                    data.load(name, data_dir)
+                except ValueError as error:
+                    failed = failed or error
+                    continue
+            chosen.append((kind, {**wanted, "data_dir": data_dir}))
+    if not chosen:
+        raise failed or ValueError(
+            f"`--only` must name data sets that this item trains on at the preset {preset}: "
+            f"{', '.join(_wanted(preset, kinds))}. Received: {','.join(only)}"
+        )
     return chosen
 
 
-def kinds() -> list[str]:
-    """The kinds of problems."""
-    return list(_PROBLEMS)
+def absent(preset: str, data_dir: str | None, only: Sequence[str] = ()) -> list[str]:
+    """Sentences on the data sets that a preset wants and that are not here.
+
+    Raises:
+        ValueError: for an unknown data set in `only`, or a `data_dir` that is no folder.
+    """
+    for name in only:
+        if name not in data.NAMES:
+            raise ValueError(
+                f"`--only` must name data sets: {', '.join(data.NAMES)}. Received: {name!r}"
+            )
+    names = [name for name in _wanted(preset, KINDS) if not only or name in only]
+    missing = [name for name in names if not data.available(name, data_dir)]
+    if not missing:
+        return []
+    shown = ", ".join(DATA_TITLES[name] for name in missing)
+    what = (
+        "digits are trained on instead"
+        if preset == "quick"
+        else "what cannot be downloaded is left out"
+        if data_dir is None
+        else "left out"
+    )
+    return [f"Not here: {shown}; {what} (`./run data` says how to get them)."]
+
+
+def _wanted(preset: str, kinds: Iterable[str]) -> list[str]:
+    """Names of the data sets that some kinds train on at a preset."""
+    return list(
+        dict.fromkeys(
+            problem["data"] for kind in kinds for problem in _PROBLEMS[kind].get(preset, [])
+        )
+    )
 
 
 def title(problem: dict[str, Any]) -> str:

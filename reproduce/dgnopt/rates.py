@@ -146,22 +146,21 @@ def _rows(context: Any) -> list[dict[str, Any]]:
     path = context.results / f"{NAME}.json"
     before = store.read(path)["results"]["rows"] if path.exists() else []
     rows = []
-    for kind, names in settings["methods"].items():
-        for problem in problem_list.problems(context.preset, kind, context.options.data_dir):
-            for name in names:
-                row: dict[str, Any] = {
-                    "kind": kind, "problem": problem_list.title(problem), "name": name,
-                    "budget": budget, "grid": GRIDS[name][-settings["rates"] :],
-                }  # fmt: skip
-                kept = next((b for b in before if row.items() <= {"grid": b["rates"], **b}.items()),
-                            None)  # fmt: skip
-                row |= {
-                    "rates": list(row["grid"]), "accuracy": [], "rejected": [], "errors": [],
-                    "confirmed": None, "chosen": None, "cpu_seconds": 0.0, "revision": "",
-                }  # fmt: skip
-                if kept is not None:
-                    row |= {"confirmed": kept["chosen"], **kept}
-                rows.append({**row, "where": problem})
+    for kind, problem in context.problems(list(settings["methods"])):
+        for name in settings["methods"][kind]:
+            row: dict[str, Any] = {
+                "kind": kind, "problem": problem_list.title(problem), "name": name,
+                "budget": budget, "grid": GRIDS[name][-settings["rates"] :],
+            }  # fmt: skip
+            kept = next((b for b in before if row.items() <= {"grid": b["rates"], **b}.items()),
+                        None)  # fmt: skip
+            row |= {
+                "rates": list(row["grid"]), "accuracy": [], "rejected": [], "errors": [],
+                "confirmed": None, "chosen": None, "cpu_seconds": 0.0, "revision": "",
+            }  # fmt: skip
+            if kept is not None:
+                row |= {"confirmed": kept["chosen"], **kept}
+            rows.append({**row, "where": problem})
     return rows
 
 

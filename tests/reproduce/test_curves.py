@@ -123,7 +123,7 @@ def test_runs_of_a_present_result_are_kept_with_their_revision(tmp_path, monkeyp
     first = run(0.01)
     assert experiment.revisions_shown(first) == ""
     first["results"]["problems"][0]["methods"][0]["runs"][1] = {"seed": 1, "error": "x"}
-    store.write(context.present, first)
+    store.write(tmp_path / "item.json", first)
     second = run(0.03)
     assert trained[1] == [(0.1, 1), (0.03, 0), (0.03, 1)]
     [sgd, adam] = second["results"]["problems"][0]["methods"]

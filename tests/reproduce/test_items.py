@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reproduce import __main__ as command
-from reproduce import catalogue, report, store
+from reproduce import catalogue, report, runner, store
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROVENANCE = {
@@ -25,7 +26,8 @@ def test_an_item_writes_its_json_figure_and_report(name, tmp_path, capsys):
     assert document["item"] == name
     assert document["provenance"].keys() >= _PROVENANCE
     assert document["provenance"]["seed"] == 3
-    assert f"reproduce {name} --preset smoke --seed 3" in document["provenance"]["command"]
+    label = catalogue.find(name).label
+    assert f"reproduce {label} --preset smoke --seed 3" in document["provenance"]["command"]
     figures = list((tmp_path / "smoke").glob(f"{name}*.png"))
     assert figures
     text = (tmp_path / "RESULTS.md").read_text()
@@ -58,16 +60,88 @@ def test_listing_names_every_item_without_tensorflow():
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=_ROOT, capture_output=True, text=True, check=True
     )
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [
-        item.name for item in catalogue.ITEMS
-    ]
+    listed = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert listed == [item.label for item in catalogue.ITEMS]
+
+
+def test_the_help_lists_the_items_by_paper_with_their_times(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        command.main(["--help"])
+    text = capsys.readouterr().out
+    first, second = (text.index(title) for title in catalogue.PAPERS.values())
+    assert first < text.index("  fp/lq-costs ") < second < text.index("  dgnopt/table-2 ")
+    seconds = store.read(_ROOT / "results" / "quick" / "lq-costs.json")["provenance"]["seconds"]
+    (line,) = (line for line in text.splitlines() if line.startswith("  fp/lq-costs "))
+    assert f"quick {round(seconds / 60)} min" in line
+    assert "{smoke,quick,standard,best,paper}" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "item"),
+    [
+        (("fp/inter-bank", "inter-bank"), "inter-bank"),
+        (("dgnopt/lq", "dgnopt-lq"), "dgnopt-lq"),
+        (("dgnopt/figure-9", "dgnopt/table-4", "dgnopt-table-4"), "dgnopt-figure-9"),
+    ],
+)
+def test_an_item_has_a_name_in_its_papers_folder_and_an_old_one(names, item):
+    assert {catalogue.find(name).name for name in names} == {item}
+    assert len({label for item in catalogue.ITEMS for label in item.labels}) == sum(
+        1 + len(item.also) for item in catalogue.ITEMS
+    )
+
+
+def test_a_run_touches_nothing_but_its_folder(tmp_path, monkeypatch, capsys):
+    """By default `runs/`, which git ignores."""
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    shutil.copy(_ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    tracked = [_ROOT / "README.md", _ROOT / "RESULTS.md", *(_ROOT / "results").rglob("*")]
+    before = {path: path.read_bytes() for path in tracked if path.is_file()}
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["time-step", "--preset", "smoke"]) == 0
+    assert command.main(["report"]) == 0
+    assert (tmp_path / "runs" / "smoke" / "time-step.json").exists()
+    assert (tmp_path / "runs" / "RESULTS.md").exists()
+    status = ["git", "status", "--porcelain", "--untracked-files=all"]
+    told = subprocess.run(status, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert told == "A  .gitignore\n"
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_publishing_takes_runs_into_the_committed_results(tmp_path, capsys):
+    """All but smoke; the report and the README's table are made from what is then there."""
+    out = tmp_path / "runs"
+    assert command.main(["fp/inter-bank", "--preset", "smoke", "--out", str(out)]) == 0
+    document = store.read(out / "smoke" / "inter-bank.json")
+    root = tmp_path / "root"
+    (root / "results" / "quick").mkdir(parents=True)
+    (root / "README.md").write_text("A\n<!-- results -->\nold\n<!-- end of results -->\nB\n")
+    store.write(root / "results" / "quick" / "inter-bank.json", {**document, "title": "old"})
+    runner.publish(str(out), root)
+    assert store.read(root / "results" / "quick" / "inter-bank.json")["title"] == "old"
+    (out / "smoke").rename(out / "quick")
+    runner.publish(str(out), root)
+    assert store.read(root / "results" / "quick" / "inter-bank.json") == document
+    assert (root / "results" / "quick" / "inter-bank.png").exists()
+    assert "## inter-bank" in (root / "RESULTS.md").read_text()
+    readme = (root / "README.md").read_text()
+    assert readme.startswith("A\n<!-- results -->\n**Largest over the players")
+    assert "Made by `./run reproduce fp/inter-bank --preset smoke" in readme
+    assert readme.endswith("<!-- end of results -->\nB\n")
+    assert "old" not in readme
 
 
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
-        (["figure-99"], "The item must be one of inter-bank"),
-        (["lq-table", "--preset", "huge"], "`--preset` must be one of smoke, quick, paper"),
+        (["figure-99"], "The item must be one of fp/inter-bank"),
+        (["lq-table", "--preset", "best"], "`--preset` must be one of smoke, quick, paper"),
+        (["lq-table", "--preset", "smoke", "--publish"], "`--publish` belongs to `report`"),
+        (["lq-table", "--only", "mnist"], "`--only` is for items that train on data sets"),
+        (["dgnopt/table-2", "--preset", "smoke", "--only", "x"], "`--only` must name data sets"),
+        (["lq-table", "--out", str(_ROOT / "results")], "`--out` must be another folder"),
+        (["report", "--out", str(_ROOT / "results")], "`--out` must be another folder"),
         (["lq-table", "--seed", "-1"], "`--seed` must be at least 0"),
         (["lq-table", "--threads", "0"], "`--threads` must be at least 1"),
         (["lq-table", "--preset", "smoke", "--out", "/proc/nowhere"], "`--out` must be a writable"),
