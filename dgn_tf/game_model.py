@@ -133,10 +133,7 @@ class GameModel(surface.Functional):
         first = self._recorder.active
         if first is None:
             return super().call(inputs, training=training, mask=mask, **kwargs)
-        flat = surface.standardize_inputs(self, inputs)
-        if mask is not None:
-            surface.set_masks(flat, keras.tree.flatten(mask))
-        flat = first.run(flat, bool(training))
+        flat = first.run(surface.standardize_inputs(self, inputs, mask), bool(training))
         return surface.pack_outputs(self, flat)
 
     def compile(self, optimizer: Any = None, loss: Any = None, **kwargs: Any) -> None:
@@ -148,7 +145,8 @@ class GameModel(surface.Functional):
         Raises:
             ValueError: for another optimizer, several replicas, mixed precision, several outputs, a
                 loss without a second derivative unless `terminal="gauss_newton"`, a rank above
-                the size of the output, and exact curvature with several arms.
+                the size of the output, exact curvature with several arms, and, in a closed loop, a
+                layer whose second pass would not repeat the first.
         """
         optimizer = DGNOpt() if optimizer is None else optimizer
         if not isinstance(optimizer, DGNOpt):
@@ -173,10 +171,47 @@ class GameModel(surface.Functional):
                 "Exact curvature needs one alignment, whose Jacobians make the dense game. "
                 f'Received: curvature="exact" with {len(self.games)} arms.'
             )
+        adapts = getattr(optimizer.curvature, "adaptive_damping", False)
+        if optimizer.rules.closed_loop or adapts:
+            self._refuse_unrepeatable(to_the_end=adapts)
         form = self._settings.agents_form
         optimizer.bind(self.game, lambda: self.game.uses.random, self.alignment_policy, form)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)
+
+    def _refuse_unrepeatable(self, to_the_end: bool) -> None:
+        found = self.game.uses.unrepeatable
+        again = {
+            call.index: call
+            for game in self.games
+            for stage in game.stages[: None if to_the_end else -1]
+            for call in stage.calls
+        }
+        for call, reason in ((again[i], why) for i, why in found.items() if i in again):
+            raise ValueError(
+                "The update pass runs every layer a second time, and it must repeat the first. "
+                f"Received: layer '{call.name}' ({type(call.operation).__name__}), which does "
+                f"not: {reason}. Give it a `keras.random.SeedGenerator` as attribute and draw by "
+                "`keras.random` with it, keep what changes in non-trainable weights, or compile "
+                "with state_feedback=False."
+            )
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As Keras's, which `fit` and `train_on_batch` call before they train.
+
+        Raises:
+            ValueError: if layers were frozen or thawed since `compile`.
+        """
+        now = {id(v): v for v in self.trainable_variables}
+        then = {id(v): v for v in self.game.trainable}
+        changed = [v.path for key, v in {**now, **then}.items() if (key in now) != (key in then)]
+        if changed:
+            raise ValueError(
+                "The trained weights are those of the game at `compile`. "
+                f"Received: {changed}, frozen or thawed since. Call `compile` again, with a new "
+                "optimizer."
+            )
+        return super().make_train_function(force)
 
     def _refuse_mixed_precision(self) -> None:
         for layer in surface.inner_layers(self):

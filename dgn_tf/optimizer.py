@@ -1,10 +1,13 @@
 """DGNOpt: the optimizer of a `GameModel`, settings and state."""
 
 import math
+import warnings
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
@@ -31,6 +34,7 @@ class _States:
         self.players: dict[str, dict[str, Any]] = {}
         self.bystanders: dict[str, list[dict[str, Any]]] = {}
         self.bandit: dict[str, Any] = {}
+        self.initial: list[tuple[Any, Any]] = []
 
 
 @keras.saving.register_keras_serializable("dgn_tf")
@@ -163,7 +167,7 @@ class DGNOpt(keras.optimizers.Optimizer):
             ValueError: if the optimizer was built for other weights, or for other arms, and for
                 rules that mean nothing with the game's agents.
         """
-        agents = max(player.agents for player in game.players)
+        agents = max((player.agents for player in game.players), default=1)
         rules = self.rules.with_agents(agents, agents_form)
         if self._game is not None and self.built and game.identity() != self._game.identity():
             raise ValueError(
@@ -227,6 +231,7 @@ class DGNOpt(keras.optimizers.Optimizer):
             self.states.bandit[name] = self.add_variable(
                 shape, start, dtype=dtype, name=f"bandit_{name}"
             )
+            self.states.initial.append((self.states.bandit[name], start))
 
     def _add_state(self, block: Any, layout: WeightLayout, name: str, dtype: str) -> dict[str, Any]:
         state = {}
@@ -236,7 +241,22 @@ class DGNOpt(keras.optimizers.Optimizer):
             state[key] = self.add_variable(
                 shape, initializer=initializer, dtype=dtype, name=f"{name}_{key}"
             )
+            self.states.initial.append((state[key], keras.initializers.get(initializer)))
         return state
+
+    def _start_anew(self) -> None:
+        """Puts every variable but the learning rate where it was before the first step."""
+        for variable in self.variables:
+            if variable.name != "learning_rate":
+                variable.assign(tf.zeros_like(variable.value))
+        for variable, initializer in self.states.initial:
+            variable.assign(initializer(tuple(variable.shape), dtype=variable.dtype))
+
+    def _kind(self) -> np.ndarray:
+        """What a saved state must have in common with this one besides its shapes."""
+        block = self.curvature
+        names = ["exact"] if self.rules.exact else [block.name, block.fallback().name]
+        return np.array(zlib.crc32("/".join(names).encode()), "int64")
 
     def current_learning_rate(self, dtype: Any) -> tf.Tensor:
         """The learning rate of this step as a scalar tensor."""
@@ -257,6 +277,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         """Saves every optimizer variable, the state of the model's seed generators, and the images
         that an alignment policy is rewarded on."""
         super().save_own_variables(store)
+        store["kind"] = self._kind()
         held = getattr(self._bandit, "held", None)
         for i, variable in enumerate(held.variables if held is not None else ()):
             store[f"validation_{i}"] = variable.numpy()
@@ -266,27 +287,28 @@ class DGNOpt(keras.optimizers.Optimizer):
     def load_own_variables(self, store: Mapping) -> None:
         """Loads what `save_own_variables` saved.
 
-        Raises:
-            ValueError: if the saved state has other shapes or another number of variables.
+        State of another optimizer, block or model is left alone with a warning, as Keras does: the
+        model's weights are loaded all the same, and this optimizer starts anew.
         """
         saved = {key: store[key] for key in store.keys()}  # noqa: SIM118
+        kind = saved.pop("kind", None)
         seeds = {key: saved.pop(key) for key in list(saved) if key.startswith("seed_")}
         count = sum(key.startswith("validation_") for key in saved)
         images = [saved.pop(f"validation_{i}") for i in range(count)]
         states = self._seeds() if self._seeds is not None else []
-        if len(saved) != len(self.variables) or len(seeds) != len(states):
-            raise ValueError(
-                "Saved optimizer state must fit the model and the settings it is loaded into: "
-                f"{len(self.variables)} variables and {len(states)} seed generators expected. "
-                f"Received: {len(saved)} and {len(seeds)}."
+        shapes = [tuple(v.shape) for v in self.variables]
+        found = [tuple(saved[key].shape) for key in sorted(saved, key=int)]
+        fits = kind is not None and int(kind[()]) == int(self._kind())
+        if not (fits and found == shapes and len(seeds) == len(states)):
+            warnings.warn(
+                "Saved optimizer state must be that of the same curvature block on the same "
+                f"layers: {len(shapes)} variables and {len(states)} seed generators expected. "
+                f"Received: {len(saved)} and {len(seeds)}, or another block. It is not loaded: "
+                "the optimizer starts anew.",
+                stacklevel=2,
             )
-        for i, variable in enumerate(self.variables):
-            value = saved[str(i)]
-            if tuple(value.shape) != tuple(variable.shape):
-                raise ValueError(
-                    f"Saved state of '{variable.path}' must have shape {tuple(variable.shape)}. "
-                    f"Received: {tuple(value.shape)}"
-                )
+            self._start_anew()
+            return
         for i, variable in enumerate(self.variables):
             variable.assign(saved[str(i)])
         for i, state in enumerate(states):

@@ -171,6 +171,7 @@ class Game:
             if isinstance(call.operation, keras.layers.Layer):
                 calls.setdefault(id(call.operation), []).append(call.index)
         players: list[Player] = []
+        uncovered: list[tuple[Any, str]] = []
         leftovers: list[tuple[Any, str]] = []
         for indices in calls.values():
             layer = self.graph.calls[indices[0]].operation
@@ -180,8 +181,8 @@ class Game:
             if player is not None and not reason:
                 players.append(replace(player, call_indices=tuple(indices)))
             elif own:
-                leftovers.append((layer, reason))
-        return players, leftovers
+                (leftovers if player is None else uncovered).append((layer, reason))
+        return players, uncovered + leftovers
 
     def _uncovered(self, player: Player, own: list, calls: list[int]) -> str:
         """Why a layer's inputs and pre-activations do not show all that its weights do; or ""."""

@@ -134,8 +134,9 @@ def _opened(node: Any) -> Any:
     """
     if not isinstance(node.operation, keras.Model):
         return None
-    kwargs = {k: v for k, v in node.arguments.kwargs.items() if k not in ("inputs", "training")}
-    handed = [*node.arguments.args[1:], *kwargs.values()]
+    known = ("inputs", "training", "mask")
+    kwargs = {k: v for k, v in node.arguments.kwargs.items() if k not in known}
+    handed = keras.tree.flatten([node.arguments.args[1:], kwargs])
     if any(value is not None for value in handed):
         return None
     return surface.functional_of(node.operation)
@@ -149,10 +150,12 @@ def _enter(graph: Graph, inner: Any, node: Any, keys: dict[int, int]) -> dict[in
         warnings.simplefilter("ignore")
         matched = surface.standardize_inputs(inner, handed)
     origins = [surface.unconverted(tensor, keys) for tensor in matched]
-    if all(tensor is not None for tensor in origins):
+    masks = keras.tree.flatten(kwargs.get("mask"))
+    masked = any(surface.has_other_mask(*pair) for pair in zip(matched, masks, strict=False))
+    if not masked and all(tensor is not None for tensor in origins):
         found = zip(inner.inputs, origins, strict=True)
         return {id(inside): keys[id(outside)] for inside, outside in found}
-    # A cast or a change of rank: the model's own preparation of its inputs becomes a call.
+    # A cast, a change of rank or a mask: the model's own preparation of its inputs becomes a call.
     inner_keys = dict(keys)
     _add_call(graph, _Entrance(inner), node, inner.inputs, inner_keys)
     return inner_keys
@@ -164,8 +167,8 @@ class _Entrance:
     def __init__(self, inner: Any):
         self.inner, self.name = inner, f"{inner.name}/inputs"
 
-    def __call__(self, inputs: Any, training: Any = None) -> list:
-        return surface.standardize_inputs(self.inner, inputs)
+    def __call__(self, inputs: Any, training: Any = None, mask: Any = None) -> list:
+        return surface.standardize_inputs(self.inner, inputs, mask)
 
 
 def _add_call(graph: Graph, operation: Any, node: Any, made: list, keys: dict[int, int]) -> None:

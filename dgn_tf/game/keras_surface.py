@@ -36,6 +36,7 @@ __all__ = [
     "functional_of",
     "global_seed_state",
     "has_fused_activation",
+    "has_other_mask",
     "inner_layers",
     "is_adapted",
     "is_ragged_or_sparse",
@@ -46,7 +47,6 @@ __all__ = [
     "replaced",
     "rewrites_once",
     "scratch_graph",
-    "set_masks",
     "standardize_inputs",
     "structure",
     "track_loss",
@@ -90,9 +90,18 @@ def unconverted(tensor: Any, known: dict) -> Any:
     return tensor
 
 
-def standardize_inputs(model: Any, inputs: Any) -> list:
+def standardize_inputs(model: Any, inputs: Any, mask: Any = None) -> list:
     """A call's inputs as the flat list of tensors that a Functional graph starts from."""
-    return model._standardize_inputs(inputs)
+    flat = model._standardize_inputs(inputs)
+    for tensor, given in zip(flat, keras.tree.flatten(mask), strict=False):
+        if given is not None:
+            backend.set_keras_mask(tensor, given)
+    return flat
+
+
+def has_other_mask(tensor: Any, mask: Any) -> bool:
+    """Whether a mask is given that is not the one a symbolic tensor carries."""
+    return mask is not None and mask is not backend.get_keras_mask(tensor)
 
 
 def pack_outputs(model: Any, flat: list) -> Any:
@@ -124,13 +133,6 @@ def call_operation(operation: Any, args: tuple, kwargs: dict, training: bool) ->
     if "training" in getattr(operation, "_call_context_args", ()):
         kwargs = {**kwargs, "training": training}
     return operation(*args, **kwargs)
-
-
-def set_masks(tensors: list, masks: list) -> None:
-    """Gives tensors the masks that are not None."""
-    for tensor, mask in zip(tensors, masks, strict=False):
-        if mask is not None:
-            backend.set_keras_mask(tensor, mask)
 
 
 def copy_mask(source: Any, target: Any) -> None:

@@ -1,0 +1,316 @@
+"""Every use of a weight counts, and the second pass repeats the first."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+import dgn_tf
+from dgn_tf.game.game import Game
+from dgn_tf.game.passes import SecondPass
+from dgn_tf.step.observe import observe
+
+
+class Transposed(keras.layers.Layer):
+    """A decoder that uses another layer's kernel."""
+
+    def __init__(self, dense, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = dense
+
+    def build(self, shape):
+        self.b = self.add_weight(shape=(self.dense.kernel.shape[0],), name="b")
+
+    def call(self, x):
+        return ops.matmul(x, ops.transpose(self.dense.kernel)) + self.b
+
+
+def tied(inputs):
+    dense = layers.Dense(4, activation="tanh", name="enc")
+    return Transposed(dense, name="dec")(layers.Dense(4, name="mid")(dense(inputs)))
+
+
+def tied_by_closure(inputs):
+    dense = layers.Dense(4, activation="tanh", name="enc")
+    h = layers.Dense(4, name="mid")(dense(inputs))
+    return layers.Lambda(lambda z: ops.matmul(z, ops.transpose(dense.kernel)))(h)
+
+
+def tied_by_argument(inputs):
+    dense = layers.Dense(4, activation="tanh", name="enc")
+    h = layers.Dense(6, name="mid")(dense(inputs))
+    return layers.Dense(6, name="out")(ops.matmul(h, dense.kernel))
+
+
+def tied_in_an_activation(inputs):
+    dense = layers.Dense(4, activation="tanh", name="enc")
+    h = dense(inputs)
+    head = layers.Dense(4, name="head", activation=lambda z: z * ops.sum(dense.kernel))
+    return layers.Dense(6, name="mid")(head(h))
+
+
+def own_kernel_in_an_activation(inputs):
+    dense = layers.Dense(4, name="enc")
+    dense.activation = lambda z: ops.tanh(z) * ops.mean(dense.kernel)
+    return layers.Dense(6, name="mid")(dense(inputs))
+
+
+def wrapper_and_direct(inputs):
+    dense = layers.Dense(6, name="enc")
+    series = layers.Reshape((2, 3))(layers.Dense(6, name="mid")(inputs))
+    first = layers.Dense(6, name="other")(series)
+    both = layers.TimeDistributed(dense)(first)
+    return layers.Add()([layers.Flatten()(layers.Dense(3, name="out")(both)), dense(inputs)])
+
+
+def spectral_and_direct(inputs):
+    dense = layers.Dense(6, name="enc")
+    wrapped = layers.SpectralNormalization(dense)
+    return layers.Dense(6, name="mid")(layers.Add()([wrapped(inputs), dense(inputs)]))
+
+
+def bidirectional(inputs):
+    series = layers.Reshape((2, 3))(layers.Dense(6, name="mid")(inputs))
+    return layers.Dense(6, name="head")(layers.Bidirectional(layers.SimpleRNN(3))(series))
+
+
+def shared_variable(inputs):
+    first, second = layers.Dense(6, name="enc"), layers.Dense(6, name="second")
+    first.build((None, 6))
+    second.build((None, 6))
+    object.__setattr__(second, "_kernel", first.kernel)
+    return layers.Dense(6, name="mid")(second(ops.tanh(first(inputs))))
+
+
+def siamese(inputs):
+    tower = keras.Sequential([keras.Input((3,)), layers.Dense(4, activation="tanh", name="t")])
+    left, right = tower(inputs[:, :3]), tower(inputs[:, 3:])
+    return layers.Dense(6, name="mid")(layers.Subtract()([left, right]))
+
+
+def inside_and_outside(inputs):
+    shared = layers.Dense(6, activation="tanh", name="s")
+    inner_in = keras.Input((6,))
+    inner = keras.Model(inner_in, layers.Dense(6, name="in")(shared(inner_in)))
+    return layers.Dense(6, name="mid")(layers.Add()([inner(inputs), shared(inputs)]))
+
+
+KINDS = {
+    tied: {"enc": "its kernel is also used by 'dec'"},
+    tied_by_closure: {"enc": "its kernel is also used by 'lambda"},
+    tied_by_argument: {"enc": "its kernel is also used by "},
+    tied_in_an_activation: {"enc": "its kernel is also used by 'head'"},
+    own_kernel_in_an_activation: {"enc": "its kernel is also used by an activation"},
+    wrapper_and_direct: {"enc": "its kernel is also used by 'time_distributed"},
+    spectral_and_direct: {"enc": "its kernel is also used by 'spectral"},
+    bidirectional: {"bidirectional": "has no matrix of its own"},
+    shared_variable: {"enc": "its kernel is also used by 'second'", "second": "used by 'enc'"},
+    siamese: {},
+    inside_and_outside: {},
+}
+
+
+def built(kind):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((6,))
+    return dgn_tf.GameModel(inputs, kind(inputs))
+
+
+def batch():
+    x = np.random.default_rng(0).normal(size=(8, 6)).astype("float32")
+    return x, np.roll(x, 1, 1)
+
+
+def observed(model, optimizer=None, x=None, y=None):
+    model.compile(optimizer or dgn_tf.DGNOpt(1e-3, curvature="identity"), "mse", run_eagerly=True)
+    found = batch()
+    x, y = (found[0] if x is None else x), (found[1] if y is None else y)
+    args = (tf.constant(x), tf.constant(y), None)
+    return observe(model, "rank_one", args, captures=True, feedback=True)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_players_are_covered_by_their_captures_and_the_others_say_why_not(kind):
+    model = built(kind)
+    seen = observed(model)
+    reasons = {bystander.name: bystander.reason for bystander in model.game.bystanders}
+    for start, reason in KINDS[kind].items():
+        name = next(name for name in reasons if name.startswith(start))
+        assert reason in reasons[name]
+        assert name in model.game.summary(print_fn=None)
+    if not KINDS[kind]:
+        assert reasons == {}
+    assert model.game.players
+    for player in model.game.players:
+        captured = seen.captures[player.name].weighted(seen.factor.v)
+        for variable, own in zip(player.variables, captured, strict=True):
+            whole = seen.gradients[id(variable)]
+            np.testing.assert_allclose(own, whole, rtol=1e-4, atol=1e-5 * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_small_step_is_that_of_gradient_descent(kind):
+    x, y = batch()
+    model, plain = built(kind), built(kind)
+    plain = keras.Model(plain.input, plain.output)
+    before = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
+    plain.compile(keras.optimizers.SGD(1e-3), "mse", run_eagerly=True)
+    model.compile(dgn_tf.DGNOpt(1e-3, "cooperative", "identity"), "mse", run_eagerly=True)
+    losses = [m.train_on_batch(x, y, return_dict=True)["loss"] for m in (model, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    after = [
+        np.concatenate([v.numpy().ravel() for v in m.trainable_variables]) for m in (model, plain)
+    ]
+    assert np.linalg.norm(after[0] - after[1]) < 0.02 * np.linalg.norm(before - after[1])
+
+
+def test_a_model_without_players_is_trained_by_diagonal_blocks():
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((6,))
+    dense = layers.Dense(4, activation="tanh", name="enc")
+    model = dgn_tf.GameModel(inputs, Transposed(dense, name="dec")(dense(inputs)))
+    assert (model.game.players, model.game.horizon) == ((), 1)
+    x, _ = batch()
+    weights = model.get_weights()
+    for optimizer, rate in ((dgn_tf.KFAC(1e5, damping=1e8), 1.0), (dgn_tf.DGNOpt(1e-3), None)):
+        model.set_weights(weights)
+        model.compile(optimizer, "mse", run_eagerly=True)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - x) ** 2)
+        gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+        model.train_on_batch(x, x)
+        if rate is not None:
+            for old, new, g in zip(weights, model.get_weights(), gradients, strict=True):
+                np.testing.assert_allclose(old - new, 1e-3 * g.numpy(), rtol=1e-3, atol=1e-7)
+
+
+class Noisy(keras.layers.Layer):
+    """Adds noise from `draw(shape)`."""
+
+    def __init__(self, draw, **kwargs):
+        super().__init__(**kwargs)
+        self.draw = draw
+
+    def call(self, x):
+        return x + self.draw(ops.shape(x))
+
+
+class Counter(keras.layers.Layer):
+    """Scales by the number of its calls, which it counts in a weight."""
+
+    def build(self, shape):
+        self.count = self.add_weight(shape=(), initializer="ones", trainable=False, name="count")
+
+    def call(self, x):
+        self.count.assign(self.count + 1.0)
+        return x / self.count
+
+
+class Frozen(keras.layers.BatchNormalization):
+    """Normalises by the moving statistics, in training too."""
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(inputs, training=False, mask=mask)
+
+
+class Scaled(keras.layers.BatchNormalization):
+    """Normalises twice as much."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2.0 * super().call(inputs + 1.0, training=training, mask=mask)
+
+
+def noise(seed=None):
+    return lambda: Noisy(lambda shape: keras.random.normal(shape, seed=seed), name="noisy")
+
+
+REPEATED = {
+    "a generator that nobody tracks": lambda: noise(keras.random.SeedGenerator(3))(),
+    "Keras's own generator": noise(),
+    "dropout in a wrapper": lambda: layers.Bidirectional(
+        layers.LSTM(3, dropout=0.4, return_sequences=True)
+    ),
+    "noise": lambda: layers.GaussianNoise(1.0),
+    "a layer that counts": Counter,
+    "frozen batch normalisation": Frozen,
+    "scaled batch normalisation": Scaled,
+    "renormalisation": lambda: layers.BatchNormalization(renorm=True),
+    "batch normalisation in a wrapper": lambda: layers.TimeDistributed(layers.BatchNormalization()),
+    "spectral normalisation": lambda: layers.SpectralNormalization(layers.Dense(6)),
+}
+
+
+def around(middle):
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((6,))
+    h = layers.Reshape((2, 3))(layers.Dense(6, name="a")(inputs))
+    h = layers.Flatten()(middle()(h))
+    return dgn_tf.GameModel(inputs, layers.Dense(6, name="b")(layers.Dense(5, name="c")(h)))
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_an_unmoved_second_pass_is_the_first(name):
+    model = around(REPEATED[name])
+    x, y = batch()
+    model.compile(dgn_tf.DGNOpt(1e-3, curvature="identity"), "mse", run_eagerly=True)
+    model.train_on_batch(x, y)
+    seen = observed(model)
+    states = [v.numpy() for v in model.variables]
+    second = SecondPass(seen.first)
+    for stage in model.game.stages:
+        second.run_stage(stage, [])
+    output = second.values[model.game.graph.outputs[0]]
+    np.testing.assert_allclose(output, seen.y_pred, rtol=1e-6, atol=1e-6)
+    for before, variable in zip(states, model.variables, strict=True):
+        np.testing.assert_array_equal(before, variable.numpy())
+
+
+GENERATORS = (tf.random.Generator.from_seed(1), np.random.default_rng(0))
+
+
+def in_a_branch(shape):
+    return tf.cond(shape[0] > 0, lambda: tf.random.uniform(shape), lambda: tf.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("draw", "reason"),
+    [
+        (lambda shape: tf.random.normal(shape), "it draws by RandomStandardNormal"),
+        (lambda shape: GENERATORS[0].normal(shape), "it draws by RngReadAndSkip"),
+        (in_a_branch, "it draws by RandomUniform"),
+        (lambda shape: float(GENERATORS[1].random()), "other constants"),
+    ],
+    ids=["tf.random", "a generator of TensorFlow", "in a branch", "NumPy"],
+)
+def test_what_a_second_pass_cannot_repeat_is_refused_by_name(draw, reason):
+    model = around(lambda: Noisy(draw, name="noisy"))
+    with pytest.raises(ValueError, match=rf"layer 'noisy'.*{reason}.*SeedGenerator"):
+        model.compile(dgn_tf.DGNOpt(1e-3), "mse")
+    for optimizer in (dgn_tf.EKFAC(1e-3), dgn_tf.DGNOpt(1e-3, state_feedback=False)):
+        model.compile(optimizer, "mse")
+    last = dgn_tf.GameModel(model.input, Noisy(draw)(model.get_layer("a").output))
+    last.compile(dgn_tf.DGNOpt(1e-3), "mse")
+
+
+def test_a_layer_that_cannot_be_traced_is_named():
+    class Eager(keras.layers.Layer):
+        def call(self, x):
+            return x * float(np.asarray(ops.sum(x)))
+
+        def compute_output_spec(self, x):
+            return keras.KerasTensor(x.shape, x.dtype)
+
+    with pytest.raises(ValueError, match=r"layer 'eager' \(Eager\), which cannot be traced"):
+        around(lambda: Eager(name="eager"))
+
+
+def test_weights_outside_the_graph_are_left_to_a_diagonal_block():
+    plain = built(siamese)
+    model = keras.Model(plain.input, plain.output)
+    model.extra = layers.Dense(2)
+    model.extra.build((None, 2))
+    game = Game(model)
+    assert [(b.reason, len(b.variables)) for b in game.bystanders] == [
+        ("no layer of the graph owns them", 2)
+    ]
