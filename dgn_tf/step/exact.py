@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
-from dgn_tf.game.objective import output_probes, read_objective
 from dgn_tf.game.passes import FirstPass, SecondPass
 from dgn_tf.recursion import dense
 from dgn_tf.step.clip import Clipper
@@ -16,6 +15,7 @@ from dgn_tf.step.move import Moves, record
 from dgn_tf.step.observe import Observation
 from dgn_tf.step.running_cost import note_running_costs
 from dgn_tf.terminal import factor
+from dgn_tf.terminal.objective import output_probes, read_objective
 
 
 @dataclass

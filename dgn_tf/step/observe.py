@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.capture import Capture
-from dgn_tf.game.objective import output_probes, read_objective
 from dgn_tf.game.passes import FirstPass
 from dgn_tf.terminal import TerminalFactor, factor
+from dgn_tf.terminal.objective import output_probes, read_objective
 
 
 @dataclass

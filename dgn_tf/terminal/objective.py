@@ -15,7 +15,7 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.game.graph import Call
 from dgn_tf.game.passes import FirstPass
-from dgn_tf.terminal import TerminalLoss, columns
+from dgn_tf.terminal.factor import TerminalLoss, columns
 
 _PIECEWISE_LINEAR = (
     "MeanAbsoluteError",
