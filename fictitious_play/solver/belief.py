@@ -4,7 +4,8 @@ import numpy as np
 from keras import ops
 
 from fictitious_play import checks
-from fictitious_play.beliefs import RULES, belief_shares
+
+RULES = ("last", "average", "damped", "sequential")
 
 
 class Belief:
@@ -51,12 +52,16 @@ class Belief:
             self._take(policy)
             return
         profile = [np.array(ops.convert_to_numpy(value)) for value in policy.stacked_weights]
-        shares = belief_shares(self.rule, stage, self.damping)
-        found = dict(zip([*self.stages, stage], [*self.profiles, profile], strict=True))
+        stages, profiles = [*self.stages, stage], [*self.profiles, profile]
+        if self.rule == "average":
+            shares = np.full(len(profiles) + 1, 1.0 / (len(profiles) + 1))
+        else:
+            shares = np.append((1.0 - self.damping) * self.shares, self.damping)
         # With ω = 1 nothing earlier counts: "damped" is then "last".
-        self.stages = [number for number in found if shares[number]]
-        self.profiles = [found[number] for number in self.stages]
-        self.shares = shares[[0, *self.stages]]
+        kept = np.flatnonzero(shares[1:])
+        self.stages = [stages[number] for number in kept]
+        self.profiles = [profiles[number] for number in kept]
+        self.shares = np.append(shares[0], shares[1:][kept])
         self._hold()
 
     def restore(self, stage, policy, profiles: dict[int, list[np.ndarray]], shares) -> None:

@@ -1,22 +1,21 @@
 """Exploitability of a solved profile: what a player would gain by leaving it alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from keras import ops
 
-from fictitious_play import checks, lq, rollout
-from fictitious_play.networks.feedback_policy import FeedbackPolicy
+from fictitious_play import checks
+from fictitious_play.layers.control_network import hidden_sizes
 from fictitious_play.networks.joint_policy import JointPolicy
-from fictitious_play.solver.belief import copy_weights
-from fictitious_play.solver.evaluation import policy_controls
-from fictitious_play.solver.samples import Sample, certificate_sample, training_sample
-from fictitious_play.solver.training import (
-    BestResponseModel,
-    FeedbackResponseModel,
-    compile_model,
-)
+from fictitious_play.solver import exact_response
+from fictitious_play.solver.response_search import ResponseSearch
+from fictitious_play.solver.scale import cost_scale
+
+#: Widths of the networks of a trained response.
+_HIDDEN = (32, 32)
+#: Linear corrections are sought on so many paths, with at most so many evaluations.
+_LINEAR_PATHS, _LINEAR_EVALUATIONS = 1024, 40
 
 
 @dataclass(frozen=True)
@@ -24,131 +23,122 @@ class Certificate:
     """How far a profile is from a Nash equilibrium.
 
     Attributes:
-        gain: (players,) what each player would gain by deviating alone, in units of cost.
+        gain: (players,) what each player would gain by deviating alone, in units of cost: the
+            largest that was found. NaN where the profile's own cost is not finite; infinite where
+            her cost falls without end.
         standard_error: (players,) of the gain.
-        relative: (players,) gain over the size of her cost; NaN where that is at most 1e-12.
-        method: "exact", the linear-quadratic best response, an upper bound that is tight where the
-            others' controls are linear in the noise; or "trained", the best response of a larger
-            network, a lower bound.
+        relative: (players,) gain over scale; NaN where there is no scale.
+        scale: (players,) what gains are relative to.
+        scale_kind: what that is, player by player: "cost", |J|; "spread", the standard deviation
+            of a path's cost, where |J| is below a tenth of it; "given"; or "none".
+        method: "exact", by the theory of linear-quadratic games: of an open-loop profile an upper
+            bound that is tight where the others' controls are linear in the noise; "trained", by
+            responses that were searched for: a lower bound; or "exact and trained".
+        found: gain and standard error, (players,) each, of everything that was tried, by name:
+            "exact", the formula; "exact response", the best response to the affine feedbacks
+            inside a closed-loop profile, played against the profile itself; "trained".
+        by: what found the trained gain, player by player: "nothing", "linear" or "network"; empty
+            where nothing was trained.
+        non_finite: (players,) of the paths on which gains were measured, those whose cost under
+            the profile is NaN or infinite.
+        paths: how many there were.
+        at_bounds: (players,) share of the profile's controls that lie at the game's control
+            bounds, within a thousandth of their distance; zero without bounds.
     """
 
     gain: np.ndarray
     standard_error: np.ndarray
     relative: np.ndarray
+    scale: np.ndarray
+    scale_kind: tuple[str, ...]
     method: str
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+    by: tuple[str, ...]
+    non_finite: np.ndarray
+    paths: int
+    at_bounds: np.ndarray
 
     @property
     def worst(self) -> float:
-        """The largest relative gain over the players."""
-        return float(np.nanmax(self.relative, initial=-np.inf))
+        """The largest relative gain over the players; NaN where that of any player is not known,
+        unless another's is infinite."""
+        return _largest(self.relative)
+
+    @property
+    def relative_standard_error(self) -> np.ndarray:
+        """Standard error of `relative`, (players,)."""
+        return self.standard_error / self.scale
+
+    @property
+    def upper(self) -> float:
+        """The largest relative gain over the players, two standard errors further out."""
+        return _largest(self.relative + 2.0 * self.relative_standard_error)
 
 
-def exact_certificate(result, paths: int, seed: int) -> Certificate:
-    """The certificate of an open-loop profile of a linear-quadratic game, by
-    `lq.exploitability` on fresh antithetic paths."""
-    game = result.game
-    form = game.linear_quadratic_form()
-    sample = certificate_sample(game, seed, paths, result.policy.variable_dtype)
-    controls = policy_controls(result.policy, sample)
-    # Pairs are neighbours here; the exact routine wants the mirror images in the second half.
-    halves = Sample(*(np.concatenate([array[0::2], array[1::2]]) for array in sample))
-    flat = game.stacked_controls(np.concatenate([controls[0::2], controls[1::2]]))
-    # Fewer paths than features cannot carry the regression: the looser bound then.
-    features = 1 + form.state_size + form.noise_size * form.steps
-    found = lq.exploitability(
-        form,
-        np.asarray(flat, np.float64),
-        np.asarray(halves.initial_state, np.float64),
-        np.asarray(halves.noise, np.float64),
-        antithetic=True,
-        regression=paths // 2 >= 3 * features,
-    )
-    relative = _relative(found.gain, result.cost)
-    return Certificate(found.gain, found.standard_error, relative, "exact")
+def _largest(values: np.ndarray) -> float:
+    return np.inf if np.isposinf(values).any() else float(np.max(values))
 
 
-def trained_certificate(
-    result, steps: int, hidden: tuple[int, ...], paths: int, seed: int, batch_size: int
+def certify(
+    game, policy, method, steps, hidden, paths, seed, batch_size, scale=None
 ) -> Certificate:
-    """The certificate of any profile, by training every player's best response to it.
-
-    Every player trains a correction to her own control that starts at zero, so the response starts
-    as good as the profile. The gain is measured between paired path costs; where there is next to
-    nothing to gain it may come out negative by the noise of the training.
-    """
-    policy, game = result.policy, result.game
-    dtype = policy.variable_dtype
-    form = {
-        "hidden": hidden,
-        "batch_normalization": policy.batch_normalization,
-        "skip": True,
-        "seed": seed,
-        "dtype": dtype,
-    }
-    open_loop = isinstance(policy, JointPolicy)
-    model: Any
-    if open_loop:
-        response = JointPolicy(game, **form, features=policy.features_name)
-        model = BestResponseModel(response, correction=True)
-        inputs = response.row_sizes[-1]
-    else:
-        response = FeedbackPolicy(game, **form, time_shared=policy.time_shared)
-        frozen = FeedbackPolicy.from_config(policy.get_config())
-        frozen.build()
-        copy_weights(policy, frozen)
-        response.build()
-        for name in ("state_mean", "state_scale"):
-            getattr(response, name).assign(ops.copy(getattr(policy, name)))
-        model = FeedbackResponseModel(response, frozen, correction=True)
-        inputs = response.feature_size
-    compile_model(model, 0.03 / inputs**0.5, 0.01, steps)
-
-    def with_belief(sample: Sample) -> list:
-        return [*sample, policy_controls(policy, sample)] if open_loop else list(sample)
-
-    for step in range(steps):
-        sample = training_sample(game, seed, 0, 1 + step, batch_size, dtype)
-        model.train_on_batch(with_belief(sample))
-
-    differences = []
-    size = max(2, 2 * (2**22 // (game.steps * game.players * max(hidden)) // 2))
-    sample = certificate_sample(game, seed, paths, dtype)
-    for start in range(0, paths, size):
-        part = sample.part(start, size)
-        controls = ops.convert_to_tensor(policy_controls(policy, part))
-        tensors = [ops.convert_to_tensor(array) for array in part]
-        before = rollout.joint_costs(game, tensors[0], controls, tensors[1])
-        after = model(with_belief(part))
-        differences.append(ops.convert_to_numpy(before) - ops.convert_to_numpy(after))
-    pairs = np.concatenate(differences).astype(np.float64)
-    pairs = pairs.reshape(-1, 2, game.players).mean(axis=1)
-    gain = pairs.mean(axis=0)
-    error = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
-    return Certificate(gain, error, _relative(gain, result.cost), "trained")
-
-
-def certify(result, method, steps, hidden, paths, seed, batch_size) -> Certificate:
     """Checks the settings and takes the method: see `Result.exploitability`."""
-    checks.one_of("method", method, ("auto", "exact", "trained"))
+    method = checks.one_of("method", method, ("auto", "exact", "trained"))
     paths = checks.integer("paths", paths, least=4)
     if paths % 2:
         raise ValueError(f"`paths` must be even. Received: paths={paths}")
     steps = checks.integer("steps", steps, least=1)
     seed = checks.integer("seed", seed, least=0)
     batch_size = checks.integer("batch_size", batch_size, least=2)
-    open_loop = isinstance(result.policy, JointPolicy)
-    exact = open_loop and result.game.is_linear_quadratic
-    if method == "exact" and not exact:
+    hidden = _HIDDEN if hidden is None else hidden_sizes(hidden)
+    if scale is not None:
+        cost_scale(np.zeros(game.players), np.zeros(game.players), scale)
+    linear_quadratic = game.is_linear_quadratic
+    if method == "exact" and not linear_quadratic:
         raise ValueError(
-            'The method "exact" needs an open-loop profile of a linear-quadratic game. '
-            f'Received: {type(result.game).__name__}; use "trained"'
+            'The method "exact" needs a linear-quadratic game. '
+            f'Received: {type(game).__name__}; use "trained"'
         )
-    if exact and method != "trained":
-        return exact_certificate(result, paths, seed)
-    hidden = tuple(2 * width for width in result.policy.hidden) if hidden is None else hidden
-    return trained_certificate(result, steps, tuple(hidden), paths, seed, batch_size)
+    if isinstance(policy, JointPolicy) and linear_quadratic and method != "trained":
+        found = exact_response.open_loop(game, policy, paths, seed)
+        return assemble({"exact": found}, "exact", (), scale)
+    findings: dict[str, Any] = {}
+    by: tuple[str, ...] = ()
+    exact = linear_quadratic and method != "trained"
+    if exact:
+        search = ResponseSearch(game, policy, seed, batch_size=batch_size)
+        search.measure_units()
+        findings.update(exact_response.closed_loop(search, paths))
+    if method != "exact":
+        search = ResponseSearch(game, policy, seed, hidden, batch_size=batch_size)
+        search.measure_units()
+        evaluations = min(_LINEAR_EVALUATIONS, 4 + steps // 6)
+        trained = search.run(paths, evaluations, _LINEAR_PATHS, steps)
+        findings["trained"], by = trained, trained.by
+    names = ("exact",) * exact + ("trained",) * (method != "exact")
+    return assemble(findings, " and ".join(names), by, scale)
 
 
-def _relative(gain: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    size = np.abs(cost)
-    return np.divide(gain, size, out=np.full_like(gain, np.nan), where=size > 1e-12)
+def assemble(findings: dict[str, Any], method: str, by: tuple[str, ...], scale) -> Certificate:
+    """The certificate of several findings, `response_search.Found` each: the largest gain of every
+    player; NaN, or without end, where any of them is."""
+    last = next(reversed(findings.values()))
+    gains = np.stack([found.gain for found in findings.values()])
+    errors = np.stack([found.standard_error for found in findings.values()])
+    best = np.argmax(gains, axis=0)[None]  # of NaN, the first
+    gain = np.take_along_axis(gains, best, axis=0)[0]
+    error = np.take_along_axis(errors, best, axis=0)[0]
+    size, kinds = cost_scale(last.cost, last.spread, scale)
+    return Certificate(
+        gain=gain,
+        standard_error=error,
+        relative=gain / size,
+        scale=size,
+        scale_kind=kinds,
+        method=method,
+        found={name: (found.gain, found.standard_error) for name, found in findings.items()},
+        by=by,
+        non_finite=last.non_finite,
+        paths=last.paths,
+        at_bounds=last.at_bounds,
+    )

@@ -9,20 +9,23 @@ import keras
 import numpy as np
 
 from fictitious_play import checks
-from fictitious_play.beliefs import RULES
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
+from fictitious_play.solver.belief import RULES
 from fictitious_play.solver.callbacks import Callbacks, check_callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
-from fictitious_play.solver.evaluation import CostMeter, exact_equilibrium, policy_controls
+from fictitious_play.solver.evaluation import CostMeter, policy_controls
 from fictitious_play.solver.initial_belief import (
     initial_belief_array,
     initial_belief_function,
 )
+from fictitious_play.solver.outlook import look_ahead
 from fictitious_play.solver.play import Play, Training, make_play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.record import StageRecord
+from fictitious_play.solver.regret import DEFAULT_TOLERANCE as REGRET_TOLERANCE
+from fictitious_play.solver.regret import RegretMeter, check_regret
 from fictitious_play.solver.result import Result
 from fictitious_play.solver.samples import validation_sample
 from fictitious_play.solver.stages import ON_INTERRUPT, Stages
@@ -30,7 +33,7 @@ from fictitious_play.solver.stop_reason import StopReason
 
 INFORMATION = ("open_loop", "closed_loop")
 #: What `Result.settled` is held against when no tolerance was given.
-DEFAULT_TOLERANCE = 1e-3
+SETTLED_TOLERANCE = 1e-3
 
 
 class DeepFictitiousPlay:
@@ -159,6 +162,8 @@ class DeepFictitiousPlay:
         validation_paths: int = 8192,
         stage_paths: int = 1024,
         progress: bool = True,
+        regret_every: int | None = 5,
+        regret_tolerance: float | None = None,
         callbacks: Any = (),
         on_interrupt: str = "raise",
     ) -> Result:
@@ -173,6 +178,11 @@ class DeepFictitiousPlay:
             validation_paths: paths on which the final costs are measured, even.
             stage_paths: how many of them measure the costs after each stage, even.
             progress: whether to show progress on standard error.
+            regret_every: estimate after every so many stages, and after the last, what players
+                could gain by leaving the profile; None does not, and nothing is then said to have
+                converged.
+            regret_tolerance: stop once no player's estimated regret, relative to the scale of her
+                cost, is above it; None plays on, and `Result.converged` holds it against 1 %.
             callbacks: `SolveCallback`s, called before and after every stage; and callbacks of
                 Keras such as `keras.callbacks.TensorBoard`, for which an epoch is a stage.
             on_interrupt: what Ctrl-C does: "raise" raises KeyboardInterrupt; "result" gives the
@@ -197,11 +207,18 @@ class DeepFictitiousPlay:
         stage_paths = min(stage_paths, validation_paths)
         callbacks = check_callbacks(callbacks)
         on_interrupt = checks.one_of("on_interrupt", on_interrupt, ON_INTERRUPT)
-        settings = self._settings(stages, steps_per_stage, tolerance, stage_paths)
+        regret_every, regret_tolerance = check_regret(regret_every, regret_tolerance)
+        settings = {
+            **self._settings(stages, steps_per_stage, tolerance, stage_paths),
+            "regret_every": regret_every,
+            "regret_tolerance": regret_tolerance,
+        }
         saved = None if folder is None else SolveFolder(folder, settings)
 
         play = self._play(settings, stages * steps_per_stage)
-        equilibrium = exact_equilibrium(self.game, self.information)
+        outlook = look_ahead(self.game, self.information, self.belief, self.damping)
+        outlook.warn(stacklevel=2)
+        equilibrium = outlook.equilibrium
         sample = validation_sample(self.game, self.seed, validation_paths, self.dtype)
         meter = CostMeter(self.game, sample.part(0, stage_paths), equilibrium)
 
@@ -210,6 +227,9 @@ class DeepFictitiousPlay:
         if saved is not None and first:
             loaded = saved.load(first, play)
             history = [StageRecord.from_json(values) for values in loaded["history"]]
+        regret = None
+        if regret_every is not None:
+            regret = RegretMeter(self.game, play.policy, self.seed)
         hooks = Callbacks(callbacks, next(iter(play.models.values())), stages, settings)
         title = f"{type(self.game).__name__}, N = {self.game.players}"
         total, done = stages * steps_per_stage, first * steps_per_stage
@@ -218,6 +238,9 @@ class DeepFictitiousPlay:
                 stages,
                 steps_per_stage,
                 tolerance,
+                regret,
+                regret_every or 0,
+                regret_tolerance,
                 on_interrupt,
                 play,
                 meter,
@@ -231,7 +254,12 @@ class DeepFictitiousPlay:
         if final.complaint is not None and reason != StopReason.NON_FINITE:
             reason, message = StopReason.NON_FINITE, final.complaint
             warnings.warn(message, RuntimeWarning, stacklevel=2)
-        settled = reason != StopReason.NON_FINITE and loop.settled(tolerance or DEFAULT_TOLERANCE)
+        ended = (StopReason.ALL_STAGES, StopReason.COSTS_SETTLED)
+        if outlook.without_equilibrium and reason in ended:
+            reason, message = StopReason.NO_EQUILIBRIUM, f"{message} {outlook.notices[0]}"
+        finite = reason != StopReason.NON_FINITE
+        estimate = None if regret is None else regret(len(history))
+        limit = regret_tolerance or REGRET_TOLERANCE
         result = Result(
             game=self.game,
             policy=play.policy,
@@ -240,12 +268,15 @@ class DeepFictitiousPlay:
             cost_spread=final.spread,
             non_finite=final.non_finite,
             history=tuple(history),
-            settled=settled,
-            converged=settled,
+            settled=finite and loop.settled(tolerance or SETTLED_TOLERANCE),
+            converged=finite and estimate is not None and estimate.upper <= limit,
+            regret=estimate,
             reason=reason,
             message=message,
             control_variate=equilibrium is not None,
             settings=settings,
+            contraction=outlook.contraction,
+            notices=outlook.notices,
         )
         hooks.solve_end(result)
         return result

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from fictitious_play import lq, rollout
+from fictitious_play import rollout
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
@@ -13,16 +13,6 @@ from fictitious_play.solver.samples import Sample
 
 #: Most entries of one activation of the stacked networks in an evaluation.
 _ACTIVATIONS = 2**23
-
-
-def exact_equilibrium(game: Game, information: str = "open_loop"):
-    """The discrete-time Nash equilibrium where the game is linear-quadratic and has one."""
-    if not game.is_linear_quadratic:
-        return None
-    try:
-        return lq.nash(game, information=information, time="discrete")
-    except lq.NoEquilibriumError:
-        return None
 
 
 def policy_controls(policy: JointPolicy | FeedbackPolicy, sample: Sample) -> np.ndarray:
@@ -78,7 +68,7 @@ class CostMeter:
     Args:
         game: the `Game`.
         sample: antithetic paths 2k, 2k + 1.
-        equilibrium: result of `exact_equilibrium`, or None for plain Monte Carlo.
+        equilibrium: the game's exact `lq.Equilibrium`, or None for plain Monte Carlo.
     """
 
     def __init__(self, game: Game, sample: Sample, equilibrium=None):

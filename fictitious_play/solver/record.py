@@ -23,6 +23,7 @@ class StageRecord:
         regret, regret_standard_error: (players,), what each player could gain by leaving the
             profile, relative to the scale of her cost, where it was estimated after this stage;
             else None.
+        regret_seconds: wall time of that estimate, not counted in `seconds`.
     """
 
     stage: int
@@ -35,6 +36,15 @@ class StageRecord:
     cpu_seconds: float
     regret: np.ndarray | None = None
     regret_standard_error: np.ndarray | None = None
+    regret_seconds: float = 0.0
+
+    @property
+    def largest_regret(self) -> float:
+        """The largest regret of a player, two standard errors further out; NaN where it was not
+        estimated or that of any player is NaN."""
+        if self.regret is None or self.regret_standard_error is None:
+            return float("nan")
+        return float(np.max(self.regret + 2.0 * self.regret_standard_error))
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-serialisable values; `from_json` gives back the same bits."""

@@ -36,11 +36,17 @@ class Result:
         history: one `StageRecord` a stage.
         settled: whether the last stage's change was below the tolerance (1e-3 without one): the
             costs have stopped moving, wherever that is.
-        converged: whether the profile is close to an equilibrium.
+        converged: whether the regret at the end and two of its standard errors are below the
+            tolerance (1 % of the scale of cost without one) for every player. False where the
+            regret was not estimated.
+        regret: the estimate behind it, a `Certificate`; None where none was made. It is cheap, and
+            `exploitability` is not: see `RegretMeter`.
         reason: why the solve stopped, a `StopReason`.
         message: a sentence on how it ended.
         control_variate: whether an exact equilibrium served as control variate.
         settings: everything that determined the run.
+        contraction: by how much a stage with exact best responses brings a profile closer to the
+            equilibrium, in linear-quadratic games where it was computed; above one, further away.
         notices: sentences on the game that were warnings before training: that it has no
             equilibrium, or that plain play does not converge in it.
     """
@@ -54,10 +60,12 @@ class Result:
     history: tuple[StageRecord, ...] = field(repr=False)
     settled: bool
     converged: bool
+    regret: Certificate | None = field(repr=False)
     reason: StopReason
     message: str
     control_variate: bool
     settings: dict[str, Any] = field(repr=False)
+    contraction: float | None = None
     notices: tuple[str, ...] = ()
 
     def relative_error(self, exact, scale: Any = None) -> np.ndarray:
@@ -116,16 +124,26 @@ class Result:
         paths: int = 4096,
         batch_size: int = 256,
         seed: int = 0,
+        scale: Any = None,
     ) -> Certificate:
         """What each player would gain by leaving the profile alone.
 
+        Responses know the profile by the controls it plays and by nothing else: they see
+        everything that there is to see, in units of their own. What is found on one sample is
+        chosen on another and measured on a third, path by path against the profile.
+
         Args:
-            method: "exact", for open-loop profiles of linear-quadratic games; "trained", a best
-                response trained against the frozen profile, for all; "auto", exact where it can be.
-            steps, batch_size: training steps of the best response and paths a step.
-            hidden: its hidden sizes; None means twice the profile's widths. It has a linear path.
+            method: "exact", by the theory of linear-quadratic games; "trained", by the best of
+                many responses, linear and networks, for all games; "auto", exact where the game is
+                linear-quadratic, and in closed loop the larger of both.
+            steps: Adam steps of the networks, over all their starts; the search for linear
+                responses takes up to 40 evaluations on 1,024 paths besides.
+            batch_size: paths a step.
+            hidden: hidden sizes of the networks; None means (32, 32).
             paths: fresh antithetic paths on which the gain is measured, even.
-            seed: of training and paths.
+            seed: of everything drawn.
+            scale: what gains are relative to, a number or one a player; None means |J|, or the
+                standard deviation of a path's cost where |J| is below a tenth of that.
 
         Returns:
             A `Certificate` with gains, standard errors and relative gains, (players,).
@@ -133,7 +151,9 @@ class Result:
         Raises:
             ValueError, TypeError: for settings out of range, or "exact" where it cannot be.
         """
-        return certify(self, method, steps, hidden, paths, seed, batch_size)
+        return certify(
+            self.game, self.policy, method, steps, hidden, paths, seed, batch_size, scale
+        )
 
     def player_model(self, player: int) -> keras.Model:
         """One player's trained network as an ordinary Functional model (`fp.player_model`)."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from fictitious_play.games.base import Game
 
-_TRAINING, _VALIDATION, _CERTIFICATE = 0, 1, 2
+_TRAINING, _VALIDATION, _CERTIFICATE, _RESPONSE = 0, 1, 2, 3
 
 
 class Sample(NamedTuple):
@@ -39,6 +39,12 @@ def validation_sample(game: Game, seed: int, paths: int, dtype) -> Sample:
 def certificate_sample(game: Game, seed: int, paths: int, dtype) -> Sample:
     """A sample that neither training nor validation has seen, paired like the validation's."""
     return _antithetic(game, np.random.default_rng((seed, _CERTIFICATE)), paths, dtype)
+
+
+def response_sample(game: Game, seed: int, name: str, step: int, paths: int, dtype) -> Sample:
+    """A sample of the search for best responses, one for every purpose `name` and step."""
+    place = (seed, _RESPONSE, step, *name.encode())
+    return _antithetic(game, np.random.default_rng(place), paths, dtype)
 
 
 def _antithetic(game: Game, generator: np.random.Generator, paths: int, dtype) -> Sample:

@@ -14,6 +14,7 @@ from fictitious_play.solver.evaluation import Cost, CostMeter, policy_controls
 from fictitious_play.solver.play import NonFiniteLossError, Play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.record import StageRecord
+from fictitious_play.solver.regret import RegretMeter
 from fictitious_play.solver.scale import cost_scale
 from fictitious_play.solver.stop_reason import StopReason
 
@@ -27,6 +28,9 @@ class Stages:
     Attributes:
         count, steps: at most that many stages of that many training steps.
         tolerance: of the change of cost from stage to stage, None to go on whatever it is.
+        regret: estimates what players could gain, or None.
+        regret_every: after every so many stages, and after the last.
+        regret_tolerance: stop once the estimate and two standard errors are below it, or None.
         on_interrupt: what Ctrl-C does: "raise" or "result".
         play: the running solve.
         meter: measures costs after every stage.
@@ -38,6 +42,9 @@ class Stages:
     count: int
     steps: int
     tolerance: float | None
+    regret: RegretMeter | None
+    regret_every: int
+    regret_tolerance: float | None
     on_interrupt: str
     play: Play
     meter: CostMeter
@@ -50,7 +57,7 @@ class Stages:
         """Plays, and says why it stopped; the play then holds the last good stage's networks."""
         history = self.history
         for stage in range(len(history) + 1, self.count + 1):
-            if self.settled(self.tolerance):
+            if self.settled(self.tolerance) or self.without_regret(self.regret_tolerance):
                 break
             good = [np.array(ops.convert_to_numpy(value)) for value in self.play.policy.weights]
             try:
@@ -73,6 +80,9 @@ class Stages:
                     f"{len(history)}."
                 )
                 return StopReason.INTERRUPTED, message
+        if self.without_regret(self.regret_tolerance):
+            message = f"No regret was above {self.regret_tolerance:g} after stage {len(history)}."
+            return StopReason.REGRET_SMALL, message
         if self.settled(self.tolerance):
             message = f"The change fell below {self.tolerance:g} after stage {len(history)}."
             return StopReason.COSTS_SETTLED, message
@@ -81,6 +91,12 @@ class Stages:
     def settled(self, tolerance: float | None) -> bool:
         """Whether the last stage changed costs by less than a tolerance."""
         return tolerance is not None and bool(self.history) and self.history[-1].change < tolerance
+
+    def without_regret(self, tolerance: float | None) -> bool:
+        """Whether the regret was estimated after the last stage, and below a tolerance."""
+        if tolerance is None or not self.history or self.history[-1].regret is None:
+            return False
+        return self.history[-1].largest_regret <= tolerance
 
     def _stage(self, stage: int) -> bool:
         """Plays one stage; whether a callback asks for the end."""
@@ -97,14 +113,31 @@ class Stages:
             learning_rate=self.play.training.rate(stage * self.steps - 1),
             seconds=time.monotonic() - clock,
             cpu_seconds=time.process_time() - processor,
+            **self._estimate(stage),
         )
         self.history.append(record)
         self._save()
         note = f"stage {stage}"
         if stage > 1:
             note += f", change {record.change:.1e}"
+        if record.regret is not None:
+            note += f", regret {np.max(record.regret):.1e}"
         self.progress.stage(note)
         return self.callbacks.stage_end(record)
+
+    def _estimate(self, stage: int) -> dict[str, Any]:
+        """The regret after a stage, where it is its turn."""
+        if self.regret is None or (stage % self.regret_every and stage < self.count):
+            return {}
+        clock = time.monotonic()
+        found = self.regret(stage)
+        if found is None:
+            return {}
+        return {
+            "regret": found.relative,
+            "regret_standard_error": found.relative_standard_error,
+            "regret_seconds": time.monotonic() - clock,
+        }
 
     def _save(self) -> None:
         if self.folder is not None:

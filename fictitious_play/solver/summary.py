@@ -4,6 +4,12 @@ import numpy as np
 
 #: So many players are listed one by one; of more, the first ones.
 _LISTED = 8
+_SCALES = {
+    "cost": "|J| =",
+    "spread": "a path's standard deviation",
+    "given": "the given scale",
+    "none": "no scale",
+}
 
 
 def summary(result) -> str:
@@ -15,6 +21,7 @@ def summary(result) -> str:
         f"{game.horizon:g}, {information}, belief {result.settings['belief']}",
         f"ended: {result.reason} after stage {len(result.history)}. {result.message}",
         f"settled (costs stopped moving): {_yes(result.settled)}",
+        f"converged (nobody could gain much): {_yes(result.converged)}; {_regret(result)}",
         *(f"cost of player {row}" for row in _costs(result)),
     ]
     unseen = getattr(result.policy, "unmoved_states", ())
@@ -24,8 +31,29 @@ def summary(result) -> str:
     if result.non_finite.any():
         counts = ", ".join(map(str, result.non_finite.tolist()))
         lines.append(f"validation paths without a finite cost, player by player: {counts}")
+    if result.contraction is not None:
+        lines.append(f"contraction factor of exact play: {result.contraction:.3g}")
     lines.extend(f"note: {notice}" for notice in result.notices)
     return "\n".join(lines)
+
+
+def _regret(result) -> str:
+    """The largest regret of a player, what it is relative to, and how it was found."""
+    found = result.regret
+    if found is None:
+        return "the regret was not estimated"
+    if not np.isfinite(found.relative).all():
+        return f"the regret is {found.worst}"
+    player = int(np.argmax(found.relative))
+    scale = _SCALES[found.scale_kind[player]]
+    text = (
+        f"largest regret {100 * found.relative[player]:.3g} % ± "
+        f"{100 * found.relative_standard_error[player]:.2g} of {scale} "
+        f"{found.scale[player]:.4g} (player {player}, {found.method})"
+    )
+    if found.at_bounds.any():
+        text += f"; {100 * found.at_bounds.max():.3g} % of a player's controls at their bounds"
+    return text
 
 
 def _costs(result):

@@ -80,7 +80,7 @@ def _case(title, result, certificate) -> dict[str, Any]:
             "method": found.method,
             "gain": found.gain,
             "relative": found.relative,
-            "relative_standard_error": found.standard_error / np.abs(result.cost),
+            "relative_standard_error": found.relative_standard_error,
         },
         "change": result.history[-1].change,
         "cpu_seconds": sum(record.cpu_seconds for record in result.history),

@@ -80,7 +80,7 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
             "method": certificate.method,
             "gain": certificate.gain,
             "relative": certificate.relative,
-            "relative_standard_error": certificate.standard_error / np.abs(result.cost),
+            "relative_standard_error": certificate.relative_standard_error,
         },
         "history": history,
         "seconds": sum(record.seconds for record in result.history),

@@ -42,7 +42,12 @@ def test_a_trained_response_finds_most_of_what_there_is_and_no_more(zero):
 def test_a_solved_profile_is_hardly_exploitable(solved):
     found = solved.exploitability()
     assert 0.0 < found.worst < 0.005
-    np.testing.assert_allclose(found.relative, found.gain / solved.cost)
+    np.testing.assert_allclose(found.relative, found.gain / found.scale)
+    np.testing.assert_allclose(found.scale, solved.cost, rtol=0.1)
+    assert found.scale_kind == ("cost",) * 3
+    # The cheap estimate is of the same kind, and what `converged` means.
+    assert solved.regret.worst == pytest.approx(found.worst, abs=0.002)
+    assert solved.converged
 
 
 def test_a_perturbed_profile_is_exploitable_by_the_known_amount(solved):
@@ -66,17 +71,33 @@ def test_a_perturbed_profile_is_exploitable_by_the_known_amount(solved):
     assert after.gain[1] > 20 * before.gain[1]
 
 
-def test_a_closed_loop_profile_is_certified_by_training():
+@pytest.fixture(scope="module")
+def closed_start():
+    """A closed-loop profile of controls that are exactly zero."""
     game = fp.InterBankGame(players=2, steps=3, epsilon=4.0, c=2.0)
     solver = fp.DeepFictitiousPlay(
-        game, hidden=(8,), skip=True, batch_normalization=False, information="closed_loop"
+        game, hidden=(8,), batch_normalization=False, information="closed_loop", learning_rate=1e-12
     )
-    start = solver.solve(stages=1, steps_per_stage=1, validation_paths=64, progress=False)
-    found = start.exploitability(steps=100, paths=1024)
-    assert found.method == "trained"
-    assert np.all(found.relative > 0.05)
-    with pytest.raises(ValueError, match='"exact" needs an open-loop profile'):
-        start.exploitability(method="exact")
+    return solver.solve(stages=1, steps_per_stage=1, validation_paths=64, progress=False)
+
+
+def test_a_closed_loop_profile_is_certified_by_theory_and_by_training(closed_start):
+    found = closed_start.exploitability(steps=40, paths=4096)
+    assert found.method == "exact and trained"
+    game = closed_start.game
+    expected = fp.lq.profile_exploitability(game, np.zeros((3, 2, 2)), "closed_loop").gain
+    formula, played, trained = (
+        found.found[name] for name in ("exact", "exact response", "trained")
+    )
+    np.testing.assert_allclose(formula[0], expected, rtol=1e-4)
+    for gain, error in (played, trained):
+        assert np.all(error < 0.05 * expected)
+        np.testing.assert_allclose(gain, expected, atol=4 * error.max())
+    np.testing.assert_array_equal(found.gain, np.max([formula[0], played[0], trained[0]], axis=0))
+    alone = closed_start.exploitability(method="exact", paths=64)
+    assert alone.method == "exact"
+    assert set(alone.found) == {"exact", "exact response"}
+    assert alone.by == ()
 
 
 def test_players_with_controls_of_unequal_size_are_certified():
@@ -105,6 +126,8 @@ def test_something_without_a_cost_is_no_equilibrium(solved):
         ({"paths": 7}, "`paths` must be even"),
         ({"steps": 0}, "`steps` must be at least 1"),
         ({"seed": -1}, "`seed` must be at least 0"),
+        ({"scale": 0.0}, "`scale` must be greater than 0"),
+        ({"scale": [1.0, 2.0]}, "`scale` must be a scalar or hold one value a player"),
     ],
 )
 def test_bad_settings_are_refused(solved, settings, rule):
@@ -118,5 +141,11 @@ def test_costs_of_zero_give_no_relative_gain():
         stages=1, steps_per_stage=1, validation_paths=16, progress=False
     )
     assert np.all(result.cost >= 0.0)
+    found = result.exploitability(paths=64)
     if np.all(result.cost <= 1e-12):
-        assert np.all(np.isnan(result.exploitability(paths=64).relative))
+        assert np.all(np.isnan(found.relative))
+        assert np.isnan(found.worst)
+        assert found.scale_kind == ("none", "none")
+    given = result.exploitability(paths=64, scale=[1.0, 2.0])
+    np.testing.assert_allclose(given.relative, given.gain / [1.0, 2.0])
+    assert given.scale_kind == ("given", "given")

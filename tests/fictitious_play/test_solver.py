@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import fictitious_play as fp
-from fictitious_play.solver.evaluation import CostMeter, exact_equilibrium
+from fictitious_play.solver.evaluation import CostMeter
 from fictitious_play.solver.play import Play
 from fictitious_play.solver.samples import training_sample, validation_sample
 from tests.fictitious_play.cases import asymmetric_game, symmetric_game
@@ -149,7 +149,7 @@ def test_a_non_finite_loss_names_player_stage_and_step_and_keeps_the_last_good_s
 def test_the_control_variate_changes_the_error_and_not_the_mean():
     game = asymmetric_game(players=3, steps=5)
     sample = validation_sample(game, 0, 4096, "float64")
-    exact = exact_equilibrium(game)
+    exact = fp.lq.nash(game)
     # A profile with a known cost: half the equilibrium's gains.
     gains = 0.5 * exact.gains
     controls = fp.lq.simulate_gains(game, gains, sample.initial_state, sample.noise).controls

@@ -1,0 +1,230 @@
+"""A player's best response to a profile, as a correction of what she plays.
+
+It knows the profile by the controls it plays and by nothing else: not by the features, units,
+widths, batch normalisation or dtype of its networks. Every player who responds has a copy of the
+game of her own, in which the others go on as they do: open loop, with the same controls as before;
+closed loop, with feedbacks that answer the state she brings about. To her own control she adds
+
+    unit · (a_t'φ_t + network_t(φ_t)),
+
+zero at the start. φ_t is all she may know: one, the state of her copy in units measured on the
+profile's own paths (`ResponseUnits`) and its absolute value, her own control in the profile, and in
+open loop everybody's controls and the whole path of the noise. The linear part has coefficients for
+every step; the network is one for all steps, with biases for every step. Everything is free of
+units: states, controls and costs are all in what the profile makes of them.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from fictitious_play.solver.response_units import BY_STEP, ResponseUnits
+
+#: Beyond so many units a state is no longer told from one there.
+LARGEST = 1e3
+
+
+class ResponseModel(keras.Model):
+    """What every player's correction changes in her path cost, in units of its spread.
+
+    Args:
+        game: the `Game`.
+        units: `ResponseUnits` of the profile.
+        policy: a closed-loop profile, whose `controls(step, states)` the others follow; None in
+            open loop, where their controls are an input.
+        hidden: widths of the hidden layers; empty for the linear part alone.
+        path: whether the noise since the beginning is seen, in open loop.
+        dtype: of everything here.
+
+    Input: a list of initial states (batch, state_size), increments (batch, steps, noise_size),
+        the players' costs under the profile (batch, players) and, in open loop, the profile's
+        controls (batch, steps, players, control_size).
+    Output: (batch, players), the cost of each player's deviation less that of the profile.
+    """
+
+    def __init__(self, game, units: ResponseUnits, policy, hidden=(), path=False, dtype="float64"):
+        super().__init__(dtype=dtype)
+        self.game, self._first_units = game, units
+        self.policy = policy
+        self.hidden, self.sees_past = tuple(hidden), bool(path and policy is None)
+        players, k = game.players, game.control_size
+        seen = game.state_size + k + (players * k if policy is None else 0)
+        self.past = (game.state_size + game.steps * game.noise_size) * self.sees_past
+        self.shapes: dict[str, tuple[int, ...]] = {
+            "linear": (game.steps, 1 + seen + game.state_size, k)
+        }
+        if self.sees_past:
+            self.shapes["past"] = (game.steps, self.past, k)
+        before = seen + self.past
+        for number, width in enumerate(self.hidden):
+            self.shapes[f"kernel_{number}"] = (before, width)
+            self.shapes[f"bias_{number}"] = (width,) if number else (game.steps, width)
+            before = width
+        if self.hidden:
+            self.shapes["output"] = (before, k)
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
+
+    def build(self, input_shape=None):
+        shape = (self.game.players, sum(self.sizes))
+        self.theta = self.add_weight(shape=shape, initializer="zeros", name="theta")
+        self.means = self.add_weight(
+            shape=shape[:1], initializer="zeros", trainable=False, name="means"
+        )
+        self.seen_in = {
+            name: self.add_weight(
+                shape=value.shape, initializer="zeros", trainable=False, name=f"unit_{name}"
+            )
+            for name, value in self._first_units.arrays().items()
+        }
+        self.units = self._first_units
+        self.built = True
+
+    @property
+    def units(self) -> ResponseUnits:
+        """The units; they are weights, so that a compiled step takes new ones."""
+        return self._units
+
+    @units.setter
+    def units(self, units: ResponseUnits) -> None:
+        self._units = units
+        for name, value in units.arrays().items():
+            self.seen_in[name].assign(value)
+
+    # The profile's weights are tracked, since a compiled step must see them move, and never
+    # trained.
+
+    @property
+    def trainable_weights(self):
+        return [self.theta]
+
+    @property
+    def non_trainable_weights(self):
+        return [weight for weight in self.weights if weight is not self.theta]
+
+    @property
+    def trainable_variables(self):
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self):
+        return [variable for variable in self.variables if variable is not self.theta]
+
+    def call(self, inputs, training=False):
+        costs, _ = self.roll(inputs, ops.convert_to_tensor(self.theta))
+        change = (costs - inputs[2]) / self.seen_in["cost"]
+        self.means.assign(ops.stop_gradient(ops.mean(change, axis=0)))
+        return change
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        # The sum of the players' means has each player's own gradient in her own row.
+        return ops.sum(ops.mean(y_pred, axis=0))
+
+    def roll(self, inputs, theta, disturbance=None, keep=False):
+        """Plays every player's deviation.
+
+        Args:
+            inputs: as of the model.
+            theta: (players, parameters), or None for no correction.
+            disturbance: (batch, steps, players, control_size), added to the players' own controls.
+            keep: whether to keep the states.
+
+        Returns:
+            (batch, players) path costs, and the list of the steps + 1 states (batch, players,
+            state_size), empty without `keep`.
+        """
+        game, players = self.game, self.game.players
+        initial, noise = inputs[:2]
+        states = ops.repeat(ops.expand_dims(initial, 1), players, axis=1)
+        eye = self._constant(np.eye(players)[:, :, None])
+        given = inputs[3] if self.policy is None else None
+        part = None if theta is None else self._parts(theta)
+        past = self._past(initial, noise) if part is not None and self.sees_past else None
+        total, kept = 0.0, []
+        for step in range(game.steps):
+            if keep:
+                kept.append(states)
+            if given is not None:
+                everybody = ops.expand_dims(given[:, step], 1) + ops.zeros_like(eye)
+            else:
+                everybody = self._answers(step, states)
+            own = ops.sum(everybody * eye, axis=2)
+            changed = own
+            if part is not None:
+                changed = changed + self._correction(step, states, own, everybody, past, part)
+            if disturbance is not None:
+                changed = changed + disturbance[:, step]
+            controls = everybody + eye * ops.expand_dims(changed - own, 2)
+            time = step * game.step_size
+            total = total + game.step_size * game.running_cost(time, states, controls)
+            shock = ops.expand_dims(noise[:, step], 1)
+            states = game.euler_step(time, states, controls, shock)
+        if keep:
+            kept.append(states)
+        total = total + game.terminal_cost(states)
+        return ops.sum(total * eye[:, :, 0], axis=-1), kept
+
+    def _answers(self, step, states):
+        """Everybody's feedback in every copy, in the dtype of this model."""
+        controls = self.policy.controls(step, ops.cast(states, self.policy.variable_dtype))
+        return ops.cast(controls, self.variable_dtype)
+
+    def _correction(self, step, states, own, everybody, past, part):
+        """(batch, players, control_size)."""
+        units = {name: weight[step] for name, weight in self.seen_in.items() if name in BY_STEP}
+        seen = (states - units["mean"]) / units["size"]
+        if "rotation" in units:
+            seen = ops.matmul(seen, units["rotation"])
+        seen = ops.clip(seen, -LARGEST, LARGEST)
+        known = [seen, (own - units["control_mean"]) / units["control_size"]]
+        if self.policy is None:
+            flat = (everybody - units["control_mean"]) / units["control_size"]
+            known.append(ops.reshape(flat, (*ops.shape(flat)[:2], -1)))
+        values = ops.concatenate(known, axis=-1)
+        one = ops.ones_like(seen[..., :1])
+        features = ops.concatenate([one, values, ops.absolute(seen)], axis=-1)
+        found = _product(features, part["linear"][:, step])
+        if past is not None:
+            # A step knows x_0 and the increments before it.
+            known_now = self.game.state_size + step * self.game.noise_size
+            past = past[:, :known_now]
+            found = found + _shared(past, part["past"][:, step, :known_now])
+        for number in range(len(self.hidden)):
+            kernel, bias = part[f"kernel_{number}"], part[f"bias_{number}"]
+            if number == 0:
+                split = values.shape[-1]
+                hidden = _product(values, kernel[:, :split]) + bias[:, step]
+                if past is not None:
+                    hidden = hidden + _shared(past, kernel[:, split : split + past.shape[1]])
+            else:
+                hidden = _product(hidden, kernel) + bias
+            hidden = ops.relu(hidden)
+        if self.hidden:
+            found = found + _product(hidden, part["output"])
+        return found * self.seen_in["control"]
+
+    def _past(self, initial, noise):
+        """x_0 and all increments in standard units, (batch, past)."""
+        first = (initial - self.seen_in["mean"][0]) / self.seen_in["size"][0]
+        rest = noise / self.game.step_size**0.5
+        return ops.concatenate([first, ops.reshape(rest, (-1, rest.shape[1] * rest.shape[2]))], 1)
+
+    def _parts(self, theta):
+        found, start = {}, 0
+        for (name, shape), size in zip(self.shapes.items(), self.sizes, strict=True):
+            part = theta[:, start : start + size]
+            found[name] = ops.reshape(part, (self.game.players, *shape))
+            start += size
+        return found
+
+    def _constant(self, value):
+        return ops.convert_to_tensor(value, dtype=self.variable_dtype)
+
+
+def _product(values, kernel):
+    """(batch, players, a), (players, a, b) → (batch, players, b)."""
+    return ops.einsum("bpa,pac->bpc", values, kernel)
+
+
+def _shared(values, kernel):
+    """(batch, a), (players, a, b) → (batch, players, b)."""
+    return ops.einsum("ba,pac->bpc", values, kernel)
