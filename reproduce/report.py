@@ -42,7 +42,7 @@ def write(folder: Path, target: Path | None = None) -> Path:
     target = target or folder / "RESULTS.md"
     sections, findings = [], []
     for item in ITEMS:
-        paths = _by_size(folder, item.name)
+        paths = by_size(folder, item.name)
         if not paths:
             continue
         path, *smaller = paths
@@ -68,7 +68,7 @@ def publish(root: Path) -> list[Path]:
     written = [write(root / "results", root / "RESULTS.md")]
     readme = root / "README.md"
     old = readme.read_text()
-    for path in _by_size(root / "results", MAIN_ITEM)[:1]:
+    for path in by_size(root / "results", MAIN_ITEM)[:1]:
         document = store.read(path)
         table = importlib.import_module(find(MAIN_ITEM).module).summary(document)[-1].markdown()
         command = document["provenance"]["command"]
@@ -163,7 +163,7 @@ def _figures(path: Path) -> list[Path]:
     ]
 
 
-def _by_size(folder: Path, name: str) -> list[Path]:
+def by_size(folder: Path, name: str) -> list[Path]:
     """An item's JSON files, that of the largest preset first."""
     paths = (folder / preset / f"{name}.json" for preset in PRESET_ORDER)
     return [path for path in paths if path.exists()]

@@ -47,9 +47,10 @@ from fictitious_play.lq.inter_bank.mean_field import mean_field_cost
 from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
 from fictitious_play.lq.inter_bank.profile import SymmetricProfile
 from fictitious_play.lq.inter_bank.symmetric import SymmetricEquilibrium, symmetric_nash
-from fictitious_play.lq.play.contraction import contraction, stage_map
+from fictitious_play.lq.play.contraction import contraction, damping_limit, stage_map
 from fictitious_play.lq.play.exact_feedback_play import ExactFeedbackPlay, exact_feedback_play
 from fictitious_play.lq.play.exact_play import ExactPlay, exact_play
+from fictitious_play.lq.play.forecast import Forecast, forecast
 
 __all__ = [
     "DiscreteNashBatch",
@@ -58,6 +59,7 @@ __all__ = [
     "ExactPlay",
     "Exploitability",
     "FiniteEscapeError",
+    "Forecast",
     "LinearQuadraticForm",
     "NoEquilibriumError",
     "Rollout",
@@ -72,6 +74,7 @@ __all__ = [
     "coefficient_cost",
     "contraction",
     "control_error",
+    "damping_limit",
     "discrete_nash_batch",
     "evaluate",
     "exact_feedback_play",
@@ -79,6 +82,7 @@ __all__ = [
     "exploitability",
     "feedback_coefficients",
     "feedback_response",
+    "forecast",
     "gain_error",
     "inter_bank_form",
     "mean_field_cost",

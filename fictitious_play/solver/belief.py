@@ -4,8 +4,7 @@ import numpy as np
 from keras import ops
 
 from fictitious_play import checks
-
-RULES = ("last", "average", "damped", "sequential")
+from fictitious_play.beliefs import RULES, belief_shares
 
 
 class Belief:
@@ -52,16 +51,12 @@ class Belief:
             self._take(policy)
             return
         profile = [np.array(ops.convert_to_numpy(value)) for value in policy.stacked_weights]
-        stages, profiles = [*self.stages, stage], [*self.profiles, profile]
-        if self.rule == "average":
-            shares = np.full(len(profiles) + 1, 1.0 / (len(profiles) + 1))
-        else:
-            shares = np.append((1.0 - self.damping) * self.shares, self.damping)
+        shares = belief_shares(self.rule, stage, self.damping)
+        found = dict(zip([*self.stages, stage], [*self.profiles, profile], strict=True))
         # With ω = 1 nothing earlier counts: "damped" is then "last".
-        kept = np.flatnonzero(shares[1:])
-        self.stages = [stages[number] for number in kept]
-        self.profiles = [profiles[number] for number in kept]
-        self.shares = np.append(shares[0], shares[1:][kept])
+        self.stages = [number for number in found if shares[number]]
+        self.profiles = [found[number] for number in self.stages]
+        self.shares = shares[[0, *self.stages]]
         self._hold()
 
     def restore(self, stage, policy, profiles: dict[int, list[np.ndarray]], shares) -> None:

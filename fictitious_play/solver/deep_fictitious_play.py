@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from fictitious_play import checks
+from fictitious_play.beliefs import RULES
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
-from fictitious_play.solver.belief import RULES
 from fictitious_play.solver.callbacks import Callbacks, check_callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.evaluation import CostMeter, policy_controls

@@ -6,6 +6,9 @@ from typing import Any
 
 from reproduce import store
 
+#: Seconds to wait for the scheduler's answer.
+PATIENCE = 10
+
 
 def on_cluster(
     address: str, tasks: list, folder: Path, update: Any
@@ -33,7 +36,7 @@ def on_cluster(
     from reproduce.training import cells
 
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"`--dask` must be the address of a running scheduler. Received: {address} ({error})"

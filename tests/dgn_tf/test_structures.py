@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import dgn_tf
+from tests.thin import thinned
 
 STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative")
 
@@ -53,8 +54,11 @@ def differ(first, second):
     return max(np.abs(a - b).max() for a, b in pairs) > 1e-4
 
 
-@pytest.mark.parametrize("curvature", ["identity", "rmsprop", "adam", "kfac", "ekfac"])
-@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize(
+    ("structure", "curvature"),
+    # The other way round than in test_digits, so that more pairs are trained in one of the two.
+    thinned(STRUCTURES, ["ekfac", "kfac", "adam", "rmsprop", "identity"], strength=1),
+)
 def test_every_structure_and_curvature_reduces_the_loss(structure, curvature):
     rate = {"identity": 0.3, "kfac": 0.05, "ekfac": 0.05}.get(curvature, 0.01)
     model = trained(0, information_structure=structure, curvature=curvature, learning_rate=rate)

@@ -10,6 +10,7 @@ from keras import ops
 import fictitious_play as fp
 from fictitious_play.networks.transfer import _ordered_variables
 from tests.fictitious_play.cases import asymmetric_game, randomize, sample, symmetric_game
+from tests.thin import thinned
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 
@@ -21,13 +22,16 @@ def close(pairs, dtype):
     assert error < TOLERANCE[dtype] * max(scale, np.finfo(dtype).tiny)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
-    ("normalization", "training", "skip"),
-    [(False, False, True), (True, True, False), (True, False, False), (True, True, True)],
+    ("make", "form", "dtype"),
+    thinned(
+        [symmetric_game, asymmetric_game],
+        [(False, False, True), (True, True, False), (True, False, False), (True, True, True)],
+        ["float64", "float32"],
+    ),
 )
-@pytest.mark.parametrize("make", [symmetric_game, asymmetric_game])
-def test_same_controls_costs_and_gradients(make, normalization, training, skip, dtype):
+def test_same_controls_costs_and_gradients(make, form, dtype):
+    normalization, training, skip = form
     game = make(players=3, steps=3)
     initial, noise, others = sample(game, dtype=dtype)
     form = {"hidden": (6, 5), "batch_normalization": normalization, "skip": skip, "dtype": dtype}

@@ -24,7 +24,7 @@ from fictitious_play.lq.general.errors import NoEquilibriumError
 from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
 from fictitious_play.lq.general.measures import gain_error
 from fictitious_play.lq.general.rollout import check_gains
-from fictitious_play.lq.play.beliefs import check_rule, stages_of_play
+from fictitious_play.lq.play.stages import check_rule, stages_of_play
 
 
 @dataclass(frozen=True, eq=False)

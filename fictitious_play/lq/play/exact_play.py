@@ -24,7 +24,7 @@ from fictitious_play.lq.general.coefficients import (
 from fictitious_play.lq.general.equilibrium import Equilibrium, SymmetricProfile, nash
 from fictitious_play.lq.general.errors import NoEquilibriumError
 from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
-from fictitious_play.lq.play.beliefs import check_rule, stages_of_play
+from fictitious_play.lq.play.stages import check_rule, stages_of_play
 
 
 @dataclass(frozen=True, eq=False)

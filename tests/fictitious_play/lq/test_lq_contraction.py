@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from lq_games import asymmetric_game, reference_game, signed_game, vector_game
+from lq_games import asymmetric_game, reference_game, signed_game, singular_game, vector_game
 
 from fictitious_play import lq
 
@@ -138,3 +138,115 @@ def test_bad_columns():
         lq.contraction(reference_game(3), "none")
     with pytest.raises(ValueError, match="`start` must be below 3"):
         lq.stage_map(reference_game(3), 3)
+
+
+def sequential_map(matrix, owner):
+    """Gauss-Seidel form of a stage map, players in turn."""
+    after = owner[:, None] > owner
+    return np.linalg.solve(np.eye(len(matrix)) - matrix * after, matrix * ~after)
+
+
+@pytest.mark.parametrize("game", [asymmetric_game(), vector_game(coupled=True, discount=0.5)])
+def test_belief_rules_from_the_dense_map(game, monkeypatch):
+    dense = lq.stage_map(game)
+    spectrum = np.linalg.eigvals(dense)
+    turns = np.linalg.eigvals(sequential_map(dense, np.tile(game.owner, game.steps)))
+    expected = {
+        "last": np.abs(spectrum).max(),
+        "damped": np.abs(0.7 + 0.3 * spectrum).max(),
+        "average": spectrum.real.max(),
+        "sequential": np.abs(turns).max(),
+    }
+    for rule, value in expected.items():
+        assert lq.contraction(game, "initial", rule, 0.3) == pytest.approx(value, rel=1e-10)
+    monkeypatch.setattr(sys.modules["fictitious_play.lq.play.contraction"], "DENSE", 10)
+    for rule, value in expected.items():
+        assert lq.contraction(game, "initial", rule, 0.3) == pytest.approx(value, rel=1e-7)
+
+
+@pytest.mark.parametrize("rule", ["last", "damped", "average", "sequential"])
+@pytest.mark.parametrize("game", [asymmetric_game(3), vector_game(3, coupled=True, discount=0.5)])
+def test_closed_loop_factor_from_the_derivative_of_exact_play(game, rule):
+    gains = lq.nash(game, "closed_loop").gains
+    size, eps = gains.size, 1e-5
+    turns = rule == "sequential"
+
+    def respond(values):
+        current = values.reshape(gains.shape).copy()
+        play = lq.exact_feedback_play(game, 1, "sequential" if turns else "last", initial=current)
+        return play.gains[0].ravel()
+
+    derivative = np.stack(
+        [
+            (respond(gains.ravel() + eps * e) - respond(gains.ravel() - eps * e)) / (2.0 * eps)
+            for e in np.eye(size)
+        ],
+        axis=1,
+    )
+    spectrum = np.linalg.eigvals(derivative)
+    expected = {
+        "damped": np.abs(0.7 + 0.3 * spectrum).max(),
+        "average": spectrum.real.max(),
+    }.get(rule, np.abs(spectrum).max())
+    # Nilpotent couplings between steps leave eigenvalues that differences cannot tell from zero.
+    found = lq.contraction(game, belief=rule, damping=0.3, information="closed_loop")
+    assert found == pytest.approx(expected, abs=2e-3)
+    assert lq.contraction(vector_game(sizes=(2,)), information="closed_loop") == 0.0
+
+
+@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
+def test_many_symmetric_players_from_a_scalar_problem(information, monkeypatch):
+    game = reference_game(8)
+    rules = [("last", 0.5), ("damped", 0.3), ("average", 0.5)]
+    general = [lq.contraction(game, "all", *rule, information) for rule in rules]
+    for name in ("contraction", "forecast"):
+        monkeypatch.setattr(sys.modules[f"fictitious_play.lq.play.{name}"], "LARGEST_FORM", 4)
+    scalar = [lq.contraction(game, "all", *rule, information) for rule in rules]
+    np.testing.assert_allclose(scalar, general, rtol=1e-9)
+    with pytest.raises(ValueError, match="more than 4 players"):
+        lq.contraction(game, belief="sequential", information=information)
+    found = lq.forecast(game, "sequential", information=information)
+    assert found.converges is None
+    assert "turns" in found.skipped
+
+
+def test_damping_limit_is_where_damped_play_stops_contracting():
+    game = signed_game(-3.0, 8.0)
+    limit = lq.damping_limit(game)
+    assert 0.0 < limit < 1.0
+    assert lq.contraction(game, belief="damped", damping=limit) == pytest.approx(1.0, abs=1e-9)
+    assert lq.contraction(game, belief="damped", damping=0.9 * limit) < 1.0
+    assert lq.damping_limit(signed_game(1.5, 2.0)) == 0.0
+
+
+def test_forecasts():
+    well = lq.forecast(reference_game())
+    assert well.converges
+    assert (well.warning, well.skipped) == ("", "")
+    assert well.factor == pytest.approx(0.31826128, abs=1e-8)
+    diverges = lq.forecast(signed_game(-3.0, 8.0))
+    assert diverges.converges is False
+    assert f"{diverges.factor:.4g}" in diverges.warning
+    assert f"{diverges.damping_limit:.3g}" in diverges.warning
+    assert lq.forecast(signed_game(-3.0, 8.0), "average").converges
+    assert "neither damping" in lq.forecast(signed_game(1.5, 2.0)).warning
+    nowhere = lq.forecast(singular_game())
+    assert isinstance(nowhere.failure, lq.SingularGameError)
+    assert nowhere.converges is False
+    assert "or many" in nowhere.warning
+    # The noises' columns alone diverge: `all` is what counts.
+    assert lq.forecast(signed_game(-3.0, 2.4, 12, epsilon=3.0)).converges is False
+
+
+def test_forecasts_leave_out_what_takes_long(monkeypatch):
+    game = asymmetric_game()
+    for budget, columns, known in (
+        (5e5, "initial", True),
+        (1e5, "all", False),
+        (1e3, "all", False),
+    ):
+        monkeypatch.setattr(sys.modules["fictitious_play.lq.play.forecast"], "BUDGET", budget)
+        found = lq.forecast(game)
+        assert (found.columns, not np.isnan(found.factor)) == (columns, known)
+        assert found.skipped
+        assert found.converges is None

@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 
 from fictitious_play import checks
+from fictitious_play.beliefs import RULES, belief_shares
 from fictitious_play.lq.general.form import LinearQuadraticForm
-
-BELIEFS = ("last", "average", "damped", "sequential")
 
 
 def check_rule(stages: Any, belief: Any, damping: Any) -> tuple[int, str, float]:
     """The arguments of a play, or an error."""
     stages = checks.integer("stages", stages, 1)
-    checks.one_of("belief", belief, BELIEFS)
+    checks.one_of("belief", belief, RULES)
     damping = checks.number("damping", damping)
     if not 0.0 < damping <= 1.0:
         raise ValueError(f"`damping` must lie in (0, 1]. Received: {damping}")
@@ -42,10 +41,6 @@ def stages_of_play(
         response = current.copy() if belief == "sequential" else np.empty_like(current)
         for i, where in enumerate(form.control_slices):
             response[:, where] = respond(i, response if belief == "sequential" else current)
-        if belief == "average":
-            current = current + (response - current) / (stage + 1)
-        elif belief == "damped":
-            current = current + damping * (response - current)
-        else:
-            current = response
+        newest = belief_shares(belief, stage, damping)[-1]
+        current = response if newest == 1.0 else current + newest * (response - current)
         yield current, response
