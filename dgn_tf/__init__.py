@@ -10,10 +10,6 @@ from dgn_tf.optimizer import DGNOpt
 
 __version__ = "0.1.0"
 
-__version__ = "0.1.0"
-
-__version__ = "0.1.0"
-
 __all__ = [
     "EKFAC",
     "KFAC",
