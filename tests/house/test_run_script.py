@@ -15,8 +15,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 def checkout(tmp_path):
     """A copy of what the script reads, with a stand-in for Python that only writes down how it was
     called; its `-m venv` copies itself into .venv."""
-    for name in ("run", "requirements.txt", "requirements-dev.txt", "constraints.txt"):
-        shutil.copy(_ROOT / name, tmp_path / name)
+    for path in [_ROOT / "run", _ROOT / "constraints.txt", *_ROOT.glob("requirements*.txt")]:
+        shutil.copy(path, tmp_path)
     python = tmp_path / "fake-python"
     python.write_text(
         f"""#!/bin/sh
@@ -85,6 +85,7 @@ def test_a_failed_installation_is_tried_again(checkout):
         ({"OLD": "1"}, "Python 3.11 or newer is needed"),
         ({"PYTHON": "no-such-python"}, "no no-such-python found"),
         ({"REQUIREMENTS": "nothing.txt"}, "there is no file nothing.txt"),
+        ({"CONSTRAINTS": "nothing.txt"}, "there is no file nothing.txt"),
     ],
 )
 def test_what_is_missing_is_named(checkout, variables, sentence):
@@ -100,6 +101,43 @@ def test_lists_need_no_environment(checkout, arguments):
     module = {"reproduce": "reproduce", "bench": "benchmarks"}[arguments[0]]
     assert calls(checkout) == [" ".join(["-m", module, *arguments[1:]])]
     assert not (checkout / ".venv").exists()
+
+
+_CHECKS = ["-m ruff check .", "-m ruff format --check .", "-m mypy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last"),
+    [
+        (["data", "--data-dir", "x"], ["-m reproduce.data --data-dir x"]),
+        (["wheel", "--newest"], [".ci/wheel.py --newest"]),
+        (["shell"], ["-i -m reproduce.startup"]),
+        (["shell", "-c", "1"], ["-c 1"]),
+        (["test"], [*_CHECKS, "-m pytest -n 2 --dist loadfile"]),
+        (["test", "--all"], [*_CHECKS, "-m pytest --all -n 2 --dist loadfile"]),
+        (["test", "-x", "tests/house"], [*_CHECKS, "-m pytest -x tests/house"]),
+    ],
+    ids=" ".join,
+)
+def test_what_a_command_runs(checkout, arguments, last):
+    assert start(checkout, *arguments).returncode == 0
+    assert calls(checkout)[-len(last) :] == last
+
+
+def test_one_command_installs_pytorch_and_tests_its_backend(checkout):
+    assert start(checkout, "test", "--torch").returncode == 0
+    made = calls(checkout)
+    assert any("pip install" in call and "-r requirements-torch.txt" in call for call in made)
+    assert made[-1].startswith("-m pytest --all -k torch tests/fictitious_play")
+
+
+def test_the_newest_versions_can_be_asked_for(checkout):
+    start(checkout, "reproduce", CONSTRAINTS="/dev/null")
+    (install,) = (call for call in calls(checkout) if "pip install" in call)
+    assert "-c /dev/null" in install
+    start(checkout, "reproduce")
+    (install,) = (call for call in calls(checkout) if "pip install" in call)
+    assert "-c constraints.txt" in install
 
 
 def test_help_and_unknown_commands(checkout):
