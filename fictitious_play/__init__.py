@@ -30,6 +30,7 @@ _HOMES = {
     "Tcost": "layers.costs",
     "MeanCost": "layers.costs",
     "player_sharding": "devices",
+    "load_model": "networks.loading",
     "player_model": "networks.player_model",
     "FeedbackPolicy": "networks.feedback_policy",
     "JointPolicy": "networks.joint_policy",
@@ -62,6 +63,7 @@ __all__ = [
     "Tcost",
     "__version__",
     "convoy_game",
+    "load_model",
     "lq",
     "major_player_game",
     "player_model",
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
     from fictitious_play.networks.feedback_policy import FeedbackPolicy
     from fictitious_play.networks.joint_policy import JointPolicy
+    from fictitious_play.networks.loading import load_model
     from fictitious_play.networks.player_model import player_model
     from fictitious_play.networks.transfer import transfer_weights
     from fictitious_play.solver.callbacks import SolveCallback

@@ -1,6 +1,7 @@
 """The distribution: what the wheel and the source archive hold, ask for, and import."""
 
 import itertools
+import json
 import re
 import shutil
 import subprocess
@@ -190,3 +191,20 @@ print(dgn_tf.__file__)
 """
     told = python(installed, program + _HIDE + walk)
     assert told.strip() == str(installed / "dgn_tf" / "__init__.py")
+
+
+def test_a_saved_network_is_loaded_by_a_program_that_made_none(installed, tmp_path):
+    import numpy as np
+
+    import fictitious_play as fp
+
+    game = fp.InterBankGame(players=2, steps=2)
+    model = fp.player_model(game, 0, hidden=(4,))
+    model.save(tmp_path / "player.keras")
+    expected = [weight.sum() for weight in model.get_weights()]
+    program = f"""
+import fictitious_play as fp
+model = fp.load_model({str(tmp_path / "player.keras")!r})
+print([float(weight.sum()) for weight in model.get_weights()])
+"""
+    np.testing.assert_allclose(json.loads(python(installed, program)), expected, rtol=1e-6)
