@@ -24,6 +24,7 @@ _HOMES = {
     "ring_game": "games.heterogeneous",
     "two_group_game": "games.heterogeneous",
     "zero_sum": "games.zero_sum",
+    "check_game": "game_checks",
     "Certificate": "solver.certificate",
     "ControlNetwork": "layers.control_network",
     "Rcost": "layers.costs",
@@ -62,6 +63,7 @@ __all__ = [
     "StopReason",
     "Tcost",
     "__version__",
+    "check_game",
     "convoy_game",
     "load_model",
     "lq",
@@ -77,6 +79,7 @@ __all__ = [
 if TYPE_CHECKING:
     from fictitious_play import lq
     from fictitious_play.devices import player_sharding
+    from fictitious_play.game_checks import check_game
     from fictitious_play.games.base import Game
     from fictitious_play.games.convoy import convoy_game
     from fictitious_play.games.flocking import FlockingGame

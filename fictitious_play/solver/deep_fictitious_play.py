@@ -10,6 +10,7 @@ import numpy as np
 
 from fictitious_play import checks
 from fictitious_play.beliefs import RULES
+from fictitious_play.game_checks import admit
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
@@ -194,7 +195,8 @@ class DeepFictitiousPlay:
             counted from 0, in messages as in arrays; stages and steps from 1.
 
         Raises:
-            ValueError, TypeError: for settings out of range or a folder of something else.
+            ValueError, TypeError: for settings out of range, a folder of something else, or a game
+                that breaks a rule of `check_game`.
             OSError: where a stage cannot be saved.
         """
         stages = checks.integer("stages", stages, least=1)
@@ -207,6 +209,7 @@ class DeepFictitiousPlay:
         stage_paths = min(stage_paths, validation_paths)
         callbacks = check_callbacks(callbacks)
         on_interrupt = checks.one_of("on_interrupt", on_interrupt, ON_INTERRUPT)
+        admit(self.game, self.dtype)
         regret_every, regret_tolerance = check_regret(regret_every, regret_tolerance)
         settings = {
             **self._settings(stages, steps_per_stage, tolerance, stage_paths),

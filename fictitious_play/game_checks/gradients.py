@@ -1,0 +1,77 @@
+"""Gradients of the costs with respect to the controls."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from fictitious_play.game_checks.probe import Trial, points, quick
+
+
+def gradient(function, point, *given):
+    """The gradient of a scalar function with respect to its first tensor, as a numpy array; zero
+    where the function does not depend on it."""
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = function(point, *given)
+        found = tape.gradient(value, point)
+        return np.zeros(point.shape) if found is None else ops.convert_to_numpy(found)
+    if backend == "jax":
+        import jax
+
+        return ops.convert_to_numpy(quick(jax.grad(function))(point, *given))
+    point = point.clone().requires_grad_()
+    value = function(point, *given)
+    if not value.requires_grad:
+        return np.zeros(tuple(point.shape))
+    value.backward()
+    return np.zeros(tuple(point.shape)) if point.grad is None else ops.convert_to_numpy(point.grad)
+
+
+def check_gradients(trial: Trial) -> None:
+    """The costs of one Euler step have finite gradients wherever they are finite themselves: at
+    the start of every path with controls of zero, where networks begin, and near it."""
+    game = trial.game
+    rng = np.random.default_rng(3)
+    count = trial.paths * trial.copies
+    start = np.asarray(game.initial_states(rng.standard_normal((count, game.state_size))))
+    near, moved = points(trial, (count,))
+    noise = trial.tensor(np.zeros((count, game.noise_size)))
+
+    def running(controls, states):
+        return game.running_cost(0.0, states, controls)
+
+    def terminal(controls, states):
+        return game.terminal_cost(game.euler_step(0.0, states, controls, noise))
+
+    def total(controls, states):
+        return ops.sum(running(controls, states)) + ops.sum(terminal(controls, states))
+
+    for states, controls, where in (
+        (start, np.zeros(moved.shape), "at the initial states, with controls of zero"),
+        (near, moved, "near the initial states, with random controls"),
+    ):
+        at = trial.tensor(controls), trial.tensor(states)
+        if np.all(np.isfinite(gradient(total, *at))):
+            continue
+        for method, function in (("running_cost", running), ("terminal_cost", terminal)):
+            costs = ops.convert_to_numpy(function(*at))
+            slopes = gradient(lambda *at, of=function: ops.sum(of(*at)), *at)
+            finite = np.broadcast_to(np.isfinite(costs), (count, game.players)).all(axis=1)
+            wrong = finite & ~np.isfinite(slopes).all(axis=(1, 2))
+            if wrong.any():
+                rule = "must have finite gradients with respect to the controls."
+                received = (
+                    f"finite costs with NaN or infinite gradients on {wrong.sum()} of {count} "
+                    f"paths {where}"
+                )
+                trial.refuse(method, rule, received, _CAUSE)
+
+
+_CAUSE = (
+    "Likely cause: a root or a norm at zero (add a small number under it), or ops.where around a "
+    "function outside its domain (bound its argument first)"
+)

@@ -1,0 +1,140 @@
+"""Shapes, dtypes, and that every path has values of its own."""
+
+import numpy as np
+
+from fictitious_play.game_checks.probe import (
+    METHODS,
+    Trial,
+    check_signatures,
+    points,
+    run,
+    trace,
+    values,
+)
+
+
+def check_initial_states(trial: Trial) -> None:
+    """`initial_states` must be a function of its normals, path by path."""
+    game, method = trial.game, "initial_states"
+    rng = np.random.default_rng(1)
+    normals = rng.standard_normal((trial.paths * trial.copies, game.state_size))
+    rule = f"must turn normals of shape {normals.shape} into initial states of the same shape."
+    cause = "Likely cause: an axis is missing; `normals` is (batch, state_size)"
+
+    def sampled(given):
+        kept = given.copy()
+        try:
+            found = game.initial_states(given)
+        except Exception as error:
+            received = f"{type(error).__name__}: {error}"
+            trial.refuse(method, rule, received, "It gets one NumPy array", error)
+        if found is None:
+            trial.refuse(method, rule, "None", "Likely cause: the `return` is missing")
+        try:
+            states = np.asarray(found)
+        except Exception as error:
+            trial.refuse(method, rule, repr(found)[:120], "Return a NumPy array", error)
+        if states.shape != given.shape:
+            trial.refuse(method, rule, f"shape {states.shape}", cause)
+        if states.dtype.kind != "f":
+            numbers = "must return floating-point numbers."
+            trial.refuse(method, numbers, f"dtype {states.dtype}", "Likely cause: integer arrays")
+        if not np.array_equal(given, kept):
+            pure = "must leave `normals` as they are."
+            trial.refuse(method, pure, "changed normals", "Likely cause: `+=`; make a new array")
+        if not np.all(np.isfinite(states)):
+            count = int(np.sum(~np.all(np.isfinite(states), axis=1)))
+            finite = "must return finite numbers."
+            received = f"NaN or infinity in {count} of {len(states)} initial states"
+            trial.refuse(method, finite, received, "Normals take any real value, also negative")
+        return np.array(states, np.float64)
+
+    states = sampled(normals)
+    if not np.array_equal(states, sampled(normals)):
+        rule = "must give the same states for the same normals, or no seed could repeat a solve."
+        cause = "Likely cause: random numbers of its own; make all of them from `normals`"
+        trial.refuse(method, rule, "other states in a second call", cause)
+    alone = sampled(normals[:1])
+    if not np.allclose(alone, states[:1], rtol=1e-6, atol=1e-9):
+        rule = "must give every path a state of its own."
+        received = f"{alone[0]} for a path alone and {states[0]} for it among others"
+        trial.refuse(method, rule, received, "Likely cause: a mean or sum over the batch")
+    sampled(-normals)
+    sampled(normals.astype(np.float32))
+
+
+def check_shapes(trial: Trial) -> None:
+    """The four methods on one path, on several, and with an axis for copies."""
+    check_signatures(trial)
+    time = 0.0
+    states, controls = points(trial, (trial.paths, trial.copies))
+    flat = (states.reshape(-1, states.shape[-1]), controls.reshape(-1, *controls.shape[2:]))
+
+    def evaluate(states, controls):
+        return values(trial, time, states, controls)
+
+    def evaluated(states, controls):
+        return run(evaluate, trial.tensor(states), trial.tensor(controls))
+
+    several = evaluated(*flat)
+    alone = evaluated(*(array[:1] for array in flat))
+    copies = evaluated(states, controls)
+    trace(evaluate, trial.tensor(states), trial.tensor(controls))
+    again = evaluated(*flat)
+    for method in METHODS:
+        full = _whole(several[method], trial, method, 1)
+        rule = "must give every path a value of its own, whatever the other paths are."
+        if not _equal(trial, full, _whole(again[method], trial, method, 1)):
+            pure = "must give the same values for the same arguments."
+            cause = "Likely cause: random numbers; noise enters through `diffusion` only"
+            trial.refuse(method, pure, "other values in a second call", cause)
+        single = np.broadcast_to(alone[method], (1, *full.shape[1:]))
+        if not _equal(trial, single, full[:1]):
+            received = f"{_short(single)} for a path alone and {_short(full[:1])} for it among "
+            cause = "Likely cause: a mean or sum over the batch (axis=0, or no axis)"
+            trial.refuse(method, rule, f"{received}{len(full)} paths", cause)
+        side = _whole(copies[method], trial, method, 2)
+        if not _equal(trial, side.reshape(full.shape), full):
+            received = f"other values on states of shape {states.shape} than on {flat[0].shape}"
+            cause = "Likely cause: axes counted from the front, or a mean or sum over one of them"
+            trial.refuse(method, rule, received, cause)
+
+
+def check_tensor_time(trial: Trial) -> None:
+    """The methods where the time is a scalar tensor."""
+    states, controls = (trial.tensor(array) for array in points(trial, (trial.paths,)))
+    game = trial.game
+    for step in (0, game.steps // 2, game.steps - 1):
+        time = step * game.step_size
+
+        def evaluate(moment, states, controls):
+            return values(trial, moment, states, controls)
+
+        moment = trial.tensor(time)
+        if step == 0:
+            trace(evaluate, moment, states, controls)
+        tensor = run(evaluate, moment, states, controls)
+        number = run(lambda *both, time=time: values(trial, time, *both), states, controls)
+        for method in METHODS:
+            if not _equal(trial, tensor[method], number[method]):
+                rule = "must give the same values whether `time` is a float or a scalar tensor."
+                cause = "Likely cause: rounding of the time towards zero; use ops.round"
+                trial.refuse(method, rule, f"other values at t = {time:g}", cause)
+
+
+def _whole(value: np.ndarray, trial: Trial, method: str, axes: int) -> np.ndarray:
+    """A returned array with all its leading axes."""
+    leading = (trial.paths, trial.copies) if axes == 2 else (trial.paths * trial.copies,)
+    last = value.shape[-2:] if method == "diffusion" else value.shape[-1:]
+    return np.broadcast_to(value, (*leading, *last))
+
+
+def _equal(trial: Trial, one: np.ndarray, two: np.ndarray) -> bool:
+    finite = np.abs(two[np.isfinite(two)])
+    size = finite.max() if finite.size else 0.0
+    tolerance = trial.relative
+    return np.allclose(one, two, rtol=tolerance, atol=0.1 * tolerance * size, equal_nan=True)
+
+
+def _short(array: np.ndarray) -> str:
+    return np.array2string(array.ravel()[:4], precision=4, separator=", ")
