@@ -121,8 +121,8 @@ def test_a_game_without_a_method_says_which_one():
 def test_a_large_symmetric_game_is_solved_without_its_matrices(information, time, monkeypatch):
     game = symmetric_game(players=5, steps=6, initial_mean=[1.0, 0, 0, 0, -2.0], initial_std=0.3)
     expected = fp.lq.nash(game, information, time)
-    equilibrium = sys.modules["fictitious_play.lq.general.equilibrium"]
-    monkeypatch.setattr(equilibrium, "LARGEST_FORM", 4)
+    profile = sys.modules["fictitious_play.lq.inter_bank.profile"]
+    monkeypatch.setattr(profile, "LARGEST_FORM", 4)
     found = fp.lq.nash(game, information, time)
     assert isinstance(found, fp.lq.SymmetricProfile)
     np.testing.assert_allclose(found.cost, expected.cost, rtol=1e-12)

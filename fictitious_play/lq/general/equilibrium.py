@@ -17,11 +17,10 @@ from fictitious_play.lq.general.recursion import (
     transition,
 )
 from fictitious_play.lq.general.rollout import Rollout, simulate_gains
-from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
 from fictitious_play.lq.inter_bank.profile import (
-    LARGEST_FORM,
     SymmetricProfile,
     symmetric_profile,
+    without_matrices,
 )
 from fictitious_play.lq.inter_bank.symmetric import symmetric_nash
 
@@ -85,8 +84,8 @@ def nash(
     """
     checks.one_of("information", information, INFORMATION)
     checks.one_of("time", time, ("discrete", "continuous"))
-    symmetric = getattr(game, "symmetric_parameters", None)
-    if isinstance(symmetric, SymmetricParameters) and symmetric.players > LARGEST_FORM:
+    symmetric = without_matrices(game)
+    if symmetric is not None:
         return symmetric_profile(symmetric, game.steps, information, time)
     form = as_form(game)
     if time == "discrete":

@@ -18,6 +18,13 @@ from fictitious_play.lq.inter_bank.symmetric import symmetric_nash
 LARGEST_FORM = 150
 
 
+def without_matrices(game: Any) -> SymmetricParameters | None:
+    """The parameters of a symmetric game with too many players for its matrices, or `None`."""
+    parameters = getattr(game, "symmetric_parameters", None)
+    many = isinstance(parameters, SymmetricParameters) and parameters.players > LARGEST_FORM
+    return parameters if many else None
+
+
 @dataclass(frozen=True, eq=False)
 class SymmetricProfile:
     """A Nash equilibrium, with the attributes and methods of `Equilibrium` but for `form`.

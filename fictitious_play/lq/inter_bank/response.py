@@ -52,12 +52,21 @@ def scalar_response(p: SymmetricParameters, steps: int, phi: Any = None) -> Scal
     return ScalarResponse(h, kappa, r, K, F, d)
 
 
-def affine_sweep(response: ScalarResponse, others: np.ndarray) -> np.ndarray:
-    """`k_t` `(steps, ...)` for others' controls `A`, `(steps, ...)`, known in advance."""
+def affine_sweep(response: ScalarResponse, others: np.ndarray, known: Any = None) -> np.ndarray:
+    """`k_t` of the backward sweep, in the shape of `others`.
+
+    Args:
+        response: The recursion.
+        others: `A`, `(steps, ...)`: paths, or coefficients on a basis in the last axis.
+        known: Function from the step to the number of leading entries of the last axis that are
+            known then; the others are masked. `None` masks nothing: `E_t` is left out.
+    """
     h, kappa = response.h, response.kappa
-    k, s = np.empty_like(others), np.zeros_like(others[0])
+    k, s = np.zeros_like(others), np.zeros_like(others[0])
     for t in reversed(range(len(others))):
         v = h * response.K[t + 1] * others[t] + s
+        if known is not None:
+            v[..., known(t) :] = 0.0
         k[t] = (h * kappa / response.d[t]) * v
         s = (response.r[t] - h * kappa * response.F[t]) * v
     return k

@@ -32,7 +32,7 @@ from fictitious_play.lq.general.equilibrium import nash
 from fictitious_play.lq.general.form import LinearQuadraticForm, as_form
 from fictitious_play.lq.general.recursion import INFORMATION, backward_step, step_matrices
 from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
-from fictitious_play.lq.inter_bank.profile import LARGEST_FORM
+from fictitious_play.lq.inter_bank.profile import without_matrices
 from fictitious_play.lq.inter_bank.response import response_map, scalar_response
 from fictitious_play.lq.inter_bank.symmetric import symmetric_nash
 
@@ -113,12 +113,12 @@ def _spectra(
     """Eigenvalues of the rule's undamped stage map, of every column asked for."""
     checks.one_of("columns", columns, ("initial", "all"))
     checks.one_of("information", information, INFORMATION)
-    parameters = getattr(game, "symmetric_parameters", None)
-    if isinstance(parameters, SymmetricParameters) and parameters.players > LARGEST_FORM:
+    parameters = without_matrices(game)
+    if parameters is not None:
         if belief == "sequential":
             raise ValueError(
-                "The sequential stage map needs the game's matrices, which are not built for more "
-                f"than {LARGEST_FORM} players. Received: {parameters.players:g} players"
+                "The sequential stage map needs the game's matrices, which are not built for so "
+                f"many players. Received: {parameters.players:g} players"
             )
         return [_symmetric_spectrum(parameters, game.steps, information)]
     form = as_form(game)

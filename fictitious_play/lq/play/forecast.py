@@ -12,7 +12,7 @@ from fictitious_play.lq.general.errors import NoEquilibriumError
 from fictitious_play.lq.general.form import as_form
 from fictitious_play.lq.general.recursion import INFORMATION
 from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
-from fictitious_play.lq.inter_bank.profile import LARGEST_FORM
+from fictitious_play.lq.inter_bank.profile import without_matrices
 from fictitious_play.lq.play.contraction import contraction, damping_limit
 
 # Floating-point operations: about a second of one core.
@@ -89,9 +89,9 @@ def forecast(
     parameters: Any = getattr(game, "symmetric_parameters", None)
     scalar = isinstance(parameters, SymmetricParameters)
     columns, skipped = "all", ""
-    if scalar and parameters.players > LARGEST_FORM:
+    if without_matrices(game) is not None:
         if belief == "sequential":
-            return _nothing(kind, None, f"more than {LARGEST_FORM} players with turns")
+            return _nothing(kind, None, f"{parameters.players:g} players with turns")
     else:
         form = as_form(game)
         N, n, K, steps = form.players, form.state_size, form.control_size, form.steps

@@ -199,11 +199,10 @@ def test_many_symmetric_players_from_a_scalar_problem(information, monkeypatch):
     game = reference_game(8)
     rules = [("last", 0.5), ("damped", 0.3), ("average", 0.5)]
     general = [lq.contraction(game, "all", *rule, information) for rule in rules]
-    for name in ("contraction", "forecast"):
-        monkeypatch.setattr(sys.modules[f"fictitious_play.lq.play.{name}"], "LARGEST_FORM", 4)
+    monkeypatch.setattr(sys.modules["fictitious_play.lq.inter_bank.profile"], "LARGEST_FORM", 4)
     scalar = [lq.contraction(game, "all", *rule, information) for rule in rules]
     np.testing.assert_allclose(scalar, general, rtol=1e-9)
-    with pytest.raises(ValueError, match="more than 4 players"):
+    with pytest.raises(ValueError, match="for so many players"):
         lq.contraction(game, belief="sequential", information=information)
     found = lq.forecast(game, "sequential", information=information)
     assert found.converges is None
