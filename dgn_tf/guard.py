@@ -1,5 +1,6 @@
 """The step guard: an update that is not finite, or that explodes, is not applied."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,15 +13,16 @@ class StepGuard:
 
     An update Δθ of all players together passes if it is finite and |Δθ| ≤ `largest` (1 + |θ|). One
     that does not is made again, from the same batch, with the learning rate shrunk by `shrink`, at
-    most `retries` times; then the step is skipped and counted. After `patience` skipped steps in a
-    row training stops with an error that names the stage and the player (under `jit_compile=True`,
-    where a compiled step cannot raise, the logged loss becomes NaN instead).
+    most `retries` times; then the step is refused and counted, and everything is as it was before:
+    weights, curvature, moving statistics, seed generators, metrics, the step count. After
+    `patience` refused steps in a row training stops with an error that names the layer (under
+    `jit_compile=True`, where a compiled step cannot raise, the logged loss becomes NaN instead).
 
     Attributes:
         largest: relative size above which an update explodes.
         retries: how often a step is tried again.
         shrink: factor on the learning rate at each retry.
-        patience: skipped steps in a row before training stops.
+        patience: refused steps in a row before training stops.
 
     Raises:
         ValueError: for a value out of range.
@@ -57,28 +59,28 @@ class StepGuard:
     def get_config(self) -> dict:
         return asdict(self)
 
-    def passes(self, updates: list[tf.Tensor], weights: list[tf.Tensor]) -> tf.Tensor:
-        """Whether updates (already times the learning rate) may be applied: a boolean scalar."""
-        size = tf.add_n([tf.nn.l2_loss(update) for update in updates])
-        limit = tf.cast(self.largest**2, size.dtype)
+    def passes(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Whether updates may be applied: a boolean scalar.
+
+        Args:
+            size: half the squared norm of all of them, times the learning rate.
+            weights: θ.
+        """
+        return size <= self._bound(size, weights)
+
+    def factor(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The first of 1, `shrink`, `shrink`², … at which updates of that size would pass, 0 where
+        none of the retries' does: a scalar."""
+        tried = tf.constant([self.shrink**i for i in range(self.retries + 1)], size.dtype)
+        fits = size * tf.square(tried) <= self._bound(size, weights)
+        first = tf.argmax(tf.cast(fits, tf.int32))
+        return tf.where(tf.reduce_any(fits), tried[first], tf.zeros_like(size))
+
+    def _bound(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
+        limit = tf.constant(self.largest**2, size.dtype)
 
         def against_weights() -> tf.Tensor:
             # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|); NaN compares false.
-            scale = tf.add_n([tf.nn.l2_loss(weight) for weight in weights])
-            return size <= limit * (0.5 + scale)
+            return limit * (0.5 + tf.add_n([tf.nn.l2_loss(weight) for weight in weights]))
 
-        return tf.cond(size <= 0.5 * limit, lambda: tf.constant(True), against_weights)
-
-
-def name_failure(game: Any, updates: dict[str, list[tf.Tensor]]) -> tf.Tensor:
-    """The index of the owner of weights whose update is not finite, or else the largest."""
-    owners = [*game.players, *game.bystanders]
-    sizes = tf.stack([tf.add_n([tf.nn.l2_loss(u) for u in updates[o.name]]) for o in owners])
-    ranked = tf.where(tf.math.is_finite(sizes), sizes, sizes.dtype.max)
-    return tf.argmax(ranked)
-
-
-def player_names(game: Any) -> list[str]:
-    """What an error calls each player, and each layer that is none."""
-    players = [f"stage {p.stage}, player '{p.name}' (slot {p.slot})" for p in game.players]
-    return players + [f"stage {b.stage}, layer '{b.name}'" for b in game.bystanders]
+        return tf.cond(size <= 0.5 * limit, lambda: 0.5 * limit, against_weights)

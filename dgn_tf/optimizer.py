@@ -207,22 +207,20 @@ class DGNOpt(keras.optimizers.Optimizer):
         super().build(variables)
         self.states = _States()
         game = self._game
-        if not self.rules.exact:
-            for player in game.players:
-                self.states.players[player.name] = self._add_state(
-                    self.curvature, player.layout, player.name, player.variables[0].dtype
+        for player in () if self.rules.exact else game.players:
+            self.states.players[player.name] = self._add_state(
+                self.curvature, player.layout, player.name, player.variables[0].dtype
+            )
+        for bystander in game.bystanders:
+            self.states.bystanders[bystander.name] = [
+                self._add_state(
+                    self.rules.fallback,
+                    WeightLayout((tuple(v.shape),)),
+                    f"{bystander.name}_{v.name}",
+                    v.dtype,
                 )
-            fallback = self.curvature.fallback()
-            for bystander in game.bystanders:
-                self.states.bystanders[bystander.name] = [
-                    self._add_state(
-                        fallback,
-                        WeightLayout((tuple(v.shape),)),
-                        f"{bystander.name}_{v.name}",
-                        v.dtype,
-                    )
-                    for v in bystander.variables
-                ]
+                for v in bystander.variables
+            ]
         if self.guard is not None:
             self.guard_rejections = self.add_variable((), dtype="int64", name="guard_rejections")
             self.guard_streak = self.add_variable((), dtype="int64", name="guard_streak")

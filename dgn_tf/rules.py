@@ -63,6 +63,8 @@ FORMS = {
 EXACT_FORM = Form(curved=True, preconditioned=False, crosses=True, reduces=True)
 """Of curvature="exact": Q_uu = ℓ_uu + F_n'V_xx F_n."""
 EXACT = "exact"
+ONE_COLUMN = ("rank_one", "gauss_newton")
+"""The terminal factors Z = φ_x, whose cotangents the loss's own backward pass makes."""
 SAMPLE_SPACE, KHATRI_RAO, PROP5 = SOLVERS = ("sample_space", "khatri_rao", "prop5")
 DUMMY, DUPLICATED = ABSENT_PLAYERS = ("dummy", "duplicated")
 ITERATIONS = 6
@@ -128,6 +130,16 @@ class Rules:
     def exact(self) -> bool:
         """Whether Q_uu is dense and exact, in the place of a preconditioner."""
         return isinstance(self.curvature, str) and self.curvature == EXACT
+
+    @property
+    def fallback(self) -> Any:
+        """The block of weights that are no player's."""
+        return curvature_blocks.Identity() if self.exact else self.curvature.fallback()
+
+    @property
+    def adaptive_damping(self) -> bool:
+        """Whether the damping follows the reduction ratio."""
+        return not self.exact and self.curvature.adaptive_damping
 
     @property
     def structure(self) -> Structure:

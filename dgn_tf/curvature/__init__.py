@@ -1,9 +1,10 @@
 """Curvature blocks: the preconditioner of a player's gain."""
 
 from dgn_tf.curvature.adam import Adam
-from dgn_tf.curvature.base import Curvature, Prepared
+from dgn_tf.curvature.base import Curvature, Preconditioner
 from dgn_tf.curvature.diagonal import Diagonal
 from dgn_tf.curvature.ekfac import EKFAC
+from dgn_tf.curvature.elementwise import Elementwise
 from dgn_tf.curvature.gauss_newton import GaussNewton
 from dgn_tf.curvature.identity import Identity
 from dgn_tf.curvature.kfac import KFAC
@@ -40,9 +41,10 @@ __all__ = [
     "Adam",
     "Curvature",
     "Diagonal",
+    "Elementwise",
     "GaussNewton",
     "Identity",
-    "Prepared",
+    "Preconditioner",
     "RMSprop",
     "get",
 ]

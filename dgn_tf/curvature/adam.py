@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import assign, fraction, positive, read
+from dgn_tf.curvature.base import fraction, positive, read
 from dgn_tf.curvature.elementwise import Elementwise, moments
 
 
@@ -37,23 +37,22 @@ class Adam(Elementwise):
         first = {f"momentum_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
         return {**first, **super().state_spec(layout)}
 
-    def update(self, state, cap, gradient, step, active=None, shift=None):
-        for velocity, g in zip(self.velocities(state), gradient, strict=True):
+    def observe(self, state, cap, gradient, step, shift=None):
+        for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
             old = read(velocity)
-            assign(velocity, old + (tf.square(g) - old) * (1.0 - self.beta_2), active)
+            velocity.assign(old + (tf.square(g) - old) * (1.0 - self.beta_2))
 
-    def first_moment(self, state, tensors, step, active=None):
-        """Assigns ``m ← m + (1 - β₁)(g - m)`` and returns ``m / (1 - β₁ᵗ)``."""
-        result = []
-        for momentum, g in zip(moments(state, "momentum"), tensors, strict=True):
-            old = read(momentum)
-            new = old + (g - old) * (1.0 - self.beta_1)
-            assign(momentum, new, active)
-            result.append(new / _bias(self.beta_1, step, new.dtype))
-        return tuple(result)
+    def first_moment(self, state, gradient, step):
+        """``m ← m + (1 - β₁)(g - m)``, and ``m / (1 - β₁ᵗ)`` in place of the gradient."""
+        held = moments(state, "momentum")
+        moved = [
+            (momentum, read(momentum) + (g - read(momentum)) * (1.0 - self.beta_1))
+            for momentum, g in zip(held, gradient, strict=True)
+        ]
+        return tuple(new / _bias(self.beta_1, step, new.dtype) for _, new in moved), moved
 
     def scale(self, state, step):
-        velocities = [read(v) for v in self.velocities(state)]
+        velocities = [read(v) for v in moments(state, "velocity")]
         return tuple(
             (tf.sqrt(v) + self.epsilon) / tf.sqrt(_bias(self.beta_2, step, v.dtype))
             for v in velocities

@@ -39,6 +39,6 @@ class Averaged(Curvature):
     def fallback(self):
         return Diagonal(self.damping, self.decay)
 
-    def adapt(self, state, ratio, active=None):
+    def adapt(self, state, ratio):
         if self.adaptive_damping:
-            levenberg_marquardt(state["damping"], ratio, active)
+            levenberg_marquardt(state["damping"], ratio)

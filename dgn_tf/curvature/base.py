@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
 
 State = Mapping[str, Any]
+Spec = dict[str, tuple[tuple[int, ...], Any]]
 
 
-class Curvature:
-    """The preconditioner M of a player: settings, and pure functions of a state.
+class Curvature(ABC):
+    """The preconditioner M of a player: settings, and functions of a state.
 
-    M excludes the learning rate. The state belongs to the optimizer: a mapping from the names of
-    :meth:`state_spec` to variables, which :meth:`update` assigns to. A ``shift`` is a scalar that
-    is added to M's diagonal: lr times the weight decay, where the second derivative of the running
-    cost joins the curvature.
+    M excludes the learning rate. The state belongs to the optimizer, as a mapping from the names of
+    :meth:`state_spec` to variables: :meth:`observe` moves it on by a batch, :meth:`on` makes the
+    batch's preconditioner of it. A step that the guard refuses puts the state back as it was, so a
+    block need not look whether a batch is finite.
 
     Class attributes:
         name: the block's name in summaries and in :func:`dgn_tf.curvature.get`.
         elementwise: M is diagonal in the weights and needs no inputs or cotangents of the layer.
-        needs_statistics: whether :meth:`update` does anything.
+        needs_statistics: whether :meth:`observe` does anything.
         momentum: whether the block replaces the gradient by its first moment.
     """
 
@@ -45,11 +48,13 @@ class Curvature:
         """The block of weights that this one cannot treat; itself where it treats all."""
         return self
 
-    def state_spec(self, layout: WeightLayout) -> dict[str, tuple[tuple[int, ...], Any]]:
+    @abstractmethod
+    def state_spec(self, layout: WeightLayout) -> Spec:
         """Name → (shape, initial value): ``zeros``, ``ones``, ``identity`` or a number."""
-        return {}
 
-    def update(self, state: State, cap, gradient: Sequence, step, active=None, shift=None) -> None:
+    def observe(
+        self, state: State, cap: Capture | None, gradient: Sequence, step: Any, shift: Any = None
+    ) -> Any:
         """Move the running statistics on by one batch.
 
         Args:
@@ -57,89 +62,72 @@ class Curvature:
             cap: the player's :class:`~dgn_tf.game.capture.Capture`; None for elementwise blocks.
             gradient: the batch gradient of the loss alone, variable-shaped.
             step: scalar, the number of steps before this one.
-            active: scalar bool; False leaves the state as it is. None means True.
             shift: scalar or None, for blocks that can add it only when they factorise M.
+
+        Returns:
+            What :meth:`on` may use of this batch, None for nothing.
         """
-
-    def precondition(self, state: State, tensors: Sequence, step, shift=None, cap=None) -> tuple:
-        """``(M + shift I)⁻¹ X`` for variable-shaped X.
-
-        Without `cap` the weight matrix is the kernel reshaped to ``(-1, O)`` over the bias; with it
-        the layout of the layer's own.
-        """
-        raise NotImplementedError
-
-    def prepare(self, state: State, cap, step, shift=None) -> Prepared:
-        """This block on one player and one batch."""
-        return Prepared(self, state, cap, step, shift)
-
-    def kernel(self, state: State, cap, step, shift=None) -> tf.Tensor:
-        """``Γ = U'M⁻¹U``, ``(n, n)``, or the approximation the class describes."""
-        raise NotImplementedError
-
-    def first_moment(self, state: State, tensors: Sequence, step, active=None) -> tuple:
-        """The averaged gradient, for blocks with momentum; the gradient itself otherwise."""
-        return tuple(tensors)
-
-    def adapt(self, state: State, ratio, active=None) -> None:
-        """Change the damping by the reduction ratio, for blocks with adaptive damping."""
-
-    def to_dense(self, state: State, layout: WeightLayout, step, shift=None) -> tf.Tensor:
-        """M with its damping as an ``(I O, I O)`` matrix on the row-major weight matrix."""
-        raise NotImplementedError
-
-
-class Prepared:
-    """A player's preconditioner on one batch; what kernel and gain share is computed once.
-
-    Args:
-        curvature: the block.
-        state: its variables.
-        cap: the player's capture.
-        step: scalar.
-        shift: scalar or None, added to M's diagonal.
-    """
-
-    def __init__(self, curvature: Curvature, state: State, cap, step, shift=None):
-        self.curvature = curvature
-        self.state = state
-        self.cap = cap
-        self.step = step
-        self.shift = shift
-        self._solved: tuple[int, tuple] | None = None
-
-    def kernel(self) -> tf.Tensor:
-        """``Γ = U'M⁻¹U``: ``(n, n)``."""
-        return self.curvature.kernel(self.state, self.cap, self.step, self.shift)
-
-    def solve(self, tensors: Sequence) -> tuple:
-        """``M⁻¹ X`` for variable-shaped X."""
-        return self.curvature.precondition(self.state, tensors, self.step, self.shift, self.cap)
-
-    def pullback_solved(self, extra: Sequence) -> tf.Tensor:
-        """``U'M⁻¹ X``: ``(n,)``, for variable-shaped X; M⁻¹ X is kept for :meth:`gain`."""
-        solved = self.solve(extra)
-        self._solved = (id(extra), solved)
-        return self.cap.pullback(solved)
-
-    def gain(self, w, extra: Sequence | None = None) -> tuple:
-        """``M⁻¹ ((1/B) U w + X)`` for weights ``(B, R)``, variable-shaped."""
-        own = self.gain_at_hand(w)
-        if own is not None:
-            return own if extra is None else add(own, self._solve_once(extra))
-        weighted = self.cap.weighted(w)
-        if extra is not None and self._solved is not None and self._solved[0] == id(extra):
-            return add(self.solve(weighted), self._solved[1])
-        return self.solve(weighted if extra is None else add(weighted, extra))
-
-    def gain_at_hand(self, w) -> tuple | None:
-        """``M⁻¹ (1/B) U w`` from what statistics or kernel left, None if they left nothing."""
         return None
 
-    def _solve_once(self, extra: Sequence) -> tuple:
-        if self._solved is not None and self._solved[0] == id(extra):
-            return self._solved[1]
-        return self.solve(extra)
+    @abstractmethod
+    def on(
+        self, state: State, cap: Capture | None, step: Any, shift: Any = None, left: Any = None
+    ) -> Preconditioner:
+        """``(M + shift I)⁻¹`` on one batch.
+
+        Args:
+            state: the player's variables.
+            cap: the player's capture; None where only ``solve`` of an elementwise block is needed.
+            step: scalar, the number of steps before this one.
+            shift: scalar or None, added to M's diagonal: lr ℓ_uu of (9), where it joins Q_uu.
+            left: what :meth:`observe` returned.
+        """
+
+    def first_moment(self, state: State, gradient: Sequence, step: Any) -> tuple[tuple, list]:
+        """The averaged gradient, and pairs (variable, new value) of the state, not yet assigned;
+        the gradient itself and no pairs for blocks without momentum."""
+        return tuple(gradient), []
+
+    def adapt(self, state: State, ratio: tf.Tensor) -> None:
+        """Change the damping by the reduction ratio, for blocks with adaptive damping."""
+        return None
+
+    @abstractmethod
+    def to_dense(
+        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
+    ) -> tf.Tensor:
+        """M + shift I with its damping, ``(I O, I O)``, on the row-major weight matrix."""
+
+
+class Preconditioner(ABC):
+    """``(M + shift I)⁻¹`` of one player on one batch: kernel, solve and gain share it.
+
+    Args:
+        cap: the player's capture; None where only `solve` is needed.
+    """
+
+    def __init__(self, cap: Capture | None):
+        self._cap = cap
+
+    @property
+    def cap(self) -> Capture:
+        """The player's capture."""
+        if self._cap is None:
+            raise ValueError("Kernels and gains need the player's capture. Received: cap=None.")
+        return self._cap
+
+    @abstractmethod
+    def solve(self, tensors: Sequence) -> tuple:
+        """``M⁻¹ X`` for variable-shaped X."""
+
+    @abstractmethod
+    def kernel(self) -> tf.Tensor:
+        """``Γ = U'M⁻¹U``, ``(n, n)``, or the approximation the class describes."""
+
+    def gain(self, w: tf.Tensor, extra: Sequence | None = None) -> tuple:
+        """``M⁻¹ ((1/B) U w + X)`` for weights ``(B, R)`` and X, both variable-shaped."""
+        weighted = self.cap.weighted(w)
+        return self.solve(weighted if extra is None else add(weighted, extra))
 
 
 def add(first: Sequence, second: Sequence) -> tuple:
@@ -150,13 +138,6 @@ def add(first: Sequence, second: Sequence) -> tuple:
 def read(variable) -> tf.Tensor:
     """A variable's value."""
     return tf.convert_to_tensor(variable)
-
-
-def assign(variable, value, active=None) -> None:
-    """Assign where `active` is None or true."""
-    if active is not None:
-        value = tf.where(active, value, read(variable))
-    variable.assign(value)
 
 
 def when(condition, action: Callable[[], None]) -> None:
@@ -181,24 +162,17 @@ def due(step, period: int, updates=None):
     return now if updates is None else tf.logical_or(now, tf.equal(read(updates), 0.0))
 
 
-def weights(updates, decay: float, dtype, active=None):
-    """``(past, fresh)`` of a running average after k updates.
-
-    past is ``min(decay, 1 - 1/(k+1))``, so that the first estimates are plain means; (1, 0) where
-    not active.
-    """
+def past_weight(updates, decay: float, dtype):
+    """Weight of the past in a running average after k updates: ``min(decay, 1 - 1/(k+1))``, so
+    that the first estimates are plain means."""
     count = tf.cast(read(updates), dtype)
-    past = tf.minimum(tf.cast(decay, dtype), 1.0 - 1.0 / (count + 1.0))
-    fresh = 1.0 - past
-    if active is not None:
-        past, fresh = tf.where(active, past, 1.0), tf.where(active, fresh, 0.0)
-    return past, fresh
+    return tf.minimum(tf.constant(decay, dtype), 1.0 - 1.0 / (count + 1.0))
 
 
-def average(variable, value, updates, decay: float, active=None) -> None:
-    """Move a running average on by one value, which must be finite where active."""
-    past, fresh = weights(updates, decay, value.dtype)
-    assign(variable, past * read(variable) + fresh * value, active)
+def average(variable, value, updates, decay: float) -> None:
+    """Move a running average on by one value."""
+    past = past_weight(updates, decay, value.dtype)
+    variable.assign(past * read(variable) + (1.0 - past) * value)
 
 
 def positive(name: str, value: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.curvature.base import assign, read
+from dgn_tf.curvature.base import read
 from dgn_tf.curvature.inverse import inverse
 
 ADAPTATION = 0.95
@@ -42,22 +42,17 @@ def damped_inverse(A, damping):
     return inverse(tf.linalg.set_diag(A, diagonal))
 
 
-def levenberg_marquardt(variable, ratio, active=None) -> None:
+def levenberg_marquardt(variable, ratio) -> None:
     """Less damping where the model predicts the reduction well, more where it does not.
 
     Args:
         variable: scalar, the damping, assigned to.
         ratio: actual over predicted reduction of the loss; above 3/4 the damping shrinks, below
             1/4, or where it is no number, it grows.
-        active: scalar bool or None.
     """
     value = read(variable)
     ratio = tf.cast(ratio, value.dtype)
     grows = tf.logical_not(ratio >= 0.25)
-    factor = tf.where(grows, 1.0 / ADAPTATION, tf.where(ratio > 0.75, ADAPTATION, 1.0))
-    assign(variable, tf.clip_by_value(value * tf.cast(factor, value.dtype), *LIMITS), active)
-
-
-def keep_finite(value, old):
-    """The value where all of it is finite, else the old one."""
-    return tf.where(tf.reduce_all(tf.math.is_finite(value)), value, old)
+    less, more, same = (tf.constant(x, value.dtype) for x in (ADAPTATION, 1.0 / ADAPTATION, 1.0))
+    factor = tf.where(grows, more, tf.where(ratio > 0.75, less, same))
+    variable.assign(tf.clip_by_value(value * factor, *LIMITS))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import assign, average, fraction, positive, read
-from dgn_tf.curvature.elementwise import Elementwise
+from dgn_tf.curvature.base import average, fraction, positive, read
+from dgn_tf.curvature.elementwise import Elementwise, moments
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -33,10 +33,10 @@ class Diagonal(Elementwise):
     def state_spec(self, layout):
         return {**super().state_spec(layout), "updates": ((), "zeros")}
 
-    def update(self, state, cap, gradient, step, active=None, shift=None):
-        for velocity, g in zip(self.velocities(state), gradient, strict=True):
-            average(velocity, tf.square(g), state["updates"], self.decay, active)
-        assign(state["updates"], read(state["updates"]) + 1.0, active)
+    def observe(self, state, cap, gradient, step, shift=None):
+        for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
+            average(velocity, tf.square(g), state["updates"], self.decay)
+        state["updates"].assign(read(state["updates"]) + 1.0)
 
     def scale(self, state, step):
-        return tuple(tf.sqrt(read(v)) + self.damping for v in self.velocities(state))
+        return tuple(tf.sqrt(read(v)) + self.damping for v in moments(state, "velocity"))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dgn_tf.linalg import eigh
+
 POWER_ITERATIONS = 2
 
 
@@ -32,34 +34,24 @@ def eigenbasis(A, Q, first):
 
     Returns:
         Q ``(size, k)`` with orthonormal columns, and its eigenvalues ``(k,)`` in ascending order,
-        followed by the mean of the remaining ones where k < size. Finite, whatever A is.
+        followed by the mean of the remaining ones where k < size. NaN where A is not finite.
     """
     size, columns = A.shape[0], Q.shape[1]
-    A, scale = _within_range(A)
+    # Products with the factor of a run that explodes would overflow.
+    largest = tf.reduce_max(tf.linalg.diag_part(A))
+    scale = tf.where(largest > 0.0, largest, tf.ones_like(largest))
+    A = A / scale
     if columns == size:
-        values, vectors = tf.linalg.eigh(A)
+        values, vectors = eigh(A)
         return vectors, scale * tf.maximum(values, 0.0)
     random = tf.random.stateless_normal((size, columns), (size, columns), dtype=A.dtype)
     Q = tf.where(first, random, Q)
     for _ in range(POWER_ITERATIONS):
         Q = tf.linalg.qr(A @ Q + Q * tf.cast(1e-6, A.dtype))[0]
-    values, vectors = tf.linalg.eigh(tf.matmul(Q, A @ Q, transpose_a=True))
+    values, vectors = eigh(tf.matmul(Q, A @ Q, transpose_a=True))
     rest = (tf.linalg.trace(A) - tf.reduce_sum(values)) / float(size - columns)
     values = tf.concat([values, rest[None]], axis=0)
     return Q @ vectors, scale * tf.maximum(values, 0.0)
-
-
-def _within_range(A):
-    """A over its largest diagonal entry, and that entry.
-
-    Products with the factor of a run that explodes would overflow, and a decomposition raises an
-    error at the first number that is not finite. What is not finite already becomes zero.
-    """
-    largest = tf.reduce_max(tf.linalg.diag_part(A))
-    scale = tf.where(tf.logical_and(tf.math.is_finite(largest), largest > 0.0), largest, 1.0)
-    scaled = A / scale
-    finite = tf.math.is_finite(tf.reduce_sum(scaled))
-    return tf.math.multiply_no_nan(scaled, tf.cast(finite, A.dtype)), scale
 
 
 def squares(x, Q, rotated=None):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import Prepared, assign, average, period, read
-from dgn_tf.curvature.damping import keep_finite
+from dgn_tf.curvature.base import Preconditioner, add, average, period, read
 from dgn_tf.curvature.eigenbasis import (
     eigenbasis,
     mean_squares,
@@ -18,7 +19,7 @@ from dgn_tf.curvature.eigenbasis import (
     width,
 )
 from dgn_tf.curvature.kernels import EigenSide, product_kernel, rows_of, separable_kernel
-from dgn_tf.curvature.kfac import KFAC, to_matrix, weighted_product
+from dgn_tf.curvature.kfac import KFAC, weighted_product
 from dgn_tf.curvature.statistics import factors, observe_factors, samples
 
 
@@ -89,44 +90,47 @@ class EKFAC(KFAC):
             "updates": ((), "zeros"),
         }
 
-    def update(self, state, cap, gradient, step, active=None, shift=None):
-        def observe():
+    def observe(self, state, cap, gradient, step, shift=None):
+        """Leaves the coordinates a Q_A, g Q_B of a Dense layer where they are made every step."""
+        left = []
+
+        def statistics():
             thinned = samples(cap, self.max_rows, step)
-            observe_factors(state, thinned, self.fisher, self.decay, active)
+            observe_factors(state, thinned, self.fisher, self.decay)
 
-        def observe_scale():
-            self._observe_scale(state, cap, step, active)
+        def second_moments():
+            left.append(self._observe_scale(state, cap, step))
 
-        self._run(state, step, [observe, observe_scale], lambda: self._refresh(state, active))
+        self._run(state, step, [statistics, second_moments], lambda: self._refresh(state))
+        return left[0] if self.update_every == 1 else None
 
-    def _refresh(self, state, active):
+    def _refresh(self, state):
         first = tf.equal(read(state["updates"]), 0.0)
         mixed = []
         for side, factor in zip(("input", "output"), self._factors(state), strict=True):
             old = read(state[f"{side}_basis"])
             Q, values = eigenbasis(factor, old, first)
             mixed.append(mixing(Q, old))
-            assign(state[f"{side}_basis"], Q, active)
-            assign(state[f"{side}_spectrum"], values, active)
+            state[f"{side}_basis"].assign(Q)
+            state[f"{side}_spectrum"].assign(values)
         moved = mixed[0] @ tf.matmul(read(state["scale"]), mixed[1], transpose_b=True)
-        assign(state["scale"], moved, active)
+        state["scale"].assign(moved)
 
-    def _observe_scale(self, state, cap, step, active):
+    def _observe_scale(self, state, cap, step):
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
+        coordinates = None
         if cap.positions == 1:
-            scale = self._dense_scale(cap, Q_A, Q_B)
+            coordinates = cap.a[:, 0] @ Q_A, tf.reshape(cap.g, (-1, cap.outputs)) @ Q_B
+            scale = self._dense_scale(cap, Q_A, Q_B, coordinates)
         else:
             scale = self._scale(samples(cap, self.max_rows, step), Q_A, Q_B)
-        scale = keep_finite(scale, read(state["scale"]))
-        average(state["scale"], scale, state["updates"], self.decay, active)
-        assign(state["updates"], read(state["updates"]) + 1.0, active)
+        average(state["scale"], scale, state["updates"], self.decay)
+        state["updates"].assign(read(state["updates"]) + 1.0)
+        return coordinates
 
-    def _dense_scale(self, cap, Q_A, Q_B):
-        """``E_b[(a Q_A)² ⊗ Σ_r (g_r Q_B)²]``; the coordinates are left for the gain."""
+    def _dense_scale(self, cap, Q_A, Q_B, coordinates):
+        """``E_b[(a Q_A)² ⊗ Σ_r (g_r Q_B)²]``."""
         a, g = cap.a[:, 0], tf.reshape(cap.g, (-1, cap.outputs))
-        coordinates = a @ Q_A, g @ Q_B
-        if self.update_every == 1:
-            cap.memo["coordinates"] = coordinates
         if self.fisher == "game":
             weight = tf.reshape(tf.square(cap.curvature_scale), (-1, 1))
             of_g = squares(g, Q_B, coordinates[1]) * weight
@@ -158,16 +162,11 @@ class EKFAC(KFAC):
         scale += tf.cast(read(state["damping"]), scale.dtype)
         return scale if shift is None else scale + tf.cast(shift, scale.dtype)
 
-    def precondition(self, state, tensors, step, shift=None, cap=None):
-        Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
-        matrix, restore = to_matrix(tensors, Q_B.shape[0], cap)
-        return restore(spectral_apply(Q_A, Q_B, 1.0 / self.damped_scale(state, shift), matrix))
-
-    def prepare(self, state, cap, step, shift=None):
-        return _PreparedEKFAC(self, state, cap, step, shift)
-
-    def kernel(self, state, cap, step, shift=None):
-        return separable_kernel(cap, *self.sides(state, shift))
+    def on(self, state, cap, step, shift=None, left=None):
+        bases = read(state["input_basis"]), read(state["output_basis"])
+        return _EigenPreconditioner(
+            cap, bases, self.damped_scale(state, shift), self.sides(state, shift), left
+        )
 
     def sides(self, state, shift=None):
         sides = []
@@ -186,41 +185,57 @@ class EKFAC(KFAC):
         return tf.reshape(applied, (rows * outputs, rows * outputs))
 
 
-class _PreparedEKFAC(Prepared):
-    """Works in the eigenbasis' coordinates a Q_A, g Q_B wherever they are at hand already."""
+class _EigenPreconditioner(Preconditioner):
+    """Works in the eigenbasis' coordinates a Q_A, g Q_B of a Dense layer.
 
-    _coordinates = None
+    Args:
+        cap: the player's capture.
+        bases: Q_A and Q_B.
+        scale: S + λ + shift.
+        sides: of the kernel.
+        left: the coordinates, where the statistics have made them.
+    """
+
+    def __init__(self, cap, bases, scale, sides, left):
+        super().__init__(cap)
+        self.bases, self.scale, self.sides, self.left = bases, scale, sides, left
+
+    def solve(self, tensors):
+        matrix = self.cap.matrix(tensors)
+        return self.cap.tensors(spectral_apply(*self.bases, 1.0 / self.scale, matrix))
+
+    @cached_property
+    def _coordinates(self):
+        if self.left is not None:
+            return self.left
+        return tuple(x @ Q for x, Q in zip(rows_of(self.cap), self.bases, strict=True))
 
     def kernel(self):
         if self.cap.positions != 1:
-            return super().kernel()
-        sides, rows = self.curvature.sides(self.state, self.shift), rows_of(self.cap)
-        coordinates = self.cap.memo.get("coordinates")
-        if coordinates is None:
-            coordinates = tuple(x @ side.Q for side, x in zip(sides, rows, strict=True))
-            if self._whole("input") and self._whole("output"):
-                self._coordinates = coordinates
-        grams = [s.gram(x, c) for s, x, c in zip(sides, rows, coordinates, strict=True)]
-        return product_kernel(*grams, self.cap.columns)
+            return separable_kernel(self.cap, *self.sides)
+        rows = zip(self.sides, rows_of(self.cap), self._coordinates, strict=True)
+        return product_kernel(*(side.gram(x, c) for side, x, c in rows), self.cap.columns)
 
-    def _whole(self, side: str) -> bool:
-        size, columns = self.state[f"{side}_basis"].shape
-        return size == columns
+    def gain(self, w, extra=None):
+        own = self._gain_in_the_basis(w)
+        if own is None:
+            return super().gain(w, extra)
+        return own if extra is None else add(own, self.solve(extra))
 
-    def gain_at_hand(self, w):
-        coordinates = self._coordinates or self.cap.memo.get("coordinates")
-        if coordinates is None or not self._whole("output"):
+    def _gain_in_the_basis(self, w):
+        """``M⁻¹ (1/B) U w`` from the coordinates, None where that is the longer way."""
+        of_inputs, of_outputs = (Q.shape[0] == Q.shape[1] for Q in self.bases)
+        cheap = of_inputs or self.left is not None
+        if self.cap.positions != 1 or not of_outputs or not cheap:
             return None
-        state, cap = self.state, self.cap
-        Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
-        scale = self.curvature.damped_scale(state, self.shift)
-        inner = weighted_product(*coordinates, w, cap)
-        if self._whole("input"):
+        (Q_A, Q_B), cap, scale = self.bases, self.cap, self.scale
+        inner = weighted_product(*self._coordinates, w, cap)
+        if of_inputs:
             outer = tf.matmul(inner / scale, Q_B, transpose_b=True)
             return cap.tensors(Q_A @ outer)
         # Outside Q_A the spectrum is one value a column: that of the last row.
         inside, rest = 1.0 / scale[:-1], 1.0 / scale[-1:]
-        along = rest * weighted_product(cap.a[:, 0], coordinates[1], w, cap)
+        along = rest * weighted_product(cap.a[:, 0], self._coordinates[1], w, cap)
         outer = Q_A @ ((inside - rest) * inner) + along
         return cap.tensors(tf.matmul(outer, Q_B, transpose_b=True))
 

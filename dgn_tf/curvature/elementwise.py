@@ -2,63 +2,73 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
-from dgn_tf.curvature.base import Curvature, read
+from dgn_tf.curvature.base import Curvature, Preconditioner, Spec, State
 from dgn_tf.curvature.kernels import DiagonalSide, separable_kernel
+from dgn_tf.game.capture import Capture
+from dgn_tf.game.layout import WeightLayout
 
 
 class Elementwise(Curvature):
-    """M = diag(scale), one entry a weight.
+    """M = diag(scale), one entry a weight: a subclass says what it remembers and what M is."""
+
+    elementwise = True
+
+    @abstractmethod
+    def scale(self, state: State, step: Any) -> tuple:
+        """The diagonal of M without a shift, one tensor a variable."""
+
+    def state_spec(self, layout: WeightLayout) -> Spec:
+        return {f"velocity_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
+
+    def on(
+        self, state: State, cap: Capture | None, step: Any, shift: Any = None, left: Any = None
+    ) -> DiagonalPreconditioner:
+        return DiagonalPreconditioner(cap, shifted(self.scale(state, step), shift))
+
+    def to_dense(
+        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
+    ) -> tf.Tensor:
+        return tf.linalg.diag(
+            tf.reshape(layout.matrix(shifted(self.scale(state, step), shift)), [-1])
+        )
+
+
+class DiagonalPreconditioner(Preconditioner):
+    """M⁻¹ = diag(1 / scale).
 
     The gain uses M itself; the kernel its separable fit ``M_io ≈ √(r_i c_o)``, r and c the row and
     column means of M² over the root of its mean: exact where M² has rank one. The exact kernel of
     a general diagonal would cost B² · I · O.
     """
 
-    elementwise = True
+    def __init__(self, cap: Capture | None, scales: tuple):
+        super().__init__(cap)
+        self.scales = scales
 
-    def scale(self, state, step) -> tuple:
-        """The diagonal of M, one tensor a variable."""
-        raise NotImplementedError
+    def solve(self, tensors: Sequence) -> tuple:
+        return tuple(tensor / scale for tensor, scale in zip(tensors, self.scales, strict=True))
 
-    def state_spec(self, layout):
-        return {f"velocity_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
-
-    def velocities(self, state) -> list:
-        """The variables that hold the second moments."""
-        return [state[name] for name in _numbered(state, "velocity")]
-
-    def precondition(self, state, tensors, step, shift=None, cap=None):
-        scales = self.scale(state, step)
-        if shift is not None:
-            scales = tuple(scale + tf.cast(shift, scale.dtype) for scale in scales)
-        return tuple(tensor / scale for tensor, scale in zip(tensors, scales, strict=True))
-
-    def kernel(self, state, cap, step, shift=None):
-        square = tf.square(cap.matrix(self.scale(state, step)))
-        if shift is not None:
-            square = tf.square(tf.sqrt(square) + tf.cast(shift, square.dtype))
+    def kernel(self) -> tf.Tensor:
+        square = tf.square(self.cap.matrix(self.scales))
         rows, columns = tf.reduce_mean(square, axis=1), tf.reduce_mean(square, axis=0)
         root = tf.sqrt(tf.sqrt(tf.reduce_mean(square)))
         inputs, outputs = root / tf.sqrt(rows), root / tf.sqrt(columns)
-        return separable_kernel(cap, DiagonalSide(inputs), DiagonalSide(outputs))
-
-    def to_dense(self, state, layout, step, shift=None):
-        rows, outputs = layout.shape
-        scales = [tf.reshape(scale, (-1, outputs)) for scale in self.scale(state, step)]
-        diagonal = tf.reshape(tf.concat(scales, axis=0), (rows * outputs,))
-        return tf.linalg.diag(diagonal if shift is None else diagonal + shift)
+        return separable_kernel(self.cap, DiagonalSide(inputs), DiagonalSide(outputs))
 
 
-def _numbered(state, prefix: str) -> list[str]:
-    return [f"{prefix}_{i}" for i in range(sum(name.startswith(prefix) for name in state))]
+def shifted(scales: tuple, shift: Any) -> tuple:
+    """A diagonal with the shift added."""
+    if shift is None:
+        return scales
+    return tuple(scale + tf.cast(shift, scale.dtype) for scale in scales)
 
 
-def moments(state, prefix: str) -> list:
+def moments(state: State, prefix: str) -> list:
     """The variables of one moment, in the order of the weights."""
-    return [state[name] for name in _numbered(state, prefix)]
-
-
-def values(variables) -> tuple:
-    return tuple(read(variable) for variable in variables)
+    return [state[f"{prefix}_{i}"] for i in range(sum(name.startswith(prefix) for name in state))]

@@ -6,9 +6,7 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.curvature.averaged import Averaged
-from dgn_tf.curvature.base import Prepared, assign, average, due, read, when
-from dgn_tf.curvature.damping import keep_finite
-from dgn_tf.curvature.kfac import to_matrix
+from dgn_tf.curvature.base import Preconditioner, average, due, read, when
 
 LARGEST = 4096
 """Most weights a player may have."""
@@ -55,29 +53,17 @@ class GaussNewton(Averaged):
             "updates": ((), "zeros"),
         }
 
-    def update(self, state, cap, gradient, step, active=None, shift=None):
-        def observe():
+    def observe(self, state, cap, gradient, step, shift=None):
+        def statistics():
             U = _flat(cap.tangents()) * tf.reshape(cap.curvature_scale, (-1, 1))
             matrix = tf.matmul(U, U, transpose_a=True) / cap.batch
-            matrix = keep_finite(matrix, read(state["matrix"]))
-            average(state["matrix"], matrix, state["updates"], self.decay, active)
-            assign(state["updates"], read(state["updates"]) + 1.0, active)
+            average(state["matrix"], matrix, state["updates"], self.decay)
+            state["updates"].assign(read(state["updates"]) + 1.0)
 
-        when(due(step, self.update_every, state["updates"]), observe)
+        when(due(step, self.update_every, state["updates"]), statistics)
 
-    def precondition(self, state, tensors, step, shift=None, cap=None):
-        return self.solve(self.factorised(state, shift), state, tensors, cap)
-
-    def solve(self, lower, state, tensors, cap=None):
-        """``M⁻¹ X`` from the Cholesky factor of M, variable-shaped."""
-        outputs = int(tensors[0].shape[-1]) if cap is None else cap.outputs
-        matrix, restore = to_matrix(tensors, outputs, cap)
-        solved = tf.linalg.cholesky_solve(lower, tf.reshape(matrix, (-1, 1)))
-        return restore(tf.reshape(solved, matrix.shape))
-
-    def factorised(self, state, shift=None):
-        """The lower Cholesky factor of M."""
-        return tf.linalg.cholesky(self._damped(state, shift))
+    def on(self, state, cap, step, shift=None, left=None):
+        return _DensePreconditioner(cap, tf.linalg.cholesky(self._damped(state, shift)))
 
     def _damped(self, state, shift):
         matrix = read(state["matrix"])
@@ -86,25 +72,24 @@ class GaussNewton(Averaged):
             damping += tf.cast(shift, matrix.dtype)
         return tf.linalg.set_diag(matrix, tf.linalg.diag_part(matrix) + damping)
 
-    def prepare(self, state, cap, step, shift=None):
-        return _PreparedGaussNewton(self, state, cap, step, shift)
-
     def to_dense(self, state, layout, step, shift=None):
         return self._damped(state, shift)
 
 
-class _PreparedGaussNewton(Prepared):
-    """Factorises M once, when it is made."""
+class _DensePreconditioner(Preconditioner):
+    """M⁻¹ by the lower Cholesky factor of M."""
 
-    def __init__(self, curvature, state, cap, step, shift=None):
-        super().__init__(curvature, state, cap, step, shift)
-        self._lower = curvature.factorised(state, shift)
+    def __init__(self, cap, lower):
+        super().__init__(cap)
+        self.lower = lower
 
     def solve(self, tensors):
-        return self.curvature.solve(self._lower, self.state, tensors, self.cap)
+        matrix = self.cap.matrix(tensors)
+        solved = tf.linalg.cholesky_solve(self.lower, tf.reshape(matrix, (-1, 1)))
+        return self.cap.tensors(tf.reshape(solved, matrix.shape))
 
     def kernel(self):
-        half = tf.linalg.triangular_solve(self._lower, tf.transpose(_flat(self.cap.tangents())))
+        half = tf.linalg.triangular_solve(self.lower, tf.transpose(_flat(self.cap.tangents())))
         return tf.matmul(half, half, transpose_a=True)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import Curvature
+from dgn_tf.curvature.base import Curvature, Preconditioner, Spec, State
 from dgn_tf.curvature.kernels import IdentitySide, separable_kernel
+from dgn_tf.game.capture import Capture
+from dgn_tf.game.layout import WeightLayout
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -17,17 +22,35 @@ class Identity(Curvature):
     elementwise = True
     needs_statistics = False
 
-    def precondition(self, state, tensors, step, shift=None, cap=None):
-        if shift is None:
-            return tuple(tensors)
-        return tuple(tensor / (1.0 + tf.cast(shift, tensor.dtype)) for tensor in tensors)
+    def state_spec(self, layout: WeightLayout) -> Spec:
+        return {}
 
-    def kernel(self, state, cap, step, shift=None):
-        kernel = separable_kernel(cap, IdentitySide(), IdentitySide())
-        return kernel if shift is None else kernel / (1.0 + tf.cast(shift, kernel.dtype))
+    def on(
+        self, state: State, cap: Capture | None, step: Any, shift: Any = None, left: Any = None
+    ) -> _Scalar:
+        return _Scalar(cap, shift)
 
-    def to_dense(self, state, layout, step, shift=None):
+    def to_dense(
+        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
+    ) -> tf.Tensor:
         rows, outputs = layout.shape
         dtype = keras.config.floatx() if shift is None else shift.dtype
         eye = tf.eye(rows * outputs, dtype=dtype)
         return eye if shift is None else eye * (1.0 + shift)
+
+
+class _Scalar(Preconditioner):
+    """I / (1 + shift)."""
+
+    def __init__(self, cap: Capture | None, shift: Any):
+        super().__init__(cap)
+        self.shift = shift
+
+    def _divide(self, tensor: tf.Tensor) -> tf.Tensor:
+        return tensor if self.shift is None else tensor / (1.0 + tf.cast(self.shift, tensor.dtype))
+
+    def solve(self, tensors: Sequence) -> tuple:
+        return tuple(self._divide(tensor) for tensor in tensors)
+
+    def kernel(self) -> tf.Tensor:
+        return self._divide(separable_kernel(self.cap, IdentitySide(), IdentitySide()))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
 from dgn_tf.curvature.averaged import Averaged
-from dgn_tf.curvature.base import Prepared, assign, due, period, read, when
-from dgn_tf.curvature.damping import damped_inverse, keep_finite, split
+from dgn_tf.curvature.base import Preconditioner, add, due, period, read, when
+from dgn_tf.curvature.damping import damped_inverse, split
 from dgn_tf.curvature.kernels import (
     MatrixSide,
     dense_pairs,
@@ -80,13 +82,13 @@ class KFAC(Averaged):
             "updates": ((), "zeros"),
         }
 
-    def update(self, state, cap, gradient, step, active=None, shift=None):
-        def observe():
+    def observe(self, state, cap, gradient, step, shift=None):
+        def statistics():
             thinned = samples(cap, self.max_rows, step)
-            observe_factors(state, thinned, self.fisher, self.decay, active)
-            assign(state["updates"], read(state["updates"]) + 1.0, active)
+            observe_factors(state, thinned, self.fisher, self.decay)
+            state["updates"].assign(read(state["updates"]) + 1.0)
 
-        self._run(state, step, [observe], lambda: self._refresh(state, active, shift))
+        self._run(state, step, [statistics], lambda: self._refresh(state, shift))
 
     def _run(self, state, step, observe, refresh):
         """Observe (its first part, then the rest) and refresh in between, each when due.
@@ -104,12 +106,10 @@ class KFAC(Averaged):
         for action in rest:
             when(observes, action)
 
-    def _refresh(self, state, active, shift):
+    def _refresh(self, state, shift):
         (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
         for name, factor, damping in (("input", A, of_A), ("output", B, of_B)):
-            variable = state[f"{name}_inverse"]
-            inverse = keep_finite(damped_inverse(factor, damping), read(variable))
-            assign(variable, inverse, active)
+            state[f"{name}_inverse"].assign(damped_inverse(factor, damping))
 
     def _factors(self, state):
         """A and B, whole, ``(I, I)`` and ``(O, O)``."""
@@ -128,20 +128,10 @@ class KFAC(Averaged):
         sides = ("input", "output")
         return [(read(state[f"{s}_factor"]), state[f"{s}_{self._as_long}"].shape[0]) for s in sides]
 
-    def precondition(self, state, tensors, step, shift=None, cap=None):
-        matrix, restore = to_matrix(tensors, read(state["output_inverse"]).shape[0], cap)
-        solved = read(state["input_inverse"]) @ matrix @ read(state["output_inverse"])
-        return restore(solved)
-
-    def prepare(self, state, cap, step, shift=None):
-        return _PreparedKFAC(self, state, cap, step, shift)
-
-    def kernel(self, state, cap, step, shift=None):
-        return separable_kernel(cap, *self.sides(state))
-
-    def sides(self, state):
-        """A⁻¹ and B⁻¹ as sides of the kernel."""
-        return MatrixSide(read(state["input_inverse"])), MatrixSide(read(state["output_inverse"]))
+    def on(self, state, cap, step, shift=None, left=None):
+        return _FactoredPreconditioner(
+            cap, read(state["input_inverse"]), read(state["output_inverse"])
+        )
 
     def to_dense(self, state, layout, step, shift=None):
         """From the current factors, which the inverses are those of at a refresh."""
@@ -151,23 +141,32 @@ class KFAC(Averaged):
         return kronecker(left, right)
 
 
-class _PreparedKFAC(Prepared):
-    """Keeps a A⁻¹ and g B⁻¹ of a Dense layer's kernel for its gain."""
+class _FactoredPreconditioner(Preconditioner):
+    """M⁻¹ = A⁻¹ ⊗ B⁻¹; a A⁻¹ and g B⁻¹ of a Dense layer serve its kernel and its gain."""
 
-    _pairs = None
+    def __init__(self, cap, of_inputs, of_outputs):
+        super().__init__(cap)
+        self.of_inputs, self.of_outputs = of_inputs, of_outputs
+
+    def solve(self, tensors):
+        return self.cap.tensors(self.of_inputs @ self.cap.matrix(tensors) @ self.of_outputs)
+
+    @cached_property
+    def _pairs(self):
+        return dense_pairs(self.cap, MatrixSide(self.of_inputs), MatrixSide(self.of_outputs))
 
     def kernel(self):
         if self.cap.positions != 1:
-            return super().kernel()
-        self._pairs = dense_pairs(self.cap, *self.curvature.sides(self.state))
+            sides = MatrixSide(self.of_inputs), MatrixSide(self.of_outputs)
+            return separable_kernel(self.cap, *sides)
         return product_kernel(gram(self._pairs[0]), gram(self._pairs[1]), self.cap.columns)
 
-    def gain_at_hand(self, w):
-        if self._pairs is None:
-            return None
+    def gain(self, w, extra=None):
+        if self.cap.positions != 1:
+            return super().gain(w, extra)
         (solved_a, _), (solved_g, _) = self._pairs
-        matrix = weighted_product(solved_a, solved_g, w, self.cap)
-        return self.cap.tensors(matrix)
+        gain = self.cap.tensors(weighted_product(solved_a, solved_g, w, self.cap))
+        return gain if extra is None else add(gain, self.solve(extra))
 
 
 def weighted_product(a, g, w, cap):
@@ -177,21 +176,6 @@ def weighted_product(a, g, w, cap):
         shape = (-1, cap.columns, mixed.shape[-1])
         mixed = tf.reduce_sum(tf.reshape(mixed, shape), axis=1)
     return tf.matmul(a, mixed, transpose_a=True)
-
-
-def to_matrix(tensors, outputs: int, cap=None):
-    """Variable-shaped tensors as one ``(I, O)`` matrix, and the way back."""
-    if cap is not None:
-        return cap.matrix(tensors), cap.tensors
-    parts = [tf.reshape(tensor, (-1, outputs)) for tensor in tensors]
-    shapes = [tensor.shape for tensor in tensors]
-    matrix = parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
-
-    def restore(solved) -> tuple:
-        pieces = tf.split(solved, [part.shape[0] for part in parts], axis=0)
-        return tuple(tf.reshape(p, shape) for p, shape in zip(pieces, shapes, strict=True))
-
-    return matrix, restore
 
 
 def kronecker(A, B):

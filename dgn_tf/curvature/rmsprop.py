@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import assign, fraction, positive, read
-from dgn_tf.curvature.elementwise import Elementwise
+from dgn_tf.curvature.base import fraction, positive, read
+from dgn_tf.curvature.elementwise import Elementwise, moments
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -30,10 +30,9 @@ class RMSprop(Elementwise):
     def get_config(self):
         return {"rho": self.rho, "epsilon": self.epsilon}
 
-    def update(self, state, cap, gradient, step, active=None, shift=None):
-        for velocity, g in zip(self.velocities(state), gradient, strict=True):
-            new = self.rho * read(velocity) + (1.0 - self.rho) * tf.square(g)
-            assign(velocity, new, active)
+    def observe(self, state, cap, gradient, step, shift=None):
+        for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
+            velocity.assign(self.rho * read(velocity) + (1.0 - self.rho) * tf.square(g))
 
     def scale(self, state, step):
-        return tuple(tf.sqrt(read(v) + self.epsilon) for v in self.velocities(state))
+        return tuple(tf.sqrt(read(v) + self.epsilon) for v in moments(state, "velocity"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import read, weights
+from dgn_tf.curvature.base import past_weight, read
 
 FISHER = ("game", "empirical")
 
@@ -51,33 +51,22 @@ def factors(cap, fisher: str):
     return of_inputs, _product(tf.reshape(g, (-1, cap.outputs))) / (cap.batch * positions)
 
 
-def observe_factors(state, cap, fisher: str, decay: float, active=None) -> None:
-    """Move ``input_factor`` and ``output_factor`` on by one batch, unless it is not finite.
-
-    A positive semidefinite product is finite where its trace is. Of the rows and the product the
-    smaller is looked at: the product for several positions, else the rows.
-    """
-    past, fresh = weights(state["updates"], decay, cap.dtype, active)
+def observe_factors(state, cap, fisher: str, decay: float) -> None:
+    """Move ``input_factor`` and ``output_factor`` on by one batch."""
+    past = past_weight(state["updates"], decay, cap.dtype)
     pair = state["input_factor"], state["output_factor"]
     if cap.positions == 1:
-        for variable, (rows, scale) in zip(pair, _rows(cap, fisher), strict=True):
-            scale *= fresh
-            finite = tf.math.is_finite(2.0 * scale * tf.nn.l2_loss(rows))
-            root = tf.where(finite, tf.sqrt(scale), 0.0)
-            product = packed.gram(tf.math.multiply_no_nan(rows, root))
-            variable.assign(tf.where(finite, past, 1.0) * read(variable) + product)
-        return
-    for variable, product in zip(pair, factors(cap, fisher), strict=True):
-        old = read(variable)
-        finite = tf.math.is_finite(tf.linalg.trace(product))
-        moved = past * old + fresh * packed.pack(product)
-        variable.assign(tf.where(finite, moved, old))
+        root = tf.sqrt((1.0 - past) / cap.batch)
+        products = [packed.gram(rows * root) for rows in _rows(cap, fisher)]
+    else:
+        products = [(1.0 - past) * packed.pack(product) for product in factors(cap, fisher)]
+    for variable, product in zip(pair, products, strict=True):
+        variable.assign(past * read(variable) + product)
 
 
 def _rows(cap, fisher: str):
-    """Inputs and cotangents of one position as rows, each with the factor of its mean."""
-    g = tf.reshape(cotangents(cap, fisher), (-1, cap.outputs))
-    return (cap.a[:, 0], 1.0 / cap.batch), (g, 1.0 / cap.batch)
+    """Inputs and cotangents of one position as rows."""
+    return cap.a[:, 0], tf.reshape(cotangents(cap, fisher), (-1, cap.outputs))
 
 
 def _input_product(cap):

@@ -243,7 +243,10 @@ def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
     Where a step creates variables, TensorFlow traces the whole of it a second time.
     """
     metrics = model._compile_metrics
-    if metrics is None or metrics.built or tf.executing_eagerly():
+    if metrics is None or metrics.built:
+        return
+    if tf.executing_eagerly():
+        metrics.build(y, y_pred)
         return
     kept = ("initial_value", "trainable", "dtype", "name", "shape")
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from dgn_tf.linalg import eigh
 from dgn_tf.recursion.feedback_nash import feedback_nash_stage
 from dgn_tf.recursion.linear_game import (
     DenseGain,
@@ -29,12 +30,19 @@ from dgn_tf.recursion.linear_game import (
     symmetric_part,
     transposed_matvec,
 )
+from dgn_tf.rules import (
+    ABSENT_PLAYERS,
+    DUPLICATED,
+    EXACT_FORM,
+    FORMS,
+    STRUCTURES,
+    Form,
+    one_of,
+)
 
 __all__ = ["DenseGain", "DenseStage", "DenseStageResult", "cooperative_value", "solve"]
 
-STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative", "feedback_nash")
-FORMS = (None, "explicit", "proximal", "coupled", "feedback_only")
-ABSENT_PLAYERS = ("dummy", "duplicated")
+FEEDBACK_NASH = "feedback_nash"
 
 
 def solve(
@@ -83,21 +91,22 @@ def solve(
             M, for a stage without players, or for ``feedback_nash`` with a form.
     """
     _check(stages, structure, form, absent_players, M)
+    known = STRUCTURES.get(structure, STRUCTURES["feedback"])
     phi_x, phi_xx = tf.convert_to_tensor(phi_x), tf.convert_to_tensor(phi_xx)
     lr = as_scalar(lr, phi_x.dtype)
     W: tuple = (phi_x, phi_xx)
     V: tuple = ((phi_x, phi_xx),) * max(len(stage.F_n) for stage in stages)
     results: list[DenseStageResult] = []
     for t in reversed(range(len(stages))):
-        rule = _Rule(form, lr, None if M is None else M[t])
-        if structure == "open_loop":
-            result, V = _open_loop(stages[t], V, rule)
-        elif structure == "feedback":
-            result, V = _feedback(stages[t], V, rule, absent_players == "duplicated")
-        elif structure == "feedback_nash":
+        rule = _Rule(EXACT_FORM if form is None else FORMS[form], lr, None if M is None else M[t])
+        if structure == FEEDBACK_NASH:
             result, V = feedback_nash_stage(stages[t], V)
+        elif known.is_gradient:
+            result, V = _open_loop(stages[t], V, rule)
+        elif not known.joint:
+            result, V = _feedback(stages[t], V, rule, absent_players == DUPLICATED)
         else:
-            result, W = _cooperative(stages[t], W, rule, len(V), structure == "cooperative")
+            result, W = _cooperative(stages[t], W, rule, len(V), known.sees_state)
         results.append(result)
     return results[::-1]
 
@@ -122,7 +131,7 @@ def cooperative_value(P_x, P_xx, g, G, H, k, K):
 
 def symmetric_solve(H, b):
     """``H⁺ b`` for a symmetric ``(p, p)`` H, definite or not, and ``(p, q)`` b."""
-    values, vectors = tf.linalg.eigh(H)
+    values, vectors = eigh(H)
     size = tf.abs(values)
     cutoff = 10.0 * H.shape[0] * np.finfo(H.dtype.as_numpy_dtype).eps * tf.reduce_max(size)
     inverse = tf.where(size > cutoff, 1.0 / tf.where(size > cutoff, values, 1.0), 0.0)
@@ -133,28 +142,20 @@ def symmetric_solve(H, b):
 class _Rule:
     """What stands for the second derivatives in the weights at one stage."""
 
-    form: str | None
+    second: Form
     lr: tf.Tensor
     M: Sequence | None
 
     def diagonal(self, stage: DenseStage, n: int, V_xx):
         """Q_uu, or P_nn, of the player in slot n: ``(p, p)``."""
-        if self.form in ("explicit", "coupled", "feedback_only"):
-            return self.M[n] / self.lr  # type: ignore[index]
-        F = tf.convert_to_tensor(stage.F_n[n])
-        l_uu = hessian(stage.l_uu[n], F.shape[1], F.dtype)
-        curved = l_uu + tf.matmul(F, V_xx @ F, transpose_a=True)
-        return curved + self.M[n] / self.lr if self.form == "proximal" else curved  # type: ignore[index]
-
-    @property
-    def crosses(self) -> bool:
-        """Whether P_nm, n ≠ m, is kept."""
-        return self.form in (None, "proximal", "coupled")
-
-    @property
-    def reduces(self) -> bool:
-        """Whether the value function is reduced by the players' responses."""
-        return self.form != "feedback_only"
+        terms = []
+        if self.second.preconditioned:
+            terms.append(self.M[n] / self.lr)  # type: ignore[index]
+        if self.second.curved:
+            F = tf.convert_to_tensor(stage.F_n[n])
+            terms.append(hessian(stage.l_uu[n], F.shape[1], F.dtype))
+            terms.append(tf.matmul(F, V_xx @ F, transpose_a=True))
+        return tf.add_n(terms)
 
 
 def _respond(stage: DenseStage, n: int, V, rule: _Rule):
@@ -186,7 +187,7 @@ def _feedback(stage, V, rule, duplicated):
             n = slot if slot in stage.present else stage.present[0]
             k, K, Q_ux = _respond(stage, n, V_slot, rule)
             gains[slot] = (k, K)
-            if rule.reduces:
+            if rule.second.reduces:
                 Q_x -= transposed_matvec(Q_ux, k)
                 Q_xx = symmetric_part(Q_xx - tf.matmul(Q_ux, K, transpose_a=True))
         values.append((Q_x, Q_xx))
@@ -206,7 +207,7 @@ def _cooperative(stage, W, rule, slots, closed_loop):
     rows = []
     for i, n in enumerate(stage.present):
         blocks = tf.split(tf.matmul(F_n[i], WF, transpose_a=True), sizes, axis=1)
-        if not rule.crosses:
+        if not rule.second.crosses:
             blocks = [tf.zeros_like(block) for block in blocks]
         blocks[i] = rule.diagonal(stage, n, W_xx)
         rows.append(tf.concat(blocks, axis=1))
@@ -215,22 +216,22 @@ def _cooperative(stage, W, rule, slots, closed_loop):
     k, K = gains[:, 0], gains[:, 1:]
     if not closed_loop:
         K = tf.zeros_like(K)
-    W = cooperative_value(P_x, P_xx, g, G, H, k, K) if closed_loop and rule.reduces else (P_x, P_xx)
+    W = (
+        cooperative_value(P_x, P_xx, g, G, H, k, K)
+        if closed_loop and rule.second.reduces
+        else (P_x, P_xx)
+    )
     split = zip(stage.present, tf.split(k, sizes), tf.split(K, sizes), strict=True)
     by_slot = {n: DenseGain(k_n, K_n) for n, k_n, K_n in split}
     return DenseStageResult(tuple(by_slot.get(n) for n in range(slots)), *W), W
 
 
 def _check(stages, structure, form, absent_players, M) -> None:
-    for name, value, known in (
-        ("structure", structure, STRUCTURES),
-        ("form", form, FORMS),
-        ("absent_players", absent_players, ABSENT_PLAYERS),
-    ):
-        if value not in known:
-            names = ", ".join(str(name) for name in known)
-            raise ValueError(f"`{name}` must be one of {names}. Received: {value!r}.")
-    if structure == "feedback_nash" and form is not None:
+    one_of("structure", structure, (*STRUCTURES, FEEDBACK_NASH))
+    one_of("absent_players", absent_players, ABSENT_PLAYERS)
+    if form is not None:
+        one_of("form", form, FORMS, ", or None")
+    if structure == FEEDBACK_NASH and form is not None:
         raise ValueError(
             f"The feedback Nash solution has the exact form only (None). Received: form={form!r}."
         )

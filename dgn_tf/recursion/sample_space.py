@@ -14,9 +14,11 @@ preconditioned tangent kernel ``Γ = U'M⁻¹U`` (n × n) and, with a running co
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import tensorflow as tf
 
+from dgn_tf import linalg
 from dgn_tf.recursion.linear_game import as_scalar
 from dgn_tf.recursion.stage_value import (
     StageValue,
@@ -27,10 +29,7 @@ from dgn_tf.recursion.stage_value import (
     times,
     transposed_times,
 )
-
-FORMS = ("explicit", "proximal", "coupled", "feedback_only")
-STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative")
-ABSENT_PLAYERS = ("dummy", "duplicated")
+from dgn_tf.rules import ABSENT_PLAYERS, DUPLICATED, FORMS, STRUCTURES, one_of
 
 
 def solve(
@@ -86,28 +85,35 @@ def solve(
         ValueError: for an unknown form, structure or treatment of absent players, or for an empty
             stage.
     """
-    _check(kernels, form, structure, absent_players)
+    one_of("form", form, FORMS)
+    one_of("structure", structure, STRUCTURES)
+    one_of("absent_players", absent_players, ABSENT_PLAYERS)
+    for t, stage in enumerate(kernels):
+        if all(kernel is None for kernel in stage):
+            raise ValueError(f"Every stage needs a player. Received: none at stage {t}.")
+    second, known = FORMS[form], STRUCTURES[structure]
     v_T, C_T = tf.convert_to_tensor(v_T), tf.convert_to_tensor(C_T)
-    if structure == "open_loop":
+    if known.is_gradient:
         return _spread(kernels, [StageValue(v_T)] * len(kernels))
-    if form == "feedback_only":
-        shared = StageValue(v_T, C_T if "open" not in structure else None)
+    if not second.reduces:
+        shared = StageValue(v_T, C_T if known.sees_state else None)
         return _spread(kernels, [shared] * len(kernels))
     lr = as_scalar(lr, v_T.dtype)
     problem = _Problem(v_T, C_T, lr, lr / as_scalar(batch, v_T.dtype))
     counts = [1] * len(kernels) if agents is None else list(agents)
     if decay is None:
         decay = [[None] * len(stage) for stage in kernels]
-    if structure == "feedback":
-        return _feedback(problem, kernels, decay, form, absent_players == "duplicated", stagewise)
-    if form == "coupled":
-        return _coupled(problem, kernels, decay, counts, structure == "cooperative")
+    solve_chains = partial(_chains, problem, curved=second.curved, stagewise=stagewise)
+    if not known.joint:
+        return _feedback(solve_chains, kernels, decay, absent_players == DUPLICATED)
+    if second.crosses and not second.curved:
+        return _coupled(problem, kernels, decay, counts, known.sees_state)
     teams = [_team(*stage) for stage in zip(kernels, decay, counts, strict=True)]
-    if structure == "cooperative":
-        return _spread(kernels, _chains(problem, [teams], form, stagewise)[0])
-    if form == "explicit":
+    if known.sees_state:
+        return _spread(kernels, solve_chains([teams])[0])
+    if not second.curved:
         return _spread(kernels, [StageValue(v_T)] * len(kernels))
-    alone = _chains(problem, [[team] for team in teams], form, stagewise)
+    alone = solve_chains([[team] for team in teams])
     return _spread(kernels, [StageValue(chain[0].v) for chain in alone])
 
 
@@ -136,7 +142,7 @@ def _team(kernels, decay, agents):
     return agents * kernel, None if q is None else agents * q
 
 
-def _feedback(problem, kernels, decay, form, duplicated, stagewise):
+def _feedback(solve_chains, kernels, decay, duplicated):
     """One chain a slot; a slot without a player has None at its stage."""
     slots = max(len(stage) for stage in kernels)
     chains = []
@@ -149,17 +155,16 @@ def _feedback(problem, kernels, decay, form, duplicated, stagewise):
                 n = present if duplicated else None
             chain.append((None, None) if n is None else (stage[n], qs[n]))
         chains.append(chain)
-    form = "explicit" if form == "coupled" else form
-    values = _chains(problem, chains, form, stagewise)
+    values = solve_chains(chains)
     return [
         [values[n][t] if kernel is not None else None for n, kernel in enumerate(stage)]
         for t, stage in enumerate(kernels)
     ]
 
 
-def _chains(problem, chains, form, stagewise):
+def _chains(problem, chains, curved, stagewise):
     """For every chain of (Γ, q) down the stages, the value with which each stage's gain is made."""
-    if form == "explicit":
+    if not curved:
         return [_explicit(problem, chain) for chain in chains]
     if stagewise:
         return [_proximal_by_stages(problem, chain) for chain in chains]
@@ -167,6 +172,7 @@ def _chains(problem, chains, form, stagewise):
 
 
 def _explicit(problem, chain):
+    """(10), or (25) with the stage's summed kernel, for Q_uu = M / lr."""
     values, v, C = [], problem.v, problem.C
     for kernel, q in reversed(chain):
         values.append(StageValue(v, C))
@@ -194,7 +200,8 @@ def _proximal_by_stages(problem, chain):
 
 
 def _proximal(problem, chains):
-    """The closed form, every stage of every chain in one batched factorisation."""
+    """The proximal closed form of `docs/sample_space.md`: C_t⁻¹ = C_T⁻¹ + (lr/B) Γ̄, every stage of
+    every chain in one batched factorisation."""
     sums, decays, places = [], [], []
     for i, chain in enumerate(chains):
         total, q_total = None, None
@@ -252,7 +259,7 @@ def _coupled(problem, kernels, decay, agents, closed_loop):
         if len(present) == 1 and count == 1:
             joint = right[0]
         else:
-            joint = tf.linalg.solve(tf.concat(rows, axis=0), tf.concat(right, axis=0))
+            joint = linalg.solve(tf.concat(rows, axis=0), tf.concat(right, axis=0))
         answers = dict(zip(present, tf.split(joint, len(present)), strict=True))
         values = {
             n: StageValue(y[:, 0], y[:, 1:] if closed_loop else None) for n, y in answers.items()
@@ -268,16 +275,3 @@ def _coupled(problem, kernels, decay, agents, closed_loop):
 
 def _dense(C):
     return tf.linalg.diag(C) if C.shape.rank == 1 else C
-
-
-def _check(kernels, form, structure, absent_players) -> None:
-    for name, value, known in (
-        ("form", form, FORMS),
-        ("structure", structure, STRUCTURES),
-        ("absent_players", absent_players, ABSENT_PLAYERS),
-    ):
-        if value not in known:
-            raise ValueError(f"`{name}` must be one of {', '.join(known)}. Received: {value!r}.")
-    for t, stage in enumerate(kernels):
-        if all(kernel is None for kernel in stage):
-            raise ValueError(f"Every stage needs a player. Received: none at stage {t}.")

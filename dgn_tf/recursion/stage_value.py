@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from dgn_tf.linalg import eigh
+
 
 class StageValue:
     """The weights with which a player's gain is a preconditioned gradient.
@@ -75,7 +77,7 @@ def root_of(C):
     """S with ``C = S S'`` for positive semidefinite C, ``(n,)`` diagonal or ``(n, n)``."""
     if C.shape.rank == 1:
         return tf.sqrt(tf.maximum(C, 0.0))
-    values, vectors = tf.linalg.eigh(C)
+    values, vectors = eigh(C)
     return vectors * tf.sqrt(tf.maximum(values, 0.0))
 
 

@@ -5,6 +5,7 @@ recursion, the update pass and the guard are a branch each.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -20,25 +21,19 @@ def choose(optimizer: Any, policy: Any) -> tf.Tensor:
     return _apart(lambda: tf.cast(policy.choose(state, seed.value), "int32"))
 
 
-def play(arm: tf.Tensor, branches: Sequence[Callable[[], Outcome | None]]) -> Outcome | None:
+def play(arm: tf.Tensor | None, branches: Sequence[Callable[[], Outcome]]) -> Outcome:
     """Runs one branch, which moves the weights, and returns what its guard saw."""
-    if len(branches) == 1:
+    if arm is None or len(branches) == 1:
         return branches[0]()
-    guarded = []
 
-    def run(branch: Callable[[], Outcome | None]) -> tuple:
+    def run(branch: Callable[[], Outcome]) -> tuple:
         outcome = branch()
-        guarded.append(outcome is not None)
-        if outcome is None:
-            return tf.constant(0.0), tf.constant(False)
-        return outcome.skipped, outcome.stuck
+        return outcome.done, outcome.sizes, outcome.ratio
 
-    cases = [lambda branch=branch: run(branch) for branch in branches]
-    found = tf.switch_case(arm, cases)
-    return Outcome(*found) if guarded[0] else None
+    return Outcome(*tf.switch_case(arm, [partial(run, branch) for branch in branches]))
 
 
-def settle(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
+def reward(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
     """Measures the reward where it is due, lets the policy see it, and returns the logs.
 
     Raises:
@@ -65,9 +60,9 @@ def settle(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
         due = tf.equal(run["steps"].value % policy.every, 0)
         return tf.cond(due, observe, lambda: tf.identity(run["reward"].value))
 
-    reward = _apart(settled)
+    found = _apart(settled)
     logs = {"arm": arm}
-    return {**logs, "reward": reward} if policy.needs_reward else logs
+    return {**logs, "reward": found} if policy.needs_reward else logs
 
 
 def require_validation(policy: Any) -> None:

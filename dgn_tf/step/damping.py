@@ -5,39 +5,38 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
-from dgn_tf.step.move import Moves
 from dgn_tf.step.observe import Observation
+from dgn_tf.step.update_pass import Moves
 
 
-def adapt_damping(
-    model: Any, seen: Observation, moves: Moves, lr: tf.Tensor, labels: tuple
-) -> None:
-    """Changes every player's damping by the reduction ratio of a step.
+def reduction_ratio(
+    model: Any, game: Any, seen: Observation, moves: Moves, lr: tf.Tensor, labels: tuple
+) -> tf.Tensor:
+    """Actual over predicted reduction of the data loss, a scalar.
 
     The step -lr M⁻¹g of a quadratic model with curvature M predicts a reduction of
     lr (1 - lr/2) g'M⁻¹g, which is (1 - lr/2) g'Δ for the update Δ.
 
     Args:
         model: the `GameModel`.
+        game: the alignment that was played.
         seen: the batch before the step.
         moves: the step, whose second pass ran to the outputs.
         lr: scalar, the learning rate.
         labels: `(y, sample_weight)`.
     """
     y, sample_weight = labels
-    game, optimizer = model.game, model.optimizer
-    assert moves.second is not None
-    outputs = [moves.second.values[key] for key in game.graph.outputs]
+    second = moves.second
+    if second is None:
+        raise ValueError("The damping adapts to a second pass that ran to the outputs.")
+    outputs = [second.values[key] for key in game.graph.outputs]
     y_pred = outputs[0] if not isinstance(seen.y_pred, list | tuple) else outputs
     before = surface.data_loss(model, y, seen.y_pred, sample_weight)
     after = surface.data_loss(model, y, y_pred, sample_weight)
-    owners = [*game.players, *game.bystanders]
     inner = [
         tf.reduce_sum(seen.gradients[id(variable)] * update)
-        for owner in owners
+        for owner in (*game.players, *game.bystanders)
         for variable, update in zip(owner.variables, moves.updates[owner.name], strict=True)
     ]
     predicted = (1.0 - 0.5 * lr) * tf.add_n(inner)
-    ratio = tf.cast(before - after, predicted.dtype) / predicted
-    for player in game.players:
-        optimizer.curvature.adapt(optimizer.states.players[player.name], ratio)
+    return tf.cast(before - after, predicted.dtype) / predicted

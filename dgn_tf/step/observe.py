@@ -10,11 +10,13 @@ import tensorflow as tf
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.passes import FirstPass
+from dgn_tf.rules import ONE_COLUMN
+from dgn_tf.step.running_cost import running_costs
 from dgn_tf.terminal import TerminalFactor, factor
 from dgn_tf.terminal.objective import output_probes, read_objective
 
 
-@dataclass
+@dataclass(frozen=True)
 class Observation:
     """What a batch shows.
 
@@ -23,29 +25,28 @@ class Observation:
         y_pred: the model's outputs.
         loss: the Keras loss, regularisers included.
         gradients: id of variable → gradient of the data loss.
-        extras: id of variable → gradient of regularisers and added losses; absent where zero.
+        batch: B as a float scalar.
+        running: name of player or bystander → ℓ_u with what regularisers add; None where zero.
         captures: player name → capture; empty where no player needs one.
         costates: a stage, {tensor key: D `(B, R, …)`}, cotangents of Z's columns at the cut.
         factor: the terminal factor; None where only gradients were asked for.
-        batch: B as a float scalar.
-        running: name of player or bystander → ℓ_u with what regularisers add; None where zero.
-        averaged: name → first moment of this step, for blocks with momentum.
         uses: where the first pass serves several alignments, (tensor key, call index) → what that
             use adds to the cotangent of the tensor, `(B, R, …)`.
+        jacobians: a stage, derivatives of the next state, `(B d', …)`, by the tensors of the cut
+            and then by the weights of the stage's players; empty unless asked for.
     """
 
     first: FirstPass
     y_pred: Any
     loss: tf.Tensor
     gradients: dict[int, tf.Tensor]
-    extras: dict[int, tf.Tensor]
     batch: tf.Tensor
+    running: dict[str, tuple | None]
     captures: dict[str, Capture] = field(default_factory=dict)
     costates: list[dict[int, tf.Tensor]] = field(default_factory=list)
     factor: TerminalFactor | None = None
-    running: dict[str, tuple | None] = field(default_factory=dict)
-    averaged: dict[str, tuple] = field(default_factory=dict)
     uses: dict[tuple[int, int], tf.Tensor] = field(default_factory=dict)
+    jacobians: list[list[tf.Tensor]] = field(default_factory=list)
 
     def seen_by(self, game: Any) -> "Observation":
         """The same batch in another alignment: its cuts and the cotangents there.
@@ -61,22 +62,26 @@ class Observation:
                     parts.setdefault(key, []).append(costate)
             alive = [key for key in stage.cut if key in parts]
             costates.append({key: tf.add_n(parts[key]) for key in alive})
-        return replace(self, first=self.first.seen_by(game), costates=costates, averaged={})
+        return replace(self, first=self.first.seen_by(game), costates=costates)
+
+    @property
+    def terminal(self) -> TerminalFactor:
+        """The terminal factor."""
+        if self.factor is None:
+            raise ValueError("This batch was observed without a terminal factor.")
+        return self.factor
 
     @property
     def v_T(self) -> tf.Tensor:
-        assert self.factor is not None
-        return tf.reshape(self.factor.v, [-1])
-
-    def by_column(self, weights: tf.Tensor) -> tf.Tensor:
-        """`(B R,)` weights as `(B, R)`."""
-        assert self.factor is not None
-        return tf.reshape(weights, tf.shape(self.factor.v))
+        return tf.reshape(self.terminal.v, [-1])
 
     @property
     def C_T(self) -> tf.Tensor:
-        assert self.factor is not None
-        return tf.reshape(self.factor.C, [-1])
+        return tf.reshape(self.terminal.C, [-1])
+
+    def by_column(self, weights: tf.Tensor) -> tf.Tensor:
+        """`(B R,)` weights as `(B, R)`."""
+        return tf.reshape(weights, tf.shape(self.terminal.v))
 
 
 def observe(
@@ -84,84 +89,124 @@ def observe(
     terminal: str | int,
     data: tuple,
     *,
-    captures: bool,
-    feedback: bool,
+    captures: bool = False,
+    feedback: bool = False,
+    jacobians: bool = False,
     games: Sequence | None = None,
 ) -> Observation:
     """Runs the first pass of a step.
 
     Args:
-        model: a `GameModel`.
+        model: a compiled `GameModel`.
         terminal: the kind of terminal factor.
         data: `(x, y, sample_weight)`.
         captures: whether players need their inputs and cotangents.
         feedback: whether the cotangents at the cuts are needed.
+        jacobians: whether the Jacobians of the stages are, for the dense game.
         games: the alignments to observe for, by default those of the model; of several, none has
             cuts and costates before `Observation.seen_by`.
     """
     x, y, sample_weight = data
     games = model.games if games is None else games
     game = games[0]
-    single = terminal in ("rank_one", "gauss_newton")
+    single = terminal in ONE_COLUMN
     several = len(games) > 1
     first = FirstPass(
         game,
         output_probes(game),
-        copies=feedback and not several,
+        copies=jacobians or (feedback and not several),
+        copy_inputs=jacobians,
         split=_cut_somewhere(games) if feedback and several else frozenset(),
     )
+    if jacobians:
+        x = keras.tree.map_structure(tf.convert_to_tensor, x)
+    batch = tf.shape(keras.tree.flatten(x)[0])[0]
     with tf.GradientTape(persistent=True) as tape:
+        if jacobians:
+            tape.watch([tensor for tensor in keras.tree.flatten(x) if tensor.dtype.is_floating])
         with model.recording(first):
             y_pred = model(x, training=True)
         loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
         added = surface.additional_losses(model)
         extra = tf.add_n([tf.cast(term, loss.dtype) for term in added]) if added else None
         data_loss = loss if extra is None else loss - extra
+        objective = read_objective(model, game)
+        end = objective.state(first)
+        nexts = []
+        if jacobians:
+            states = [flat_state(list(cut.values()), batch) for cut in first.cuts[1:]]
+            nexts = [tf.reshape(x, [-1]) for x in (*states, end)]
     variables = game.trainable
     values = [variable.value for variable in variables]
-    size = tf.shape(keras.tree.flatten(x)[0])[0]
-    found = Observation(first, y_pred, loss, {}, {}, tf.cast(size, values[0].dtype))
+    size = tf.cast(batch, values[0].dtype)
     calls = [i for player in game.players for i in player.call_indices] if captures else []
     z = [first.preactivations[i] for i in calls]
     cuts = [(t, key) for t, cut in enumerate(first.cuts) for key in cut if _moves(game, key)]
+    cuts = cuts if feedback else []
     copies = [*[first.cuts[t][key] for t, key in cuts], *first.uses.values()]
-    objective = read_objective(model, game)
-    end = objective.state(first)
-    with_factor = captures or feedback
+    with_factor = captures or feedback or jacobians
     inner = [*z, *copies] if single else []
     sources = [*values, *inner, *([end] if with_factor else [])]
     # With a seed of B the cotangents come out per sample, without a product for each of them.
-    seed = tf.cast(found.batch, data_loss.dtype) if with_factor else None
+    seed = tf.cast(size, data_loss.dtype) if with_factor else None
     gradients = tape.gradient(
         data_loss,
         sources,
         output_gradients=seed,
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
+    by_variable = {}
     for variable, gradient in zip(variables, gradients, strict=False):
         dense = tf.convert_to_tensor(gradient)
-        found.gradients[id(variable)] = dense / found.batch if with_factor else dense
+        by_variable[id(variable)] = dense / size if with_factor else dense
+    extras = {}
     if extra is not None:
         for variable, gradient in zip(variables, tape.gradient(extra, values), strict=True):
             if gradient is not None:
-                found.extras[id(variable)] = tf.convert_to_tensor(gradient)
-    if with_factor:
-        terminal_loss = objective.terminal_loss(end, gradients[-1], y, sample_weight)
-        found.factor = factor(terminal, terminal_loss)
-        if single:
-            columns = [[g] for g in gradients[len(values) : -1]]
-        else:
-            columns = _columns(tape, end, found.factor.Z, [*z, *copies])
-        _sort(found, game, dict(zip(calls, columns, strict=False)))
-        found.costates = [{} for _ in game.stages]
-        stacked = [
-            tf.stack(column, 1) if len(column) > 1 else column[0][:, None]
-            for column in columns[len(z) :]
-        ]
-        for (t, key), costate in zip(cuts, stacked, strict=False):
-            found.costates[t][key] = costate
-        found.uses = dict(zip(first.uses, stacked[len(cuts) :], strict=True))
-    del tape
+                extras[id(variable)] = tf.convert_to_tensor(gradient)
+    found = Observation(
+        first, y_pred, loss, by_variable, size, running_costs(model.optimizer, game, extras)
+    )
+    if not with_factor:
+        return found
+    terminal_loss = objective.terminal_loss(end, gradients[-1], y, sample_weight)
+    made = factor(terminal, terminal_loss)
+    if single:
+        columns = [[g] for g in gradients[len(values) : -1]]
+    else:
+        columns = _columns(tape, end, made.Z, [*z, *copies])
+    cotangents = dict(zip(calls, columns, strict=False))
+    stacked = [
+        tf.stack(column, 1) if len(column) > 1 else column[0][:, None]
+        for column in columns[len(z) :]
+    ]
+    costates: list[dict[int, tf.Tensor]] = [{} for _ in game.stages]
+    for (t, key), costate in zip(cuts, stacked, strict=False):
+        costates[t][key] = costate
+    return replace(
+        found,
+        factor=made,
+        captures=_captures(found, game, made, cotangents) if captures else {},
+        costates=costates,
+        uses=dict(zip(first.uses, stacked[len(cuts) :], strict=True)),
+        jacobians=_jacobians(tape, game, first, nexts) if jacobians else [],
+    )
+
+
+def flat_state(tensors: list[tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
+    """The tensors of a cut as one `(B, d)` state."""
+    return tf.concat([tf.reshape(x, (batch, -1)) for x in tensors], 1)
+
+
+def _jacobians(
+    tape: tf.GradientTape, game: Any, first: FirstPass, nexts: list[tf.Tensor]
+) -> list[list[tf.Tensor]]:
+    found = []
+    for stage in game.stages:
+        own = [v.value for player in stage.players for v in player.variables]
+        sources = [*first.cuts[stage.index].values(), *own]
+        zero = tf.UnconnectedGradients.ZERO
+        found.append(tape.jacobian(nexts[stage.index], sources, unconnected_gradients=zero))
     return found
 
 
@@ -189,15 +234,16 @@ def _columns(tape: Any, end: tf.Tensor, Z: tf.Tensor, sources: list) -> list[lis
     return [list(column) for column in zip(*by_column, strict=True)]
 
 
-def _sort(found: Observation, game: Any, cotangents: dict[int, list[tf.Tensor]]) -> None:
-    if not cotangents:
-        return
-    assert found.factor is not None
-    for player in game.players:
-        found.captures[player.name] = player.capture(
+def _captures(
+    found: Observation, game: Any, made: TerminalFactor, cotangents: dict[int, list[tf.Tensor]]
+) -> dict[str, Capture]:
+    return {
+        player.name: player.capture(
             [found.first.inputs[i] for i in player.call_indices],
             [cotangents[i] for i in player.call_indices],
-            c=found.factor.v,
-            curvature_scale=found.factor.curvature_scale,
+            c=made.v,
+            curvature_scale=made.curvature_scale,
             gradient=tuple(found.gradients[id(v)] for v in player.variables),
         )
+        for player in game.players
+    }

@@ -4,28 +4,28 @@ from typing import Any
 
 import tensorflow as tf
 
-from dgn_tf.step.observe import Observation
 
-
-def note_running_costs(optimizer: Any, game: Any, seen: Observation) -> None:
-    """Fills `seen.running` for every player and bystander."""
-    for owner in (*game.players, *game.bystanders):
-        seen.running[owner.name] = extra_gradient(optimizer, owner, seen)
-
-
-def extra_gradient(optimizer: Any, owner: Any, seen: Observation) -> tuple | None:
-    """ℓ_u and the gradients of regularisers and added losses; None where all are zero.
+def running_costs(optimizer: Any, game: Any, extras: dict[int, tf.Tensor]) -> dict:
+    """ℓ_u and the gradients of regularisers and added losses of every player and bystander.
 
     Args:
         optimizer: the `DGNOpt`.
-        owner: a player or a bystander.
-        seen: the batch.
+        game: its game.
+        extras: id of variable → gradient of regularisers and added losses; absent where zero.
+
+    Returns:
+        Name → variable-shaped tensors, or None where all are zero.
     """
+    owners = (*game.players, *game.bystanders)
+    return {owner.name: _extra_gradient(optimizer, owner, extras) for owner in owners}
+
+
+def _extra_gradient(optimizer: Any, owner: Any, extras: dict[int, tf.Tensor]) -> tuple | None:
     terms = []
     for variable in owner.variables:
-        term = seen.extras.get(id(variable))
+        term = extras.get(id(variable))
         if optimizer.decays(variable) and getattr(owner, "decays", True):
-            decay = optimizer.weight_decay * variable.value
+            decay = tf.constant(optimizer.weight_decay, variable.dtype) * variable.value
             term = decay if term is None else term + decay
         terms.append(term)
     if all(term is None for term in terms):
@@ -37,9 +37,12 @@ def extra_gradient(optimizer: Any, owner: Any, seen: Observation) -> tuple | Non
 
 
 def shift_of(optimizer: Any, player: Any, lr: tf.Tensor) -> tf.Tensor | None:
-    """lr ℓ_uu, which joins M in the proximal form only: else Theorem 6 would be lost."""
+    """lr ℓ_uu, which joins M in the proximal form only: else Theorem 6 would be lost.
+
+    None where weight decay leaves out one of the player's variables (its ℓ_uu is no multiple of I).
+    """
     if not optimizer.rules.shifts:
         return None
     if not all(optimizer.decays(variable) for variable in player.variables):
         return None
-    return lr * tf.cast(optimizer.weight_decay, lr.dtype)
+    return lr * tf.constant(optimizer.weight_decay, lr.dtype)

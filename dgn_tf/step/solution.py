@@ -1,17 +1,16 @@
 """The solved game of a batch, for inspection."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from dgn_tf.step.exact import linearise, solve_dense
-from dgn_tf.step.move import open_update, solve_game
-from dgn_tf.step.observe import observe
-from dgn_tf.step.running_cost import note_running_costs
-from dgn_tf.step.train import curvature_of_batch
+from dgn_tf.step.dense_gains import DenseGains
+from dgn_tf.step.gains import Gains
+from dgn_tf.step.sample_space_gains import SampleSpaceGains
+from dgn_tf.step.train import gains_of, observe_batch, observe_curvature
 
 
 @dataclass(frozen=True)
@@ -78,21 +77,11 @@ def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
     )
     x = keras.tree.map_structure(lambda t: _as_input(t, game), x)
     with keras.StatelessScope():
-        if optimizer.rules.exact:
-            found = linearise(model, (x, y, sample_weight), game)
-            seen, stages = found.seen, _dense_stages(optimizer, game, found)
-        else:
-            seen = observe(
-                model,
-                optimizer.terminal,
-                (x, y, sample_weight),
-                captures=True,
-                feedback=optimizer.rules.closed_loop,
-                games=(game,),
-            )
-            note_running_costs(optimizer, game, seen)
-            curvature_of_batch(optimizer, game, seen)
-            stages = _sampled_stages(optimizer, game, seen)
+        seen = observe_batch(model, (x, y, sample_weight), game)
+        left = observe_curvature(optimizer, game, seen)
+        lr = optimizer.current_learning_rate(seen.batch.dtype)
+        gains = gains_of(optimizer, game, seen, left)(lr)
+        stages = tuple(_stage(gains, stage, lr) for stage in game.stages)
         loss = seen.loss + _running_cost(optimizer, game, seen.loss.dtype)
     return Solution(stages, loss)
 
@@ -109,40 +98,22 @@ def _running_cost(optimizer: Any, game: Any, dtype: tf.DType) -> tf.Tensor:
     return optimizer.weight_decay * total
 
 
-def _dense_stages(optimizer: Any, game: Any, found: Any) -> tuple[StageSolution, ...]:
-    stages = []
-    for stage, result in zip(game.stages, solve_dense(optimizer, found), strict=True):
-        names = {player.slot: player.name for player in stage.players}
-        players = []
-        for slot in range(game.columns):
-            gain = result.players[slot] if slot < len(result.players) else None
-            values = (result.V_x, result.V_xx)
-            V_x, V_xx = (v[slot] if v else None for v in values)
-            players.append(
-                PlayerSolution(
-                    names.get(slot),
-                    None if gain is None else gain.k,
-                    None if gain is None else gain.K,
-                    V_x,
-                    V_xx,
-                )
-            )
-        stages.append(StageSolution(tuple(players), result.W_x, result.W_xx))
-    return tuple(stages)
-
-
-def _sampled_stages(optimizer: Any, game: Any, seen: Any) -> tuple[StageSolution, ...]:
-    lr = optimizer.current_learning_rate(seen.batch.dtype)
-    prepared, values = solve_game(optimizer, game, seen, lr)
-    stages = []
-    for stage in game.stages:
-        players = [PlayerSolution(None)] * game.columns
+def _stage(gains: Gains, stage: Any, lr: tf.Tensor) -> StageSolution:
+    players = [PlayerSolution(None)] * gains.game.columns
+    W = (None, None)
+    if isinstance(gains, DenseGains):
+        result = gains.results[stage.index]
+        W = (result.W_x, result.W_xx)
+        for slot, (V_x, V_xx) in enumerate(zip(result.V_x, result.V_xx, strict=True)):
+            players[slot] = PlayerSolution(None, V_x=V_x, V_xx=V_xx)
         for player in stage.players:
-            update = open_update(optimizer, player, seen, prepared, values, lr)
+            k, K = gains.summed(player)
+            players[player.slot] = replace(players[player.slot], name=player.name, k=k, K=K)
+        return StageSolution(tuple(players), *W)
+    for owner, update in gains.stage(stage, None):
+        if owner in stage.players:
             flat = tf.concat([tf.reshape(u, [-1]) for u in update], 0)
-            value = values[player.stage][player.slot] if values else None
-            players[player.slot] = PlayerSolution(
-                player.name, k=lr * player.agents * flat, weights=value
-            )
-        stages.append(StageSolution(tuple(players)))
-    return tuple(stages)
+            values = gains.values if isinstance(gains, SampleSpaceGains) else None
+            value = values[stage.index][owner.slot] if values else None
+            players[owner.slot] = PlayerSolution(owner.name, k=lr * flat, weights=value)
+    return StageSolution(tuple(players))

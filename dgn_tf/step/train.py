@@ -1,5 +1,6 @@
-"""A whole training step: observe, refresh curvature, move, guard, apply."""
+"""A whole training step: observe, refresh curvature, gains, update pass, guard."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -7,67 +8,105 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
-from dgn_tf.step.arms import choose, play, settle
-from dgn_tf.step.damping import adapt_damping
-from dgn_tf.step.exact import exact_moves
+from dgn_tf.step import arms
+from dgn_tf.step.damping import reduction_ratio
+from dgn_tf.step.dense_gains import DenseGains, dense_game
+from dgn_tf.step.gains import Gains
 from dgn_tf.step.guarded import Outcome, apply_guarded
-from dgn_tf.step.move import Moves, move
+from dgn_tf.step.joint_gains import JointGains
 from dgn_tf.step.observe import Observation, observe
-from dgn_tf.step.running_cost import note_running_costs, shift_of
+from dgn_tf.step.refusal import Trace, settle
+from dgn_tf.step.running_cost import shift_of
+from dgn_tf.step.sample_space_gains import OpenLoopGains, SampleSpaceGains
 
 
 def train_step(model: Any, data: Any) -> dict:
     """One step of a `GameModel` on a batch `(x, y, sample_weight)`; returns the logs."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    optimizer, game, policy = model.optimizer, model.game, model.alignment_policy
+    x, y, sample_weight = data = keras.utils.unpack_x_y_sample_weight(data)
+    optimizer, policy = model.optimizer, model.alignment_policy
     refuse_replicas()
-    arm = None if policy is None else choose(optimizer, policy)
-    open_loop = optimizer.rules.structure.is_gradient
-    if optimizer.rules.exact:
-        seen, make = exact_moves(model, (x, y, sample_weight))
-        branches = [partial(apply_guarded, optimizer, game, make, None, not model.jit_compile)]
-    else:
-        elementwise = optimizer.curvature.elementwise
-        seen = observe(
-            model,
-            optimizer.terminal,
-            (x, y, sample_weight),
-            captures=not (open_loop and elementwise),
-            feedback=optimizer.rules.closed_loop,
-        )
-        note_running_costs(optimizer, game, seen)
-        curvature_of_batch(optimizer, game, seen)
-        branches = [partial(_play, model, g, seen, (y, sample_weight)) for g in model.games]
-    surface.track_loss(model, seen.loss, tf.shape(keras.tree.flatten(x)[0])[0])
-    surface.build_metrics(model, y, seen.y_pred)
-    logs = model.compute_metrics(x, y, seen.y_pred, sample_weight=sample_weight)
-    outcome = branches[0]() if arm is None else play(arm, branches)
-    surface.update_average(optimizer, game.trainable)
+    arm = None if policy is None else arms.choose(optimizer, policy)
+    trace = None if optimizer.guard is None else Trace(model)
+    seen = observe_batch(model, data)
+    left = observe_curvature(optimizer, model.game, seen)
+    lr = optimizer.current_learning_rate(model.game.trainable[0].dtype)
+    branches = [partial(_play, model, game, seen, left, lr, data) for game in model.games]
+    outcome = arms.play(arm, branches)
+    if optimizer.rules.adaptive_damping:
+        for player in model.game.players:
+            optimizer.curvature.adapt(optimizer.states.players[player.name], outcome.ratio)
+    surface.update_average(optimizer, model.game.trainable)
     optimizer.iterations.assign_add(1)
-    if outcome is not None:
-        logs = dict(logs, skipped_steps=outcome.skipped)
-        logs["loss"] = tf.where(outcome.stuck, tf.cast(float("nan"), seen.loss.dtype), logs["loss"])
-    return logs if arm is None else {**logs, **settle(model, policy, arm)}
+    surface.build_metrics(model, y, seen.y_pred)
+    if trace is not None:
+        trace.keep(model.metrics_variables)
+    surface.track_loss(model, seen.loss, tf.shape(keras.tree.flatten(x)[0])[0])
+    logs = model.compute_metrics(x, y, seen.y_pred, sample_weight=sample_weight)
+    if trace is not None:
+        stuck = settle(model, model.game, data, outcome, trace)
+        skipped = tf.cast(optimizer.guard_rejections.value, seen.loss.dtype)
+        logs = {**logs, **model.get_metrics_result(), "skipped_steps": skipped}
+        logs["loss"] = tf.where(stuck, tf.constant(float("nan"), seen.loss.dtype), logs["loss"])
+    return logs if arm is None else {**logs, **arms.reward(model, policy, arm)}
 
 
-def _play(model: Any, game: Any, seen: Observation, labels: tuple) -> Outcome | None:
+def _play(
+    model: Any, game: Any, seen: Observation, left: dict, lr: tf.Tensor, data: tuple
+) -> Outcome:
     """Moves the players of one alignment on a batch."""
     optimizer = model.optimizer
     if len(model.games) > 1:
         seen = seen.seen_by(game)
+    ratio_of = None
+    if optimizer.rules.adaptive_damping:
+        ratio_of = partial(_ratio, model, game, seen, data[1:])
+    gains_at = gains_of(optimizer, game, seen, left)
+    return apply_guarded(optimizer, game, gains_at, lr, _is_gradient(optimizer, game), ratio_of)
 
-    def make(lr: tf.Tensor) -> Moves:
-        return move(optimizer, game, seen, lr)
 
-    def adapt(moves: Moves, lr: tf.Tensor) -> None:
-        adapt_damping(model, seen, moves, lr, labels)
+def _is_gradient(optimizer: Any, game: Any) -> bool:
+    """Whether all that moves is a preconditioned gradient."""
+    return optimizer.rules.structure.is_gradient or not game.players
 
-    curvature, can_raise = optimizer.curvature, not model.jit_compile
-    if getattr(curvature, "adaptive_damping", False):
-        return apply_guarded(optimizer, game, make, adapt, can_raise)
-    moments = curvature.momentum or curvature.fallback().momentum
-    compact = len(model.games) > 1 and not moments
-    return apply_guarded(optimizer, game, make, None, can_raise, compact=compact)
+
+def _ratio(model: Any, game: Any, seen: Observation, labels: tuple, moves: Any, lr: Any) -> Any:
+    return reduction_ratio(model, game, seen, moves, lr, labels)
+
+
+def observe_batch(model: Any, data: tuple, game: Any = None) -> Observation:
+    """What the gains of the optimizer's rules need of a batch, for all games or for one."""
+    rules = model.optimizer.rules
+    gradient = rules.structure.is_gradient
+    return observe(
+        model,
+        rules.terminal,
+        data,
+        captures=not rules.exact and not (gradient and rules.curvature.elementwise),
+        feedback=not rules.exact and rules.closed_loop,
+        jacobians=rules.exact,
+        games=None if game is None else (game,),
+    )
+
+
+def gains_of(
+    optimizer: Any, game: Any, seen: Observation, left: dict
+) -> Callable[[tf.Tensor], Gains]:
+    """The gains of a batch as a function of the learning rate.
+
+    Args:
+        optimizer: the `DGNOpt`.
+        game: its game.
+        seen: the batch.
+        left: what `observe_curvature` returned.
+    """
+    rules = optimizer.rules
+    if rules.exact:
+        exact = DenseGains(optimizer, game, dense_game(optimizer, game, seen))
+        return lambda lr: exact
+    if _is_gradient(optimizer, game):
+        return lambda lr: OpenLoopGains(optimizer, game, seen, left)
+    kind = JointGains if rules.joint_solver else SampleSpaceGains
+    return lambda lr: kind(optimizer, game, seen, left, lr)
 
 
 def refuse_replicas() -> None:
@@ -80,25 +119,27 @@ def refuse_replicas() -> None:
         )
 
 
-def curvature_of_batch(optimizer: Any, game: Any, seen: Observation) -> None:
-    """Moves the statistics of every curvature block by what a batch shows."""
-    block = optimizer.curvature
-    step = optimizer.iterations.value
+def observe_curvature(optimizer: Any, game: Any, seen: Observation) -> dict[str, Any]:
+    """Moves the statistics of every curvature block by what a batch shows.
+
+    Returns:
+        Player name → what its block leaves for the gains of this batch, None where nothing.
+    """
+    rules, step = optimizer.rules, optimizer.iterations.value
     lr = optimizer.current_learning_rate(game.trainable[0].dtype)
-    # Blocks of factors refuse what is not finite by themselves, matrix by matrix.
-    active = tf.math.is_finite(seen.loss) if optimizer.guard is not None else None
-    mine = active if block.elementwise else None
-    if block.needs_statistics:
+    left = {}
+    if not rules.exact and rules.curvature.needs_statistics:
         for player in game.players:
-            gradient = tuple(seen.gradients[id(v)] for v in player.variables)
-            capture = seen.captures.get(player.name)
-            state = optimizer.states.players[player.name]
-            shift = shift_of(optimizer, player, lr)
-            block.update(state, capture, gradient, step, mine, shift)
-    fallback = block.fallback()
-    if fallback.needs_statistics:
+            left[player.name] = rules.curvature.observe(
+                optimizer.states.players[player.name],
+                seen.captures.get(player.name),
+                tuple(seen.gradients[id(v)] for v in player.variables),
+                step,
+                shift_of(optimizer, player, lr),
+            )
+    if rules.fallback.needs_statistics:
         for bystander in game.bystanders:
             states = optimizer.states.bystanders[bystander.name]
             for variable, state in zip(bystander.variables, states, strict=True):
-                gradient = (seen.gradients[id(variable)],)
-                fallback.update(state, None, gradient, step, active)
+                rules.fallback.observe(state, None, (seen.gradients[id(variable)],), step)
+    return left

@@ -8,8 +8,8 @@ import tensorflow as tf
 import dgn_tf
 from dgn_tf.game.passes import SecondPass
 from dgn_tf.recursion import dense
-from dgn_tf.step.exact import flat_state, linearise
-from dgn_tf.step.observe import observe
+from dgn_tf.step.dense_gains import linearise
+from dgn_tf.step.observe import flat_state, observe
 from tests.thin import thinned
 
 LR = 0.7

@@ -1,0 +1,138 @@
+"""Exact curvature: the dense game of a batch from the Jacobians of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from dgn_tf.recursion import dense
+from dgn_tf.step.gains import Gains, Update
+from dgn_tf.step.observe import Observation, flat_state, observe
+
+
+@dataclass(frozen=True)
+class DenseGame:
+    """A batch as a dense linear-quadratic game.
+
+    Attributes:
+        seen: the first pass with its loss and gradients.
+        stages: F_x, F_n, ℓ_u and ℓ_uu of every stage; states are stacked sample-major, the tensors
+            of a cut newest first.
+        phi_x, phi_xx: derivatives of the batch loss by the stacked x_T.
+    """
+
+    seen: Observation
+    stages: list[dense.DenseStage]
+    phi_x: tf.Tensor
+    phi_xx: tf.Tensor
+
+
+def linearise(model: Any, data: tuple, game: Any = None) -> DenseGame:
+    """The dense game of a batch `(x, y, sample_weight)`; the model's (first) one if not given."""
+    game, optimizer = model.game if game is None else game, model.optimizer
+    seen = observe(model, optimizer.rules.terminal, data, jacobians=True, games=(game,))
+    return dense_game(optimizer, game, seen)
+
+
+def dense_game(optimizer: Any, game: Any, seen: Observation) -> DenseGame:
+    """The dense game of a batch that was observed with its Jacobians.
+
+    N agents of a player who are solved for together are one player whose ℓ_uu is divided by N: they
+    share every other second derivative, and by symmetry the sum of their answers.
+
+    Raises:
+        ValueError: for a shared layer, whose weights act at several stages.
+    """
+    for player in game.players:
+        if len(player.call_indices) > 1:
+            raise ValueError(
+                "With exact curvature every player acts once. "
+                f"Received: shared layer '{player.name}'."
+            )
+    stages = [_stage(optimizer, game, stage, seen) for stage in game.stages]
+    made = seen.terminal
+    batch = tf.shape(made.v)[0]
+    Z = tf.reshape(made.Z, (batch, made.Z.shape[1], -1))
+    phi_x = tf.einsum("brd,br->bd", Z, made.v) / seen.batch
+    blocks = tf.einsum("brd,br,bre->bde", Z, made.C, Z) / seen.batch
+    size = tf.shape(blocks)[1] * batch
+    eye = tf.eye(batch, dtype=Z.dtype)
+    phi_xx = tf.reshape(tf.einsum("bc,bde->bdce", eye, blocks), (size, size))
+    return DenseGame(seen, stages, tf.reshape(phi_x, [-1]), phi_xx)
+
+
+def _stage(optimizer: Any, game: Any, stage: Any, seen: Observation) -> dense.DenseStage:
+    copies = seen.first.cuts[stage.index]
+    batch = tf.shape(seen.terminal.v)[0]
+    found = seen.jacobians[stage.index]
+    rows = tf.shape(found[0])[0]
+    by_state = [tf.reshape(j, (rows, batch, -1)) for j in found[: len(copies)]]
+    F_x = tf.reshape(tf.concat(by_state, 2), (rows, -1))
+    remaining = iter(found[len(copies) :])
+    F_n: list = [None] * game.columns
+    l_u: list = [None] * game.columns
+    l_uu: list = [0.0] * game.columns
+    for player in stage.players:
+        own = [tf.reshape(next(remaining), (rows, -1)) for _ in player.variables]
+        F_n[player.slot] = tf.concat(own, 1)
+        extra = seen.running[player.name]
+        if extra is None:
+            extra = tuple(tf.zeros_like(v.value) for v in player.variables)
+        l_u[player.slot] = tf.concat([tf.reshape(e, [-1]) for e in extra], 0)
+        together = player.agents if optimizer.rules.structure.joint else 1
+        parts = [
+            tf.fill(
+                [tf.size(v.value)],
+                tf.constant(optimizer.weight_decay * optimizer.decays(v) / together, v.dtype),
+            )
+            for v in player.variables
+        ]
+        l_uu[player.slot] = tf.linalg.diag(tf.concat(parts, 0))
+    return dense.DenseStage(F_x, F_n, l_u, l_uu)
+
+
+class DenseGains(Gains):
+    """k + K δx of the dense game: Q_uu = ℓ_uu + F_n'V_xx F_n stands for M.
+
+    Args:
+        optimizer, game: as for `Gains`.
+        found: the dense game.
+
+    Attributes:
+        results: gains and value functions, a stage each, of one agent of each player where they do
+            not know of each other.
+    """
+
+    def __init__(self, optimizer: Any, game: Any, found: DenseGame):
+        super().__init__(optimizer, game, found.seen)
+        rules = optimizer.rules
+        self.feedback = rules.closed_loop
+        self.results = dense.solve(
+            found.stages,
+            found.phi_x,
+            found.phi_xx,
+            rules.information_structure,
+            absent_players=rules.absent_players,
+        )
+
+    def summed(self, player: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """`(weights,)` k and `(weights, state)` K, summed over the player's agents."""
+        gain = self.results[player.stage].players[player.slot]
+        if gain is None:
+            raise ValueError(f"'{player.name}' has no gain at stage {player.stage}.")
+        times = 1 if self.optimizer.rules.structure.joint else player.agents
+        return times * gain.k, times * gain.K
+
+    def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
+        k, K = self.summed(player)
+        if change is not None:
+            copies = self.seen.first.cuts[player.stage]
+            parts = [change.get(key, tf.zeros_like(x)) for key, x in copies.items()]
+            moved = flat_state(parts, tf.shape(self.seen.terminal.v)[0])
+            k += tf.linalg.matvec(K, tf.reshape(moved, [-1]))
+        sizes = [tf.size(v.value) for v in player.variables]
+        parts = tf.split(k, sizes) if len(sizes) > 1 else [k]
+        return tuple(tf.reshape(p, v.shape) for p, v in zip(parts, player.variables, strict=True))

@@ -1,0 +1,85 @@
+"""Gains: what the players of a batch answer, one interface for every way of finding it.
+
+A player's update is θ ← θ - lr (k + K δx) with k and K made here without the learning rate. Weights
+that are no player's get the preconditioned gradient M⁻¹ H_θ of (5).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from dgn_tf.curvature.base import add
+from dgn_tf.step.observe import Observation
+
+Update = tuple
+
+
+class Gains(ABC):
+    """The gains of one batch at one learning rate.
+
+    Args:
+        optimizer: the `DGNOpt`: its rules, its blocks' states and its step count.
+        game: the game, one of the model's.
+        seen: the batch.
+
+    Attributes:
+        moments: pairs (variable, new value) of the first moments that the gains have used, for the
+            step that is applied to assign.
+    """
+
+    feedback: bool
+    """Whether the gains answer δx."""
+
+    def __init__(self, optimizer: Any, game: Any, seen: Observation):
+        self.optimizer, self.game, self.seen = optimizer, game, seen
+        self.moments: list[tuple] = []
+        self._bystanders = {b.name: self._gradient_of(b) for b in game.bystanders}
+
+    @abstractmethod
+    def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
+        """(k + K δx) / lr of one player, k / lr where `change` is None; one tensor a variable.
+
+        Args:
+            player: the player, all of whose agents are summed.
+            change: tensor key → x' - x at the cut before its stage.
+        """
+
+    def stage(
+        self, stage: Any, change: Mapping[int, tf.Tensor] | None
+    ) -> Iterator[tuple[Any, Update]]:
+        """Everyone who moves at a stage, bystanders first, with the update."""
+        for bystander in self.game.bystanders:
+            if bystander.stage == stage.index:
+                yield bystander, self._bystanders[bystander.name]
+        yield from self.team(stage, change)
+
+    def team(
+        self, stage: Any, change: Mapping[int, tf.Tensor] | None
+    ) -> Iterator[tuple[Any, Update]]:
+        """The players of a stage with the update."""
+        for player in stage.players:
+            yield player, self.player(player, change)
+
+    def opened(self) -> dict[str, Update]:
+        """k / lr of all weights, by the owner's name."""
+        stages = self.game.stages
+        return {owner.name: u for stage in stages for owner, u in self.stage(stage, None)}
+
+    def _gradient_of(self, owner: Any) -> Update:
+        """The preconditioned gradient of weights that are no player's, a block a variable."""
+        block = self.optimizer.rules.fallback
+        step, extra = self.optimizer.iterations.value, self.seen.running[owner.name]
+        states = self.optimizer.states.bystanders[owner.name]
+        update: Update = ()
+        for i, (variable, state) in enumerate(zip(owner.variables, states, strict=True)):
+            gradient: Update = (self.seen.gradients[id(variable)],)
+            if extra is not None:
+                gradient = add(gradient, extra[i : i + 1])
+            gradient, moved = block.first_moment(state, gradient, step)
+            self.moments += moved
+            update += block.on(state, None, step).solve(gradient)
+        return update

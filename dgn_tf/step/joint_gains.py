@@ -1,0 +1,58 @@
+"""The other cooperative solvers: the players of a stage by their joint Kronecker factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from dgn_tf.recursion import khatri_rao, prop5
+from dgn_tf.recursion.stage_value import StageValue
+from dgn_tf.rules import PROP5
+from dgn_tf.step.gains import Update
+from dgn_tf.step.sample_space_gains import SampleSpaceGains, projected
+
+
+class JointGains(SampleSpaceGains):
+    """Stages of several players solved by joint factors, the others in sample space.
+
+    The joint matrix holds the stage's own curvature, so that the right sides are the open gradients
+    and feedback terms of the value function *ahead*, (1/B) U_n (v + C s) + ℓ_u for player n.
+    """
+
+    def team(
+        self, stage: Any, change: Mapping[int, tf.Tensor] | None
+    ) -> Iterator[tuple[Any, Update]]:
+        if len(stage.players) == 1:
+            yield from super().team(stage, change)
+            return
+        captures = [self.seen.captures[player.name] for player in stage.players]
+        s = None if change is None else projected(self.seen, stage.index, change)
+        weights = self.seen.by_column(self._ahead(stage.index).weights(s))
+        right = []
+        for player, capture in zip(stage.players, captures, strict=True):
+            side = capture.weighted_matrix(weights)
+            extra = self.seen.running[player.name]
+            right.append(side if extra is None else side + capture.matrix(extra))
+        rules = self.optimizer.rules
+        damping, fisher = rules.curvature.damping, rules.curvature.fisher
+        if rules.solver == PROP5:
+            solved = prop5.solve(captures, right, damping, fisher)
+        else:
+            iterations = rules.khatri_rao_iterations
+            solved = khatri_rao.solve(captures, right, damping, iterations, fisher=fisher)
+        for player, capture, matrix in zip(stage.players, captures, solved, strict=True):
+            yield player, capture.tensors(matrix)
+
+    def _ahead(self, stage: int) -> StageValue:
+        """The value function a stage's players look at: the next stage's, or the terminal cost.
+
+        In the forms that `Rules` lets through a stage's value is the one *at* the stage, after its
+        own players' response.
+        """
+        if not self.optimizer.rules.structure.sees_state:
+            return StageValue(self.seen.v_T)
+        if stage + 1 < len(self.values):
+            return next(value for value in self.values[stage + 1] if value is not None)
+        return StageValue(self.seen.v_T, self.seen.C_T)

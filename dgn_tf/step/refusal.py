@@ -1,0 +1,163 @@
+"""A step that the guard refuses: everything as it was, and, after too many, who is to blame."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.passes import FirstPass
+from dgn_tf.step.guarded import Outcome
+
+HELP = (
+    "What usually helps: inputs and targets scaled to about one (pixels divided by 255), a larger "
+    "damping, a smaller learning rate."
+)
+
+
+class Trace:
+    """The state that a step moves, as it was before.
+
+    Args:
+        model: the compiled `GameModel`.
+    """
+
+    def __init__(self, model: Any):
+        optimizer = model.optimizer
+        spared = (optimizer.guard_rejections, optimizer.guard_streak, optimizer.learning_rate)
+        left = {id(v) for v in (*spared, *optimizer.states.bandit.values())}
+        self.before: dict[int, tuple] = {}
+        self.keep(
+            v
+            for v in (
+                *model.trainable_variables,
+                *model.non_trainable_variables,
+                *_random_states(model.game.uses),
+                *optimizer.variables,
+            )
+            if id(v) not in left
+        )
+
+    def keep(self, variables: Iterable) -> None:
+        """Notes the values that variables have now."""
+        for variable in variables:
+            self.before.setdefault(id(variable), (variable, tf.identity(variable.value)))
+
+    def restore(self, refused: tf.Tensor) -> list[tf.Tensor]:
+        """Puts everything back where a step was refused; returns what to wait for."""
+        pairs = self.before.values()
+        if tf.distribute.has_strategy():  # whose variables take no value inside a branch
+            for variable, value in pairs:
+                variable.assign(tf.where(refused, value, variable.value))
+            return [refused]
+        return [_where(refused, lambda: [variable.assign(value) for variable, value in pairs])]
+
+
+def _random_states(uses: Any) -> list:
+    """The states of the seed generators; Keras's own generator is the one there is now."""
+    return [surface.global_seed_state() if v is uses.global_seed else v for v in uses.random]
+
+
+def settle(model: Any, game: Any, data: tuple, outcome: Outcome, trace: Trace) -> tf.Tensor:
+    """Counts a refused step, takes it back, and stops training after too many in a row.
+
+    Args:
+        model: the compiled `GameModel`.
+        game: one of its games.
+        data: `(x, y, sample_weight)`.
+        outcome: of the step.
+        trace: the state before it.
+
+    Returns:
+        Whether `patience` is at its end, a boolean scalar.
+
+    Raises:
+        InvalidArgumentError: (when the step runs) after `patience` refused steps in a row; not
+            under XLA.
+    """
+    optimizer = model.optimizer
+    refused = tf.logical_not(outcome.done)
+    restored = trace.restore(refused)
+    optimizer.guard_rejections.assign_add(tf.cast(refused, tf.int64))
+    streak = tf.where(refused, optimizer.guard_streak.value + 1, tf.constant(0, tf.int64))
+    optimizer.guard_streak.assign(streak)
+    stuck = streak >= optimizer.guard.patience
+    if model.jit_compile:
+        return stuck
+    flat = keras.tree.flatten(data)
+    given = [part for part in flat if part is not None]
+
+    def stop(sizes: tf.Tensor, *tensors: tf.Tensor) -> tf.Tensor:
+        remaining = iter(tensors)
+        parts = [None if part is None else next(remaining) for part in flat]
+        whole = keras.tree.pack_sequence_as(data, parts)
+        raise ValueError(_sentence(model, game, whole, sizes))  # InvalidArgumentError outside
+
+    with tf.control_dependencies(restored):
+        _where(stuck, lambda: tf.py_function(stop, [outcome.sizes, *given], tf.float32))
+    return stuck
+
+
+def _where(condition: tf.Tensor, action: Callable[[], Any]) -> tf.Tensor:
+    def run() -> tf.Tensor:
+        action()
+        return tf.constant(True)
+
+    return tf.cond(condition, run, lambda: tf.constant(False))
+
+
+def _sentence(model: Any, game: Any, data: tuple, sizes: tf.Tensor) -> str:
+    guard = model.optimizer.guard
+    return (
+        f"{guard.patience} steps in a row were neither finite nor small enough at any of "
+        f"{guard.retries + 1} learning rates; first to blame: "
+        f"{_culprit(model, game, data, sizes)}. {HELP}"
+    )
+
+
+def _culprit(model: Any, game: Any, data: tuple, sizes: tf.Tensor) -> str:
+    """Where a batch first stops being finite, forward, then backward; else the largest update."""
+    x, y, sample_weight = data
+    first, graph = FirstPass(game, copies=False), game.graph
+    with keras.StatelessScope(), tf.GradientTape() as tape:
+        floats = [part for part in keras.tree.flatten(x) if part.dtype.is_floating]
+        tape.watch(floats)
+        with model.recording(first):
+            y_pred = model(x, training=True)
+        loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
+    values = {key: v for key, v in first.values.items() if v is not None and v.dtype.is_floating}
+    if not all(map(_finite, floats)):
+        return f"the inputs of the batch, first read by {_title(game, graph.calls[0])}"
+    for call in graph.calls:
+        if not all(_finite(values[key]) for key in call.outputs if key in values):
+            return _title(game, call)
+    if not _finite(loss):
+        return "the loss"
+    keys = list(values)
+    cotangents = dict(zip(keys, tape.gradient(loss, [values[key] for key in keys]), strict=True))
+    for call in reversed(graph.calls):
+        if not all(_finite(cotangents.get(key)) for key in call.outputs):
+            return "the gradient of the loss"
+        if not all(_finite(cotangents.get(key)) for key in call.inputs):
+            return f"the gradient through {_title(game, call)}"
+    owners = [*game.players, *game.bystanders]
+    ranked = tf.where(tf.math.is_finite(sizes), sizes, sizes.dtype.max)
+    return f"the update of {_owner_title(owners[int(tf.argmax(ranked))])}"
+
+
+def _finite(tensor: Any) -> bool:
+    return tensor is None or bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(tensor))))
+
+
+def _title(game: Any, call: Any) -> str:
+    for owner in (*game.players, *game.bystanders):
+        if owner.layer is call.operation:
+            return _owner_title(owner)
+    return f"stage {game.schedule.call_stage[call.index]}, layer '{call.name}'"
+
+
+def _owner_title(owner: Any) -> str:
+    if hasattr(owner, "slot"):
+        return f"stage {owner.stage}, player '{owner.name}' (slot {owner.slot})"
+    return f"stage {owner.stage}, layer '{owner.name}'"

@@ -1,0 +1,158 @@
+"""The gains with a preconditioner: open loop, and the recursions in sample space.
+
+`docs/sample_space.md` derives them: with (v, C) the value function of `recursion.sample_space`,
+
+    k + K δx = lr M⁻¹ ((1/B) U (v + C s) + ℓ_u),   s = D'δx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from dgn_tf.curvature.base import Preconditioner, add
+from dgn_tf.recursion import sample_space
+from dgn_tf.step.gains import Gains, Update
+from dgn_tf.step.observe import Observation
+from dgn_tf.step.running_cost import shift_of
+
+
+class OpenLoopGains(Gains):
+    """(5): M⁻¹ H_θ, the ordinary optimizers.
+
+    Args:
+        optimizer, game, seen: as for `Gains`.
+        left: player name → what its block's statistics left of this batch.
+    """
+
+    feedback = False
+
+    def __init__(self, optimizer: Any, game: Any, seen: Observation, left: Mapping[str, Any]):
+        super().__init__(optimizer, game, seen)
+        self._updates = {p.name: self._update(p, left.get(p.name)) for p in game.players}
+
+    def _update(self, player: Any, left: Any) -> Update:
+        block, step = self.optimizer.rules.curvature, self.optimizer.iterations.value
+        state, extra = self.optimizer.states.players[player.name], self.seen.running[player.name]
+        made = block.on(state, self.seen.captures.get(player.name), step, None, left)
+        if left is not None and extra is None:
+            return _times(player.agents, made.gain(self.seen.terminal.v))
+        gradient: Update = tuple(self.seen.gradients[id(v)] for v in player.variables)
+        gradient = gradient if extra is None else add(gradient, extra)
+        gradient, moved = block.first_moment(state, gradient, step)
+        self.moments += moved
+        return _times(player.agents, made.solve(gradient))
+
+    def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
+        return self._updates[player.name]
+
+
+class SampleSpaceGains(Gains):
+    """(9) and (10), or (11) and (25), in sample space.
+
+    Args:
+        optimizer, game, seen: as for `Gains`.
+        left: player name → what its block's statistics left of this batch.
+        lr: scalar, the learning rate.
+
+    Attributes:
+        values: for every stage and slot the value (v, C) of `recursion.sample_space.solve`.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        game: Any,
+        seen: Observation,
+        left: Mapping[str, Any],
+        lr: tf.Tensor,
+    ):
+        super().__init__(optimizer, game, seen)
+        rules, step = optimizer.rules, optimizer.iterations.value
+        self.feedback = rules.closed_loop
+        self.blocks: dict[str, Preconditioner] = {
+            player.name: rules.curvature.on(
+                optimizer.states.players[player.name],
+                seen.captures[player.name],
+                step,
+                shift_of(optimizer, player, lr),
+                left.get(player.name),
+            )
+            for player in game.players
+        }
+        # M⁻¹ ℓ_u, which the value function needs and the gain needs again.
+        self._solved: dict[str, Update] = {}
+        self.values = self._recursion(lr)
+        self._averaged: dict[str, Update] = {}
+        if rules.curvature.momentum:
+            for player in game.players:
+                self._averaged[player.name] = self._average(player)
+
+    def _recursion(self, lr: tf.Tensor) -> list[list]:
+        rules, game, seen = self.optimizer.rules, self.game, self.seen
+        kernels: list[list] = [[None] * game.columns for _ in game.stages]
+        drift: list[list] = [[None] * game.columns for _ in game.stages]
+        for player in game.players:
+            place, block = (player.stage, player.slot), self.blocks[player.name]
+            kernels[place[0]][place[1]] = block.kernel() if rules.second.reduces else 0.0
+            extra = seen.running[player.name]
+            if extra is not None and rules.second.reduces:
+                solved = self._solved[player.name] = block.solve(extra)
+                drift[place[0]][place[1]] = block.cap.pullback(solved)
+        agents = [max((p.agents for p in stage.players), default=1) for stage in game.stages]
+        return sample_space.solve(
+            seen.v_T,
+            seen.C_T,
+            kernels,
+            drift,
+            lr,
+            seen.batch,
+            form=rules.form_name,
+            structure=rules.information_structure,
+            absent_players=rules.absent_players,
+            agents=agents if max(agents) > 1 else None,
+        )
+
+    def _average(self, player: Any) -> Update:
+        """The first moment with this batch's open gradient (1/B) U v + ℓ_u."""
+        seen, extra = self.seen, self.seen.running[player.name]
+        value = self.values[player.stage][player.slot]
+        gradient = seen.captures[player.name].weighted(seen.by_column(value.v))
+        gradient = gradient if extra is None else add(gradient, extra)
+        state, step = self.optimizer.states.players[player.name], self.optimizer.iterations.value
+        averaged, moved = self.optimizer.rules.curvature.first_moment(state, gradient, step)
+        self.moments += moved
+        return averaged
+
+    def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
+        block, seen = self.blocks[player.name], self.seen
+        value = self.values[player.stage][player.slot]
+        s = None if change is None else projected(seen, player.stage, change)
+        averaged = self._averaged.get(player.name)
+        if averaged is not None:
+            if s is not None:
+                averaged = add(averaged, block.cap.weighted(seen.by_column(value.apply(s))))
+            return _times(player.agents, block.solve(averaged))
+        weights, extra = seen.by_column(value.weights(s)), seen.running[player.name]
+        solved = self._solved.get(player.name)
+        if solved is not None:
+            return _times(player.agents, add(block.gain(weights), solved))
+        return _times(player.agents, block.gain(weights, extra))
+
+
+def projected(seen: Observation, stage: int, change: Mapping[int, tf.Tensor]) -> tf.Tensor | None:
+    """s = D'δx, `(B R,)`, None where nothing has moved."""
+    parts = []
+    for key, costate in seen.costates[stage].items():
+        if key in change:
+            moved = tf.cast(change[key], costate.dtype)
+            axes = list(range(2, len(costate.shape)))
+            parts.append(tf.reduce_sum(costate * moved[:, None], axes))
+    return tf.reshape(tf.add_n(parts), [-1]) if parts else None
+
+
+def _times(agents: int, update: Update) -> Update:
+    """The sum over equal agents, equation (16)."""
+    return update if agents == 1 else tuple(agents * u for u in update)

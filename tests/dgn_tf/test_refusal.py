@@ -1,0 +1,141 @@
+"""A step that the guard refuses leaves no trace, and the error names the layer."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dgn_tf
+from dgn_tf.curvature import Diagonal
+
+SPARSE = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(12, 5)).astype("float32"), rng.integers(0, 3, 12)
+
+
+def network(middle=None):
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((5,))
+    h = keras.layers.Dense(4, name="D0")(inputs)
+    h = h if middle is None else middle(h)
+    h = keras.layers.BatchNormalization(name="norm")(h)
+    h = keras.layers.Dropout(0.3, seed=1)(keras.layers.ReLU()(h))
+    return inputs, keras.layers.Dense(3, name="D1")(h)
+
+
+def compiled(optimizer, net=None, **kwargs):
+    model = dgn_tf.GameModel(*(net or network()))
+    model.compile(optimizer, SPARSE, metrics=["accuracy"], **kwargs)
+    return model
+
+
+def state(model):
+    """All that a step moves, but the counts of the guard and the metrics, which Keras resets."""
+    optimizer = model.optimizer
+    left = [optimizer.guard_rejections, optimizer.guard_streak, *model.metrics_variables]
+    kept = [*model.variables, *optimizer.variables]
+    return [(v.path, v.numpy()) for v in kept if not any(v is other for other in left)]
+
+
+def assert_no_trace(before, after):
+    assert len(before) == len(after)
+    for (name, value), (_, found) in zip(before, after, strict=True):
+        np.testing.assert_array_equal(found, value, err_msg=name)
+
+
+SETTINGS = {
+    "open loop adam": ("open_loop", "adam"),
+    "open loop diagonal": ("open_loop", Diagonal()),
+    "open loop ekfac": ("open_loop", "ekfac"),
+    "cooperative kfac": ("cooperative", "kfac"),
+    "cooperative adam": ("cooperative", "adam"),
+    "feedback gauss_newton": ("feedback", "gauss_newton"),
+    "cooperative exact": ("cooperative", "exact"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("kind", ["not finite", "too large"])
+def test_a_refused_step_leaves_no_trace(name, kind):
+    structure, curvature = SETTINGS[name]
+    guard = dgn_tf.StepGuard(retries=1) if kind == "not finite" else {"largest": 1e-9}
+    optimizer = dgn_tf.DGNOpt(0.01, structure, curvature, weight_decay=0.1, guard=guard)
+    model = compiled(optimizer, run_eagerly=True)
+    if kind == "not finite":
+        model.train_on_batch(X, Y)
+    before, bad = state(model), X.copy()
+    bad[0, 0] = np.nan
+    found = model.train_on_batch(bad if kind == "not finite" else X, Y, return_dict=True)
+    assert found["skipped_steps"] == 1
+    assert_no_trace(before, state(model))
+
+
+@pytest.mark.parametrize("settings", [{"run_eagerly": False}, {"jit_compile": True}], ids=str)
+def test_nor_in_a_graph_or_under_xla(settings):
+    """The steps after it are those of a run that never saw the batch."""
+    runs = []
+    for batches in ((X, np.full_like(X, np.nan), X), (X, X)):
+        optimizer = dgn_tf.DGNOpt(0.01, "cooperative", "kfac", use_ema=True)
+        model = compiled(optimizer, **settings)
+        for x in batches:
+            logs = model.train_on_batch(x, Y, return_dict=True)
+        runs.append((state(model), logs["loss"], logs["accuracy"]))
+    assert_no_trace(runs[1][0], runs[0][0])
+    assert runs[0][1:] == runs[1][1:]
+
+
+def test_the_mean_of_an_epoch_leaves_out_a_refused_batch():
+    found = []
+    for x in (X, np.concatenate([X, np.full_like(X, np.nan)])):
+        model = compiled(dgn_tf.DGNOpt(0.01, "open_loop", "identity"), run_eagerly=True)
+        y = np.resize(Y, len(x))
+        history = model.fit(x, y, batch_size=12, shuffle=False, verbose=0).history
+        found.append((history["loss"], history["accuracy"]))
+    assert found[0] == found[1]
+
+
+def test_a_gradient_that_is_not_finite_beside_a_finite_loss():
+    @keras.saving.register_keras_serializable("tests")
+    class Root(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.sqrt(keras.ops.abs(x))
+
+    middle = Root(name="root")
+    guard = dgn_tf.StepGuard(retries=0, patience=2)
+    model = compiled(dgn_tf.DGNOpt(0.01, "open_loop", "rmsprop", guard=guard), network(middle))
+    model.train_on_batch(X, Y)
+    before = state(model)
+    bad = X.copy()
+    model.get_layer("D0").bias.assign(tf.zeros(4))
+    before = state(model)
+    bad[3] = 0.0  # the root of zero has no slope
+    found = model.train_on_batch(bad, Y, return_dict=True)
+    assert np.isfinite(found["loss"])
+    assert found["skipped_steps"] == 1
+    assert_no_trace(before, state(model))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"gradient through stage 0.*'root'"):
+        model.train_on_batch(bad, Y)
+
+
+class Poison(keras.layers.Layer):
+    def call(self, x):
+        return x / keras.ops.zeros_like(x) * 0.0
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_the_error_names_the_layer_player_or_not(eager):
+    guard = dgn_tf.StepGuard(retries=0, patience=1)
+    names = {
+        "layer 'poison'": (network(Poison(name="poison")), X),
+        "layer 'norm'": (network(), X),
+        r"inputs of the batch.*stage 0, player 'D0'": (network(), np.full_like(X, np.inf)),
+        r"stage 1, player 'D1' \(slot 0\)": (network(), X),
+    }
+    for name, (net, x) in names.items():
+        model = compiled(dgn_tf.DGNOpt(0.01, guard=guard), net, run_eagerly=eager)
+        if "norm" in name:
+            model.get_layer("norm").gamma.assign(np.full(4, np.nan))
+        if "D1" in name:
+            model.get_layer("D1").bias.assign(np.full(3, np.inf))
+        with pytest.raises(tf.errors.InvalidArgumentError, match=name + "[^$]*scaled to about one"):
+            model.train_on_batch(x, Y)
