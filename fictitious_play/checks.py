@@ -92,6 +92,29 @@ def per_item(
     return np.broadcast_to(array, (size,)).copy()
 
 
+def bounds(name: str, value: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+    """(low, high) with low < high, each broadcast to `shape`, infinite where there is no bound;
+    None where nothing is bounded."""
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(f"`{name}` must be a pair (low, high), or None. Received: {value!r}")
+    found = []
+    for side, given in zip(("low", "high"), value, strict=True):
+        array = real_array(f"{name}: {side}", given)
+        try:
+            found.append(np.broadcast_to(array, shape).copy())
+        except ValueError as error:
+            raise ValueError(
+                f"`{name}` must be scalars or arrays that broadcast to the shape {shape} "
+                f"(players, control_size). Received: {side} of shape {array.shape}"
+            ) from error
+    low, high = found
+    if not np.all(low < high) or np.any(low == np.inf) or np.any(high == -np.inf):
+        raise ValueError(f"`{name}` must have low < high everywhere. Received: {value!r}")
+    return None if np.all(np.isinf(low) & np.isinf(high)) else (low, high)
+
+
 def one_of(name: str, value: Any, choices) -> str:
     """`value`, if it is one of the names in `choices`."""
     choices = tuple(choices)

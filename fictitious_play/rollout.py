@@ -3,19 +3,46 @@
 import numpy as np
 from keras import ops
 
+from fictitious_play.scan import by_step, scan
 
-def _costs_along(game, states, controls_at, noise_at):
-    """Costs of all players, (..., players), along the path that starts in `states`, under the
-    controls `controls_at(step, states)`."""
+
+def _roll(game, states, noise, inputs, act, costs=True, trembles=None):
+    """Plays a path.
+
+    Args:
+        game: a `Game`.
+        states: where it starts, (..., state_size).
+        noise: Brownian increments with the steps first, (steps, ..., noise_size).
+        inputs: arrays in lists and dictionaries, all with the steps first.
+        act: `act(now, states)` gives the controls (..., players, control_size) and anything to
+            keep, for the slices of `inputs` at a step.
+        costs: whether to add up costs.
+        trembles: where given, (steps, ..., players, control_size) that move the states beside the
+            controls and cost nothing.
+
+    Returns:
+        The path costs of all players (..., players), zero without `costs`; and for every step what
+        was kept and the states after it, stacked with the steps first.
+    """
     h = game.step_size
-    total = None
-    for step in range(game.steps):
-        controls = controls_at(step, states)
-        time = step * h
-        running = h * game.running_cost(time, states, controls)
-        total = running if total is None else total + running
-        states = game.euler_step(time, states, controls, noise_at(step))
-    return total + game.terminal_cost(states)
+
+    def step(carry, now, time):
+        states, total = carry
+        noise, inputs, *tremble = now
+        controls, kept = act(inputs, states)
+        if costs:
+            total = total + h * game.running_cost(time, states, controls)
+        if tremble:
+            controls = game.project(controls + tremble[0])
+        states = game.euler_step(time, states, controls, noise)
+        return (states, total), (kept, states)
+
+    states = ops.convert_to_tensor(states)
+    none = ops.zeros((game.players,), dtype=states.dtype)
+    total = ops.zeros_like(states[..., :1]) + none
+    given = (noise, inputs) if trembles is None else (noise, inputs, trembles)
+    (states, total), kept = scan(step, (states, total), given, game.steps, h)
+    return total + game.terminal_cost(states) if costs else total, kept
 
 
 def joint_costs(game, initial_state, controls, noise):
@@ -30,31 +57,33 @@ def joint_costs(game, initial_state, controls, noise):
     Returns:
         (batch, players) path costs; their mean over the batch estimates J^i.
     """
-    return _costs_along(
-        game, initial_state, lambda step, _: controls[:, step], lambda step: noise[:, step]
-    )
+    given = by_step(controls)
+    return _roll(game, initial_state, by_step(noise), given, lambda now, _: (now, ()))[0]
 
 
 def joint_states(game, initial_state, controls, noise):
     """States along the path when all follow `controls`, (batch, steps + 1, state_size)."""
-    states = initial_state
-    path = [states]
-    for step in range(game.steps):
-        states = game.euler_step(step * game.step_size, states, controls[:, step], noise[:, step])
-        path.append(states)
-    return ops.stack(path, axis=1)
+    given = by_step(controls)
+    _, (_, path) = _roll(
+        game, initial_state, by_step(noise), given, lambda now, _: (now, ()), costs=False
+    )
+    first = ops.expand_dims(initial_state, 1)
+    return ops.concatenate([first, ops.transpose(path, (1, 0, 2))], axis=1)
 
 
-def feedback_controls(game, initial_state, feedback, noise):
+def feedback_controls(game, initial_state, feedback, inputs, noise):
     """Controls along the path when all follow a feedback, (batch, steps, players, control_size).
 
-    `feedback(step, states)` gives (batch, players, control_size) for (batch, state_size).
+    `feedback(now, states)` gives (batch, players, control_size) for (batch, state_size) and the
+    slices of `inputs` at the step.
     """
-    states, played = initial_state, []
-    for step in range(game.steps):
-        played.append(feedback(step, states))
-        states = game.euler_step(step * game.step_size, states, played[-1], noise[:, step])
-    return ops.stack(played, axis=1)
+
+    def act(now, states):
+        controls = feedback(now, states)
+        return controls, controls
+
+    _, (played, _) = _roll(game, initial_state, by_step(noise), inputs, act, costs=False)
+    return ops.transpose(played, (1, 0, 2, 3))
 
 
 def deviation_costs(game, initial_state, own, others, noise):
@@ -63,41 +92,55 @@ def deviation_costs(game, initial_state, own, others, noise):
     Copy i has the controls of `others` but for player i, who plays her own; of its costs only
     player i's is kept. Arguments and result as in `Game.deviation_costs`.
     """
-    return feedback_deviation_costs(
+    costs, _ = feedback_deviation_costs(
         game,
         initial_state,
-        lambda step, _: own[:, step],
-        lambda step, _: ops.expand_dims(others[:, step], 1),
+        lambda now, _: (now, ()),
+        lambda now, _: ops.expand_dims(now, 1),
+        (by_step(own), by_step(others)),
         noise,
     )
+    return costs
 
 
-def feedback_deviation_costs(game, initial_state, own, others, noise, only=None):
+def feedback_deviation_costs(
+    game, initial_state, own, others, inputs, noise, only=None, trembles=None
+):
     """Cost of every player when she alone leaves the others' feedback, who answer her path.
 
     Every player who deviates has a copy of the game: N of them, or one with `only`.
 
     Args:
         game, initial_state, noise: as in `joint_costs`.
-        own: `own(step, states)` gives (batch, players, control_size) for the states of all copies,
-            (batch, players, state_size); entry i is what player i plays in copy i.
-        others: `others(step, states)` gives everybody's controls in every copy,
+        own: `own(now, states)` gives (batch, players, control_size) for the states of all copies,
+            (batch, players, state_size), and anything to keep; entry i is what player i plays in
+            copy i.
+        others: `others(now, states)` gives everybody's controls in every copy,
             (batch, players, players, control_size).
+        inputs: a pair, what `own` and `others` need that depends on the step: arrays in lists and
+            dictionaries with the steps first; `now` is the slices of a step.
         only: index of the one player who deviates; then there is one copy, and `own` gives
             (batch, 1, control_size). None for all players.
+        trembles: (batch, steps, players, control_size) of everybody's hands, which move the
+            states of all copies beside the controls and cost nothing; None for steady hands.
 
     Returns:
-        (batch, players), or (batch, 1) with `only`.
+        (batch, players) costs, or (batch, 1) with `only`; and what `own` kept, the steps first.
     """
     eye = np.eye(game.players)[:, :, None]
     if only is not None:
         eye = eye[only : only + 1]
 
-    def controls_at(step, states):
-        mine, given = ops.expand_dims(own(step, states), 1), others(step, states)
+    def act(now, states):
+        mine, kept = own(now[0], states)
+        mine, given = ops.expand_dims(mine, 1), others(now[1], states)
         mask = ops.convert_to_tensor(eye, dtype=ops.dtype(mine))
-        return given + mask * (mine - given)
+        return given + mask * (mine - given), kept
 
     states = ops.repeat(ops.expand_dims(initial_state, 1), len(eye), axis=1)
-    costs = _costs_along(game, states, controls_at, lambda step: ops.expand_dims(noise[:, step], 1))
-    return ops.sum(costs * ops.convert_to_tensor(eye[:, :, 0], dtype=ops.dtype(costs)), axis=-1)
+    if trembles is not None:
+        trembles = ops.expand_dims(by_step(trembles), 2)
+    noise = ops.expand_dims(by_step(noise), 2)
+    costs, (kept, _) = _roll(game, states, noise, inputs, act, trembles=trembles)
+    mask = ops.convert_to_tensor(eye[:, :, 0], dtype=ops.dtype(costs))
+    return ops.sum(costs * mask, axis=-1), kept

@@ -41,9 +41,13 @@ class Game:
             player.
         initial_mean, initial_std: X_0 ~ N(initial_mean, diag(initial_std²)); scalars or one value
             a state.
+        control_bounds: (low, high) of the controls, scalars or arrays that broadcast to
+            (players, control_size), infinite where there is no bound; None for no bounds at all.
+            The networks meet them, so that controls are what was played. The exact theory of
+            linear-quadratic games knows no bounds: with them, a game has no exact solution.
 
     Raises:
-        ValueError, TypeError: for sizes, times or an initial law that make no game.
+        ValueError, TypeError: for sizes, times, bounds or an initial law that make no game.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Game:
         noise_size: int | None = None,
         initial_mean: Any = 0.0,
         initial_std: Any = 0.0,
+        control_bounds: Any = None,
     ):
         self.players = checks.integer("players", players, least=1)
         self.horizon = checks.number("horizon", horizon, above=0.0)
@@ -68,6 +73,9 @@ class Game:
         self.initial_mean = checks.per_item("initial_mean", initial_mean, self.state_size, "state")
         self.initial_std = checks.per_item(
             "initial_std", initial_std, self.state_size, "state", least=0.0
+        )
+        self.control_bounds = checks.bounds(
+            "control_bounds", control_bounds, (self.players, self.control_size)
         )
 
     @property
@@ -102,9 +110,15 @@ class Game:
 
     def initial_states(self, normals: np.ndarray) -> np.ndarray:
         """Turns independent standard normals (batch, state_size) into initial states of the same
-        shape. Another initial law overrides this; `initial_mean` and `initial_std` then still
-        scale what the networks see."""
+        shape. Another initial law overrides this; the units in which networks see X_0 are measured
+        on it."""
         return self.initial_mean + self.initial_std * normals
+
+    def mean_weights(self) -> np.ndarray | None:
+        """The weights W_ij with which player i sees the mean Σ_j W_ij of everybody's paths, for
+        networks with `features="own_and_mean"`: (players, players), or None for 1/N each. A game
+        whose players matter to each other through other means than that overrides this."""
+        return None
 
     def linear_quadratic_form(self):
         """The game as a `fictitious_play.lq.LinearQuadraticForm`, or None where it is not one."""
@@ -143,6 +157,17 @@ class Game:
         """
         return rollout.deviation_costs(self, initial_state, own, others, noise)
 
+    def project(self, controls):
+        """The nearest controls within `control_bounds`, (..., players, control_size); the same
+        ones where there are no bounds."""
+        if self.control_bounds is None:
+            return controls
+        largest = np.finfo(np.float32).max
+        low, high = (np.clip(bound, -largest, largest) for bound in self.control_bounds)
+        if isinstance(controls, np.ndarray):
+            return np.clip(controls, low.astype(controls.dtype), high.astype(controls.dtype))
+        return ops.minimum(ops.maximum(controls, constant(low, controls)), constant(high, controls))
+
     def stacked_controls(self, controls) -> np.ndarray:
         """Everybody's controls side by side, (batch, steps, Σ k_i), as `fictitious_play.lq` has
         them; of (batch, *controls_shape) or (batch, steps, players, control_size)."""
@@ -157,7 +182,7 @@ class Game:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, JSON-serialisable."""
-        return {
+        config: dict[str, Any] = {
             "players": self.players,
             "horizon": self.horizon,
             "steps": self.steps,
@@ -167,6 +192,9 @@ class Game:
             "initial_mean": self.initial_mean.tolist(),
             "initial_std": self.initial_std.tolist(),
         }
+        if self.control_bounds is not None:
+            config["control_bounds"] = [bound.tolist() for bound in self.control_bounds]
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]):

@@ -32,6 +32,7 @@ class InterBankGame(Game):
         rho: weight of the common noise, |ρ| ≤ 1.
         weights: W, (players, players); None means 1/N everywhere.
         initial_mean, initial_std: X_0^i ~ N(initial_mean_i, initial_std_i²), independent.
+        control_bounds: as in `Game`; the game then has no exact solution.
 
         a, q, epsilon, c, sigma and the initial law are scalars or hold one value a player.
 
@@ -53,10 +54,16 @@ class InterBankGame(Game):
         weights: Any = None,
         initial_mean: Any = 0.0,
         initial_std: Any = 0.5,
+        control_bounds: Any = None,
     ):
         players = checks.integer("players", players, least=2)
         super().__init__(
-            players, horizon, steps, initial_mean=initial_mean, initial_std=initial_std
+            players,
+            horizon,
+            steps,
+            initial_mean=initial_mean,
+            initial_std=initial_std,
+            control_bounds=control_bounds,
         )
         for name, value in (
             ("a", a), ("q", q), ("epsilon", epsilon), ("c", c), ("sigma", sigma)
@@ -81,6 +88,9 @@ class InterBankGame(Game):
     c: np.ndarray
     sigma: np.ndarray
 
+    def mean_weights(self):
+        return None if self.uniform_weights else self.weights
+
     def distance(self, states):
         """m^i - X^i of every player, (..., players)."""
         if self.uniform_weights:
@@ -101,7 +111,8 @@ class InterBankGame(Game):
 
     @property
     def is_linear_quadratic(self) -> bool:
-        return self._is_plain and superposition.keeps(self, InterBankGame, ("initial_states",))
+        law = superposition.keeps(self, InterBankGame, ("initial_states",))
+        return self.control_bounds is None and self._is_plain and law
 
     @property
     def symmetric_parameters(self) -> lq.SymmetricParameters | None:

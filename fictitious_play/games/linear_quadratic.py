@@ -47,6 +47,7 @@ class LinearQuadraticGame(Game):
             a state.
         initial_covariance: (n, n), in place of `initial_std` where initial states are correlated.
         discount: ρ, the rate at which costs are discounted.
+        control_bounds: as in `Game`; the game then has no exact solution.
 
     Raises:
         ValueError, TypeError: where a shape does not fit, a number is not finite, an R_i is not
@@ -68,6 +69,7 @@ class LinearQuadraticGame(Game):
         initial_std: Any = 0.0,
         initial_covariance: Any = None,
         discount: float = 0.0,
+        control_bounds: Any = None,
     ):
         A = checks.finite_array("A", A)
         size = A.shape[-1] if A.ndim else 0
@@ -95,6 +97,7 @@ class LinearQuadraticGame(Game):
             noise_size=form.noise_size,
             initial_mean=initial_mean,
             initial_std=std,
+            control_bounds=control_bounds,
         )
         self.initial_covariance = initial_covariance
         covariance = np.diag(self.initial_std**2)
@@ -147,7 +150,8 @@ class LinearQuadraticGame(Game):
         return self.initial_mean + normals @ self._initial_root
 
     def linear_quadratic_form(self):
-        return self._form if self._is_plain and self._has_its_initial_law else None
+        exact = self.control_bounds is None and self._is_plain and self._has_its_initial_law
+        return self._form if exact else None
 
     def deviation_costs(self, initial_state, own, others, noise):
         """As in `Game.deviation_costs`; by superposition where that takes fewer products."""

@@ -22,12 +22,27 @@ def hidden_sizes(hidden) -> tuple[int, ...]:
     return tuple(checks.integer("hidden", width, least=1) for width in hidden)
 
 
+def activation_of(name):
+    """The Keras activation of that name, checked."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"`activation` must be the name of a Keras activation. Received: activation={name!r}"
+        )
+    try:
+        return keras.activations.get(name)
+    except ValueError as error:
+        raise ValueError(
+            "`activation` must be the name of a Keras activation, such as 'relu' or 'tanh'. "
+            f"Received: activation={name!r}"
+        ) from error
+
+
 @keras.saving.register_keras_serializable(package="fictitious_play")
 class ControlNetwork(keras.layers.Layer):
     """Dense layers from what a player has seen to her control: the paper's "Sequential".
 
-    Every hidden layer is Dense → batch normalisation → ReLU, the last one Dense and linear,
-    starting at zero.
+    Every hidden layer is Dense → batch normalisation → ReLU (or another activation), the last one
+    Dense and linear, starting at zero.
 
     Args:
         hidden: widths of the hidden layers.
@@ -36,6 +51,7 @@ class ControlNetwork(keras.layers.Layer):
             have a bias.
         skip: whether to add a linear path from the features to the control, starting at zero.
         seed: of the initial weights.
+        activation: of the hidden layers, by its Keras name.
 
     Input shape: (batch, features).
     Output shape: (batch, control_size).
@@ -48,10 +64,13 @@ class ControlNetwork(keras.layers.Layer):
         batch_normalization: bool = True,
         skip: bool = False,
         seed: int | None = None,
+        activation: str = "relu",
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.hidden = hidden_sizes(hidden)
+        self.activation = activation
+        self._activate = activation_of(activation)
         self.control_size = checks.integer("control_size", control_size, least=1)
         self.batch_normalization = bool(batch_normalization)
         self.skip = bool(skip)
@@ -111,7 +130,7 @@ class ControlNetwork(keras.layers.Layer):
             values = dense(values)
             if self.batch_normalization:
                 values = self.normalizations[number](values, training=training)
-            values = keras.ops.relu(values)
+            values = self._activate(values)
         control = self.output_layer(values)
         if self.skip_layer is not None:
             control = control + self.skip_layer(features)
@@ -128,4 +147,5 @@ class ControlNetwork(keras.layers.Layer):
             "batch_normalization": self.batch_normalization,
             "skip": self.skip,
             "seed": self.seed,
+            "activation": self.activation,
         }

@@ -8,7 +8,7 @@ from fictitious_play import checks
 from fictitious_play.games.base import Game
 
 
-class _PlayerLayer(keras.layers.Layer):
+class PlayerLayer(keras.layers.Layer):
     """A layer without weights that belongs to one player of a game."""
 
     def __init__(self, game: Game, player: int, **kwargs):
@@ -31,7 +31,7 @@ class _PlayerLayer(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
-class Rcost(_PlayerLayer):
+class Rcost(PlayerLayer):
     """One Euler step of the game: adds h f^i to the cost and moves every state.
 
     Args:
@@ -71,7 +71,7 @@ class Rcost(_PlayerLayer):
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
-class Tcost(_PlayerLayer):
+class Tcost(PlayerLayer):
     """Adds the terminal cost g^i(X_T).
 
     Args:

@@ -4,17 +4,18 @@ Features are rows ordered by time, so that what Euler step t may see is the firs
 causality is a slice.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
 from fictitious_play import checks
 from fictitious_play.games.base import Game, constant
+from fictitious_play.networks.units import Units, initial_units
 
-
-def initial_scale(game: Game) -> np.ndarray:
-    """1 / initial_std, and 0 where the initial state is deterministic; (state_size,)."""
-    std = game.initial_std
-    return np.divide(1.0, std, out=np.zeros_like(std), where=std > 0.0)
+#: Players whose costs are probed, and random states that they are probed in.
+_PROBED, _STATES = 8, 16
+#: A change below this share of the largest value is rounding in float32.
+_ROUNDING = 1e-3
 
 
 class FullPath:
@@ -27,6 +28,7 @@ class FullPath:
 
     def __init__(self, game: Game):
         self.game = game
+        self.initial = initial_units(game)
 
     def size(self, step: int) -> int:
         """Number of features of Euler step `step`."""
@@ -36,7 +38,7 @@ class FullPath:
         """Features as rows, (size(steps - 1), batch), of (batch, state_size) initial states and
         (batch, steps, noise_size) Brownian increments."""
         game = self.game
-        features = _standard_initial_state(game, initial_state)
+        features = _standard_initial_state(self.initial, initial_state)
         if game.steps > 1:
             past = _standard_past(game, noise)
             past = ops.reshape(past, (-1, (game.steps - 1) * game.noise_size))
@@ -53,7 +55,13 @@ class OwnAndMean:
     controls depend on the own and the mean path only.
 
     The game must give every player the same number of states and of Brownian motions, after the
-    common one in column 0. The weights are the game's `weights` where it has them, else 1/N.
+    common one in column 0. The weights are `Game.mean_weights`. Where random states show that a
+    player's costs or her own states' drift depend on what these features leave out, the game is
+    refused; what they do not show is left to the certificate.
+
+    Raises:
+        ValueError: for a game that does not split by player, weights that do not fit it, or a
+            player who depends on more than her own path and the mean.
     """
 
     shared = False
@@ -69,9 +77,20 @@ class OwnAndMean:
         self.game = game
         self.states = game.state_size // players
         self.motions = (game.noise_size - 1) // players
-        weights = getattr(game, "weights", None)
-        self.uniform = weights is None or getattr(game, "uniform_weights", False)
-        self.weights = np.full((players, players), 1.0 / players) if weights is None else weights
+        self.initial = initial_units(game)
+        weights = game.mean_weights()
+        if weights is None:
+            weights = np.full((players, players), 1.0 / players)
+        self.weights = checks.shaped("game.mean_weights()", weights, (players, players))
+        self.uniform = not np.ptp(self.weights)
+        player = _who_depends_on_more(game, self.weights)
+        if player is not None:
+            raise ValueError(
+                '`features="own_and_mean"` leave out what others do beyond the weighted mean. '
+                f"Received: {type(game).__name__}, in which costs or own states of player {player} "
+                "(from 0) change when others move and the mean does not; give the weights of "
+                'that mean in `mean_weights`, or use features="full_path"'
+            )
 
     def size(self, step: int) -> int:
         """Number of features of Euler step `step`."""
@@ -81,7 +100,7 @@ class OwnAndMean:
         """Features as rows of every player, (players, size(steps - 1), batch); arguments as in
         `FullPath`."""
         game, players, past_steps = self.game, self.game.players, self.game.steps - 1
-        initial = _standard_initial_state(game, initial_state)
+        initial = _standard_initial_state(self.initial, initial_state)
         own = ops.transpose(ops.reshape(initial, (-1, players, self.states)), (1, 2, 0))
         features = ops.concatenate([own, self._means(own)], axis=1)
         if not past_steps:
@@ -113,14 +132,51 @@ FEATURES: dict[str, type[FullPath] | type[OwnAndMean]] = {
 }
 
 
+def _who_depends_on_more(game: Game, weights: np.ndarray) -> int | None:
+    """A player whose costs, or her own states' drift, change between two random states that differ
+    neither in her own part nor in her weighted mean; None where none is found."""
+    players, states = game.players, game.state_size // game.players
+    rng = np.random.default_rng(0)
+    probed = np.unique(np.linspace(0, players - 1, _PROBED).astype(int))
+    kind = keras.config.floatx()
+
+    def values(x, u):
+        x, u = (ops.convert_to_tensor(each, dtype=kind) for each in (x, u))
+        found = [game.terminal_cost(x)]
+        for time in (0.0, 0.5 * game.horizon):
+            found += [game.running_cost(time, x, u), game.drift(time, x, u)]
+        arrays = [np.asarray(ops.convert_to_numpy(each), np.float64) for each in found]
+        # A cost of each player, or drifts of each player's states: (_STATES, players, any).
+        return [
+            np.broadcast_to(each, (_STATES, each.shape[-1])).reshape(_STATES, players, -1)
+            for each in arrays
+        ]
+
+    for player in probed.tolist():
+        base = game.initial_mean + rng.standard_normal((_STATES, game.state_size))
+        controls = rng.standard_normal((_STATES, players, game.control_size))
+        move = rng.standard_normal((_STATES, players, states))
+        row = np.where(np.arange(players) == player, 0.0, weights[player])
+        if np.any(row):
+            move -= row[:, None] * np.einsum("j,bjs->bs", row, move)[:, None] / (row @ row)
+        move[:, player] = 0.0
+        before = values(base, controls)
+        after = values(base + move.reshape(_STATES, -1), controls)
+        for one, two in zip(before, after, strict=True):
+            scale = max(np.max(np.abs(one)), np.max(np.abs(two)))
+            if np.max(np.abs(one - two)[:, player]) > _ROUNDING * scale:
+                return player
+    return None
+
+
 def make_features(name: str, game: Game) -> FullPath | OwnAndMean:
     """The features of that name, "full_path" or "own_and_mean", for a game."""
     return FEATURES[checks.one_of("features", name, FEATURES)](game)
 
 
-def _standard_initial_state(game: Game, initial_state):
-    mean = constant(game.initial_mean, initial_state)
-    return (initial_state - mean) * constant(initial_scale(game), initial_state)
+def _standard_initial_state(units: Units, initial_state):
+    mean, scale = (constant(each, initial_state) for each in units)
+    return (initial_state - mean) * scale
 
 
 def _standard_past(game: Game, noise):

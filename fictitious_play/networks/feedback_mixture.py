@@ -6,7 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from fictitious_play.layers.saturation import Saturation
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
+from fictitious_play.networks.unit_change import changed_weights
+from fictitious_play.networks.units import Units
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -15,7 +18,9 @@ class FeedbackMixture(FeedbackPolicy):
     weight w_k for every player.
 
     The profiles' networks lie side by side on the players' axis, (networks, slots · players, …),
-    so a layer of all of them is one batched product. A slot that holds nothing has weight zero.
+    so a layer of all of them is one batched product. All read the state in the units of the newest
+    one; the weights of the others are moved so that they stay the functions they are. A slot that
+    holds nothing has weight zero.
 
     Nothing of it is saved with a model that contains it: who fills it keeps the profiles.
 
@@ -33,13 +38,17 @@ class FeedbackMixture(FeedbackPolicy):
     def __init__(self, game, slots: int = 1, **kwargs):
         super().__init__(game, **kwargs)
         self.slots = slots
-        self.stacked = slots * self.game.players
+        self.players = slots * self.game.players
 
     def build(self, input_shape=None):
         super().build(input_shape)
-        players = self.game.players
+        game, players = self.game, self.game.players
+        if game.control_bounds is not None:
+            self.saturation = Saturation(
+                *(np.tile(b, (self.slots, 1)) for b in game.control_bounds)
+            )
         frozen = {"initializer": "zeros", "trainable": False}
-        shape = (self.game.steps, players, self.game.control_size)
+        shape = (game.steps, players, game.control_size)
         self.constant = self.add_weight(shape=shape, name="constant", **frozen)
         self.constant_share = self.add_weight(
             shape=(players,), initializer="ones", trainable=False, name="constant_share"
@@ -50,28 +59,36 @@ class FeedbackMixture(FeedbackPolicy):
         """Fills the slots.
 
         Args:
-            profiles: `FeedbackPolicy.stacked_weights` of every profile, as arrays or variables.
+            profiles: `FeedbackPolicy.profile` of every profile, as arrays or variables.
             shares: (1 + profiles, players), the weights of α^0 and of every profile.
         """
+        newest = Units(*(ops.convert_to_numpy(each) for each in profiles[-1][-2:]))
+        moved = [changed_weights(self, profile, newest) for profile in profiles[:-1]]
+        moved.append([ops.convert_to_numpy(each) for each in profiles[-1][:-2]])
         for number, variable in enumerate(self.stacked_weights):
             values = np.array(ops.convert_to_numpy(variable))
             slots = np.split(values, self.slots, axis=1)
-            for slot, profile in zip(slots, profiles, strict=False):
-                slot[...] = ops.convert_to_numpy(profile[number])
+            for slot, profile in zip(slots, moved, strict=False):
+                slot[...] = profile[number]
             variable.assign(values)
+        self.set_units(newest)
         filled = np.zeros(self.shares.shape)
         filled[: len(profiles)] = shares[1:]
         self.constant_share.assign(shares[0])
         self.shares.assign(filled)
 
-    def feedback(self, step: int, rows, statistics: list | None = None):
+    def by_step(self):
+        return {**super().by_step(), "constant": ops.convert_to_tensor(self.constant)}
+
+    def feedback(self, now, rows, statistics: list | None = None):
         """The weighted controls, (players, control_size, batch); arguments as in
         `FeedbackPolicy`."""
         game = self.game
-        answers = super().feedback(step, rows, statistics)
+        now = now if isinstance(now, dict) else self.at(now)
+        answers = super().feedback(now, rows, statistics)
         answers = ops.reshape(answers, (self.slots, game.players, game.control_size, -1))
         shares = ops.reshape(self.shares, (self.slots, game.players, 1, 1))
-        constant = ops.expand_dims(self.constant_share, -1) * self.constant[step]
+        constant = ops.expand_dims(self.constant_share, -1) * now["constant"]
         return ops.sum(shares * answers, axis=0) + ops.expand_dims(constant, -1)
 
     def save_own_variables(self, store):

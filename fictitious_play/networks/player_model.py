@@ -5,10 +5,11 @@ from keras import layers, ops
 
 from fictitious_play import checks
 from fictitious_play.games.base import Game
+from fictitious_play.layers.bounds import BoundedControl
 from fictitious_play.layers.control_network import ControlNetwork
 from fictitious_play.layers.costs import Rcost, Tcost
 from fictitious_play.layers.standard_units import StandardUnits
-from fictitious_play.networks.features import initial_scale
+from fictitious_play.networks.units import initial_units
 
 
 def player_model(
@@ -19,19 +20,21 @@ def player_model(
     skip: bool = False,
     seed: int | None = None,
     dtype: str | None = None,
+    activation: str = "relu",
 ) -> keras.Model:
     """One player's cost as a function of the noise and of what the others do.
 
     For every Euler step a `ControlNetwork` (layer "control_t") maps what the player has seen to
     her control, an `Rcost` layer ("rcost_t") adds h f^i and moves the states, and a `Concatenate`
-    layer ("seen_t") appends the step's noise to the next subnetwork's input; a `Tcost` layer
+    layer ("seen_t") appends the step's noise to the next subnetwork's input; where the game has
+    control bounds, a `BoundedControl` layer ("bounded_t") keeps them in between; a `Tcost` layer
     ("tcost") ends the path. The model can be summarised, plotted, fitted (with `MeanCost` as its
     loss) and saved like any other.
 
     Args:
         game: the `Game`.
         player: index of the player, 0 ≤ player < players.
-        hidden, batch_normalization, skip: as in `ControlNetwork`.
+        hidden, batch_normalization, skip, activation: as in `ControlNetwork`.
         seed: of the initial weights.
         dtype: of weights and computation, "float32" or "float64"; None means Keras's own.
 
@@ -50,9 +53,9 @@ def player_model(
     initial_state = layers.Input((game.state_size,), name="initial_state", dtype=kind)
     noise = layers.Input((game.steps, game.noise_size), name="noise", dtype=kind)
     others = layers.Input(game.controls_shape, name="others", dtype=kind)
-    seen = StandardUnits(
-        game.initial_mean, initial_scale(game), name="standard_initial_state", dtype=dtype
-    )(initial_state)
+    seen = StandardUnits(*initial_units(game), name="standard_initial_state", dtype=dtype)(
+        initial_state
+    )
     standard_noise = StandardUnits(scale=game.step_size**-0.5, name="standard_noise", dtype=dtype)(
         noise
     )
@@ -64,9 +67,12 @@ def player_model(
             batch_normalization,
             skip,
             seeds[step],
+            activation,
             name=f"control_{step}",
             dtype=dtype,
         )(seen)
+        if game.control_bounds is not None:
+            control = BoundedControl(game, player, name=f"bounded_{step}", dtype=dtype)(control)
         cost, states = Rcost(game, player, step, name=f"rcost_{step}", dtype=dtype)(
             [cost, states, control, others[:, step], noise[:, step]]
         )

@@ -50,7 +50,7 @@ class Belief:
             self.shares, self.stages, self.profiles = np.array([0.0, 1.0]), [stage], [[]]
             self._take(policy)
             return
-        profile = [np.array(ops.convert_to_numpy(value)) for value in policy.stacked_weights]
+        profile = [np.array(ops.convert_to_numpy(value)) for value in policy.profile]
         shares = belief_shares(self.rule, stage, self.damping)
         found = dict(zip([*self.stages, stage], [*self.profiles, profile], strict=True))
         # With ω = 1 nothing earlier counts: "damped" is then "last".

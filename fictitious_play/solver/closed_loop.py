@@ -1,13 +1,15 @@
 """Closed-loop play: controls are functions of the state, and the others answer a deviation."""
 
-import numpy as np
-from keras import ops
+from collections.abc import Sequence
 
-from fictitious_play import rollout
+import numpy as np
+
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_mixture import FeedbackMixture
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
+from fictitious_play.networks.units import Units, state_units
 from fictitious_play.solver.belief import Belief
+from fictitious_play.solver.evaluation import policy_controls
 from fictitious_play.solver.initial_belief import InitialBelief, initial_belief_array
 from fictitious_play.solver.samples import Sample
 from fictitious_play.solver.training import FeedbackResponseModel
@@ -38,7 +40,7 @@ class FeedbackBelief(Belief):
         return []
 
     def _take(self, policy):
-        self._fill([policy.stacked_weights])
+        self._fill([policy.profile])
 
     def _hold(self):
         slots = 1 << (len(self.profiles) - 1).bit_length()
@@ -55,37 +57,72 @@ class FeedbackBelief(Belief):
 class ClosedLoop:
     """What closed-loop play is made of.
 
-    All its networks read the state in the same units, those of paths along which everybody plays
-    α^0.
+    Its networks read the state in units of the play that goes on: in the first stage, those of
+    paths along which everybody plays α^0, and then those of the current profile, which `follow`
+    measures before every stage on the same sample.
+
+    Where noise spreads the states less than half as much as a unit of control would, the players'
+    hands tremble in training: independent normals, of standard deviation one at most, move the
+    states beside the controls and cost nothing. A feedback is a control in states that the play
+    itself may never reach, and how the others answer there is what a deviation is held against;
+    without noise nothing would determine it. In a linear-quadratic game trembles change no best
+    response; in others they fade out in proportion to what is left of the solve.
 
     Args:
         game: the `Game`.
         network: arguments of `FeedbackPolicy`.
         initial_belief: α^0, a number or an array.
-        sample: paths for the units.
+        sample: initial states and noise of the paths for the units.
     """
 
     def __init__(self, game: Game, network: dict, initial_belief: InitialBelief, sample: Sample):
-        self.game, self.network = game, network
+        self.game, self.network, self.sample = game, network, sample
         controls = initial_belief_array(game, initial_belief).astype(sample.noise.dtype)
-        self.constant = controls
-        controls = np.broadcast_to(controls, (sample.paths, *controls.shape))
-        arrays = (sample.initial_state, controls, sample.noise)
-        states = rollout.joint_states(game, *(ops.convert_to_tensor(array) for array in arrays))
-        self._states = ops.convert_to_numpy(states)
+        self.constant = game.project(controls)
+        self._exact = game.is_linear_quadratic
+        controls = np.broadcast_to(self.constant, (sample.paths, *controls.shape))
+        self.units, self._tremble = self._measured(controls)
 
     def policy(self, only: int | None = None) -> FeedbackPolicy:
         """The networks of all players, or of one."""
         policy = FeedbackPolicy(self.game, **self.network, only=only, name="policy")
         policy.build()
-        policy.set_units(self._states)
+        policy.set_units(self.units)
         return policy
+
+    def follow(self, policy: FeedbackPolicy, others: Sequence[FeedbackPolicy] = ()) -> None:
+        """Moves a policy, and others that read the state as it does, to the units of its own
+        paths. Their controls remain the same functions of the state. Paths that are not finite
+        move nothing."""
+        controls = policy_controls(policy, self.sample)
+        if not np.isfinite(controls).all():
+            return
+        units, self._tremble = self._measured(controls)
+        for each in (policy, *others):
+            each.change_units(units)
+
+    def trembles(self, normals: np.ndarray, left: float) -> np.ndarray:
+        """How everybody's hands tremble.
+
+        Args:
+            normals: independent standard ones, (paths, steps, players, control_size).
+            left: the share of the solve that is still to come.
+        """
+        size = self._tremble if self._exact else self._tremble * left
+        return normals * normals.dtype.type(size)
+
+    def _measured(self, controls: np.ndarray) -> tuple[Units, float]:
+        """Units along the paths of these controls, and the trembles' standard deviation."""
+        pooled = self.network.get("time_shared", False)
+        initial_state, noise = self.sample
+        units, own = state_units(self.game, initial_state, controls, noise, pooled)
+        return units, max(0.0, 1.0 - (2.0 * own) ** 2) ** 0.5
 
     def mixture(self, slots: int) -> FeedbackMixture:
         """Room for a number of profiles, with everybody at α^0."""
         mixture = FeedbackMixture(self.game, slots=slots, **self.network, name="belief")
         mixture.build()
-        mixture.set_units(self._states)
+        mixture.set_units(self.units)
         mixture.constant.assign(self.constant)
         return mixture
 

@@ -46,9 +46,9 @@ class DeepFictitiousPlay:
 
     Args:
         game: the `Game`.
-        hidden, batch_normalization, skip: form of every subnetwork, as in `ControlNetwork`. The
-            defaults are the paper's; `skip` adds a linear path, which suits games whose
-            equilibrium is nearly linear.
+        hidden, batch_normalization, skip, activation: form of every subnetwork, as in
+            `ControlNetwork`. The defaults are the paper's; `skip` adds a linear path, which suits
+            games whose equilibrium is nearly linear.
         features: what a player sees, as in `JointPolicy`: "full_path" or "own_and_mean".
         information: "open_loop", controls adapted to the noise; or "closed_loop", feedback
             controls α^i(t, X_t), where the others' networks answer a deviation.
@@ -93,6 +93,7 @@ class DeepFictitiousPlay:
         final_rate_ratio: float = 0.015,
         initial_belief: Any = 0.0,
         jit_compile: bool | str = "auto",
+        activation: str = "relu",
         seed: int = 0,
         dtype: str | None = None,
     ):
@@ -144,6 +145,7 @@ class DeepFictitiousPlay:
             "hidden": hidden,
             "batch_normalization": batch_normalization,
             "skip": skip,
+            "activation": activation,
             "seed": self.seed,
             "dtype": self.dtype,
         }

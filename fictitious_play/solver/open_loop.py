@@ -1,5 +1,7 @@
 """Open-loop play: controls are functions of the noise, and the others do not answer a deviation."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fictitious_play import devices
@@ -72,6 +74,9 @@ class OpenLoop:
     def policy(self, only: int | None = None) -> JointPolicy:
         """The networks of all players, or of one."""
         return self._policy("policy", only)
+
+    def follow(self, policy: JointPolicy, others: Sequence[JointPolicy] = ()) -> None:
+        """Moves no units: those of the noise are known and those of X_0 are the game's."""
 
     def belief(self, rule: str, damping: float) -> OpenLoopBelief:
         """A belief in which nobody has moved."""

@@ -14,9 +14,10 @@ from fictitious_play.games.base import Game
 from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.closed_loop import ClosedLoop
 from fictitious_play.solver.open_loop import OpenLoop
-from fictitious_play.solver.samples import Sample, training_sample
+from fictitious_play.solver.samples import Sample, training_sample, tremble_sample
 from fictitious_play.solver.training import compile_model, players_not_finite, renewed_model
 
+#: Paths on which the units of closed-loop networks are measured.
 _UNIT_PATHS = 2048
 
 
@@ -88,10 +89,19 @@ class Play:
         earlier profiles by stage and their shares."""
         self.belief.restore(stage, self.policy, profiles, shares)
 
-    def _inputs(self, stage: int, step: int) -> list:
-        """A fresh batch for the training models."""
+    def _inputs(self, stage: int, step: int, steps: int) -> list:
+        """A fresh batch for the training models, in a stage of that many steps."""
         sample = self.training.sample(self.information.game, stage, step)
-        return [*sample, *self.belief.inputs(sample)]
+        return [*sample, *self.belief.inputs(sample), *self._trembles(stage, step, steps)]
+
+    def _trembles(self, stage: int, step: int, steps: int) -> list[np.ndarray]:
+        """Of the players' hands: none in open-loop play, where nobody answers a path."""
+        if not isinstance(self.information, ClosedLoop):
+            return []
+        training, game = self.training, self.information.game
+        arguments = (game, training.seed, stage, step, training.batch_size, training.dtype)
+        done = (stage - 1) * steps / training.total_steps
+        return [self.information.trembles(tremble_sample(*arguments), max(0.0, 1.0 - done))]
 
     def _train(self, model, inputs, stage: int, step: int, first_player: int = 0) -> float:
         loss = devices.train_step(model, inputs)
@@ -115,9 +125,12 @@ class SimultaneousPlay(Play):
         self.models = {"model": training.compile(information.model(self.policy, self.belief))}
 
     def stage(self, stage, steps, on_step):
+        if stage > 1:
+            self.information.follow(self.policy)
         losses = []
         for step in range(steps):
-            losses.append(self._train(self.models["model"], self._inputs(stage, step), stage, step))
+            inputs = self._inputs(stage, step, steps)
+            losses.append(self._train(self.models["model"], inputs, stage, step))
             on_step()
         self.belief.announce(stage, self.policy)
         self._renew()
@@ -156,10 +169,14 @@ class SequentialPlay(Play):
             self.models[f"player-{player}"] = model
 
     def stage(self, stage, steps, on_step):
+        if stage > 1:
+            alone = [model.policy for model in self.models.values()]
+            self.information.follow(self.policy, alone)
         losses = np.zeros(steps)
         for player, model in enumerate(self.models.values()):
             for step in range(steps):
-                losses[step] += self._train(model, self._inputs(stage, step), stage, step, player)
+                inputs = self._inputs(stage, step, steps)
+                losses[step] += self._train(model, inputs, stage, step, player)
                 if player == 0:
                     on_step()
             self._collect(player, model.policy)
@@ -176,6 +193,8 @@ class SequentialPlay(Play):
             values = np.array(ops.convert_to_numpy(target))
             values[:, player] = ops.convert_to_numpy(source)[:, 0]
             target.assign(values)
+        for target, source in zip(self.policy.unit_weights, alone.unit_weights, strict=True):
+            target.assign(ops.copy(source))
 
 
 def make_play(game, network, training, information, rule, damping, initial_belief) -> Play:

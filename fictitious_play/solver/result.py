@@ -170,6 +170,7 @@ class Result:
             policy.batch_normalization,
             policy.skip,
             dtype=policy.variable_dtype,
+            activation=policy.activation,
         )
         transfer_weights(policy, model, player)
         return model

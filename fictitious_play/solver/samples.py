@@ -6,7 +6,7 @@ import numpy as np
 
 from fictitious_play.games.base import Game
 
-_TRAINING, _VALIDATION, _CERTIFICATE, _RESPONSE = 0, 1, 2, 3
+_TRAINING, _VALIDATION, _CERTIFICATE, _RESPONSE, _TREMBLES = 0, 1, 2, 3, 4
 
 
 class Sample(NamedTuple):
@@ -28,6 +28,15 @@ def training_sample(game: Game, seed: int, stage: int, step: int, paths: int, dt
     """The fresh batch of one training step; a function of its arguments alone, so that a solve
     can go on in the middle without any generator's state."""
     return _antithetic(game, np.random.default_rng((seed, _TRAINING, stage, step)), paths, dtype)
+
+
+def tremble_sample(game: Game, seed: int, stage: int, step: int, paths: int, dtype) -> np.ndarray:
+    """Standard normals for the players' hands in one training step, in antithetic pairs:
+    (paths, steps, players, control_size); a function of its arguments alone."""
+    generator = np.random.default_rng((seed, _TREMBLES, stage, step))
+    shape = (paths // 2, game.steps, game.players, game.control_size)
+    half = generator.standard_normal(shape, dtype=np.dtype(dtype))
+    return np.stack([half, -half], axis=1).reshape(paths, *shape[1:])
 
 
 def validation_sample(game: Game, seed: int, paths: int, dtype) -> Sample:

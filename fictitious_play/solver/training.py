@@ -48,13 +48,15 @@ class BestResponseModel(_CostModel):
     def __init__(self, policy: JointPolicy, correction: bool = False, **kwargs):
         super().__init__(policy, **kwargs)
         self.correction = correction
+        # The sum is bounded then, by its projection.
+        policy.bounded = not correction
 
     def call(self, inputs, training=False):
         initial_state, noise, belief = inputs
         game, only = self.policy.game, self.policy.only
         own = self.policy([initial_state, noise], training=training)
         if self.correction:
-            own = own + belief
+            own = game.project(own + belief)
         if only is not None:
             own = ops.concatenate([belief[:, :, :only], own, belief[:, :, only + 1 :]], axis=2)
         costs = game.deviation_costs(initial_state, own, belief, noise)
@@ -72,7 +74,8 @@ class FeedbackResponseModel(_CostModel):
         correction: whether the output of a policy of all players is added to the player's own
             feedback in the belief instead of replacing it.
 
-    Input: a list of initial states and Brownian increments.
+    Input: a list of initial states and Brownian increments, and where hands tremble, trembles
+        (batch, steps, players, control_size), as in `rollout.feedback_deviation_costs`.
     Output: path costs of the policy's players, (batch, players) or (batch, 1).
     """
 
@@ -85,6 +88,8 @@ class FeedbackResponseModel(_CostModel):
     ):
         super().__init__(policy, **kwargs)
         self.correction = correction
+        # The sum is bounded then, by its projection.
+        policy.bounded = not correction
         belief.trainable = False
         self.belief = belief
 
@@ -94,25 +99,33 @@ class FeedbackResponseModel(_CostModel):
         super().build(input_shape)
 
     def call(self, inputs, training=False):
-        initial_state, noise = inputs
-        policy, statistics = self.policy, []
+        initial_state, noise, *trembles = inputs
+        policy, belief = self.policy, self.belief
+        gathers = training and policy.batch_normalization
 
-        def own(step, states):
-            rows = ops.transpose(policy.features(step, states), (1, 2, 0))
-            gathered = None
-            if training and policy.batch_normalization:
-                gathered = []
-                statistics.append(gathered)
-            controls = policy.feedback(step, rows, gathered)
+        def own(now, states):
+            now, of_belief = now
+            rows = ops.transpose(policy.features(now, states), (1, 2, 0))
+            statistics: list = []
+            controls = policy.feedback(now, rows, statistics if gathers else None)
             if self.correction:
-                seen = ops.transpose(self.belief.features(step, states), (1, 2, 0))
-                controls = controls + self.belief.feedback(step, seen)
-            return ops.transpose(controls, (2, 0, 1))
+                seen = ops.transpose(belief.features(of_belief, states), (1, 2, 0))
+                controls = controls + belief.feedback(of_belief, seen)
+            controls = ops.transpose(controls, (2, 0, 1))
+            return policy.game.project(controls) if self.correction else controls, statistics
 
-        costs = rollout.feedback_deviation_costs(
-            policy.game, initial_state, own, self.belief.controls, noise, policy.only
+        of_belief = belief.by_step()
+        costs, statistics = rollout.feedback_deviation_costs(
+            policy.game,
+            initial_state,
+            own,
+            belief.controls,
+            ((policy.by_step(), of_belief if self.correction else {}), of_belief),
+            noise,
+            policy.only,
+            *trembles,
         )
-        if statistics:
+        if gathers:
             policy.move_averages(statistics)
         return costs
 

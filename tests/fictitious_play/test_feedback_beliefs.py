@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 import fictitious_play as fp
+from fictitious_play.networks.units import Units
 from fictitious_play.solver.closed_loop import ClosedLoop
 from fictitious_play.solver.play import SequentialPlay, Training
 from fictitious_play.solver.samples import Sample
@@ -99,7 +100,7 @@ def test_others_answer_a_deviation_with_their_averaged_gains(rng):
     initial, noise, _ = sample(game, paths=8)
     made = structure(game, batch_normalization=False, skip=True)
     # Gains act on the state itself here, not on standard units.
-    made._states = np.concatenate([np.full_like(made._states, s) for s in (-1.0, 1.0)])
+    made.units = Units(np.zeros((4, 3)), np.ones((4, 3)))
     gains = rng.standard_normal((3, 4, 3, 3))
     belief = made.belief("average", damping=0.5)
     for stage in (1, 2):
@@ -178,6 +179,8 @@ def test_sequential_play_of_two_is_alternating_play():
         policy.set_weights(first)
         models.append(compile_model(FeedbackResponseModel(policy, others), 0.05, 0.1, 4))
     for stage in (1, 2):
+        if stage == 2:
+            made.follow(others, [model.policy for model in models])
         expected = np.zeros(2)
         for player, model in enumerate(models):
             for step in range(2):

@@ -1,0 +1,28 @@
+"""The layer that keeps a player's control within the game's bounds."""
+
+import keras
+from keras import ops
+
+from fictitious_play.layers.costs import PlayerLayer
+from fictitious_play.layers.saturation import Saturation
+
+
+@keras.saving.register_keras_serializable(package="fictitious_play")
+class BoundedControl(PlayerLayer):
+    """The smooth saturation of one player's control at her bounds.
+
+    Args:
+        game: a `Game` with `control_bounds`, whose class must be registered with Keras to be
+            saved.
+        player: index of the player.
+
+    Input and output shape: (batch, control_size).
+    """
+
+    def call(self, inputs):
+        saturation = Saturation.of(self.game, self.player)
+        controls = ops.expand_dims(ops.transpose(inputs), 0)
+        return ops.transpose(saturation(controls)[0])
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

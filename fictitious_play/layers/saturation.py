@@ -1,0 +1,79 @@
+"""Control bounds, met by a smooth and increasing map of a network's outputs."""
+
+import numpy as np
+from keras import ops
+
+from fictitious_play.games.base import Game, constant
+
+#: Width of the bend at a bound that has no opposite one, in units of the control.
+_BEND = 0.1
+#: Up to here, in half widths, the map is steep: its slope at this point is one half.
+_STEEP = 0.9
+#: Outputs are cut here, in half widths, where the map is flat to rounding: z⁴ stays finite.
+_FAR = 1e4
+
+
+class Saturation:
+    """Maps every real number into [low, high], close to the identity well inside.
+
+    Between two finite bounds, with z the distance from the middle in half widths, it is
+    middle + half · z / (1 + z⁴)^¼: off the identity by z⁵/4 near the middle, and flattening like a
+    power outside, so that an output that has gone too far still finds its way back. At a bound
+    without an opposite one it is bound ± (d + √(d² + .01))/2 with d the distance from it. Where
+    0 is not inside, or just at a bound, the outputs are shifted first, so that networks that start
+    at zero start where the map is steep.
+
+    Args:
+        low, high: (players, control_size); infinite where there is no bound.
+    """
+
+    def __init__(self, low: np.ndarray, high: np.ndarray):
+        self.low, self.high = low, high
+        both = np.isfinite(low) & np.isfinite(high)
+        self.both = both
+        half = np.subtract(high, low, out=np.full_like(low, 2.0), where=both) / 2.0
+        middle = np.add(high, low, out=np.zeros_like(low), where=both) / 2.0
+        self.half, self.middle = half, middle
+        reach = _STEEP * half
+        lower, upper = np.where(both, middle - reach, low), np.where(both, middle + reach, high)
+        self.shift = np.clip(0.0, lower, upper)
+
+    @classmethod
+    def of(cls, game: Game, only: int | None = None) -> "Saturation | None":
+        """The saturation of a game's controls, or of one player's; None without bounds."""
+        if game.control_bounds is None:
+            return None
+        low, high = game.control_bounds
+        return cls(low, high) if only is None else cls(low[only : only + 1], high[only : only + 1])
+
+    def __call__(self, outputs):
+        """Controls of outputs (..., players, control_size, batch), of the same shape."""
+        low, high, half, middle, shift = (
+            constant(each[..., None], outputs)
+            for each in (
+                np.where(np.isfinite(self.low), self.low, 0.0),
+                np.where(np.isfinite(self.high), self.high, 0.0),
+                self.half, self.middle, self.shift,
+            )
+        )  # fmt: skip
+        outputs = outputs + shift
+        z = ops.clip((outputs - middle) / half, -_FAR, _FAR)
+        found = middle + half * z * ops.power(1.0 + ops.square(ops.square(z)), -0.25)
+        for one_sided, bound, side in (
+            (np.isfinite(self.low) & ~self.both, low, 1.0),
+            (np.isfinite(self.high) & ~self.both, high, -1.0),
+        ):
+            if one_sided.any():
+                distance = side * (outputs - bound)
+                bent = 0.5 * (distance + ops.sqrt(ops.square(distance) + _BEND**2))
+                found = ops.where(one_sided[..., None], bound + side * bent, found)
+        free = ~np.isfinite(self.low) & ~np.isfinite(self.high)
+        if free.any():
+            found = ops.where(free[..., None], outputs, found)
+        largest = np.finfo(np.float32).max
+        lowest, highest = (
+            constant(np.clip(bound[..., None], -largest, largest), outputs)
+            for bound in (self.low, self.high)
+        )
+        # The formulas may overstep a bound by one rounding.
+        return ops.minimum(ops.maximum(found, lowest), highest)

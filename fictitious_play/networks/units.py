@@ -1,0 +1,119 @@
+"""Standard units of what the networks see, measured on samples of the game itself."""
+
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from fictitious_play import rollout
+from fictitious_play.games.base import Game
+
+#: Initial states that the units of X_0 are measured on, in antithetic pairs.
+_INITIAL_STATES = 4096
+_SEED = 20190
+#: A spread below this many roundings of the largest value is rounding.
+_ROUNDINGS = 8.0
+
+
+class Units(NamedTuple):
+    """x is seen as (x - mean) · scale; scale 0 leaves it out. Arrays of one shape."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+
+def initial_units(game: Game) -> Units:
+    """Units of X_0, (state_size,) each, from the law that `game.initial_states` samples.
+
+    The normals are a fixed antithetic sample of mean 0 and variance 1 exactly, so that a law that
+    scales and shifts them is measured without error. A state that the law does not spread gets
+    scale 0: it is the same on every path.
+    """
+    generator = np.random.default_rng(_SEED)
+    half = generator.standard_normal((_INITIAL_STATES // 2, game.state_size))
+    half /= np.sqrt(np.mean(half**2, axis=0))
+    states = np.asarray(game.initial_states(np.concatenate([half, -half])), np.float64)
+    mean, spread = _moments(states, (0,))
+    seen = spread > _rounding(np.float64, states)
+    return Units(mean, np.divide(1.0, spread, out=np.zeros_like(spread), where=seen))
+
+
+def state_units(
+    game: Game, initial_state, controls, noise, pooled: bool = False
+) -> tuple[Units, float]:
+    """Units of the states along the paths of a profile, (steps, state_size) each, and how much of
+    their spread is the play's own.
+
+    The spread of a state is its standard deviation over the paths and, in quadrature, the standard
+    deviation of what it moves by when independent standard normals are added to all controls at
+    all steps. The first is what is seen; the second is a floor, the spread that a unit of control
+    makes within a step, carried on through the game's own dynamics: it counts what controls do
+    through the drift, through the volatility and through other states. So a state that rests
+    under this profile and that the players can move is seen, and only one that neither noise nor
+    controls nor the initial law can move is left out.
+
+    Args:
+        game: the `Game`.
+        initial_state, controls, noise: of sample paths, as in `rollout.joint_costs`.
+        pooled: whether the units are the same at all steps, those of all steps together.
+
+    Returns:
+        The units; and the smallest ratio, over steps and states that controls move, of the spread
+        along the paths and the floor: infinite where controls move nothing.
+    """
+    states, moved = _paths(game, np.asarray(initial_state), np.asarray(controls), np.asarray(noise))
+    if len(states) < 2:
+        raise ValueError(
+            "The states along a profile must be finite on some sample paths. Received: NaN or "
+            "infinity on all of them"
+        )
+    axes: tuple[int, ...] = (0, 1) if pooled else (0,)
+    mean, spread = (each.reshape(-1, game.state_size) for each in _moments(states, axes))
+    floor = _moments(moved, axes)[1].reshape(-1, game.state_size)
+    rounding = _rounding(np.asarray(noise).dtype, states)
+    spreads, floors = (_moments(each, (0,))[1] for each in (states, moved))
+    controlled = floors > rounding
+    own = np.min(spreads[controlled] / floors[controlled], initial=np.inf)
+    spread = np.hypot(spread, floor)
+    seen = spread > rounding
+    # A state that rests at one step, as X_0 may, gets the smallest unit that it has elsewhere.
+    smallest = np.min(np.where(seen, spread, np.inf), axis=0)
+    scale = 1.0 / np.where(seen, spread, smallest)
+    shape = (game.steps, game.state_size)
+    return Units(np.broadcast_to(mean, shape), np.broadcast_to(scale, shape)), float(own)
+
+
+def _paths(game, initial_state, controls, noise):
+    """States before every step, and what they move by under a unit of control more, in float64,
+    on the paths where both are finite; (paths, steps, state_size) each."""
+    states = _states(game, initial_state, controls, noise)
+    unit = np.random.default_rng(_SEED).standard_normal(controls.shape).astype(controls.dtype)
+    finite = np.zeros(len(states), bool)
+    # Dynamics that escape under a unit of control bear a smaller one.
+    for size in 10.0 ** -np.arange(4):
+        more = game.project(controls + controls.dtype.type(size) * unit)
+        moved = _states(game, initial_state, more, noise) - states
+        finite = np.isfinite(states + moved).all(axis=(1, 2))
+        if finite.mean() > 0.5:
+            break
+    return states[finite], moved[finite]
+
+
+def _states(game, initial_state, controls, noise):
+    tensors = [ops.convert_to_tensor(each) for each in (initial_state, controls, noise)]
+    states = ops.convert_to_numpy(rollout.joint_states(game, *tensors))[:, :-1]
+    return states.astype(np.float64)
+
+
+def _moments(values: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation; that of equal values is zero exactly."""
+    first = values[(slice(1),) * len(axes)]
+    centred = values - first
+    mean = (first + centred.mean(axis=axes, keepdims=True)).squeeze(axes)
+    return mean, centred.std(axis=axes)
+
+
+def _rounding(dtype, values) -> np.ndarray:
+    """A spread of each state, the last axis, that rounding alone can make."""
+    largest = np.abs(values).max(axis=tuple(range(values.ndim - 1)))
+    return _ROUNDINGS * np.finfo(dtype).eps * largest
