@@ -123,16 +123,16 @@ class LinearQuadraticGame(Game):
     # The game
 
     def drift(self, time, states, controls):
-        A, B = (constant(self._at(matrix, time), states) for matrix in (self._A, self._B))
+        A, B = (self._at(matrix, time, states) for matrix in (self._A, self._B))
         stacked = _merged(controls, self.players * self.control_size)
         return ops.matmul(states, ops.transpose(A)) + ops.matmul(stacked, B)
 
     def diffusion(self, time, states, controls):
-        return constant(self._at(self._L, time), states)
+        return self._at(self._L, time, states)
 
     def running_cost(self, time, states, controls):
         weights = self._coupled_weights if self._form.coupled else self._running_weights
-        Q, S, R = (constant(self._at(each, time), states) for each in weights)
+        Q, S, R = (self._at(each, time, states) for each in weights)
         if not self._form.coupled:
             return _running(self._seen(states), controls, Q, S, R)
         everybody = _merged(controls, self.players * self.control_size)
@@ -204,10 +204,15 @@ class LinearQuadraticGame(Game):
 
     # Constants: a leading axis is 1, or `steps` where something varies in time
 
-    def _at(self, matrix: np.ndarray, time: float) -> np.ndarray:
-        """The matrix of the step that begins at `time`."""
-        step = min(self.steps - 1, max(0, round(time / self.step_size)))
-        return matrix[min(step, len(matrix) - 1)]
+    def _at(self, matrix: np.ndarray, time, like):
+        """The matrix of the step that begins at `time`, a float or a tensor, as a tensor of the
+        dtype of `like`."""
+        if len(matrix) == 1:
+            return constant(matrix[0], like)
+        if ops.is_tensor(time):
+            step = ops.clip(ops.cast(ops.round(time / self.step_size), "int32"), 0, self.steps - 1)
+            return ops.take(constant(matrix, like), step, axis=0)
+        return constant(matrix[min(self.steps - 1, max(0, round(time / self.step_size)))], like)
 
     def _seen(self, states):
         """What each player's costs see of the state, (..., players, r)."""

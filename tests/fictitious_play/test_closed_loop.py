@@ -123,7 +123,7 @@ def test_closed_loop_play_ends_at_the_closed_loop_equilibrium(switches, rng):
 
 
 def test_a_constant_first_belief_is_what_others_play():
-    game = fp.InterBankGame(players=2, steps=2, sigma=0.0, initial_std=0.0)
+    game = fp.InterBankGame(players=2, steps=2, initial_std=0.0)  # steady hands
     ramp = np.array([[1.0, 2.0], [3.0, 4.0]])
     losses = [
         fp.DeepFictitiousPlay(game, hidden=(4,), initial_belief=ramp, **form)
