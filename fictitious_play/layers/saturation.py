@@ -57,8 +57,9 @@ class Saturation:
             )
         )  # fmt: skip
         outputs = outputs + shift
-        z = ops.clip((outputs - middle) / half, -_FAR, _FAR)
-        found = middle + half * z * ops.power(1.0 + ops.square(ops.square(z)), -0.25)
+        distance = ops.minimum(ops.maximum(outputs - middle, -_FAR * half), _FAR * half)
+        z = distance / half
+        found = middle + distance * ops.power(1.0 + ops.square(ops.square(z)), -0.25)
         for one_sided, bound, side in (
             (np.isfinite(self.low) & ~self.both, low, 1.0),
             (np.isfinite(self.high) & ~self.both, high, -1.0),

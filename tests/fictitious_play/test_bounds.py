@@ -18,13 +18,14 @@ def test_the_map_is_increasing_smooth_and_within(bounds):
     z = np.linspace(-50.0, 50.0, 20_001)
     values = np.asarray(Saturation(low, high)(z[None, None]))[0, 0]
     slopes = np.diff(values) / np.diff(z)
-    assert np.all(values >= bounds[0]) and np.all(values <= bounds[1])
-    assert np.all(slopes >= -1e-12) and np.all(slopes <= 1.0 + 1e-9)
+    assert np.all(values >= bounds[0])
+    assert np.all(values <= bounds[1])
+    assert np.all(slopes >= -1e-12)
+    assert np.all(slopes <= 1.0 + 1e-9)
     assert np.max(np.abs(np.diff(slopes))) < 0.06
     assert slopes[len(slopes) // 2] > 0.4
     assert np.asarray(Saturation(low, high)(np.array([[[1e30]]]))) <= bounds[1]
-    middle = np.isfinite(values) & (np.abs(slopes - 1.0) < 0.01)
-    assert middle.any()
+    assert np.max(slopes) > 0.99  # the identity, well inside
 
 
 def test_controls_and_states_are_what_was_played():
@@ -58,8 +59,11 @@ def test_bounds_that_do_not_bind_change_nothing(information):
     bounded = fp.DeepFictitiousPlay(game, information=information, **FORM).solve(**PLAN)
     initial, noise, _ = sample(game, paths=512, dtype=np.float32)
     solver = fp.DeepFictitiousPlay(free, information=information, **FORM)
-    expected = solver.solve(**PLAN).control(initial, noise)
-    np.testing.assert_allclose(bounded.control(initial, noise), expected, atol=2e-3)
+    unbounded = solver.solve(**PLAN)
+    expected = unbounded.control(initial, noise)
+    error = np.sqrt(np.mean((bounded.control(initial, noise) - expected) ** 2))
+    assert error < 0.01 * np.sqrt(np.mean(expected**2))
+    assert np.abs(bounded.policy.saturation.high).max() == 40.0
 
 
 def test_a_bounded_player_model_survives_a_keras_file(tmp_path):
