@@ -1,17 +1,24 @@
 """A folder that holds how far a solve has come, written so that no kill can spoil it.
 
     folder/
-      solve.json            format and settings of the solve that owns the folder
+      solve.json            format, settings and fingerprint of the solve that owns the folder
+      solve.lock            which process writes here, while it does
       stage-0007/           the state after stage 7
-        NAME.weights.h5     networks and optimizer of every training model
+        NAME.npz            networks and optimizer of every training model
         profile-0003.npz    an earlier profile, where the belief still counts it
         progress.json       history, and the checksums of the other files
 
 A stage is written under a temporary name, flushed to the disk and renamed in one step; the stage
 before it is deleted only afterwards.
+
+A solve is continued with the same problem and the same settings, bit for bit, under the same
+versions. What may change is `stages`, the tolerances, how often regret is estimated, and the patch
+version of a library. The learning rate follows the cosine over all stages that are now asked for:
+with more stages it is higher from where the solve goes on than it was before, and decays over what
+is left; the stages that were played stay as they are.
 """
 
-import hashlib
+import errno
 import json
 import os
 import re
@@ -21,32 +28,49 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play.solver import archive, folder_lock
 from fictitious_play.solver.belief import Belief
+from fictitious_play.solver.fingerprint import differences
 from fictitious_play.solver.play import Play
 
-_FORMAT = "fictitious_play.solve/1"
+_FORMAT = "fictitious_play.solve/2"
 _STAGE = re.compile(r"stage-(\d{4,})")
 _PARTIAL = ".partial"
+#: Settings that say how long to go on, or that change nothing.
+_FREE = ("stages", "tolerance", "regret_every", "regret_tolerance", "python")
 
 
 class SolveFolder:
-    """The folder of one solve.
+    """The folder of one solve, held against other writers until `close`.
 
     Args:
         path: the folder; made if missing.
         settings: everything that determines the solve, JSON-serialisable.
+        problem: the `fingerprint` of its game and α^0.
 
     Raises:
-        ValueError: where the folder cannot be written, belongs to something else or to a solve
-            with other settings.
+        ValueError: where the folder cannot be written, belongs to something else, to another
+            problem, to a solve with other settings, or to a process that is writing.
+        OSError: where there is no room.
     """
 
-    def __init__(self, path: str | os.PathLike, settings: dict[str, Any]):
+    def __init__(self, path: str | os.PathLike, settings: dict[str, Any], problem: dict[str, list]):
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"`folder` must be a path. Received: folder={path!r}")
         self.path = Path(path)
         self.settings = json.loads(json.dumps(settings))
+        self.problem = problem
         self._claim()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self) -> None:
+        """Lets other solves have the folder."""
+        self._lock.release()
 
     def latest(self) -> int:
         """Number of the last finished stage in the folder, 0 where there is none."""
@@ -59,26 +83,27 @@ class SolveFolder:
         shutil.rmtree(partial, ignore_errors=True)
         try:
             partial.mkdir()
-            for name, model in play.models.items():
-                model.save_weights(partial / f"{name}.weights.h5")
-            self._save_profiles(partial, play.belief)
-            files = sorted(partial.iterdir())
+            sums = {}
+            for name, content in self._contents(play):
+                sums[name] = archive.checksum(content)
+                archive.write(partial / name, content)
             record = {
                 "stage": stage,
-                "sha256": {path.name: _checksum(path) for path in files},
+                "sha256": sums,
                 "shares": play.belief.shares.tolist(),
                 **progress,
             }
-            _write(partial / "progress.json", record)
-            for path in (*files, partial):
-                _flush(path)
+            archive.write_json(partial / "progress.json", record)
             os.rename(partial, target)
-            _flush(self.path)
+            archive.flush_folder(self.path)
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise OSError(
-                f"The state after stage {stage} could not be saved in {self.path}: {error}. "
-                "What was saved before is untouched; solve with the same folder to go on from it."
+                error.errno,
+                f"The state after stage {stage} could not be saved in {self.path}: "
+                f"{error.strerror or error}. What was saved before is untouched; solve with the "
+                "same folder to go on from it",
+                error.filename or str(target),
             ) from error
         for number in self._stages():
             if number < stage:
@@ -89,9 +114,10 @@ class SolveFolder:
         source = self.path / f"stage-{stage:04d}"
         try:
             progress = json.loads((source / "progress.json").read_text())
-            sums = progress["sha256"]
+            contents = {name: (source / name).read_bytes() for name in progress["sha256"]}
             whole = progress["stage"] == stage and all(
-                _checksum(source / name) == value for name, value in sums.items()
+                archive.checksum(contents[name]) == value
+                for name, value in progress["sha256"].items()
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             whole = False
@@ -101,30 +127,27 @@ class SolveFolder:
                 "written to the end. Delete that folder to go on from an earlier stage, if there "
                 "is one, or start anew."
             )
+        arrays = {name: archive.unpacked(content) for name, content in contents.items()}
         for name, model in play.models.items():
-            model.load_weights(source / f"{name}.weights.h5")
-        profiles = {}
-        for path in source.glob("profile-*.npz"):
-            with np.load(path) as arrays:
-                number = int(path.stem.removeprefix("profile-"))
-                profiles[number] = [arrays[name] for name in arrays.files]
+            archive.assign_arrays("policy", model.policy.weights, arrays[f"{name}.npz"])
+            archive.assign_arrays("optimizer", model.optimizer.variables, arrays[f"{name}.npz"])
+        profiles = {
+            int(name.removeprefix("profile-").removesuffix(".npz")): [
+                found[key] for key in sorted(found)
+            ]
+            for name, found in arrays.items()
+            if name.startswith("profile-")
+        }
         play.resume(stage, profiles, np.asarray(progress["shares"]))
         return progress
 
-    def _save_profiles(self, folder: Path, belief: Belief) -> None:
-        """The profiles that a belief still counts; those saved before are linked, not copied."""
-        for number, profile in zip(belief.stages, belief.profiles, strict=True):
-            if not profile:
-                continue
-            path = folder / f"profile-{number:04d}.npz"
-            before = next(iter(self.path.glob(f"stage-????/{path.name}")), None)
-            if before is None:
-                np.savez(path, *profile)
-            else:
-                try:
-                    os.link(before, path)
-                except OSError:
-                    shutil.copyfile(before, path)
+    def _contents(self, play: Play):
+        """Names and bytes of the files of a stage but its record."""
+        for name, model in play.models.items():
+            arrays = archive.variable_arrays("policy", model.policy.weights)
+            arrays.update(archive.variable_arrays("optimizer", model.optimizer.variables))
+            yield f"{name}.npz", archive.packed(arrays)
+        yield from _profiles(play.belief)
 
     def _stages(self) -> list[int]:
         matches = (_STAGE.fullmatch(entry.name) for entry in self.path.iterdir())
@@ -134,38 +157,99 @@ class SolveFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(
-                f"`folder` must be a folder that can be made. Received: {self.path} ({error})"
-            ) from error
+            raise _refused(error, self.path, "a folder that can be made") from error
         owner = self.path / "solve.json"
-        if not owner.exists():
-            if any(not entry.name.endswith(_PARTIAL) for entry in self.path.iterdir()):
-                raise ValueError(
-                    "`folder` must be empty or hold an earlier part of the same solve. "
-                    f"Received: {self.path}, which holds other files"
-                )
-            try:
-                _write(owner, {"format": _FORMAT, "settings": self.settings})
-            except OSError as error:
-                raise ValueError(
-                    f"`folder` must be writable. Received: {self.path} ({error})"
-                ) from error
-            return
+        if not owner.exists() and any(not _is_ours(entry.name) for entry in self.path.iterdir()):
+            raise ValueError(
+                "`folder` must be empty or hold an earlier part of the same solve. "
+                f"Received: {self.path}, which holds other files"
+            )
+        try:
+            self._lock = folder_lock.FolderLock(self.path)
+        except OSError as error:
+            raise _refused(error, self.path, "writable") from error
+        try:
+            record = {"format": _FORMAT, "settings": self.settings, "problem": self.problem}
+            if not owner.exists() or self._checked(owner) != record:
+                archive.write_json(owner, record)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _checked(self, owner: Path) -> dict[str, Any]:
+        """What solve.json holds, where the folder is one of the same solve."""
         try:
             found = json.loads(owner.read_text())
-            known = found["format"] == _FORMAT
-        except (OSError, ValueError, KeyError, TypeError):
-            known = False
-        if not known:
+            kind, settings = found["format"], found.get("settings")
+            old = isinstance(kind, str) and kind.startswith("fictitious_play.solve/")
+            problem = found["problem"] if kind == _FORMAT else {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            kind, old = None, False
+        if old and kind != _FORMAT:
+            raise ValueError(
+                f"`folder` must hold a solve in the format {_FORMAT!r}. Received: {self.path}, in "
+                f"the format {kind!r} of another version of this package. Go on with that version, "
+                "or solve anew in another folder."
+            )
+        if kind != _FORMAT:
             raise ValueError(
                 f"`folder` must hold a solve of this package. Received: {self.path}, whose "
                 "solve.json is not one"
             )
-        if found["settings"] != self.settings:
+        different = _difference(_compared(settings), _compared(self.settings))
+        if different:
             raise ValueError(
                 "A solve can go on only with the game and the settings it began with. "
-                f"Received: {self.path}, begun with {_difference(found['settings'], self.settings)}"
+                f"Received: {self.path}, begun with {different}"
             )
+        changed = differences(problem, self.problem)
+        if changed:
+            named = ", ".join(f"`{name}`" for name in changed)
+            raise ValueError(
+                "A solve can go on only with the problem it began with. "
+                f"Received: {self.path}, begun with other values of {named}. Solve the changed "
+                "problem in another folder."
+            )
+        stages, saved = self.settings["stages"], self.latest()
+        if stages < saved:
+            raise ValueError(
+                f"`stages` must be at least {saved}, which {self.path} has played. "
+                f"Received: stages={stages}"
+            )
+        return found
+
+
+def _profiles(belief: Belief):
+    """Names and bytes of the profiles that a belief still counts."""
+    for number, profile in zip(belief.stages, belief.profiles, strict=True):
+        if profile:
+            arrays = archive.variable_arrays("policy", profile)
+            yield f"profile-{number:04d}.npz", archive.packed(arrays)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file may be left over from a solve that was killed before it had begun."""
+    return name.endswith(_PARTIAL) or name.startswith(folder_lock.NAME)
+
+
+def _refused(error: OSError, path: Path, rule: str) -> Exception:
+    """No room is an OSError as it came; any other reason is a folder that cannot be used."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return error
+    return ValueError(f"`folder` must be {rule}. Received: {path} ({error})")
+
+
+def _compared(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that must be equal: without the free ones, with versions up to the minor one,
+    and without the name of a function that gives α^0, whose values are compared."""
+    kept = {key: value for key, value in settings.items() if key not in _FREE}
+    versions = kept.get("versions", {})
+    kept["versions"] = {
+        name: ".".join(version.split(".")[:2]) for name, version in versions.items()
+    }
+    if isinstance(kept.get("initial_belief"), str):
+        kept["initial_belief"] = "a function"
+    return kept
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -180,25 +264,3 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
         else:
             parts.append(f"{key}={before!r}, now {now!r}")
     return "; ".join(parts)
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    """Writes JSON under a temporary name and renames it: the file is whole or absent."""
-    partial = path.with_name(path.name + _PARTIAL)
-    partial.write_text(json.dumps(values, indent=1))
-    _flush(partial)
-    os.replace(partial, path)
-
-
-def _flush(path: Path) -> None:
-    """Makes a file's content, or a folder's entries, survive a power failure."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,6 +3,7 @@
 import os
 import platform
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.callbacks import Callbacks, check_callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.evaluation import CostMeter, policy_controls
+from fictitious_play.solver.fingerprint import fingerprint
 from fictitious_play.solver.initial_belief import (
     initial_belief_array,
     initial_belief_function,
@@ -177,7 +179,10 @@ class DeepFictitiousPlay:
             tolerance: stop once the largest relative change of a player's cost from one stage to
                 the next falls below it; None plays all stages.
             folder: where to save after every stage. A folder that already holds a part of the same
-                solve is continued, with the same bits as an uninterrupted run.
+                solve is continued, with the same bits as an uninterrupted run. Another problem (by
+                the values of its methods and of α^0) or other settings are refused, but for more
+                stages and other tolerances: the learning rate then follows the cosine over all
+                stages now asked for, from where the solve goes on.
             validation_paths: paths on which the final costs are measured, even.
             stage_paths: how many of them measure the costs after each stage, even.
             progress: whether to show progress on standard error.
@@ -218,73 +223,76 @@ class DeepFictitiousPlay:
             "regret_every": regret_every,
             "regret_tolerance": regret_tolerance,
         }
-        saved = None if folder is None else SolveFolder(folder, settings)
+        opened: Any = nullcontext()
+        if folder is not None:
+            problem = fingerprint(self.game, self.initial_belief, self.dtype)
+            opened = SolveFolder(folder, settings, problem)
+        with opened as saved:
+            play = self._play(settings, stages * steps_per_stage)
+            outlook = look_ahead(self.game, self.information, self.belief, self.damping)
+            outlook.warn(stacklevel=2)
+            equilibrium = outlook.equilibrium
+            sample = validation_sample(self.game, self.seed, validation_paths, self.dtype)
+            meter = CostMeter(self.game, sample.part(0, stage_paths), equilibrium)
 
-        play = self._play(settings, stages * steps_per_stage)
-        outlook = look_ahead(self.game, self.information, self.belief, self.damping)
-        outlook.warn(stacklevel=2)
-        equilibrium = outlook.equilibrium
-        sample = validation_sample(self.game, self.seed, validation_paths, self.dtype)
-        meter = CostMeter(self.game, sample.part(0, stage_paths), equilibrium)
-
-        history: list[StageRecord] = []
-        first = 0 if saved is None else saved.latest()
-        if saved is not None and first:
-            loaded = saved.load(first, play)
-            history = [StageRecord.from_json(values) for values in loaded["history"]]
-        regret = None
-        if regret_every is not None:
-            regret = RegretMeter(self.game, play.policy, self.seed)
-        hooks = Callbacks(callbacks, next(iter(play.models.values())), stages, settings)
-        title = f"{type(self.game).__name__}, N = {self.game.players}"
-        total, done = stages * steps_per_stage, first * steps_per_stage
-        with SolveProgress(title, total, done, progress) as shown:
-            loop = Stages(
-                stages,
-                steps_per_stage,
-                tolerance,
-                regret,
-                regret_every or 0,
-                regret_tolerance,
-                on_interrupt,
-                play,
-                meter,
-                history,
-                saved,
-                hooks,
-                shown,
+            history: list[StageRecord] = []
+            first = 0 if saved is None else saved.latest()
+            if saved is not None and first:
+                loaded = saved.load(first, play)
+                history = [StageRecord.from_json(values) for values in loaded["history"]]
+            regret = None
+            if regret_every is not None:
+                regret = RegretMeter(self.game, play.policy, self.seed)
+            hooks = Callbacks(callbacks, next(iter(play.models.values())), stages, settings)
+            title = f"{type(self.game).__name__}, N = {self.game.players}"
+            total, done = stages * steps_per_stage, first * steps_per_stage
+            with SolveProgress(title, total, done, progress) as shown:
+                loop = Stages(
+                    stages,
+                    steps_per_stage,
+                    tolerance,
+                    regret,
+                    regret_every or 0,
+                    regret_tolerance,
+                    on_interrupt,
+                    play,
+                    meter,
+                    history,
+                    saved,
+                    hooks,
+                    shown,
+                )
+                reason, message = loop.run()
+            final = CostMeter(self.game, sample, equilibrium)(policy_controls(play.policy, sample))
+            if final.complaint is not None and reason != StopReason.NON_FINITE:
+                reason, message = StopReason.NON_FINITE, final.complaint
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+            ended = (StopReason.ALL_STAGES, StopReason.COSTS_SETTLED)
+            if outlook.without_equilibrium and reason in ended:
+                reason, message = StopReason.NO_EQUILIBRIUM, f"{message} {outlook.notices[0]}"
+            finite = reason != StopReason.NON_FINITE
+            estimate = None if regret is None else regret(len(history))
+            limit = regret_tolerance or REGRET_TOLERANCE
+            result = Result(
+                game=self.game,
+                policy=play.policy,
+                cost=final.mean,
+                cost_standard_error=final.standard_error,
+                cost_spread=final.spread,
+                non_finite=final.non_finite,
+                history=tuple(history),
+                settled=finite and loop.settled(tolerance or SETTLED_TOLERANCE),
+                converged=finite and estimate is not None and estimate.upper <= limit,
+                regret=estimate,
+                reason=reason,
+                message=message,
+                control_variate=equilibrium is not None,
+                settings=settings,
+                contraction=outlook.contraction,
+                notices=outlook.notices,
             )
-            reason, message = loop.run()
-        final = CostMeter(self.game, sample, equilibrium)(policy_controls(play.policy, sample))
-        if final.complaint is not None and reason != StopReason.NON_FINITE:
-            reason, message = StopReason.NON_FINITE, final.complaint
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-        ended = (StopReason.ALL_STAGES, StopReason.COSTS_SETTLED)
-        if outlook.without_equilibrium and reason in ended:
-            reason, message = StopReason.NO_EQUILIBRIUM, f"{message} {outlook.notices[0]}"
-        finite = reason != StopReason.NON_FINITE
-        estimate = None if regret is None else regret(len(history))
-        limit = regret_tolerance or REGRET_TOLERANCE
-        result = Result(
-            game=self.game,
-            policy=play.policy,
-            cost=final.mean,
-            cost_standard_error=final.standard_error,
-            cost_spread=final.spread,
-            non_finite=final.non_finite,
-            history=tuple(history),
-            settled=finite and loop.settled(tolerance or SETTLED_TOLERANCE),
-            converged=finite and estimate is not None and estimate.upper <= limit,
-            regret=estimate,
-            reason=reason,
-            message=message,
-            control_variate=equilibrium is not None,
-            settings=settings,
-            contraction=outlook.contraction,
-            notices=outlook.notices,
-        )
-        hooks.solve_end(result)
-        return result
+            hooks.solve_end(result)
+            return result
 
     def _play(self, settings: dict[str, Any], total_steps: int) -> Play:
         training = Training(

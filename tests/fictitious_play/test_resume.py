@@ -1,6 +1,5 @@
 """Saved progress: bit-equal continuation, and folders that are refused."""
 
-import json
 import shutil
 
 import numpy as np
@@ -55,7 +54,7 @@ def test_a_killed_solve_goes_on_to_the_same_bits(tmp_path, uninterrupted, moment
         if moment == f"while stage {stage} is saved":
             partial = self.path / f"stage-{stage:04d}.partial"
             partial.mkdir()
-            (partial / "model.weights.h5").write_bytes(b"half")
+            (partial / "model.npz").write_bytes(b"half")
             raise Killed
         save(self, stage, play, progress)
 
@@ -106,7 +105,7 @@ def begun(tmp_path_factory):
     [
         (lambda: solver(seed=1), SETTINGS, "seed"),
         (lambda: solver(game=symmetric_game(players=3, steps=3)), SETTINGS, "rho"),
-        (solver, {**SETTINGS, "stages": 4}, "stages=3, now 4"),
+        (solver, {**SETTINGS, "steps_per_stage": 4}, "steps_per_stage=3, now 4"),
     ],
 )
 def test_another_game_or_setting_under_the_same_folder_is_refused(begun, other, settings, named):
@@ -119,7 +118,7 @@ def test_another_game_or_setting_under_the_same_folder_is_refused(begun, other, 
 def test_a_damaged_stage_is_refused(begun, tmp_path, damage):
     folder = tmp_path / "copy"
     shutil.copytree(begun, folder)
-    weights = folder / "stage-0003" / "model.weights.h5"
+    weights = folder / "stage-0003" / "model.npz"
     record = folder / "stage-0003" / "progress.json"
     if damage == "weights cut short":
         weights.write_bytes(weights.read_bytes()[:-100])
@@ -131,17 +130,3 @@ def test_a_damaged_stage_is_refused(begun, tmp_path, damage):
         solver().solve(folder=folder, **SETTINGS)
 
 
-def test_a_full_disk_keeps_the_older_state(tmp_path, monkeypatch, uninterrupted):
-    save_weights = fp.solver.training.BestResponseModel.save_weights
-
-    def full(self, path):
-        if "stage-0002" in str(path):
-            raise OSError(28, "No space left on device")
-        return save_weights(self, path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fp.solver.training.BestResponseModel, "save_weights", full)
-        with pytest.raises(OSError, match=r"after stage 2 could not be saved.*No space left"):
-            solver().solve(folder=tmp_path, **SETTINGS)
-    assert json.loads((tmp_path / "stage-0001" / "progress.json").read_text())["stage"] == 1
-    same(solver().solve(folder=tmp_path, **SETTINGS), uninterrupted)

@@ -1,0 +1,257 @@
+"""A folder belongs to one problem and one writer, and survives a disk without room."""
+
+import errno
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import fictitious_play as fp
+from fictitious_play.solver import archive, folder_lock
+from fictitious_play.solver.fingerprint import differences, fingerprint
+from tests.fictitious_play.cases import symmetric_game
+
+SETTINGS = {"stages": 2, "steps_per_stage": 2, "validation_paths": 64, "progress": False}
+
+
+class Plain(fp.Game):
+    """A class that changes without a trace in its configuration."""
+
+    weight, far = 1.0, 0.0
+
+    def __init__(self):
+        super().__init__(2, 1.0, 3, initial_mean=1.0, initial_std=0.5)
+
+    def get_config(self):
+        return {}
+
+    def drift(self, time, states, controls):
+        return controls[..., 0]
+
+    def diffusion(self, time, states, controls):
+        return 0.1 * ops.eye(2, 3, k=1, dtype=states.dtype)
+
+    def running_cost(self, time, states, controls):
+        return ops.square(controls[..., 0])
+
+    def terminal_cost(self, states):
+        return self.weight * ops.square(states) + self.far * ops.relu(states - 4.0)
+
+
+def solve(folder, game=None, belief=0.0, seed=0, **changes):
+    solver = fp.DeepFictitiousPlay(game or Plain(), hidden=(4,), initial_belief=belief, seed=seed)
+    return solver.solve(folder=folder, **{**SETTINGS, **changes})
+
+
+def edited(**changes):
+    return type("Plain", (Plain,), changes)()
+
+
+@pytest.mark.parametrize(
+    ("game", "named"),
+    [
+        (edited(weight=9.0), "`terminal_cost`"),
+        (edited(far=1.0), "`terminal_cost`"),  # no initial state is near there
+        (edited(drift=lambda s, t, x, u: 1.01 * u[..., 0]), "`drift`"),
+        (edited(drift=lambda s, t, x, u: u[..., 0] + 0.1 * t), "`drift`"),
+        (edited(diffusion=lambda s, t, x, u: 0.1 * ops.eye(2, 3, dtype=x.dtype)), "`diffusion`"),
+        (edited(running_cost=lambda s, t, x, u: 2.0 * ops.square(u[..., 0])), "`running_cost`"),
+        (edited(initial_states=lambda s, z: 1.0 + 0.5 * np.tanh(z)), "`initial_states`"),
+        (edited(euler_step=lambda s, t, x, u, w: x + s.step_size * u[..., 0]), "`euler_step`"),
+    ],
+)
+def test_an_edited_game_is_told_by_its_values(game, named):
+    before, now = (fingerprint(each, 0.0, "float32") for each in (Plain(), game))
+    changed = differences(json.loads(json.dumps(before)), now)
+    assert f"`{changed[0]}`" == named
+
+
+def test_another_problem_in_the_same_folder_is_refused(tmp_path):
+    def zero(x, w):
+        return np.zeros((len(x), 3, 2))
+
+    def fifty(x, w):
+        return np.full((len(x), 3, 2), 50.0)
+
+    first = solve(tmp_path, belief=zero)
+    with pytest.raises(ValueError, match="begun with other values of `initial_belief`"):
+        solve(tmp_path, belief=fifty)
+    with pytest.raises(ValueError, match=r"the problem it began with.*`terminal_cost`.*another"):
+        solve(tmp_path, edited(weight=9.0), belief=zero)
+    again = solve(tmp_path, belief=lambda x, w: np.zeros((len(x), 3, 2)))
+    np.testing.assert_array_equal(again.cost, first.cost)
+
+
+def test_rounding_of_another_version_is_no_other_problem():
+    game = symmetric_game(players=3)
+    before = fingerprint(game, 0.0, "float32")
+    noise = np.random.default_rng(0)
+    moved = {
+        name: (np.asarray(values) * (1 + 1e-6 * noise.normal(size=np.shape(values)))).tolist()
+        for name, values in before.items()
+    }
+    assert differences(moved, before) == []
+    assert differences(before, fingerprint(game, 0.0, "float64")) == []
+    assert differences(before, fingerprint(symmetric_game(players=3, c=0.501), 0.0, "float32"))
+
+
+def test_more_stages_another_tolerance_and_a_patch_version_go_on(tmp_path):
+    solve(tmp_path)
+    owner = tmp_path / "solve.json"
+    record = json.loads(owner.read_text())
+    major, minor, *_ = keras.__version__.split(".")
+    record["settings"]["versions"]["keras"] = f"{major}.{minor}.999"
+    record["settings"]["python"] = "3.99.0"
+    owner.write_text(json.dumps(record))
+    more = solve(tmp_path, stages=4, tolerance=1e-9)
+    assert [each.stage for each in more.history] == [1, 2, 3, 4]
+    # The cosine over four stages of two steps, where the solve went on and at its end.
+    whole = solve(tmp_path / "whole", stages=4)
+    assert more.history[2].learning_rate == whole.history[2].learning_rate
+    assert more.history[1].learning_rate < whole.history[1].learning_rate
+    assert json.loads(owner.read_text())["settings"]["stages"] == 4
+    with pytest.raises(ValueError, match="`stages` must be at least 4"):
+        solve(tmp_path, stages=3)
+    record["settings"]["versions"]["keras"] = f"{major}.999.0"
+    owner.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="versions: keras"):
+        solve(tmp_path, stages=4)
+
+
+def test_a_folder_of_an_older_format_says_what_to_do(tmp_path):
+    (tmp_path / "solve.json").write_text('{"format": "fictitious_play.solve/1", "settings": {}}')
+    with pytest.raises(ValueError, match=r"'fictitious_play.solve/1' of another version.*anew"):
+        solve(tmp_path)
+
+
+# One writer
+
+
+def lock(folder, **changes):
+    owner = {"pid": os.getpid(), "host": socket.gethostname(),
+             "started": folder_lock._started(os.getpid()), **changes}  # fmt: skip
+    (folder / "solve.lock").write_text(json.dumps(owner))
+
+
+def test_a_folder_that_a_process_holds_is_refused(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        lock(tmp_path, pid=child.pid, started=folder_lock._started(child.pid))
+        with pytest.raises(ValueError, match=rf"one solve at a time.*process {child.pid} on"):
+            solve(tmp_path)
+        assert (tmp_path / "solve.lock").exists()
+        child.kill()  # not yet waited for: a zombie is gone too
+        while folder_lock._started(child.pid):
+            pass
+        solve(tmp_path)
+    finally:
+        child.communicate()
+    assert sorted(os.listdir(tmp_path)) == ["solve.json", "stage-0002"]
+
+
+@pytest.mark.parametrize(
+    ("left", "free"),
+    [
+        ({"pid": 2**22 + 1, "started": None}, True),
+        ({"started": "another boot 1"}, True),  # its number went to another process
+        ({}, False),
+        ({"host": "elsewhere", "pid": 1}, False),
+    ],
+)
+def test_stale_locks_are_told_from_those_that_hold(tmp_path, left, free):
+    lock(tmp_path, **left)
+    if free:
+        folder_lock.FolderLock(tmp_path).release()
+        assert not (tmp_path / "solve.lock").exists()
+    else:
+        with pytest.raises(ValueError, match=r"one solve at a time.*delete"):
+            folder_lock.FolderLock(tmp_path)
+    assert not list(tmp_path.glob("solve.lock.*"))
+
+
+def test_a_lock_that_was_cut_short_is_stale(tmp_path):
+    (tmp_path / "solve.lock").write_text('{"pid": 1')
+    folder_lock.FolderLock(tmp_path).release()
+
+
+def test_two_solves_of_one_process_cannot_share_a_folder(tmp_path):
+    held = folder_lock.FolderLock(tmp_path)
+    with pytest.raises(ValueError, match="one solve at a time"):
+        solve(tmp_path)
+    held.release()
+    solve(tmp_path)
+
+
+# No room
+
+
+class Full(io.FileIO):
+    """A file on a disk that takes so many more bytes, over all files."""
+
+    left = 0
+
+    def write(self, content):
+        part = bytes(content)[: max(0, Full.left)]
+        if not part and len(content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        Full.left -= len(part)
+        return super().write(part)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    solve(folder / "begun", stages=1)
+    shutil.copytree(folder / "begun", folder / "more")
+    return folder / "begun", solve(folder / "more").cost
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.95, 0.999])
+def test_no_room_at_any_moment_keeps_the_older_stage(tmp_path, uninterrupted, monkeypatch, share):
+    begun, cost = uninterrupted
+    folder = tmp_path / "copy"
+    shutil.copytree(begun, folder)
+    size = sum(path.stat().st_size for path in (folder / "stage-0001").iterdir())
+    opened = archive.Path.open
+
+    def full(self, mode="r", *more, **named):
+        return Full(self, mode) if mode == "wb" else opened(self, mode, *more, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.Path, "open", full)
+        # The lock and solve.json of the larger solve fit.
+        Full.left = 10**9
+        patch.setattr(
+            fp.solver.checkpoint.SolveFolder, "save",
+            lambda self, *rest, of=fp.solver.checkpoint.SolveFolder.save: (
+                setattr(Full, "left", int(share * size)), of(self, *rest)
+            ),
+        )  # fmt: skip
+        with pytest.raises(OSError, match="No space left") as caught:
+            solve(folder)
+    assert caught.value.errno == errno.ENOSPC
+    assert "stage-0002" in str(caught.value.filename)
+    assert "after stage 2 could not be saved" in str(caught.value)
+    assert sorted(os.listdir(folder)) == ["solve.json", "stage-0001"]
+    np.testing.assert_array_equal(solve(folder).cost, cost)
+
+
+def test_no_room_for_the_first_file_is_an_error_that_names_it(tmp_path, monkeypatch):
+    opened = archive.Path.open
+
+    def full(self, mode="r", *more, **named):
+        return Full(self, mode) if mode == "wb" else opened(self, mode, *more, **named)
+
+    Full.left = 0
+    monkeypatch.setattr(archive.Path, "open", full)
+    with pytest.raises(OSError, match=r"No space left on device, while writing.*solve\.lock"):
+        solve(tmp_path / "new")
+    assert os.listdir(tmp_path / "new") == []
