@@ -1,9 +1,34 @@
 """The Euler roll-out of a game, in `keras.ops`."""
 
+import keras
 import numpy as np
 from keras import ops
 
-from fictitious_play.scan import by_step, scan
+from fictitious_play.scan import by_step, is_loop, scan, trace
+
+
+def check_time(game) -> None:
+    """Whether a game's methods take the time that its roll-outs give them.
+
+    Raises:
+        ValueError: where a roll-out is a loop on the device and a method needs `time` as a number.
+    """
+    if not is_loop(game.steps):
+        return
+    dtype = keras.config.floatx()
+    states = ops.zeros((2, game.state_size), dtype=dtype)
+    controls = ops.zeros((2, game.players, game.control_size), dtype=dtype)
+    for name in ("drift", "diffusion", "running_cost"):
+        method = getattr(game, name)
+        try:
+            trace(lambda time, method=method: method(time, states, controls), dtype)
+        except Exception as error:  # whatever the method makes of a tensor
+            raise ValueError(
+                f"With {game.steps} steps the roll-out is a loop on the device, in which `time` is "
+                f"a scalar tensor. Received: {type(game).__name__}.{name}, which cannot take one "
+                f"({type(error).__name__}: {str(error).strip().splitlines()[0][:120]}). Write what "
+                "depends on `time` in keras.ops, with ops.where in place of if"
+            ) from error
 
 
 def _roll(game, states, noise, inputs, act, costs=True, trembles=None):
@@ -41,7 +66,8 @@ def _roll(game, states, noise, inputs, act, costs=True, trembles=None):
     none = ops.zeros((game.players,), dtype=states.dtype)
     total = ops.zeros_like(states[..., :1]) + none
     given = (noise, inputs) if trembles is None else (noise, inputs, trembles)
-    (states, total), kept = scan(step, (states, total), given, game.steps, h)
+    dtype = keras.backend.standardize_dtype(states.dtype)
+    (states, total), kept = scan(step, (states, total), given, game.steps, h, dtype)
     return total + game.terminal_cost(states) if costs else total, kept
 
 

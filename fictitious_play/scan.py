@@ -19,21 +19,35 @@ def is_loop(steps: int) -> bool:
     return steps > UNROLLED and keras.config.backend() in ("tensorflow", "jax")
 
 
+def trace(function, dtype: str) -> None:
+    """Calls a function of the time as a loop on the device would, with a tensor without a value."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        jax.eval_shape(function, jax.ShapeDtypeStruct((), dtype))
+    else:
+        import tensorflow as tf
+
+        traced = tf.function(function, autograph=False)
+        traced.get_concrete_function(tf.TensorSpec((), dtype))
+
+
 def by_step(array):
     """(batch, steps, ...) as (steps, batch, ...)."""
     return ops.swapaxes(array, 0, 1)
 
 
-def scan(body, carry, inputs, steps: int, h: float):
+def scan(body, carry, inputs, steps: int, h: float, dtype: str):
     """Carries something through the steps.
 
     Args:
         body: `body(carry, now, time)` gives the next carry, of the same shapes, and what to keep
             of the step; `now` is the slices of `inputs`, `time` is step · h, a Python float or a
-            scalar tensor of the backend's default float.
+            scalar tensor.
         carry: arrays in tuples, lists or dictionaries.
         inputs: the same, all arrays with the steps first.
         steps, h: number and size of the steps.
+        dtype: of a `time` that is a tensor.
 
     Returns:
         The last carry, and what was kept, stacked with the steps first.
@@ -51,7 +65,7 @@ def scan(body, carry, inputs, steps: int, h: float):
     def cut(array):
         return ops.reshape(array[:whole], (blocks, BLOCK, *array.shape[1:]))
 
-    firsts = ops.arange(0, whole, BLOCK, dtype=keras.config.floatx())
+    firsts = ops.arange(0, whole, BLOCK, dtype=dtype)
     loop = {"tensorflow": _tensorflow_loop, "jax": _jax_loop}[keras.config.backend()]
     carry, kept = loop(block, carry, (tree.map_structure(cut, inputs), firsts), blocks)
     kept = tree.map_structure(lambda each: ops.reshape(each, (whole, *ops.shape(each)[2:])), kept)

@@ -26,7 +26,7 @@ class Game:
 
     | array | shape |
     |---|---|
-    | `time` | a Python float, t = 0, h, …, horizon - h |
+    | `time` | t = 0, h, …, horizon - h: a Python float, or a scalar tensor in more than 40 steps |
     | `states` | (..., state_size), the states of all players in one vector |
     | `controls` | (..., players, control_size) |
     | Brownian increments | (..., noise_size), variance h, column 0 the common noise |
@@ -92,15 +92,15 @@ class Game:
 
     # What a game is
 
-    def drift(self, time: float, states, controls):
+    def drift(self, time: Any, states, controls):
         """b(t, X, α), (..., state_size)."""
         raise NotImplementedError(f"{type(self).__name__} must define `drift`.")
 
-    def diffusion(self, time: float, states, controls):
+    def diffusion(self, time: Any, states, controls):
         """σ(t, X, α), (..., state_size, noise_size); without leading axes where it is constant."""
         raise NotImplementedError(f"{type(self).__name__} must define `diffusion`.")
 
-    def running_cost(self, time: float, states, controls):
+    def running_cost(self, time: Any, states, controls):
         """f^i(t, X, α) of every player, (..., players)."""
         raise NotImplementedError(f"{type(self).__name__} must define `running_cost`.")
 
@@ -132,7 +132,7 @@ class Game:
 
     # What follows from it
 
-    def euler_step(self, time: float, states, controls, noise):
+    def euler_step(self, time: Any, states, controls, noise):
         """X_t → X_{t+1}: (..., state_size), with ΔW_t in `noise`, (..., noise_size)."""
         diffusion = self.diffusion(time, states, controls)
         if len(diffusion.shape) == 2:

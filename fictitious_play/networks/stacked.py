@@ -27,7 +27,6 @@ class StackedNetworks(keras.Model):
 
     Attributes:
         players: networks side by side at a step, the second axis of every stacked weight.
-        bounded: whether the outputs are saturated; True unless somebody adds them to something.
     """
 
     def __init__(
@@ -59,7 +58,6 @@ class StackedNetworks(keras.Model):
         self.seed = seed
         self.only = only
         self.players = game.players if only is None else 1
-        self.bounded = True
 
     @property
     def stacked_weights(self) -> list:
@@ -176,7 +174,7 @@ class StackedNetworks(keras.Model):
         controls = controls + ops.expand_dims(layers["output_bias"], -1)
         if linear is not None:
             controls = controls + linear
-        if self.saturation is not None and self.bounded:
+        if self.saturation is not None:
             controls = self.saturation(controls)
         return controls
 

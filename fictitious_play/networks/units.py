@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from fictitious_play import rollout
+from fictitious_play import checks, rollout
 from fictitious_play.games.base import Game
 
 #: Initial states that the units of X_0 are measured on, in antithetic pairs.
@@ -32,7 +32,9 @@ def initial_units(game: Game) -> Units:
     generator = np.random.default_rng(_SEED)
     half = generator.standard_normal((_INITIAL_STATES // 2, game.state_size))
     half /= np.sqrt(np.mean(half**2, axis=0))
-    states = np.asarray(game.initial_states(np.concatenate([half, -half])), np.float64)
+    normals = np.concatenate([half, -half])
+    states = np.asarray(game.initial_states(normals.copy()), np.float64)
+    checks.has_shape("initial_states(normals)", states, normals.shape)
     mean, spread = _moments(states, (0,))
     seen = spread > _rounding(np.float64, states)
     return Units(mean, np.divide(1.0, spread, out=np.zeros_like(spread), where=seen))

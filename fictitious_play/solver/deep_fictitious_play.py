@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fictitious_play import checks
+from fictitious_play import checks, rollout
 from fictitious_play.beliefs import RULES
 from fictitious_play.game_checks import admit
 from fictitious_play.games.base import Game
@@ -217,6 +217,7 @@ class DeepFictitiousPlay:
         callbacks = check_callbacks(callbacks)
         on_interrupt = checks.one_of("on_interrupt", on_interrupt, ON_INTERRUPT)
         admit(self.game, self.dtype)
+        rollout.check_time(self.game)
         regret_every, regret_tolerance = check_regret(regret_every, regret_tolerance)
         settings = {
             **self._settings(stages, steps_per_stage, tolerance, stage_paths),

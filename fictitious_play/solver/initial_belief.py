@@ -27,7 +27,8 @@ def initial_belief_array(game: Game, belief: InitialBelief) -> np.ndarray:
 
 
 def initial_belief_function(game: Game, belief: InitialBelief) -> Callable:
-    """α^0 as a function of (initial_state, noise), with (batch, steps, players, control_size)."""
+    """α^0 as a function of (initial_state, noise), with (batch, steps, players, control_size);
+    where the game has control bounds, the nearest controls within them."""
     full = (game.steps, game.players, game.control_size)
     if callable(belief):
 
@@ -35,8 +36,8 @@ def initial_belief_function(game: Game, belief: InitialBelief) -> Callable:
             controls = np.asarray(belief(initial_state, noise))
             expected = (len(initial_state), *game.controls_shape)
             checks.shaped("initial_belief(initial_state, noise)", controls, expected)
-            return controls.reshape(-1, *full)
+            return game.project(controls.reshape(-1, *full))
 
         return evaluated
-    array = initial_belief_array(game, belief)
+    array = game.project(initial_belief_array(game, belief))
     return lambda initial_state, noise: np.broadcast_to(array, (len(initial_state), *full))

@@ -37,26 +37,19 @@ class BestResponseModel(_CostModel):
 
     Args:
         policy: the `JointPolicy` to train, of all players or of one.
-        correction: whether the policy's output is added to the player's own control in the belief
-            instead of replacing it: what remains to be gained from there.
 
     Input: a list of initial states (batch, state_size), Brownian increments
         (batch, steps, noise_size) and the belief (batch, steps, players, control_size).
     Output: path costs of the policy's players, (batch, players) or (batch, 1).
     """
 
-    def __init__(self, policy: JointPolicy, correction: bool = False, **kwargs):
+    def __init__(self, policy: JointPolicy, **kwargs):
         super().__init__(policy, **kwargs)
-        self.correction = correction
-        # The sum is bounded then, by its projection.
-        policy.bounded = not correction
 
     def call(self, inputs, training=False):
         initial_state, noise, belief = inputs
         game, only = self.policy.game, self.policy.only
         own = self.policy([initial_state, noise], training=training)
-        if self.correction:
-            own = game.project(own + belief)
         if only is not None:
             own = ops.concatenate([belief[:, :, :only], own, belief[:, :, only + 1 :]], axis=2)
         costs = game.deviation_costs(initial_state, own, belief, noise)
@@ -71,25 +64,14 @@ class FeedbackResponseModel(_CostModel):
         policy: the `FeedbackPolicy` to train, of all players or of one.
         belief: the `FeedbackPolicy` or `FeedbackMixture` that the others follow; its weights are
             not trained, but the gradient runs through its answers.
-        correction: whether the output of a policy of all players is added to the player's own
-            feedback in the belief instead of replacing it.
 
     Input: a list of initial states and Brownian increments, and where hands tremble, trembles
         (batch, steps, players, control_size), as in `rollout.feedback_deviation_costs`.
     Output: path costs of the policy's players, (batch, players) or (batch, 1).
     """
 
-    def __init__(
-        self,
-        policy: FeedbackPolicy,
-        belief: FeedbackPolicy,
-        correction: bool = False,
-        **kwargs,
-    ):
+    def __init__(self, policy: FeedbackPolicy, belief: FeedbackPolicy, **kwargs):
         super().__init__(policy, **kwargs)
-        self.correction = correction
-        # The sum is bounded then, by its projection.
-        policy.bounded = not correction
         belief.trainable = False
         self.belief = belief
 
@@ -104,23 +86,17 @@ class FeedbackResponseModel(_CostModel):
         gathers = training and policy.batch_normalization
 
         def own(now, states):
-            now, of_belief = now
             rows = ops.transpose(policy.features(now, states), (1, 2, 0))
             statistics: list = []
             controls = policy.feedback(now, rows, statistics if gathers else None)
-            if self.correction:
-                seen = ops.transpose(belief.features(of_belief, states), (1, 2, 0))
-                controls = controls + belief.feedback(of_belief, seen)
-            controls = ops.transpose(controls, (2, 0, 1))
-            return policy.game.project(controls) if self.correction else controls, statistics
+            return ops.transpose(controls, (2, 0, 1)), statistics
 
-        of_belief = belief.by_step()
         costs, statistics = rollout.feedback_deviation_costs(
             policy.game,
             initial_state,
             own,
             belief.controls,
-            ((policy.by_step(), of_belief if self.correction else {}), of_belief),
+            (policy.by_step(), belief.by_step()),
             noise,
             policy.only,
             *trembles,

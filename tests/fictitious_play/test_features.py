@@ -73,3 +73,25 @@ def test_one_player_of_a_policy_sees_the_same():
             np.asarray(whole([initial, noise]))[:, :, 1],
             atol=1e-6,
         )
+
+
+class Neighbours(fp.InterBankGame):
+    """Everybody looks at the next player only, with an attribute that means something else."""
+
+    def __init__(self, players, weights_of_mean=None):
+        super().__init__(players, steps=2, weights=np.roll(np.eye(players), 1, axis=1))
+        self.mean = weights_of_mean
+
+    def mean_weights(self):
+        return self.mean
+
+
+def test_the_weights_of_the_mean_are_what_the_game_says():
+    ring = np.roll(np.eye(4), 1, axis=1)
+    np.testing.assert_array_equal(OwnAndMean(Neighbours(4, ring)).weights, ring)
+    # Under 1/N what the next player does is left out, and her cost depends on it.
+    with pytest.raises(ValueError, match="leave out what others do beyond the weighted mean"):
+        OwnAndMean(Neighbours(4))
+    with pytest.raises(ValueError, match=r"`game\.mean_weights\(\)` must have the shape"):
+        OwnAndMean(Neighbours(4, np.eye(3)))
+    assert OwnAndMean(fp.convoy_game(players=3, steps=2)).uniform
