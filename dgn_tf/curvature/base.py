@@ -140,7 +140,7 @@ def read(variable) -> tf.Tensor:
     return tf.convert_to_tensor(variable)
 
 
-def when(condition, action: Callable[[], None]) -> None:
+def when(condition, action: Callable[[], Any]) -> None:
     """Run `action` where the condition, a Python or a tensor bool, holds."""
     if isinstance(condition, bool):
         if condition:

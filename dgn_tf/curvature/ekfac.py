@@ -104,7 +104,7 @@ class EKFAC(KFAC):
         self._run(state, step, [statistics, second_moments], lambda: self._refresh(state))
         return left[0] if self.update_every == 1 else None
 
-    def _refresh(self, state):
+    def _refresh(self, state, shift=None):
         first = tf.equal(read(state["updates"]), 0.0)
         mixed = []
         for side, factor in zip(("input", "output"), self._factors(state), strict=True):
@@ -158,9 +158,8 @@ class EKFAC(KFAC):
 
     def damped_scale(self, state, shift=None):
         """``S + λ + shift``."""
-        scale = read(state["scale"])
-        scale += tf.cast(read(state["damping"]), scale.dtype)
-        return scale if shift is None else scale + tf.cast(shift, scale.dtype)
+        scale = read(state["scale"]) + read(state["damping"])
+        return scale if shift is None else scale + shift
 
     def on(self, state, cap, step, shift=None, left=None):
         bases = read(state["input_basis"]), read(state["output_basis"])
@@ -202,7 +201,8 @@ class _EigenPreconditioner(Preconditioner):
 
     def solve(self, tensors):
         matrix = self.cap.matrix(tensors)
-        return self.cap.tensors(spectral_apply(*self.bases, 1.0 / self.scale, matrix))
+        Q_A, Q_B = self.bases
+        return self.cap.tensors(spectral_apply(Q_A, Q_B, 1.0 / self.scale, matrix))
 
     @cached_property
     def _coordinates(self):
@@ -214,7 +214,8 @@ class _EigenPreconditioner(Preconditioner):
         if self.cap.positions != 1:
             return separable_kernel(self.cap, *self.sides)
         rows = zip(self.sides, rows_of(self.cap), self._coordinates, strict=True)
-        return product_kernel(*(side.gram(x, c) for side, x, c in rows), self.cap.columns)
+        of_inputs, of_outputs = (side.gram(x, c) for side, x, c in rows)
+        return product_kernel(of_inputs, of_outputs, self.cap.columns)
 
     def gain(self, w, extra=None):
         own = self._gain_in_the_basis(w)
@@ -229,13 +230,14 @@ class _EigenPreconditioner(Preconditioner):
         if self.cap.positions != 1 or not of_outputs or not cheap:
             return None
         (Q_A, Q_B), cap, scale = self.bases, self.cap, self.scale
-        inner = weighted_product(*self._coordinates, w, cap)
+        a, g = self._coordinates
+        inner = weighted_product(a, g, w, cap)
         if of_inputs:
             outer = tf.matmul(inner / scale, Q_B, transpose_b=True)
             return cap.tensors(Q_A @ outer)
         # Outside Q_A the spectrum is one value a column: that of the last row.
         inside, rest = 1.0 / scale[:-1], 1.0 / scale[-1:]
-        along = rest * weighted_product(cap.a[:, 0], self._coordinates[1], w, cap)
+        along = rest * weighted_product(cap.a[:, 0], g, w, cap)
         outer = Q_A @ ((inside - rest) * inner) + along
         return cap.tensors(tf.matmul(outer, Q_B, transpose_b=True))
 

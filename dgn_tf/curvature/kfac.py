@@ -117,11 +117,9 @@ class KFAC(Averaged):
 
     def _dampings(self, state, shift):
         """The damping and the shift, split between A and B."""
-        means = [packed.trace(held, size) / size for held, size in self._held(state)]
-        damping = tf.cast(read(state["damping"]), means[0].dtype)
-        if shift is not None:
-            damping += tf.cast(shift, damping.dtype)
-        return split(*means, damping)
+        of_A, of_B = (packed.trace(held, size) / size for held, size in self._held(state))
+        damping = read(state["damping"])
+        return split(of_A, of_B, damping if shift is None else damping + shift)
 
     def _held(self, state):
         """A and B as their variables hold them, with their sizes."""

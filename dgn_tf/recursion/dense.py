@@ -18,7 +18,6 @@ import numpy as np
 import tensorflow as tf
 
 from dgn_tf.linalg import eigh
-from dgn_tf.recursion.feedback_nash import feedback_nash_stage
 from dgn_tf.recursion.linear_game import (
     DenseGain,
     DenseStage,
@@ -30,6 +29,7 @@ from dgn_tf.recursion.linear_game import (
     symmetric_part,
     transposed_matvec,
 )
+from dgn_tf.reference.feedback_nash import feedback_nash_stage
 from dgn_tf.rules import (
     ABSENT_PLAYERS,
     DUPLICATED,

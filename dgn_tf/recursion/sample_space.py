@@ -133,7 +133,8 @@ def _spread(kernels, values):
 
 
 def _team(kernels, decay, agents):
-    """The summed kernel and q of a stage's players, each counted once an agent."""
+    """(11): players solved for together are one with the summed kernel Γ = Σ_n Γ_n, each counted
+    once an agent (16)."""
     kernel = tf.add_n([kernel for kernel in kernels if kernel is not None])
     terms = [q for q in decay if q is not None]
     q = tf.add_n(terms) if terms else None
@@ -143,7 +144,7 @@ def _team(kernels, decay, agents):
 
 
 def _feedback(solve_chains, kernels, decay, duplicated):
-    """One chain a slot; a slot without a player has None at its stage."""
+    """(9) and (10): one value function, so one chain, a slot; None where it has no player."""
     slots = max(len(stage) for stage in kernels)
     chains = []
     for slot in range(slots):
@@ -200,8 +201,8 @@ def _proximal_by_stages(problem, chain):
 
 
 def _proximal(problem, chains):
-    """The proximal closed form of `docs/sample_space.md`: C_t⁻¹ = C_T⁻¹ + (lr/B) Γ̄, every stage of
-    every chain in one batched factorisation."""
+    """(10), or (25) where a chain is a team's, in the proximal closed form of
+    `docs/sample_space.md`: C_t⁻¹ = C_T⁻¹ + (lr/B) Γ̄, all stages in one batched factorisation."""
     sums, decays, places = [], [], []
     for i, chain in enumerate(chains):
         total, q_total = None, None

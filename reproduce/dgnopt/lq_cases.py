@@ -36,7 +36,7 @@ def random_game(rng: Any, size: int, players: int, horizon: int, controls: int =
         horizon: T.
         controls: p, of each player.
     """
-    from dgn_tf.lq import LQGame
+    from dgn_tf.reference.lq import LQGame
 
     A = rng.standard_normal((size, size)) / np.sqrt(size)
     B = [rng.standard_normal((size, controls)) for _ in range(players)]
@@ -114,7 +114,7 @@ def _gains(found: list, player: int) -> list:
 
 def facts(game: Any, rng: Any) -> Iterator[Error]:
     """Every identity on one game of several players; single-player ones on its first player."""
-    from dgn_tf import lq
+    from dgn_tf.reference import lq
 
     T, players = game.horizon, range(len(game.B))
 
@@ -171,7 +171,7 @@ def distances(game: Any, rng: Any) -> dict[str, float]:
         over the largest of these; `feedback`, `nash`: the joint cost of the two policies from a
         random state over the team's optimum.
     """
-    from dgn_tf import lq
+    from dgn_tf.reference import lq
 
     players = range(len(game.B))
     found, nash, team = solve(game, "feedback", rng)[2], lq.feedback_nash(game), lq.riccati(game)
@@ -194,7 +194,7 @@ def approach(game: Any) -> dict[str, Any]:
         geometric rate fitted to `error`; `radius`: the squared spectral radius of the closed loop,
         which the rate tends to; `rounding`: as in :class:`Error`.
     """
-    from dgn_tf import lq
+    from dgn_tf.reference import lq
 
     P = lq.infinite_horizon(game)
     B, R = game.B[0], game.R[0]

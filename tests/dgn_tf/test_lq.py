@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from dgn_tf import lq
-from dgn_tf.lq import LQGame
 from dgn_tf.recursion import dense
+from dgn_tf.reference import lq
+from dgn_tf.reference.lq import LQGame
 
 
 def make(players=1, horizon=6, n=4, p=2, seed=0):

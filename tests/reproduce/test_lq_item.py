@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dgn_tf import lq
 from dgn_tf.recursion import dense
+from dgn_tf.reference import lq
 from reproduce.dgnopt import lq_cases, lq_network
 
 
