@@ -47,7 +47,7 @@ def eigenbasis(A, Q, first):
     random = tf.random.stateless_normal((size, columns), (size, columns), dtype=A.dtype)
     Q = tf.where(first, random, Q)
     for _ in range(POWER_ITERATIONS):
-        Q = tf.linalg.qr(A @ Q + Q * tf.cast(1e-6, A.dtype))[0]
+        Q = tf.linalg.qr(A @ Q + Q * tf.constant(1e-6, A.dtype))[0]
     values, vectors = eigh(tf.matmul(Q, A @ Q, transpose_a=True))
     rest = (tf.linalg.trace(A) - tf.reduce_sum(values)) / float(size - columns)
     values = tf.concat([values, rest[None]], axis=0)
