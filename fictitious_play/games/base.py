@@ -6,9 +6,10 @@ import numpy as np
 from keras import ops
 
 from fictitious_play import checks, rollout
+from fictitious_play.games.frozen import Frozen, kept
 
 
-class Game:
+class Game(metaclass=Frozen):
     """N players who steer one state, each at a cost of her own.
 
     In continuous time (Hu 2019, Section 2)
@@ -30,6 +31,10 @@ class Game:
     | `states` | (..., state_size), the states of all players in one vector |
     | `controls` | (..., players, control_size) |
     | Brownian increments | (..., noise_size), variance h, column 0 the common noise |
+
+    A game does not change once its constructor has returned: arrays are read-only copies, and
+    setting an attribute raises. Another game is made by the constructor. What is worth computing
+    once is a `functools.cached_property`, which still works.
 
     Args:
         players: number of players N, at least 1.
@@ -77,6 +82,28 @@ class Game:
         self.control_bounds = checks.bounds(
             "control_bounds", control_bounds, (self.players, self.control_size)
         )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._refuse_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse_change(name)
+        super().__delattr__(name)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and pickles come back with arrays that could be written to.
+        vars(self).update(kept(state))
+
+    def _refuse_change(self, name: str) -> None:
+        if vars(self).get("_is_built", False):
+            kind = type(self).__name__
+            raise AttributeError(
+                "A game must stay as it was built: networks and exact solutions may have used it. "
+                f"Received: a change of `{name}` of a {kind}. Make another game with the "
+                f"constructor, for example {kind}.from_config({{**game.get_config(), "
+                f"{name!r}: ...}}); for a value to compute once, use functools.cached_property."
+            )
 
     @property
     def step_size(self) -> float:

@@ -1,0 +1,32 @@
+"""Objects that do not change once they are built."""
+
+from abc import ABCMeta
+from typing import Any
+
+import numpy as np
+
+
+class Frozen(ABCMeta):
+    """The class of classes whose objects are frozen when their constructor has returned, whatever
+    constructor a subclass has."""
+
+    def __call__(cls, *arguments, **named):
+        made = super().__call__(*arguments, **named)
+        vars(made).update(kept(vars(made)), _is_built=True)
+        return made
+
+
+def kept(value: Any) -> Any:
+    """A value to be kept: arrays as read-only copies, also within lists, tuples and dictionaries,
+    which are copied."""
+    if isinstance(value, np.ndarray):
+        if not value.flags.writeable and value.base is None:
+            return value
+        copy = value.copy()
+        copy.flags.writeable = False
+        return copy
+    if type(value) in (list, tuple):
+        return type(value)(kept(each) for each in value)
+    if type(value) is dict:
+        return {key: kept(each) for key, each in value.items()}
+    return value
