@@ -17,7 +17,7 @@ from dgn_tf.optimizer import DGNOpt
 from dgn_tf.rules import FORMS, one_of
 from dgn_tf.step.solution import solve_batch
 from dgn_tf.step.train import refuse_replicas, train_step
-from dgn_tf.terminal.objective import check_loss
+from dgn_tf.terminal import check_loss
 
 
 @keras.saving.register_keras_serializable("dgn_tf")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dgn_tf import curvature as curvature_blocks
-from dgn_tf.terminal import KINDS
+from dgn_tf.terminal.loss import KINDS
 
 
 @dataclass(frozen=True)

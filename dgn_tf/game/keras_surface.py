@@ -28,17 +28,18 @@ __all__ = [
     "as_loss",
     "batch_norms",
     "build_metrics",
+    "built_losses",
     "call_operation",
     "compute_loss",
     "copy_mask",
     "data_loss",
-    "flat_losses",
     "functional_of",
     "global_seed_state",
     "has_fused_activation",
     "has_other_mask",
     "inner_layers",
     "is_adapted",
+    "is_plain",
     "is_ragged_or_sparse",
     "loss_arguments",
     "nodes_in_order",
@@ -260,12 +261,22 @@ def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
         metrics.build(y, y_pred)
 
 
-def flat_losses(model: Any) -> list[tuple]:
-    """(path, loss object, loss weight) of every output with a loss, after the loss was built."""
+def built_losses(model: Any, y: Any, y_pred: Any) -> list[tuple]:
+    """(path, loss object, loss weight) of every output with a loss, built as a first call does."""
     compiled = model._compile_loss
-    if compiled is None or not compiled.built:
-        return []
+    if not compiled.built:
+        compiled.build(keras.tree.pack_sequence_as(y_pred, keras.tree.flatten(y)), y_pred)
     return [(path, loss, weight) for path, loss, weight, _ in compiled._flat_losses]
+
+
+def is_plain(loss: Any) -> bool:
+    """Whether a loss is a function that Keras masks, weights and reduces, and nothing else."""
+    kind = type(loss)
+    return (
+        isinstance(loss, LossFunctionWrapper)
+        and kind.call is LossFunctionWrapper.call
+        and kind.__call__ is keras.losses.Loss.__call__
+    )
 
 
 def as_loss(given: Any) -> Any:

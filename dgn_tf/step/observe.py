@@ -12,8 +12,7 @@ from dgn_tf.game.capture import Capture
 from dgn_tf.game.passes import FirstPass
 from dgn_tf.rules import ONE_COLUMN
 from dgn_tf.step.running_cost import running_costs
-from dgn_tf.terminal import TerminalFactor, factor
-from dgn_tf.terminal.objective import output_probes, read_objective
+from dgn_tf.terminal import TerminalFactor, factor, output_probes, read_objective
 
 
 @dataclass(frozen=True)
@@ -126,11 +125,13 @@ def observe(
             tape.watch([tensor for tensor in keras.tree.flatten(x) if tensor.dtype.is_floating])
         with model.recording(first):
             y_pred = model(x, training=True)
-        loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
+        objective = read_objective(model, game, y, y_pred)
+        reading = objective.reading()
+        with reading.recording():
+            loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
         added = surface.additional_losses(model)
         extra = tf.add_n([tf.cast(term, loss.dtype) for term in added]) if added else None
         data_loss = loss if extra is None else loss - extra
-        objective = read_objective(model, game)
         end = objective.state(first)
         nexts = []
         if jacobians:
@@ -146,7 +147,8 @@ def observe(
     copies = [*[first.cuts[t][key] for t, key in cuts], *first.uses.values()]
     with_factor = captures or feedback or jacobians
     inner = [*z, *copies] if single else []
-    sources = [*values, *inner, *([end] if with_factor else [])]
+    ends = [end, *reading.sources] if with_factor else []
+    sources = [*values, *inner, *ends]
     # With a seed of B the cotangents come out per sample, without a product for each of them.
     seed = tf.cast(size, data_loss.dtype) if with_factor else None
     gradients = tape.gradient(
@@ -169,10 +171,10 @@ def observe(
     )
     if not with_factor:
         return found
-    terminal_loss = objective.terminal_loss(end, gradients[-1], y, sample_weight)
-    made = factor(terminal, terminal_loss)
+    phi_x, *counts = gradients[len(values) + len(inner) :]
+    made = factor(terminal, objective.terminal_loss(end, phi_x, reading, counts))
     if single:
-        columns = [[g] for g in gradients[len(values) : -1]]
+        columns = [[g] for g in gradients[len(values) : len(values) + len(inner)]]
     else:
         columns = _columns(tape, end, made.Z, [*z, *copies])
     cotangents = dict(zip(calls, columns, strict=False))

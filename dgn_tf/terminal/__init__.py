@@ -1,12 +1,21 @@
-"""The terminal cost φ: the compiled Keras loss at x_T, and its Hessian factored per sample."""
+"""The terminal cost φ of the game: the compiled Keras loss, and the factor of its Hessian."""
 
-from dgn_tf.terminal.factor import (
-    KINDS,
-    TerminalFactor,
-    TerminalLoss,
-    columns,
-    factor,
-    hessian,
-)
+from dgn_tf.terminal.factor import TerminalFactor, columns, factor
+from dgn_tf.terminal.loss import FAMILIES, KINDS, TerminalLoss, hessian
+from dgn_tf.terminal.objective import Objective, check_loss, output_probes, read_objective
+from dgn_tf.terminal.reading import Reading
 
-__all__ = ["KINDS", "TerminalFactor", "TerminalLoss", "columns", "factor", "hessian"]
+__all__ = [
+    "FAMILIES",
+    "KINDS",
+    "Objective",
+    "Reading",
+    "TerminalFactor",
+    "TerminalLoss",
+    "check_loss",
+    "columns",
+    "factor",
+    "hessian",
+    "output_probes",
+    "read_objective",
+]

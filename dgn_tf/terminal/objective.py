@@ -1,10 +1,10 @@
-"""The compiled Keras loss as the terminal cost of the game: which tensor is x_T, and which family.
+"""The compiled Keras loss as the terminal cost: which tensor is x_T, and which family it is of.
 
-φ_b is B times what sample b adds to the loss, sample and class weights, reductions and loss weights
-included, so that the loss is (1/B) Σ_b φ_b whatever the reduction.
+φ_b is B times what sample b adds to the loss, as Keras reduces it, so that the loss is
+(1/B) Σ_b φ_b: masks, sample and class weights, reduction and loss weight are Keras's own.
 """
 
-import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,20 +15,29 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.game.graph import Call
 from dgn_tf.game.passes import FirstPass
-from dgn_tf.terminal.factor import TerminalLoss, columns
+from dgn_tf.terminal.factor import columns
+from dgn_tf.terminal.loss import TerminalLoss
+from dgn_tf.terminal.reading import Reading
 
+_SOFTMAX = (
+    keras.losses.sparse_categorical_crossentropy,
+    keras.losses.categorical_crossentropy,
+)
+_SIGMOID = (keras.losses.binary_crossentropy,)
+_SQUARE = (keras.losses.mean_squared_error,)
 _PIECEWISE_LINEAR = (
-    "MeanAbsoluteError",
-    "MeanAbsolutePercentageError",
-    "Hinge",
-    "CategoricalHinge",
+    keras.losses.mean_absolute_error,
+    keras.losses.mean_absolute_percentage_error,
+    keras.losses.hinge,
+    keras.losses.categorical_hinge,
 )
-_PIECEWISE_LINEAR_FUNCTIONS = (
-    "mean_absolute_error",
-    "mean_absolute_percentage_error",
-    "hinge",
-    "categorical_hinge",
-)
+_FAMILIES = {
+    **dict.fromkeys(_SOFTMAX, "softmax"),
+    **dict.fromkeys(_SIGMOID, "sigmoid"),
+    **dict.fromkeys(_SQUARE, "square"),
+    **dict.fromkeys(_PIECEWISE_LINEAR, "flat"),
+}
+_ACTIVATIONS = {"softmax": keras.activations.softmax, "sigmoid": keras.activations.sigmoid}
 
 
 @dataclass(frozen=True)
@@ -38,22 +47,16 @@ class Objective:
     Attributes:
         family: "softmax", "sigmoid", "square" or "generic".
         loss: the Keras loss object.
-        weight: its loss weight.
         key: the output's tensor key.
         call: the call whose pre-activation or input is x_T, None if x_T is the output itself.
         fused: whether x_T is that call's pre-activation (else its input).
-        classes: length of the last axis of x_T.
-        size: numbers in x_T a sample, None if unknown.
     """
 
     family: str
     loss: Any
-    weight: float
     key: int
     call: Call | None
     fused: bool
-    classes: int
-    size: int | None
 
     def state(self, first: FirstPass) -> tf.Tensor:
         """x_T of a pass."""
@@ -63,98 +66,93 @@ class Objective:
             return first.preactivations[self.call.index]
         return first.values[self.call.inputs[0]]
 
+    def reading(self) -> Reading:
+        """A record of the loss object, to be made while the model's loss is evaluated."""
+        return Reading(self.loss)
+
     def terminal_loss(
-        self, x: tf.Tensor, phi_x: tf.Tensor, y: Any, sample_weight: Any
+        self, x: tf.Tensor, phi_x: tf.Tensor, reading: Reading, counts: list[tf.Tensor]
     ) -> TerminalLoss:
-        """The terminal cost at x_T `(B, …)` with its gradient φ_x, for labels y."""
-        y = keras.tree.flatten(y)[0]
-        weight = keras.tree.flatten(sample_weight)[0] if sample_weight is not None else None
-        if self.family == "generic":
-            return self._generic(x, phi_x, y, weight)
-        if self.family == "softmax":
-            target = self._softmax_target(x, y)
-        else:
-            target = tf.reshape(tf.cast(y, x.dtype), tf.shape(x))
-            if self.family == "sigmoid":
-                smoothing = getattr(self.loss, "label_smoothing", 0.0) or 0.0
-                target = target * (1.0 - smoothing) + 0.5 * smoothing
-        positions = tf.shape(x)[:-1]
-        alpha = self._position_weights(x, y, weight, positions)
+        """The terminal cost at x_T.
+
+        Args:
+            x: `(B, …)`, x_T.
+            phi_x: `(B, …)`, B times the gradient of Keras's loss by x_T.
+            reading: the record of the loss.
+            counts: B times the gradient of Keras's loss by `reading.sources`.
+        """
+        if not counts:
+            warnings.warn(
+                f"The loss {self.loss.name!r} is one number for the whole batch, which has no "
+                "second derivative sample by sample: the game takes its Gauss-Newton term "
+                "φ_x φ_x' for every terminal of one column, and refuses the others.",
+                stacklevel=2,
+            )
+            return TerminalLoss("batch", x, None, None, phi_x)
+        alpha = tf.cast(counts[0], x.dtype)
+        weight = tf.reduce_sum(tf.reshape(alpha, (tf.shape(x)[0], -1)), -1)
+        target = self._target(x, reading) if self.family != "generic" else None
+        if target is None:
+            return self._generic(x, phi_x, reading, alpha, weight)
+        balanced = self.family != "softmax" or self._sparse
         if self.family != "softmax":
             alpha = tf.repeat(alpha[..., None] / x.shape[-1], x.shape[-1], axis=-1)
-        return TerminalLoss(
-            family=self.family,
-            x=x,
-            target=target,
-            alpha=alpha,
-            phi_x=phi_x,
-            weight=_per_sample(weight, x.dtype),
-        )
+        elif not balanced:
+            # Labels y need not sum to one: φ_x is c p - α y with the c of φ_xx = c (diag p - pp'),
+            # and Keras's c depends on whether it finds the logits behind the probabilities.
+            alpha = alpha * tf.reduce_sum(target, -1) + tf.reduce_sum(phi_x, -1)
+        return TerminalLoss(self.family, x, target, alpha, phi_x, weight=weight, balanced=balanced)
 
-    def _softmax_target(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        if "Sparse" in _loss_name(self.loss):
+    @property
+    def _sparse(self) -> bool:
+        return self.loss.fn is keras.losses.sparse_categorical_crossentropy
+
+    def _target(self, x: tf.Tensor, reading: Reading) -> tf.Tensor | None:
+        """The target of every entry of x; None where the losses are not laid out as x is."""
+        losses, y = reading.losses, keras.tree.flatten(reading.y_true)[0]
+        assert losses is not None
+        smoothing = surface.loss_arguments(self.loss).get("label_smoothing", 0.0) or 0.0
+        if not losses.shape.is_compatible_with(x.shape[:-1]):
+            return None
+        if self.family == "softmax" and self._sparse:
             labels = tf.reshape(tf.cast(y, "int32"), tf.shape(x)[:-1])
             return tf.one_hot(labels, x.shape[-1], dtype=x.dtype)
-        target = tf.cast(y, x.dtype)
-        smoothing = getattr(self.loss, "label_smoothing", 0.0) or 0.0
-        return target * (1.0 - smoothing) + smoothing / x.shape[-1]
+        y = tf.cast(y, x.dtype)
+        if y.shape.rank == x.shape.rank - 1:
+            y = y[..., None]
+        if y.shape.rank != x.shape.rank or not _fits(y.shape, x.shape):
+            return None
+        target = tf.broadcast_to(y, tf.shape(x))
+        center = 1.0 / x.shape[-1] if self.family == "softmax" else 0.5
+        return target * (1.0 - smoothing) + smoothing * center
 
-    def _position_weights(
-        self, x: tf.Tensor, y: tf.Tensor, weight: Any, positions: tf.Tensor
-    ) -> tf.Tensor:
-        """`(B, positions)`: B times the derivative of the loss by a position's elementary loss."""
-        batch = tf.cast(positions[0], x.dtype)
-        alpha = tf.ones(positions, x.dtype)
-        if weight is not None:
-            weight = tf.cast(weight, x.dtype)
-            rank = len(x.shape) - 1
-            if len(weight.shape) > rank and weight.shape[-1] == 1:
-                weight = tf.squeeze(weight, -1)
-            while len(weight.shape) < rank:
-                weight = weight[..., None]
-            alpha *= weight
-        reduction = self.loss.reduction
-        count = tf.cast(tf.reduce_prod(positions), x.dtype)
-        if reduction == "sum":
-            scale = batch
-        elif reduction == "mean_with_sample_weight" and weight is not None:
-            scale = batch / tf.reduce_sum(weight)
-        else:
-            scale = batch / count
-        return alpha * (scale * tf.cast(self.weight, x.dtype))
+    def _generic(
+        self, x: tf.Tensor, phi_x: tf.Tensor, reading: Reading, alpha: tf.Tensor, weight: tf.Tensor
+    ) -> TerminalLoss:
+        def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
+            prediction = tf.cast(self._prediction(values), reading.y_pred.dtype)
+            found = tf.cast(reading.again(prediction, rows), x.dtype) * alpha[rows]
+            return tf.reduce_sum(tf.reshape(found, (tf.shape(values)[0], -1)), -1)
 
-    def _generic(self, x: tf.Tensor, phi_x: tf.Tensor, y: Any, weight: Any) -> TerminalLoss:
-        def per_sample(values: tf.Tensor) -> tf.Tensor:
-            prediction = values if self.call is None else self._head(values)
-            if hasattr(self.loss, "dtype"):
-                prediction = tf.cast(prediction, self.loss.dtype)
-            losses = tf.cast(self.loss.call(y, prediction), x.dtype)
-            axes = tf.shape(losses)
-            alpha = self._position_weights(losses[..., None], y, weight, axes)
-            weighted = losses * alpha
-            return tf.reduce_sum(tf.reshape(weighted, (axes[0], -1)), -1)
-
+        # A loss that mixes samples says something else of a sample alone.
+        together, alone = losses(x)[:1], losses(x[:1], slice(0, 1))
+        tolerance = 1e-4 * (tf.abs(together) + tf.reduce_max(tf.abs(alpha)))
+        separate = tf.reduce_all(tf.abs(alone - together) <= tolerance)
         return TerminalLoss(
-            family="generic",
-            x=x,
-            target=None,
-            alpha=None,
-            phi_x=phi_x,
-            fn=per_sample,
-            weight=_per_sample(weight, x.dtype),
+            "generic", x, None, None, phi_x, fn=losses, weight=weight, separate=separate
         )
 
-    def _head(self, values: tf.Tensor) -> tf.Tensor:
-        assert self.call is not None
+    def _prediction(self, values: tf.Tensor) -> tf.Tensor:
+        if self.call is None:
+            return values
         layer = self.call.operation
         return layer.activation(values) if self.fused else layer(values)
 
 
-def _per_sample(weight: Any, dtype: tf.DType) -> tf.Tensor | None:
-    """Sample weights `(B,)`, None where they differ within a sample."""
-    if weight is None or any(size != 1 for size in weight.shape[1:]):
-        return None
-    return tf.reshape(tf.cast(weight, dtype), [-1])
+def _fits(shape: tf.TensorShape, target: tf.TensorShape) -> bool:
+    """Whether a shape of the same rank broadcasts to the target."""
+    pairs = zip(shape, target, strict=True)
+    return all(None in pair or pair[0] in (1, pair[1]) for pair in pairs)
 
 
 def check_loss(loss: Any, game: Game, terminal: str | int) -> None:
@@ -175,11 +173,11 @@ def check_loss(loss: Any, game: Game, terminal: str | int) -> None:
     if isinstance(flat[0], str) and flat[0].lower() in ("crossentropy", "ce"):
         family = "softmax"
     else:
-        family, _ = _family(surface.as_loss(flat[0]))
+        family = _family(surface.as_loss(flat[0]))
     if family == "flat" and terminal != "gauss_newton":
         raise ValueError(
             "The terminal cost needs a second derivative. "
-            f"Received: loss {_loss_name(surface.as_loss(flat[0]))!r}, piecewise linear. "
+            f"Received: loss {surface.as_loss(flat[0]).name!r}, piecewise linear. "
             'Use terminal="gauss_newton", which takes φ_x φ_x\' for it.'
         )
     sizes = game.graph.shapes[game.graph.outputs[0]][1:]
@@ -187,66 +185,36 @@ def check_loss(loss: Any, game: Game, terminal: str | int) -> None:
         columns(terminal, "generic" if family == "flat" else family, sizes)
 
 
-def read_objective(model: Any, game: Game) -> Objective:
+def read_objective(model: Any, game: Game, y: Any, y_pred: Any) -> Objective:
     """Reads the loss a model was compiled with.
 
     Args:
-        model: the compiled model, its loss built by a first call.
+        model: the compiled model.
         game: its game.
+        y, y_pred: labels and predictions, with which Keras builds the loss.
 
     Raises:
         ValueError: for a loss that does not reduce to a number.
     """
-    built = surface.flat_losses(model)
-    _, loss, weight = built[0]
+    ((_, loss, _),) = surface.built_losses(model, y, y_pred)
     key = game.graph.outputs[0]
     if loss.reduction in (None, "none"):
         raise ValueError("The loss must reduce to a number. Received: reduction=None")
-    family, from_logits = _family(loss)
+    family = _family(loss)
     call, fused = None, False
-    if family in ("softmax", "sigmoid") and not from_logits:
+    from_logits = surface.loss_arguments(loss).get("from_logits", False)
+    if family in _ACTIVATIONS and not from_logits:
         call, fused = _activation_before(game, key, family)
         if call is None:
             family = "generic"
-    shape = game.graph.shapes[key]
-    sizes = shape[1:]
-    return Objective(
-        family="generic" if family == "flat" else family,
-        loss=loss,
-        weight=1.0 if weight is None else float(weight),
-        key=key,
-        call=call,
-        fused=fused,
-        classes=int(sizes[-1]) if sizes else 1,
-        size=math.prod(sizes) if all(size is not None for size in sizes) else None,
-    )
+    return Objective("generic" if family == "flat" else family, loss, key, call, fused)
 
 
-def _loss_name(loss: Any) -> str:
-    function = getattr(loss, "fn", None)
-    name = type(loss).__name__
-    if name == "LossFunctionWrapper" and function is not None:
-        return "".join(part.capitalize() for part in function.__name__.split("_"))
-    return name
-
-
-def _family(loss: Any) -> tuple[str, bool]:
-    name = _loss_name(loss)
-    config = surface.loss_arguments(loss)
-    from_logits = bool(config.get("from_logits", False))
-    plain_axis = config.get("axis", -1) in (-1, None)
-    if name in ("SparseCategoricalCrossentropy", "CategoricalCrossentropy"):
-        known = plain_axis and config.get("ignore_class") is None
-        return ("softmax" if known else "generic"), from_logits
-    if name == "BinaryCrossentropy":
-        return ("sigmoid" if plain_axis else "generic"), from_logits
-    if name == "MeanSquaredError":
-        return "square", True
-    if name in _PIECEWISE_LINEAR or name.lower() in {
-        f.replace("_", "") for f in _PIECEWISE_LINEAR_FUNCTIONS
-    }:
-        return "flat", True
-    return "generic", True
+def _family(loss: Any) -> str:
+    """The family of a Keras loss whose elementary losses are known in closed form, or "generic"."""
+    if not surface.is_plain(loss) or surface.loss_arguments(loss).get("axis", -1) not in (-1, None):
+        return "generic"
+    return _FAMILIES.get(loss.fn, "generic")
 
 
 def output_probes(game: Game) -> tuple[int, ...]:
@@ -258,14 +226,15 @@ def output_probes(game: Game) -> tuple[int, ...]:
 
 def _activation_before(game: Game, key: int, family: str) -> tuple[Call | None, bool]:
     """The call whose softmax (or sigmoid) makes the output, and whether it is fused."""
-    wanted = keras.activations.softmax if family == "softmax" else keras.activations.sigmoid
     call = game.graph.producer_of().get(key)
     if call is None:
         return None, False
     layer = call.operation
-    fused = surface.has_fused_activation(layer)
-    if (fused or type(layer) is keras.layers.Activation) and layer.activation is wanted:
-        return call, fused
-    if family == "softmax" and isinstance(layer, keras.layers.Softmax) and layer.axis == -1:
+    if getattr(layer, "activation", None) is _ACTIVATIONS[family]:
+        if surface.has_fused_activation(layer):
+            return call, True
+        if type(layer) is keras.layers.Activation:
+            return call, False
+    if family == "softmax" and type(layer) is keras.layers.Softmax and layer.axis == -1:
         return call, False
     return None, False
