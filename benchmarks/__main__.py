@@ -21,6 +21,10 @@ BENCHMARKS = {
         "benchmarks.large_steps",
         "accuracy and divergence at large learning rates, with and without the game",
     ),
+    "robustness": (
+        "benchmarks.robustness",
+        "raw pixels, ten times the learning rate, a last layer a hundred times too large",
+    ),
     "utilisation": (
         "benchmarks.utilisation",
         "matrix products of a training step against the machine's own rate",

@@ -38,7 +38,7 @@ class KFAC(_OpenLoop):
     Args:
         learning_rate: a positive number or a Keras schedule.
         kwargs: damping and the other settings of `dgn_tf.curvature.KFAC`; all else as for `DGNOpt`,
-            weight decay and clipping among them.
+            weight decay, clipping and `kl_clip` among them.
     """
 
     block = curvature.KFAC
@@ -51,7 +51,7 @@ class EKFAC(_OpenLoop):
     Args:
         learning_rate: a positive number or a Keras schedule.
         kwargs: damping, rank and the other settings of `dgn_tf.curvature.EKFAC`; all else as for
-            `DGNOpt`, weight decay and clipping among them.
+            `DGNOpt`, weight decay, clipping and `kl_clip` among them.
     """
 
     block = curvature.EKFAC

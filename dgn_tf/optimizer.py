@@ -71,6 +71,9 @@ class DGNOpt(keras.optimizers.Optimizer):
         clipnorm, clipvalue, global_clipnorm: as in Keras, applied to the update divided by the
             learning rate; the global norm is that of the open gains k.
         use_ema, ema_momentum, ema_overwrite_frequency: Keras's weight averaging.
+        kl_clip: κ > 0 of the trust region lr² Σ Δ'FΔ ≤ κ that steps are scaled into (Martens and
+            Grosse 2015; Ba, Grosse and Martens 2017), None for none. 1e-3 is the usual value: it
+            holds training together on raw pixels or at too large a learning rate.
         name: of the optimizer.
 
     Raises:
@@ -96,6 +99,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
         state_feedback: bool = True,
+        kl_clip: float | None = None,
         name: str = "dgnopt",
         **kwargs: Any,
     ):
@@ -138,6 +142,10 @@ class DGNOpt(keras.optimizers.Optimizer):
             khatri_rao_iterations=khatri_rao_iterations,
         )
         self.weight_decay = float(weight_decay)
+        number = isinstance(kl_clip, int | float) and not isinstance(kl_clip, bool)
+        if kl_clip is not None and not (number and 0 < kl_clip < math.inf):
+            raise ValueError(f"`kl_clip` must be positive or None. Received: kl_clip={kl_clip!r}")
+        self.kl_clip = kl_clip
         self.guard = StepGuard.make(guard)
         self._game: Any = None
         self._seeds: Any = None
@@ -321,7 +329,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         config.update({name: getattr(self.rules, name) for name in _RULES})
         if not self.rules.exact:
             config["curvature"] = keras.saving.serialize_keras_object(self.curvature)
-        config["weight_decay"] = self.weight_decay
+        config["weight_decay"], config["kl_clip"] = self.weight_decay, self.kl_clip
         config["guard"] = None if self.guard is None else self.guard.get_config()
         return config
 

@@ -1,15 +1,52 @@
-"""Keras's clipping, applied to the update divided by the learning rate."""
+"""Limits on the length of an update: Keras's clipping, and the trust region of K-FAC."""
 
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.curvature.base import add
 from dgn_tf.step.gains import Gains
 
 
-def clipping(optimizer: Any, gains: Gains) -> Callable[[tuple], tuple]:
-    """How updates are clipped: by the optimizer's `clipnorm`, `clipvalue` or `global_clipnorm`.
+def clipping(optimizer: Any, gains: Gains, lr: tf.Tensor) -> Callable[[tuple], tuple]:
+    """How updates (without the learning rate) are clipped: by `kl_clip`, then as Keras does."""
+    keras_clip = _as_keras(optimizer, gains)
+    if optimizer.kl_clip is None:
+        return keras_clip
+    scale = trust_region(optimizer.kl_clip, gains, lr)
+    return lambda update: keras_clip(tuple(u * scale for u in update))
+
+
+def trust_region(kl_clip: float, gains: Gains, lr: tf.Tensor) -> tf.Tensor:
+    """min(1, √(κ / Σ lr² Δ'FΔ)), the factor that keeps a step within κ of where it began.
+
+    lr² Δ'FΔ is twice the Kullback-Leibler divergence that a step lr Δ makes, to second order
+    (Martens and Grosse 2015, section 6). As in Ba, Grosse and Martens (2017), section 5, FΔ is
+    taken to be the gradient that Δ was made of: with Δ = M⁻¹g the sum is Δ'MΔ, the damping
+    included. The recursions' open gains k are shorter than M⁻¹g, so that it is an upper bound
+    there; k + K δx has the factor of k.
+
+    Args:
+        kl_clip: κ.
+        gains: of the batch.
+        lr: scalar, the learning rate.
+    """
+    seen, opened = gains.seen, gains.opened()
+    terms = []
+    for owner in (*gains.game.players, *gains.game.bystanders):
+        gradient: tuple = tuple(seen.gradients[id(v)] for v in owner.variables)
+        extra = seen.running[owner.name]
+        gradient = gradient if extra is None else add(gradient, extra)
+        pairs = zip(opened[owner.name], gradient, strict=True)
+        terms += [tf.abs(tf.reduce_sum(u * g)) for u, g in pairs]
+    size = tf.square(lr) * tf.add_n(terms)
+    limit = tf.constant(kl_clip, size.dtype)
+    return tf.where(size > limit, tf.sqrt(limit / size), tf.ones_like(size))
+
+
+def _as_keras(optimizer: Any, gains: Gains) -> Callable[[tuple], tuple]:
+    """`clipnorm`, `clipvalue` or `global_clipnorm`.
 
     With open-loop SGD the update divided by the learning rate is the gradient, so this is what
     Keras does. The global norm is that of the open gains k / lr of all weights, known before the

@@ -12,7 +12,7 @@ from dgn_tf.step.guarded import Outcome
 
 HELP = (
     "What usually helps: inputs and targets scaled to about one (pixels divided by 255), a larger "
-    "damping, a smaller learning rate."
+    "damping, a smaller learning rate, a trust region of the step (kl_clip=1e-3)."
 )
 
 

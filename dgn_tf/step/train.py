@@ -61,7 +61,8 @@ def _play(
     if optimizer.rules.adaptive_damping:
         ratio_of = partial(_ratio, model, game, seen, data[1:])
     gains_at = gains_of(optimizer, game, seen, left)
-    return apply_guarded(optimizer, game, gains_at, lr, _is_gradient(optimizer, game), ratio_of)
+    fixed = _is_gradient(optimizer, game) and optimizer.kl_clip is None
+    return apply_guarded(optimizer, game, gains_at, lr, fixed, ratio_of)
 
 
 def _is_gradient(optimizer: Any, game: Any) -> bool:

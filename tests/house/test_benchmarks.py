@@ -17,9 +17,14 @@ _SMALLEST = {
     "kill-resume": "--kills 1 --players 2 --steps 2 --stages 2 --steps-per-stage 2",
     "dgnopt-step": "--rounds 1 --networks ResMLP3-128 --only",
     "large-steps": "--seeds 1 --epochs 1 --only",
+    "robustness": "--seeds 1 --epochs 1 --only",
     "utilisation": "--players 2 --width 4 --batch 8 --repeats 1",
 }
-_ONLY = {"dgnopt-step": ["open loop identity"], "large-steps": ["SGD, lr 1"]}
+_ONLY = {
+    "dgnopt-step": ["open loop identity"],
+    "large-steps": ["SGD, lr 1"],
+    "robustness": ["well scaled"],
+}
 
 
 def test_all_benchmarks_are_here():
