@@ -10,6 +10,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from dgn_tf.linalg import eigh
+from dgn_tf.precise import matmul, tensordot
 
 POWER_ITERATIONS = 2
 
@@ -47,16 +48,16 @@ def eigenbasis(A, Q, first):
     random = tf.random.stateless_normal((size, columns), (size, columns), dtype=A.dtype)
     Q = tf.where(first, random, Q)
     for _ in range(POWER_ITERATIONS):
-        Q = tf.linalg.qr(A @ Q + Q * tf.constant(1e-6, A.dtype))[0]
-    values, vectors = eigh(tf.matmul(Q, A @ Q, transpose_a=True))
+        Q = tf.linalg.qr(matmul(A, Q) + Q * tf.constant(1e-6, A.dtype))[0]
+    values, vectors = eigh(matmul(Q, matmul(A, Q), transpose_a=True))
     rest = (tf.linalg.trace(A) - tf.reduce_sum(values)) / float(size - columns)
     values = tf.concat([values, rest[None]], axis=0)
-    return Q @ vectors, scale * tf.maximum(values, 0.0)
+    return matmul(Q, vectors), scale * tf.maximum(values, 0.0)
 
 
 def squares(x, Q, rotated=None):
     """Squared coordinates of ``(m, size)`` rows, then the mean square of what lies outside Q."""
-    rotated = x @ Q if rotated is None else rotated
+    rotated = matmul(x, Q) if rotated is None else rotated
     inside = tf.square(rotated)
     size, columns = Q.shape
     if columns == size:
@@ -71,17 +72,17 @@ def mean_squares(T, w, Q_A, Q_B):
     Where a basis is truncated the last row or column is the mean square of what lies outside.
     """
     of_A, of_B = Q_A.shape[0] - Q_A.shape[1], Q_B.shape[0] - Q_B.shape[1]
-    right = T @ Q_B
-    both = tf.matmul(Q_A, right, transpose_a=True)
+    right = matmul(T, Q_B)
+    both = matmul(Q_A, right, transpose_a=True)
 
     def total(x):
-        return tf.tensordot(w, tf.square(x), axes=((0,), (0,)))
+        return tensordot(w, tf.square(x), axes=((0,), (0,)))
 
     inner = total(both)
     if of_A == 0 and of_B == 0:
         return inner
     if of_B:
-        left = total(tf.matmul(Q_A, T, transpose_a=True))
+        left = total(matmul(Q_A, T, transpose_a=True))
         column = (tf.reduce_sum(left, 1) - tf.reduce_sum(inner, 1)) / float(of_B)
         inner_rows = tf.concat([inner, column[:, None]], axis=1)
     else:
@@ -104,7 +105,7 @@ def mixing(new, old):
     column stand for the directions outside of truncated bases.
     """
     size, columns = new.shape
-    overlap = tf.square(tf.matmul(new, old, transpose_a=True))
+    overlap = tf.square(matmul(new, old, transpose_a=True))
     if columns == size:
         return overlap
     to_rest = tf.maximum(1.0 - tf.reduce_sum(overlap, axis=1), 0.0)
@@ -119,15 +120,15 @@ def spectral_apply(Q_A, Q_B, D, X):
     """The operator with eigenvectors Q_A ⊗ Q_B and spectrum D, applied to ``(..., I, O)`` X."""
     k_A, k_B = Q_A.shape[1], Q_B.shape[1]
     cut_A, cut_B = k_A < Q_A.shape[0], k_B < Q_B.shape[0]
-    left = tf.matmul(Q_A, X, transpose_a=True)
+    left = matmul(Q_A, X, transpose_a=True)
     if not cut_A and not cut_B:
-        return Q_A @ tf.matmul((left @ Q_B) * D, Q_B, transpose_b=True)
+        return matmul(Q_A, matmul(matmul(left, Q_B) * D, Q_B, transpose_b=True))
     inner, zero = D[:k_A, :k_B], tf.zeros((), D.dtype)
     of_A = D[:k_A, k_B:] if cut_B else zero  # inside Q_A, outside Q_B: (k_A, 1)
     of_B = D[k_A:, :k_B] if cut_A else zero  # outside Q_A, inside Q_B: (1, k_B)
     rest = D[k_A, k_B] if cut_A and cut_B else zero
-    core = (inner - of_A - of_B + rest) * (left @ Q_B)
-    result = Q_A @ (tf.matmul(core, Q_B, transpose_b=True) + (of_A - rest) * left)
+    core = (inner - of_A - of_B + rest) * matmul(left, Q_B)
+    result = matmul(Q_A, matmul(core, Q_B, transpose_b=True) + (of_A - rest) * left)
     if cut_A:
-        result += tf.matmul((X @ Q_B) * (of_B - rest), Q_B, transpose_b=True)
+        result += matmul(matmul(X, Q_B) * (of_B - rest), Q_B, transpose_b=True)
     return result + rest * X

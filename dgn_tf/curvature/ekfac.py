@@ -21,6 +21,7 @@ from dgn_tf.curvature.eigenbasis import (
 from dgn_tf.curvature.kernels import EigenSide, product_kernel, rows_of, separable_kernel
 from dgn_tf.curvature.kfac import KFAC, weighted_product
 from dgn_tf.curvature.statistics import factors, observe_factors, samples
+from dgn_tf.precise import einsum, matmul
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -113,14 +114,17 @@ class EKFAC(KFAC):
             mixed.append(mixing(Q, old))
             state[f"{side}_basis"].assign(Q)
             state[f"{side}_spectrum"].assign(values)
-        moved = mixed[0] @ tf.matmul(read(state["scale"]), mixed[1], transpose_b=True)
+        moved = matmul(mixed[0], matmul(read(state["scale"]), mixed[1], transpose_b=True))
         state["scale"].assign(moved)
 
     def _observe_scale(self, state, cap, step):
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
         coordinates = None
         if cap.positions == 1:
-            coordinates = cap.a[:, 0] @ Q_A, tf.reshape(cap.g, (-1, cap.outputs)) @ Q_B
+            coordinates = (
+                matmul(cap.a[:, 0], Q_A),
+                matmul(tf.reshape(cap.g, (-1, cap.outputs)), Q_B),
+            )
             scale = self._dense_scale(cap, Q_A, Q_B, coordinates)
         else:
             scale = self._scale(samples(cap, self.max_rows, step), Q_A, Q_B)
@@ -137,22 +141,22 @@ class EKFAC(KFAC):
             if cap.columns > 1:
                 of_g = tf.reduce_sum(tf.reshape(of_g, (-1, cap.columns, of_g.shape[-1])), axis=1)
         else:
-            of_g = squares(tf.einsum("br,bro->bo", cap.c, cap.g[:, 0]), Q_B)
-        return tf.matmul(squares(a, Q_A, coordinates[0]), of_g, transpose_a=True) / cap.batch
+            of_g = squares(einsum("br,bro->bo", cap.c, cap.g[:, 0]), Q_B)
+        return matmul(squares(a, Q_A, coordinates[0]), of_g, transpose_a=True) / cap.batch
 
     def _scale(self, cap, Q_A, Q_B):
         """The same from per-sample tangents; K-FAC's own diagonal where they do not fit."""
         if not cap.tangents_fit:
             A, B = factors(cap, self.fisher)
-            diagonal_A = tf.reduce_sum(Q_A * (A @ Q_A), axis=0)
-            diagonal_B = tf.reduce_sum(Q_B * (B @ Q_B), axis=0)
+            diagonal_A = tf.reduce_sum(Q_A * matmul(A, Q_A), axis=0)
+            diagonal_B = tf.reduce_sum(Q_B * matmul(B, Q_B), axis=0)
             return _with_rest(diagonal_A, A)[:, None] * _with_rest(diagonal_B, B)
         tangents = cap.tangents()
         if self.fisher == "game":
             w = tf.reshape(tf.square(cap.curvature_scale), (-1,))
         else:
             shape = (-1, cap.columns, cap.rows, cap.outputs)
-            tangents = tf.einsum("br,brio->bio", cap.c, tf.reshape(tangents, shape))
+            tangents = einsum("br,brio->bio", cap.c, tf.reshape(tangents, shape))
             w = tf.ones_like(tangents[:, 0, 0])
         return mean_squares(tangents, w / cap.batch, Q_A, Q_B)
 
@@ -208,7 +212,7 @@ class _EigenPreconditioner(Preconditioner):
     def _coordinates(self):
         if self.left is not None:
             return self.left
-        return tuple(x @ Q for x, Q in zip(rows_of(self.cap), self.bases, strict=True))
+        return tuple(matmul(x, Q) for x, Q in zip(rows_of(self.cap), self.bases, strict=True))
 
     def kernel(self):
         if self.cap.positions != 1:
@@ -233,13 +237,13 @@ class _EigenPreconditioner(Preconditioner):
         a, g = self._coordinates
         inner = weighted_product(a, g, w, cap)
         if of_inputs:
-            outer = tf.matmul(inner / scale, Q_B, transpose_b=True)
-            return cap.tensors(Q_A @ outer)
+            outer = matmul(inner / scale, Q_B, transpose_b=True)
+            return cap.tensors(matmul(Q_A, outer))
         # Outside Q_A the spectrum is one value a column: that of the last row.
         inside, rest = 1.0 / scale[:-1], 1.0 / scale[-1:]
         along = rest * weighted_product(cap.a[:, 0], g, w, cap)
-        outer = Q_A @ ((inside - rest) * inner) + along
-        return cap.tensors(tf.matmul(outer, Q_B, transpose_b=True))
+        outer = matmul(Q_A, (inside - rest) * inner) + along
+        return cap.tensors(matmul(outer, Q_B, transpose_b=True))
 
 
 def _with_rest(diagonal, factor):

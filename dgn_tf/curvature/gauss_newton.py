@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dgn_tf.curvature.averaged import Averaged
 from dgn_tf.curvature.base import Preconditioner, average, due, read, when
+from dgn_tf.precise import matmul
 
 LARGEST = 4096
 """Most weights a player may have."""
@@ -56,7 +57,7 @@ class GaussNewton(Averaged):
     def observe(self, state, cap, gradient, step, shift=None):
         def statistics():
             U = _flat(cap.tangents()) * tf.reshape(cap.curvature_scale, (-1, 1))
-            matrix = tf.matmul(U, U, transpose_a=True) / cap.batch
+            matrix = matmul(U, U, transpose_a=True) / cap.batch
             average(state["matrix"], matrix, state["updates"], self.decay)
             state["updates"].assign(read(state["updates"]) + 1.0)
 
@@ -90,7 +91,7 @@ class _DensePreconditioner(Preconditioner):
 
     def kernel(self):
         half = tf.linalg.triangular_solve(self.lower, tf.transpose(_flat(self.cap.tangents())))
-        return tf.matmul(half, half, transpose_a=True)
+        return matmul(half, half, transpose_a=True)
 
 
 def _flat(tangents):

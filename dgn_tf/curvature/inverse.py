@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dgn_tf.precise import matmul
+
 WHOLE_UP_TO = 256
 """The widest matrix that is factorised in one piece."""
 
@@ -24,9 +26,9 @@ def inverse(A):
     if n <= WHOLE_UP_TO:
         return tf.linalg.cholesky_solve(tf.linalg.cholesky(A), tf.eye(n, dtype=A.dtype))
     W, below, complement = _eliminate(A)
-    T, corner = below @ W, inverse(complement)
-    left = corner @ T
-    top = tf.matmul(W, W, transpose_a=True) + tf.matmul(T, left, transpose_a=True)
+    T, corner = matmul(below, W), inverse(complement)
+    left = matmul(corner, T)
+    top = matmul(W, W, transpose_a=True) + matmul(T, left, transpose_a=True)
     upper = tf.concat([top, -tf.transpose(left)], axis=1)
     return tf.concat([upper, tf.concat([-left, corner], axis=1)], axis=0)
 
@@ -35,8 +37,8 @@ def _eliminate(A):
     """W = L⁻¹ of the first half, Q W', and the Schur complement of the second half."""
     m = A.shape[0] // 2
     W = _inverse_factor(A[:m, :m])
-    below = tf.matmul(A[m:, :m], W, transpose_b=True)
-    return W, below, A[m:, m:] - tf.matmul(below, below, transpose_b=True)
+    below = matmul(A[m:, :m], W, transpose_b=True)
+    return W, below, A[m:, m:] - matmul(below, below, transpose_b=True)
 
 
 def _inverse_factor(A):
@@ -48,5 +50,5 @@ def _inverse_factor(A):
     second = _inverse_factor(complement)
     right = tf.zeros((first.shape[0], second.shape[0]), A.dtype)
     upper = tf.concat([first, right], axis=1)
-    lower = tf.concat([-(second @ (below @ first)), second], axis=1)
+    lower = tf.concat([-(matmul(second, matmul(below, first))), second], axis=1)
     return tf.concat([upper, lower], axis=0)

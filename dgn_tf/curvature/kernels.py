@@ -10,6 +10,8 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from dgn_tf.precise import matmul
+
 
 class Side(Protocol):
     """One factor of a separable M⁻¹, applied to the last axis of ``(m, size)`` rows."""
@@ -42,7 +44,7 @@ class MatrixSide:
         self.inverse = inverse
 
     def pair(self, x):
-        return x @ self.inverse, x
+        return matmul(x, self.inverse), x
 
 
 class EigenSide:
@@ -55,7 +57,7 @@ class EigenSide:
         self.Q, self.d, self.d_rest = Q, d, d_rest
 
     def pair(self, x):
-        rotated = x @ self.Q
+        rotated = matmul(x, self.Q)
         if self.d_rest is None:
             return rotated * self.d, rotated
         coordinates = tf.concat([rotated * (self.d - self.d_rest), x * self.d_rest], axis=-1)
@@ -87,7 +89,7 @@ def separable_kernel(cap, inputs: Side, outputs: Side) -> tf.Tensor:
     left, right = _along_rows(inputs, tangents)
     first, second = outputs.pair(left)[0], outputs.pair(right)[1]
     n = tf.shape(tangents)[0]
-    return tf.matmul(tf.reshape(first, (n, -1)), tf.reshape(second, (n, -1)), transpose_b=True)
+    return matmul(tf.reshape(first, (n, -1)), tf.reshape(second, (n, -1)), transpose_b=True)
 
 
 def dense_pairs(cap, inputs: Side, outputs: Side):
@@ -108,7 +110,7 @@ def rows_of(cap) -> tuple:
 
 def gram(pair) -> tf.Tensor:
     """``left right'``: x A⁻¹ x' from a side's pair."""
-    return tf.matmul(*pair, transpose_b=True)
+    return matmul(pair[0], pair[1], transpose_b=True)
 
 
 def product_kernel(of_inputs, of_outputs, columns: int) -> tf.Tensor:
@@ -127,6 +129,6 @@ def _along_rows(side: Side, tangents):
     if isinstance(side, DiagonalSide):
         return tangents * side.d[:, None], tangents
     if isinstance(side, MatrixSide):
-        return side.inverse @ tangents, tangents
+        return matmul(side.inverse, tangents), tangents
     flipped = side.pair(tf.linalg.matrix_transpose(tangents))
     return tuple(tf.linalg.matrix_transpose(part) for part in flipped)

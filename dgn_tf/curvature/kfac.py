@@ -19,6 +19,7 @@ from dgn_tf.curvature.kernels import (
     separable_kernel,
 )
 from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
+from dgn_tf.precise import matmul
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -147,7 +148,9 @@ class _FactoredPreconditioner(Preconditioner):
         self.of_inputs, self.of_outputs = of_inputs, of_outputs
 
     def solve(self, tensors):
-        return self.cap.tensors(self.of_inputs @ self.cap.matrix(tensors) @ self.of_outputs)
+        return self.cap.tensors(
+            matmul(matmul(self.of_inputs, self.cap.matrix(tensors)), self.of_outputs)
+        )
 
     @cached_property
     def _pairs(self):
@@ -173,7 +176,7 @@ def weighted_product(a, g, w, cap):
     if cap.columns > 1:
         shape = (-1, cap.columns, mixed.shape[-1])
         mixed = tf.reduce_sum(tf.reshape(mixed, shape), axis=1)
-    return tf.matmul(a, mixed, transpose_a=True)
+    return matmul(a, mixed, transpose_a=True)
 
 
 def kronecker(A, B):

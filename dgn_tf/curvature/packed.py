@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dgn_tf.precise import matmul
+
 WHOLE_UP_TO = 512
 """The widest factor that is kept whole."""
 BLOCKS = 4
@@ -31,11 +33,11 @@ def gram(rows):
     """``X'X`` of ``(m, size)`` rows X, in that shape."""
     size = rows.shape[-1]
     if not is_packed(size):
-        return tf.matmul(rows, rows, transpose_a=True)
+        return matmul(rows, rows, transpose_a=True)
     side = _side(size)
     rows = tf.pad(rows, [[0, 0], [0, BLOCKS * side - size]])
     products = [
-        tf.matmul(rows[:, end - side : end], rows[:, :end], transpose_a=True)
+        matmul(rows[:, end - side : end], rows[:, :end], transpose_a=True)
         for end in range(side, BLOCKS * side + 1, side)
     ]
     return _flat(products)

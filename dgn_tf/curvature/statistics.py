@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from dgn_tf.curvature import packed
 from dgn_tf.curvature.base import past_weight, read
+from dgn_tf.precise import einsum, matmul
 
 FISHER = ("game", "empirical")
 
@@ -35,7 +36,7 @@ def cotangents(cap, fisher: str):
     """``(B, P, R', O)``: Z's columns scaled by √C_T, or for the empirical Fisher φ_x alone."""
     if fisher == "game":
         return cap.g * cap.curvature_scale[:, None, :, None]
-    return tf.einsum("br,bpro->bpo", cap.c, cap.g)[:, :, None]
+    return einsum("br,bpro->bpo", cap.c, cap.g)[:, :, None]
 
 
 def factors(cap, fisher: str):
@@ -81,4 +82,4 @@ def _input_product(cap):
 
 
 def _product(rows):
-    return tf.matmul(rows, rows, transpose_a=True)
+    return matmul(rows, rows, transpose_a=True)

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.game.layout import WeightLayout
+from dgn_tf.precise import einsum, matmul, matvec, tensordot
 
 TANGENT_BUDGET = 64_000_000
 """Numbers a player's per-sample tangents may hold before they are approximated."""
@@ -154,7 +155,7 @@ class Capture:
             return g if w is None else g * w[:, None, :]
         if w is None:
             return tf.reduce_sum(self.g, 2)
-        return tf.einsum("br,bpro->bpo", w, self.g)
+        return einsum("br,bpro->bpo", w, self.g)
 
     def weighted(self, w: tf.Tensor) -> tuple:
         """(1/B) U w in the shapes of the variables, for weights `(B, R)`."""
@@ -164,7 +165,7 @@ class Capture:
             return self._weighted(w)
         mixed = tf.reshape(self._mixed(w / self.batch), (-1, self.outputs))
         inputs = self.plain_inputs
-        kernel = tf.matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True)
+        kernel = matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True)
         if not self.has_bias:
             return (self.layout.kernel(kernel),)
         bias = tf.reshape(tf.reduce_sum(mixed, 0), self.layout.variables[1])
@@ -175,24 +176,24 @@ class Capture:
         if self._find("tangents") is not None:
             flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
             row = tf.reshape(w, (1, -1)) / self.batch
-            return tf.reshape(tf.matmul(row, flat), (self.rows, self.outputs))
+            return tf.reshape(matmul(row, flat), (self.rows, self.outputs))
         return self.matrix(self.weighted(w))
 
     def pullback(self, tensors: Sequence) -> tf.Tensor:
         """U'X, `(B R,)`, for variable-shaped X: a row sum, ((a X) ∘ g) summed over units."""
         if self._find("tangents") is not None:
             flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
-            return tf.linalg.matvec(flat, tf.reshape(self.matrix(tensors), (-1,)))
+            return matvec(flat, tf.reshape(self.matrix(tensors), (-1,)))
         return self.pullback_matrix(self.matrix(tensors))
 
     def pullback_matrix(self, matrix: tf.Tensor) -> tf.Tensor:
         """U'X, `(B R,)`, for an `(I, O)` matrix."""
         plain = self.plain_inputs
         weights = matrix[:-1] if self.has_bias else matrix
-        projected = tf.tensordot(plain, weights, 1)
+        projected = tensordot(plain, weights, 1)
         if self.has_bias:
             projected += matrix[-1]
-        return tf.reshape(tf.einsum("bpo,bpro->br", projected, self.g), (-1,))
+        return tf.reshape(einsum("bpo,bpro->br", projected, self.g), (-1,))
 
     def thinned(self, stride: int | tf.Tensor, offset: int | tf.Tensor = 0) -> "Capture":
         """The capture of samples offset, offset + stride, …, thinned before patches are made."""
@@ -224,9 +225,9 @@ class Capture:
             a = self.plain_inputs
             if self.columns == 1:
                 g = self.g[:, :, 0]
-                tangents, bias = tf.matmul(a, g, transpose_a=True), g
+                tangents, bias = matmul(a, g, transpose_a=True), g
             else:
-                tangents, bias = tf.einsum("bpi,bpro->brio", a, self.g), self.g
+                tangents, bias = einsum("bpi,bpro->brio", a, self.g), self.g
             if self.has_bias:
                 row = tf.reduce_sum(bias, axis=1)[..., None, :]
                 tangents = tf.concat([tangents, row], -2)

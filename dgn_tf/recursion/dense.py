@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgn_tf.linalg import eigh
+from dgn_tf.precise import matmul, matvec
 from dgn_tf.recursion.linear_game import (
     DenseGain,
     DenseStage,
@@ -123,9 +124,9 @@ def cooperative_value(P_x, P_xx, g, G, H, k, K):
         ``W_x`` ``(n,)`` and ``W_xx`` ``(n, n)``; ``P_x - G'k`` and ``P_xx - G'K`` when the gains
         solve ``H k = g``, ``H K = G``.
     """
-    GtK = tf.matmul(G, K, transpose_a=True)
-    W_x = P_x - transposed_matvec(G, k) - transposed_matvec(K, g - tf.linalg.matvec(H, k))
-    W_xx = P_xx - GtK - tf.transpose(GtK) + tf.matmul(K, H @ K, transpose_a=True)
+    GtK = matmul(G, K, transpose_a=True)
+    W_x = P_x - transposed_matvec(G, k) - transposed_matvec(K, g - matvec(H, k))
+    W_xx = P_xx - GtK - tf.transpose(GtK) + matmul(K, matmul(H, K), transpose_a=True)
     return W_x, symmetric_part(W_xx)
 
 
@@ -135,7 +136,7 @@ def symmetric_solve(H, b):
     size = tf.abs(values)
     cutoff = 10.0 * H.shape[0] * np.finfo(H.dtype.as_numpy_dtype).eps * tf.reduce_max(size)
     inverse = tf.where(size > cutoff, 1.0 / tf.where(size > cutoff, values, 1.0), 0.0)
-    return vectors @ (inverse[:, None] * tf.matmul(vectors, b, transpose_a=True))
+    return matmul(vectors, inverse[:, None] * matmul(vectors, b, transpose_a=True))
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class _Rule:
         if self.second.curved:
             F = tf.convert_to_tensor(stage.F_n[n])
             terms.append(hessian(stage.l_uu[n], F.shape[1], F.dtype))
-            terms.append(tf.matmul(F, V_xx @ F, transpose_a=True))
+            terms.append(matmul(F, matmul(V_xx, F), transpose_a=True))
         return tf.add_n(terms)
 
 
@@ -163,7 +164,7 @@ def _respond(stage: DenseStage, n: int, V, rule: _Rule):
     V_x, V_xx = V
     F = stage.F_n[n]
     Q_u = stage.l_u[n] + transposed_matvec(F, V_x)
-    Q_ux = tf.matmul(F, V_xx @ stage.F_x, transpose_a=True)
+    Q_ux = matmul(F, matmul(V_xx, stage.F_x), transpose_a=True)
     gains = symmetric_solve(rule.diagonal(stage, n, V_xx), tf.concat([Q_u[:, None], Q_ux], axis=1))
     return gains[:, 0], gains[:, 1:], Q_ux
 
@@ -189,7 +190,7 @@ def _feedback(stage, V, rule, duplicated):
             gains[slot] = (k, K)
             if rule.second.reduces:
                 Q_x -= transposed_matvec(Q_ux, k)
-                Q_xx = symmetric_part(Q_xx - tf.matmul(Q_ux, K, transpose_a=True))
+                Q_xx = symmetric_part(Q_xx - matmul(Q_ux, K, transpose_a=True))
         values.append((Q_x, Q_xx))
     return stage_result(stage, gains, values), tuple(values)
 
@@ -202,11 +203,11 @@ def _cooperative(stage, W, rule, slots, closed_loop):
     sizes = [f.shape[1] for f in F_n]
     F = tf.concat(F_n, axis=1)
     g = tf.concat([stage.l_u[n] for n in stage.present], axis=0) + transposed_matvec(F, W_x)
-    G = tf.matmul(F, W_xx @ stage.F_x, transpose_a=True)
-    WF = W_xx @ F
+    G = matmul(F, matmul(W_xx, stage.F_x), transpose_a=True)
+    WF = matmul(W_xx, F)
     rows = []
     for i, n in enumerate(stage.present):
-        blocks = tf.split(tf.matmul(F_n[i], WF, transpose_a=True), sizes, axis=1)
+        blocks = tf.split(matmul(F_n[i], WF, transpose_a=True), sizes, axis=1)
         if not rule.second.crosses:
             blocks = [tf.zeros_like(block) for block in blocks]
         blocks[i] = rule.diagonal(stage, n, W_xx)

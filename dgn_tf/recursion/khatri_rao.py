@@ -17,6 +17,7 @@ import tensorflow as tf
 from dgn_tf.curvature.damping import damped_inverse, mean_diagonal, split
 from dgn_tf.curvature.kfac import kronecker
 from dgn_tf.curvature.statistics import cotangents
+from dgn_tf.precise import matmul
 from dgn_tf.recursion.linear_game import as_scalar
 
 
@@ -37,7 +38,10 @@ class JointFactors:
         players = range(len(self.A))
         return [
             tf.add_n(
-                [tf.matmul(self.A[n][m] @ X[m], self.B[n][m], transpose_b=True) for m in players]
+                [
+                    matmul(matmul(self.A[n][m], X[m]), self.B[n][m], transpose_b=True)
+                    for m in players
+                ]
             )
             for n in players
         ]
@@ -47,7 +51,7 @@ class JointFactors:
 
         def inverse(n):
             left, right = damped_inverse(self.A[n][n], 0.0), damped_inverse(self.B[n][n], 0.0)
-            return lambda Y: left @ Y @ right
+            return lambda Y: matmul(matmul(left, Y), right)
 
         return [inverse(n) for n in range(len(self.A))]
 
@@ -96,8 +100,8 @@ def joint_factors(captures: Sequence, damping, fisher: str = "game") -> JointFac
     batch = captures[0].batch
     positions = tf.cast(tf.shape(g[0])[1], g[0].dtype)
     flat = [tf.reshape(x, (-1, cap.outputs)) for x, cap in zip(g, captures, strict=True)]
-    A = [[tf.matmul(x, y, transpose_a=True) / batch for y in a] for x in a]
-    B = [[tf.matmul(x, y, transpose_a=True) / (batch * positions) for y in flat] for x in flat]
+    A = [[matmul(x, y, transpose_a=True) / batch for y in a] for x in a]
+    B = [[matmul(x, y, transpose_a=True) / (batch * positions) for y in flat] for x in flat]
     damping = as_scalar(damping, batch.dtype)
     for n in range(len(captures)):
         of_A, of_B = split(mean_diagonal(A[n][n]), mean_diagonal(B[n][n]), damping)

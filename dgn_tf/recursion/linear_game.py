@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from dgn_tf.precise import matmul, matvec
+
 
 @dataclass(frozen=True)
 class DenseStage:
@@ -105,7 +107,7 @@ def hessian(l_uu, size: int, dtype) -> tf.Tensor:
 
 def transposed_matvec(matrix, vector):
     """``matrix' vector``."""
-    return tf.linalg.matvec(matrix, vector, transpose_a=True)
+    return matvec(matrix, vector, transpose_a=True)
 
 
 def symmetric_part(matrix):
@@ -117,7 +119,7 @@ def chain_rule(stage: DenseStage, V):
     """Q_x ``(n,)`` and Q_xx ``(n, n)`` of (9) from ``V = (V_x, V_xx)`` at the next stage."""
     V_x, V_xx = V
     Q_x = transposed_matvec(stage.F_x, V_x)
-    Q_xx = tf.matmul(stage.F_x, V_xx @ stage.F_x, transpose_a=True)
+    Q_xx = matmul(stage.F_x, matmul(V_xx, stage.F_x), transpose_a=True)
     if stage.l_x is not None:
         Q_x += stage.l_x
     if stage.l_xx is not None:

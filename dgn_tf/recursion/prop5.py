@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from dgn_tf.curvature.damping import damped_inverse
 from dgn_tf.curvature.kfac import kronecker
+from dgn_tf.precise import matmul
 from dgn_tf.recursion.khatri_rao import JointFactors, joint_factors
 
 
@@ -54,7 +55,7 @@ def schur_factors(factors: JointFactors, u: int, v: int) -> tuple[tf.Tensor, tf.
     for blocks in (factors.A, factors.B):
         mixed = blocks[u][v]
         inner = damped_inverse(blocks[v][v], 0.0)
-        complements.append(blocks[u][u] - mixed @ tf.matmul(inner, mixed, transpose_b=True))
+        complements.append(blocks[u][u] - matmul(mixed, matmul(inner, mixed, transpose_b=True)))
     return complements[0], complements[1]
 
 
@@ -65,6 +66,9 @@ def dense_complement(factors: JointFactors, u: int, v: int) -> tf.Tensor:
 
 def _gain(factors, right, u, v):
     A_u, B_u = schur_factors(factors, u, v)
-    of_v = damped_inverse(factors.A[v][v], 0.0) @ right[v] @ damped_inverse(factors.B[v][v], 0.0)
-    seen = factors.A[u][v] @ tf.matmul(of_v, factors.B[u][v], transpose_b=True)
-    return damped_inverse(A_u, 0.0) @ (right[u] - seen) @ damped_inverse(B_u, 0.0)
+    of_v = matmul(
+        matmul(damped_inverse(factors.A[v][v], 0.0), right[v]),
+        damped_inverse(factors.B[v][v], 0.0),
+    )
+    seen = matmul(factors.A[u][v], matmul(of_v, factors.B[u][v], transpose_b=True))
+    return matmul(matmul(damped_inverse(A_u, 0.0), right[u] - seen), damped_inverse(B_u, 0.0))

@@ -19,6 +19,7 @@ from functools import partial
 import tensorflow as tf
 
 from dgn_tf import linalg
+from dgn_tf.precise import matmul, matvec
 from dgn_tf.recursion.linear_game import as_scalar
 from dgn_tf.recursion.stage_value import (
     StageValue,
@@ -179,7 +180,7 @@ def _explicit(problem, chain):
         values.append(StageValue(v, C))
         if kernel is None:
             continue
-        pull = problem.rho * tf.linalg.matvec(kernel, v)
+        pull = problem.rho * matvec(kernel, v)
         v = v - times(C, pull if q is None else pull + problem.lr * q)
         C = _dense(C) - problem.rho * sandwich(C, kernel)
     return values[::-1]
@@ -193,10 +194,10 @@ def _proximal_by_stages(problem, chain):
         if kernel is not None:
             b = v if q is None else v - problem.lr * times(L, transposed_times(L, q))
             R = cholesky_of_shifted_identity(problem.rho * sandwich(L, kernel))
-            pull = transposed_times(L, tf.linalg.matvec(kernel, b))
+            pull = transposed_times(L, matvec(kernel, b))
             v = b - problem.rho * times(L, cholesky_solve(R, pull))
             L = tf.transpose(tf.linalg.triangular_solve(R, tf.transpose(L)))
-        values.append(StageValue(v, tf.matmul(L, L, transpose_b=True)))
+        values.append(StageValue(v, matmul(L, L, transpose_b=True)))
     return values[::-1]
 
 
@@ -221,11 +222,11 @@ def _proximal(problem, chains):
     lower = cholesky_of_shifted_identity(rho * sandwich(S, kernels))
     if all(q is None for q in decays):
         b = problem.v
-        pull = tf.linalg.matvec(kernels, b)
+        pull = matvec(kernels, b)
     else:
         q = tf.stack([tf.zeros_like(problem.v) if q is None else q for q in decays])
         b = problem.v - problem.lr * times(problem.C, q)
-        pull = tf.linalg.matvec(kernels, b)
+        pull = matvec(kernels, b)
     v = b - rho * times(S, cholesky_solve(lower, transposed_times(S, pull)))
     ahead = StageValue(problem.v, problem.C)
     values = [[ahead] * len(chain) for chain in chains]
@@ -248,8 +249,8 @@ def _coupled(problem, kernels, decay, agents, closed_loop):
     result = []
     for stage, qs, count in reversed(list(zip(kernels, decay, agents, strict=True))):
         present = [n for n, kernel in enumerate(stage) if kernel is not None]
-        reach = {n: rho * C @ stage[n] for n in present}
-        drift = {n: 0.0 if qs[n] is None else lr * tf.linalg.matvec(C, qs[n]) for n in present}
+        reach = {n: matmul(rho * C, stage[n]) for n in present}
+        drift = {n: 0.0 if qs[n] is None else lr * matvec(C, qs[n]) for n in present}
         rows, right = [], []
         for n in present:
             others = {m: float(count - (m == n)) for m in present}
@@ -267,7 +268,7 @@ def _coupled(problem, kernels, decay, agents, closed_loop):
         }
         result.append([values.get(n) for n in range(len(stage))])
         if closed_loop:
-            lost = count * tf.add_n([reach[n] @ answers[n] for n in present])
+            lost = count * tf.add_n([matmul(reach[n], answers[n]) for n in present])
             v = v - lost[:, 0] - count * sum(drift.values())
             C = C - lost[:, 1:]
             C = 0.5 * (C + tf.transpose(C))

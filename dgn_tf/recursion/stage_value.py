@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgn_tf.linalg import eigh
+from dgn_tf.precise import matmul, matvec
 
 
 class StageValue:
@@ -53,24 +54,24 @@ class StageValue:
             return tf.linalg.diag(self._C) if self._C.shape.rank == 1 else self._C
         S = tf.linalg.diag(self._root) if self._root.shape.rank == 1 else self._root
         half = tf.linalg.triangular_solve(self._cholesky, tf.transpose(S))
-        return tf.matmul(half, half, transpose_a=True)
+        return matmul(half, half, transpose_a=True)
 
 
 def times(S, x):
     """``S x`` along the last axis of x, S ``(n, n)`` or the diagonal ``(n,)``."""
-    return S * x if S.shape.rank == 1 else tf.linalg.matvec(S, x)
+    return S * x if S.shape.rank == 1 else matvec(S, x)
 
 
 def transposed_times(S, x):
     """``S' x`` along the last axis of x, S ``(n, n)`` or the diagonal ``(n,)``."""
-    return S * x if S.shape.rank == 1 else tf.linalg.matvec(S, x, transpose_a=True)
+    return S * x if S.shape.rank == 1 else matvec(S, x, transpose_a=True)
 
 
 def sandwich(S, G):
     """``S' G S`` for ``(..., n, n)`` G and S ``(n, n)`` or the diagonal ``(n,)``."""
     if S.shape.rank == 1:
         return S[:, None] * G * S
-    return tf.matmul(S, G @ S, transpose_a=True)
+    return matmul(S, matmul(G, S), transpose_a=True)
 
 
 def root_of(C):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dgn_tf.linalg import least_squares
+from dgn_tf.precise import matmul, matvec
 from dgn_tf.recursion.linear_game import hessian, stage_result, symmetric_part, transposed_matvec
 
 
@@ -32,27 +34,27 @@ def feedback_nash_stage(stage, V):
     rows, g, G = [], [], []
     for i, slot in enumerate(slots):
         V_x, V_xx = V[slot]
-        ahead = tf.matmul(F_n[i], V_xx, transpose_a=True)
-        blocks = tf.split(ahead @ F, sizes, axis=1)
+        ahead = matmul(F_n[i], V_xx, transpose_a=True)
+        blocks = tf.split(matmul(ahead, F), sizes, axis=1)
         blocks[i] += l_uu[i]
         rows.append(tf.concat(blocks, axis=1))
         g.append(stage.l_u[slot] + transposed_matvec(F_n[i], V_x))
-        G.append(ahead @ stage.F_x)
+        G.append(matmul(ahead, stage.F_x))
     right = tf.concat([tf.concat(g, axis=0)[:, None], tf.concat(G, axis=0)], axis=1)
-    joint = tf.linalg.pinv(tf.concat(rows, axis=0)) @ right
+    joint = least_squares(tf.concat(rows, axis=0), right)
     k, K = joint[:, 0], joint[:, 1:]
     gains = dict(zip(slots, zip(tf.split(k, sizes), tf.split(K, sizes), strict=True), strict=True))
-    closed = stage.F_x - F @ K
-    shift = tf.linalg.matvec(F, k)
+    closed = stage.F_x - matmul(F, K)
+    shift = matvec(F, k)
     values = []
     for slot, (V_x, V_xx) in enumerate(V):
-        own_x = transposed_matvec(closed, V_x - tf.linalg.matvec(V_xx, shift))
-        own_xx = tf.matmul(closed, V_xx @ closed, transpose_a=True)
+        own_x = transposed_matvec(closed, V_x - matvec(V_xx, shift))
+        own_xx = matmul(closed, matmul(V_xx, closed), transpose_a=True)
         if slot in slots:
             k_n, K_n = gains[slot]
             R_n = l_uu[slots.index(slot)]
-            own_x += transposed_matvec(K_n, tf.linalg.matvec(R_n, k_n) - stage.l_u[slot])
-            own_xx += tf.matmul(K_n, R_n @ K_n, transpose_a=True)
+            own_x += transposed_matvec(K_n, matvec(R_n, k_n) - stage.l_u[slot])
+            own_xx += matmul(K_n, matmul(R_n, K_n), transpose_a=True)
         if stage.l_x is not None:
             own_x += stage.l_x
         if stage.l_xx is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.precise import einsum, matvec
 from dgn_tf.recursion import dense
 from dgn_tf.step.gains import Gains, Update
 from dgn_tf.step.observe import Observation, flat_state, observe
@@ -56,11 +57,11 @@ def dense_game(optimizer: Any, game: Any, seen: Observation) -> DenseGame:
     made = seen.terminal
     batch = tf.shape(made.v)[0]
     Z = tf.reshape(made.Z, (batch, made.Z.shape[1], -1))
-    phi_x = tf.einsum("brd,br->bd", Z, made.v) / seen.batch
-    blocks = tf.einsum("brd,br,bre->bde", Z, made.C, Z) / seen.batch
+    phi_x = einsum("brd,br->bd", Z, made.v) / seen.batch
+    blocks = einsum("brd,bre->bde", made.C[..., None] * Z, Z) / seen.batch
     size = tf.shape(blocks)[1] * batch
     eye = tf.eye(batch, dtype=Z.dtype)
-    phi_xx = tf.reshape(tf.einsum("bc,bde->bdce", eye, blocks), (size, size))
+    phi_xx = tf.reshape(einsum("bc,bde->bdce", eye, blocks), (size, size))
     return DenseGame(seen, stages, tf.reshape(phi_x, [-1]), phi_xx)
 
 
@@ -132,7 +133,7 @@ class DenseGains(Gains):
             copies = self.seen.first.cuts[player.stage]
             parts = [change.get(key, tf.zeros_like(x)) for key, x in copies.items()]
             moved = flat_state(parts, tf.shape(self.seen.terminal.v)[0])
-            k += tf.linalg.matvec(K, tf.reshape(moved, [-1]))
+            k += matvec(K, tf.reshape(moved, [-1]))
         sizes = [tf.size(v.value) for v in player.variables]
         parts = tf.split(k, sizes) if len(sizes) > 1 else [k]
         return tuple(tf.reshape(p, v.shape) for p, v in zip(parts, player.variables, strict=True))
