@@ -10,7 +10,7 @@ from dgn_tf.curvature import EKFAC, KFAC, GaussNewton, packed
 from dgn_tf.curvature import inverse as blocks
 from dgn_tf.curvature.base import average
 from dgn_tf.curvature.damping import levenberg_marquardt, mean_diagonal, split
-from dgn_tf.curvature.eigenbasis import eigenbasis, mixing
+from dgn_tf.curvature.eigenbasis import eigenbasis, mean_squares, mixing
 from dgn_tf.curvature.statistics import factors
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
@@ -153,6 +153,23 @@ def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
         again = make_state(block, WeightLayout(((12, 3),), 3))
         block.observe(again, with_positions, cap.gradient, 0)
         np.testing.assert_allclose(again["scale"].numpy(), state["scale"].numpy(), atol=1e-10)
+
+
+@pytest.mark.parametrize(("of_A", "of_B"), [(0, 0), (3, 0), (0, 2), (3, 2)])
+def test_outside_of_truncated_bases_stand_the_means_of_the_squares(of_A, of_B):
+    """Against all coordinates in whole bases, of which the truncated ones are the first columns."""
+    rng = np.random.default_rng(6)
+    T, w = rng.standard_normal((5, 7, 4)), rng.uniform(0.5, 2.0, 5)
+    whole = [np.linalg.qr(rng.standard_normal((size, size)))[0] for size in (7, 4)]
+    every = np.einsum("n,nij->ij", w, (whole[0].T @ T @ whole[1]) ** 2)
+    for axis, left_out in enumerate((of_A, of_B)):
+        if left_out:
+            kept = every.shape[axis] - left_out
+            inside, outside = np.split(every, [kept], axis=axis)
+            every = np.concatenate([inside, outside.mean(axis, keepdims=True)], axis=axis)
+    held = [tf.constant(Q[:, : len(Q) - n]) for Q, n in zip(whole, (of_A, of_B), strict=True)]
+    found = mean_squares(tf.constant(T), tf.constant(w), *held)
+    np.testing.assert_allclose(found, every, rtol=1e-10)
 
 
 def test_truncated_basis_finds_the_leading_eigenvectors():
