@@ -29,6 +29,10 @@ BENCHMARKS = {
         "benchmarks.utilisation",
         "matrix products of a training step against the machine's own rate",
     ),
+    "mutation-check": (
+        "benchmarks.mutation_check",
+        "lines of the mathematics broken one at a time: does a test notice? (docs/mutation.md)",
+    ),
     "report": ("benchmarks.report", "benchmarks/RESULTS.md from what was kept"),
 }
 
@@ -42,7 +46,7 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("list", "-h", "--help"):
         print("Usage: ./run bench NAME [--threads K] [--out FILE] ...\n")
         for name, (_, title) in BENCHMARKS.items():
-            print(f"  {name:<14}{title}")
+            print(f"  {name:<16}{title}")
         return 0
     if arguments[0] not in BENCHMARKS:
         print(

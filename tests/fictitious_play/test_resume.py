@@ -128,5 +128,3 @@ def test_a_damaged_stage_is_refused(begun, tmp_path, damage):
         record.write_text(record.read_text()[:50])
     with pytest.raises(ValueError, match="A saved stage must be whole"):
         solver().solve(folder=folder, **SETTINGS)
-
-
