@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.mutations import MUTATIONS, Mutation
-from reproduce import provenance, store
+from reproduce import provenance, startup, store
 from reproduce.report import Table
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +40,7 @@ def main() -> int:
         print(f"mutation-check: {error}", file=sys.stderr)
         return 2
     if given.publish:
+        startup.import_backend()
         document = {
             "provenance": provenance.describe(["./run", "bench", "mutation-check"], "all", 0, 1),
             "mutations": rows,

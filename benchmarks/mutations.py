@@ -222,7 +222,7 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        "terminal cost, best match of rank one, over |φ_x|⁴",
+        "terminal cost, best match of rank one",
         "dgn_tf/terminal/factor.py",
         "tf.math.divide_no_nan(tf.math.divide_no_nan(along, square), square)",
         "tf.math.divide_no_nan(along, square)",
