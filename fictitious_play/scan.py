@@ -11,7 +11,7 @@ from keras import ops, tree
 #: Up to so many steps the loop is written out.
 UNROLLED = 40
 #: Steps in a block of a longer one.
-BLOCK = 8
+BLOCK = 2
 
 
 def is_loop(steps: int) -> bool:
