@@ -33,6 +33,10 @@ BENCHMARKS = {
         "benchmarks.mutation_check",
         "lines of the mathematics broken one at a time: does a test notice? (docs/mutation.md)",
     ),
+    "unseen-states": (
+        "benchmarks.unseen_states",
+        "closed-loop games whose states rest or drift at first, against the exact theory",
+    ),
     "report": ("benchmarks.report", "benchmarks/RESULTS.md from what was kept"),
 }
 

@@ -1,0 +1,107 @@
+"""Closed-loop games whose states rest or drift under the first belief, against the exact theory.
+
+A follower who sees an exogenous signal and starts at rest; and duopolies with sticky prices
+(Fershtman and Kamien 1987), away from the steady state, with little noise or none. All settings of
+the solver are the defaults, so that nothing but the states themselves tells what there is to see.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reproduce import startup
+
+#: Intercept of demand, first price, volatility, horizon and number of Euler steps.
+DUOPOLIES = {
+    "no noise": (5.0, 1.0, 0.0, 2.0, 10),
+    "little noise": (5.0, 1.0, 0.2, 2.0, 10),
+    "long way down": (10.0, 8.0, 0.1, 2.0, 20),
+    "long horizon": (4.0, 0.0, 0.05, 5.0, 20),
+}
+
+
+def follower():
+    """One player steers X, at rest in 0, after a Brownian signal Z: ½ (X - Z)² + .05 u²."""
+    import fictitious_play as fp
+
+    gap = [[[1.0, -1.0], [-1.0, 1.0]]]
+    return fp.LinearQuadraticGame(
+        np.zeros((2, 2)), [[[1.0], [0.0]]], gap, None, [[[0.1]]], gap, [[0.0], [1.0]],
+        horizon=2.0, steps=8, initial_std=[0.0, 0.5],
+    )  # fmt: skip
+
+
+def duopoly(intercept, price, sigma, horizon, steps):
+    """dp = (a - p - u_1 - u_2) dt + σ dW, costs ½ u_i² + u_i - p u_i; the second state is 1."""
+    import fictitious_play as fp
+
+    zero = np.zeros((2, 2, 2))
+    return fp.LinearQuadraticGame(
+        [[-1.0, intercept], [0.0, 0.0]], [[[-1.0], [0.0]]] * 2, zero, [[[-1.0, 1.0]]] * 2, None,
+        zero, [[sigma], [0.0]], horizon=horizon, steps=steps, initial_mean=[price, 1.0],
+    )  # fmt: skip
+
+
+def measure(game, seed: int, stages: int, steps_per_stage: int, paths: int) -> dict[str, Any]:
+    """Cost error, and exact gain of the best deviation, relative to the cost."""
+    import fictitious_play as fp
+
+    solver = fp.DeepFictitiousPlay(game, information="closed_loop", seed=seed)
+    result = solver.solve(stages, steps_per_stage, validation_paths=paths, progress=False)
+    exact = fp.lq.nash(game, information="closed_loop")
+    gain = result.exploitability(method="exact", paths=paths).gain
+    return {
+        "seed": seed,
+        "cost_error": float(np.max(np.abs(result.relative_error(exact)))),
+        "gain": float(np.max(gain / np.abs(exact.cost))),
+        "unmoved_states": list(result.policy.unmoved_states),
+    }
+
+
+def main() -> int:
+    """Prints a row a game, the worst over the seeds; `--out` keeps all as JSON."""
+    parser = argparse.ArgumentParser("./run bench unseen-states", description=__doc__)
+    names = ["follower", *DUOPOLIES]
+    parser.add_argument("--only", nargs="+", default=names, choices=names)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--stages", type=int, default=10)
+    parser.add_argument("--steps-per-stage", type=int, default=60)
+    parser.add_argument("--paths", type=int, default=8192)
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
+    given = parser.parse_args()
+    startup.import_backend(given.threads)
+    rows = []
+    for name in given.only:
+        game = follower() if name == "follower" else duopoly(*DUOPOLIES[name])
+        budget = (given.stages, given.steps_per_stage, given.paths)
+        runs = [measure(game, seed, *budget) for seed in range(given.seeds)]
+        rows.append({"game": name, "runs": runs})
+        error, gain = (max(run[key] for run in runs) for key in ("cost_error", "gain"))
+        print(f"{name:<14} cost error {100 * error:.3f} %, gain {100 * gain:.3f} %", flush=True)
+    if given.out is not None:
+        from benchmarks import report
+
+        report.keep("unseen-states", given, {"games": rows}, given.threads)
+    return 0
+
+
+def summary(document: dict[str, Any]) -> list:
+    """The worst cost error and gain over the seeds, game by game."""
+    from reproduce.report import Table
+
+    rows = [
+        (
+            each["game"],
+            str(len(each["runs"])),
+            *(
+                f"{100 * max(run[key] for run in each['runs']):.3f} %"
+                for key in ("cost_error", "gain")
+            ),
+        )
+        for each in document["games"]
+    ]
+    columns = ("game", "seeds", "worst cost error", "worst exact gain, of the cost")
+    return [Table("", columns, rows)]
