@@ -69,6 +69,10 @@ class Curvature(ABC):
         """
         return None
 
+    def observe_all(self, batches: Sequence[tuple], step: Any) -> list:
+        """:meth:`observe` for every player's (state, cap, gradient, shift)."""
+        return [self.observe(s, cap, g, step, shift) for s, cap, g, shift in batches]
+
     @abstractmethod
     def on(
         self, state: State, cap: Capture | None, step: Any, shift: Any = None, left: Any = None
@@ -152,6 +156,19 @@ def when(condition, action: Callable[[], Any]) -> None:
         return tf.constant(True)
 
     tf.cond(condition, run, lambda: tf.constant(False))
+
+
+def shared(function: Callable) -> Callable:
+    """The function with one graph for all arguments of equal shapes, however many players call it;
+    for tensors in and out, and Python numbers in."""
+
+    attributes = {"_noinline": True}
+    graphs = {  # a graph keeps the setting of TF32 that it was traced under
+        setting: tf.function(function, autograph=False, experimental_attributes=attributes)
+        for setting in (False, True)
+    }
+    switch = tf.config.experimental.tensor_float_32_execution_enabled
+    return lambda *given: (function if tf.executing_eagerly() else graphs[switch()])(*given)
 
 
 def due(step, period: int, updates=None):

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import Preconditioner, add, average, period, read
+from dgn_tf.curvature.base import Preconditioner, add, average, period, read, shared
 from dgn_tf.curvature.eigenbasis import (
     eigenbasis,
     mean_squares,
@@ -20,7 +20,7 @@ from dgn_tf.curvature.eigenbasis import (
 )
 from dgn_tf.curvature.kernels import EigenSide, product_kernel, rows_of, separable_kernel
 from dgn_tf.curvature.kfac import KFAC, weighted_product
-from dgn_tf.curvature.statistics import factors, observe_factors, samples
+from dgn_tf.curvature.statistics import factors, samples
 from dgn_tf.precise import einsum, matmul
 
 
@@ -91,33 +91,19 @@ class EKFAC(KFAC):
             "updates": ((), "zeros"),
         }
 
-    def observe(self, state, cap, gradient, step, shift=None):
-        """Leaves the coordinates a Q_A, g Q_B of a Dense layer where they are made every step."""
-        left = []
-
-        def statistics():
-            thinned = samples(cap, self.max_rows, step)
-            observe_factors(state, thinned, self.fisher, self.decay)
-
-        def second_moments():
-            left.append(self._observe_scale(state, cap, step))
-
-        self._run(state, step, [statistics, second_moments], lambda: self._refresh(state))
-        return left[0] if self.update_every == 1 else None
-
     def _refresh(self, state, shift=None):
+        (A, rows), (B, outputs) = self._held(state)
+        names = ("input_basis", "output_basis", "scale")
+        old = [read(state[name]) for name in names]
         first = tf.equal(read(state["updates"]), 0.0)
-        mixed = []
-        for side, factor in zip(("input", "output"), self._factors(state), strict=True):
-            old = read(state[f"{side}_basis"])
-            Q, values = eigenbasis(factor, old, first)
-            mixed.append(mixing(Q, old))
-            state[f"{side}_basis"].assign(Q)
-            state[f"{side}_spectrum"].assign(values)
-        moved = matmul(mixed[0], matmul(read(state["scale"]), mixed[1], transpose_b=True))
-        state["scale"].assign(moved)
+        Q_A, Q_B, scale, of_A, of_B = _bases(A, B, rows, outputs, *old, first)
+        for name, value in zip(names, (Q_A, Q_B, scale), strict=True):
+            state[name].assign(value)
+        state["input_spectrum"].assign(of_A)
+        state["output_spectrum"].assign(of_B)
 
-    def _observe_scale(self, state, cap, step):
+    def _observe_more(self, state, cap, step):
+        """The second moments; leaves the coordinates a Q_A, g Q_B of a Dense layer."""
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
         coordinates = None
         if cap.positions == 1:
@@ -129,7 +115,6 @@ class EKFAC(KFAC):
         else:
             scale = self._scale(samples(cap, self.max_rows, step), Q_A, Q_B)
         average(state["scale"], scale, state["updates"], self.decay)
-        state["updates"].assign(read(state["updates"]) + 1.0)
         return coordinates
 
     def _dense_scale(self, cap, Q_A, Q_B, coordinates):
@@ -186,6 +171,15 @@ class EKFAC(KFAC):
         unit = tf.reshape(tf.eye(rows * outputs, dtype=Q_A.dtype), (-1, rows, outputs))
         applied = spectral_apply(Q_A, Q_B, self.damped_scale(state, shift), unit)
         return tf.reshape(applied, (rows * outputs, rows * outputs))
+
+
+@shared
+def _bases(A, B, rows, outputs, Q_A, Q_B, scale, first):
+    """The eigenbases of A and B, the second moments read in them, and the spectra."""
+    new_A, of_A = eigenbasis(packed.unpack(A, rows), Q_A, first)
+    new_B, of_B = eigenbasis(packed.unpack(B, outputs), Q_B, first)
+    moved = matmul(scale, mixing(new_B, Q_B), transpose_b=True)
+    return new_A, new_B, matmul(mixing(new_A, Q_A), moved), of_A, of_B
 
 
 class _EigenPreconditioner(Preconditioner):

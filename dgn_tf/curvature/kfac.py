@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dgn_tf.curvature import packed
 from dgn_tf.curvature.averaged import Averaged
-from dgn_tf.curvature.base import Preconditioner, add, due, period, read, when
+from dgn_tf.curvature.base import Preconditioner, add, due, period, read, shared, when
 from dgn_tf.curvature.damping import damped_inverse, split
 from dgn_tf.curvature.kernels import (
     MatrixSide,
@@ -84,33 +84,49 @@ class KFAC(Averaged):
         }
 
     def observe(self, state, cap, gradient, step, shift=None):
-        def statistics():
-            thinned = samples(cap, self.max_rows, step)
-            observe_factors(state, thinned, self.fisher, self.decay)
-            state["updates"].assign(read(state["updates"]) + 1.0)
+        return self.observe_all([(state, cap, gradient, shift)], step)[0]
 
-        self._run(state, step, [statistics], lambda: self._refresh(state, shift))
-
-    def _run(self, state, step, observe, refresh):
-        """Observe (its first part, then the rest) and refresh in between, each when due.
+    def observe_all(self, batches, step):
+        """All players' statistics in one branch, and all their refreshes in another, each when due.
 
         Both conditions are read before anything is assigned; equal periods share one branch.
         """
-        first, *rest = observe
-        observes = due(step, self.update_every, state["updates"])
+        updates = batches[0][0]["updates"]
+        observes = due(step, self.update_every, updates)
+        left = [None] * len(batches)
+
+        def statistics():
+            for state, cap, _, _ in batches:
+                observe_factors(state, samples(cap, self.max_rows, step), self.fisher, self.decay)
+
+        def refresh():
+            for state, _, _, shift in batches:
+                self._refresh(state, shift)
+
+        def then():
+            for i, (state, cap, _, _) in enumerate(batches):
+                left[i] = self._observe_more(state, cap, step)
+                state["updates"].assign(read(state["updates"]) + 1.0)
+
         if self.update_every == self.refresh_every:
-            when(observes, lambda: [action() for action in (first, refresh, *rest)])
-            return
-        refreshes = due(step, self.refresh_every, state["updates"])
-        when(observes, first)
-        when(refreshes, refresh)
-        for action in rest:
-            when(observes, action)
+            when(observes, lambda: [action() for action in (statistics, refresh, then)])
+        else:
+            refreshes = due(step, self.refresh_every, updates)
+            when(observes, statistics)
+            when(refreshes, refresh)
+            when(observes, then)
+        return left if observes is True else [None] * len(batches)
+
+    def _observe_more(self, state, cap, step):
+        """Statistics in the refreshed basis, for blocks that have them, and what they leave."""
 
     def _refresh(self, state, shift):
-        (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
-        for name, factor, damping in (("input", A, of_A), ("output", B, of_B)):
-            state[f"{name}_inverse"].assign(damped_inverse(factor, damping))
+        (A, rows), (B, outputs) = self._held(state)
+        damping = read(state["damping"])
+        damping = damping if shift is None else damping + shift
+        inverses = _inverses(A, B, rows, outputs, damping)
+        for name, inverse in zip(("input", "output"), inverses, strict=True):
+            state[f"{name}_inverse"].assign(inverse)
 
     def _factors(self, state):
         """A and B, whole, ``(I, I)`` and ``(O, O)``."""
@@ -118,9 +134,9 @@ class KFAC(Averaged):
 
     def _dampings(self, state, shift):
         """The damping and the shift, split between A and B."""
-        of_A, of_B = (packed.trace(held, size) / size for held, size in self._held(state))
+        (A, rows), (B, outputs) = self._held(state)
         damping = read(state["damping"])
-        return split(of_A, of_B, damping if shift is None else damping + shift)
+        return _split(A, B, rows, outputs, damping if shift is None else damping + shift)
 
     def _held(self, state):
         """A and B as their variables hold them, with their sizes."""
@@ -138,6 +154,19 @@ class KFAC(Averaged):
         left = A + of_A * tf.eye(A.shape[0], dtype=A.dtype)
         right = B + of_B * tf.eye(B.shape[0], dtype=B.dtype)
         return kronecker(left, right)
+
+
+def _split(A, B, rows, outputs, damping):
+    """What is added to the diagonals of A and B, of variables that hold them."""
+    return split(packed.trace(A, rows) / rows, packed.trace(B, outputs) / outputs, damping)
+
+
+@shared
+def _inverses(A, B, rows, outputs, damping):
+    """The damped inverses of A and B."""
+    of_A, of_B = _split(A, B, rows, outputs, damping)
+    A, B = packed.unpack(A, rows), packed.unpack(B, outputs)
+    return damped_inverse(A, of_A), damped_inverse(B, of_B)
 
 
 class _FactoredPreconditioner(Preconditioner):

@@ -58,16 +58,12 @@ def observe_factors(state, cap, fisher: str, decay: float) -> None:
     pair = state["input_factor"], state["output_factor"]
     if cap.positions == 1:
         root = tf.sqrt((1.0 - past) / cap.batch)
-        products = [packed.gram(rows * root) for rows in _rows(cap, fisher)]
+        rows = cap.a[:, 0], tf.reshape(cotangents(cap, fisher), (-1, cap.outputs))
+        products = [packed.gram(x * root) for x in rows]
     else:
         products = [(1.0 - past) * packed.pack(product) for product in factors(cap, fisher)]
     for variable, product in zip(pair, products, strict=True):
         variable.assign(past * read(variable) + product)
-
-
-def _rows(cap, fisher: str):
-    """Inputs and cotangents of one position as rows."""
-    return cap.a[:, 0], tf.reshape(cotangents(cap, fisher), (-1, cap.outputs))
 
 
 def _input_product(cap):

@@ -42,7 +42,7 @@ class Trace:
     def keep(self, variables: Iterable) -> None:
         """Notes the values that variables have now."""
         for variable in variables:
-            self.before.setdefault(id(variable), (variable, tf.identity(variable.value)))
+            self.before.setdefault(id(variable), (variable, tf.convert_to_tensor(variable.value)))
 
     def restore(self, refused: tf.Tensor) -> list[tf.Tensor]:
         """Puts everything back where a step was refused; returns what to wait for."""
@@ -51,7 +51,9 @@ class Trace:
             for variable, value in pairs:
                 variable.assign(tf.where(refused, value, variable.value))
             return [refused]
-        return [_where(refused, lambda: [variable.assign(value) for variable, value in pairs])]
+        return [
+            _where(refused, lambda: [v.value.assign(old, read_value=False) for v, old in pairs])
+        ]
 
 
 def _random_states(uses: Any) -> list:

@@ -128,16 +128,19 @@ def observe_curvature(optimizer: Any, game: Any, seen: Observation) -> dict[str,
     """
     rules, step = optimizer.rules, optimizer.iterations.value
     lr = optimizer.current_learning_rate(game.trainable[0].dtype)
-    left = {}
-    if not rules.exact and rules.curvature.needs_statistics:
-        for player in game.players:
-            left[player.name] = rules.curvature.observe(
+    left: dict[str, Any] = {}
+    if not rules.exact and rules.curvature.needs_statistics and game.players:
+        batches = [
+            (
                 optimizer.states.players[player.name],
                 seen.captures.get(player.name),
                 tuple(seen.gradients[id(v)] for v in player.variables),
-                step,
                 shift_of(optimizer, player, lr),
             )
+            for player in game.players
+        ]
+        names = [player.name for player in game.players]
+        left = dict(zip(names, rules.curvature.observe_all(batches, step), strict=True))
     if rules.fallback.needs_statistics:
         for bystander in game.bystanders:
             states = optimizer.states.bystanders[bystander.name]
