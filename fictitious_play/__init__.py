@@ -38,6 +38,7 @@ _HOMES = {
     "transfer_weights": "networks.transfer",
     "DeepFictitiousPlay": "solver.deep_fictitious_play",
     "Result": "solver.result",
+    "load": "solver.storage",
     "SolveCallback": "solver.callbacks",
     "StageRecord": "solver.record",
     "StopReason": "solver.stop_reason",
@@ -65,6 +66,7 @@ __all__ = [
     "__version__",
     "check_game",
     "convoy_game",
+    "load",
     "load_model",
     "lq",
     "major_player_game",
@@ -101,6 +103,7 @@ if TYPE_CHECKING:
     from fictitious_play.solver.record import StageRecord
     from fictitious_play.solver.result import Result
     from fictitious_play.solver.stop_reason import StopReason
+    from fictitious_play.solver.storage import load
 
 
 def __getattr__(name):

@@ -143,6 +143,7 @@ class DeepFictitiousPlay:
         self.seed = checks.integer("seed", seed, least=0)
         self.dtype = keras.config.floatx() if dtype is None else dtype
         checks.one_of("dtype", self.dtype, ("float32", "float64"))
+        _check_precision(self.dtype)
         self._network = {
             "hidden": hidden,
             "batch_normalization": batch_normalization,
@@ -340,3 +341,17 @@ class DeepFictitiousPlay:
             "versions": {"keras": keras.__version__, "numpy": np.__version__},
             "python": platform.python_version(),
         }
+
+
+def _check_precision(dtype: str) -> None:
+    """JAX has double precision only where it was switched on."""
+    if dtype != "float64" or keras.config.backend() != "jax":
+        return
+    import jax
+
+    if not jax.config.jax_enable_x64:
+        raise ValueError(
+            "dtype=\"float64\" needs the double precision of JAX. Received: dtype='float64' with "
+            "jax_enable_x64 off. Switch it on before anything is computed, by jax.config.update("
+            '"jax_enable_x64", True) or the environment variable JAX_ENABLE_X64=1.'
+        )

@@ -93,6 +93,37 @@ class Result:
         records = [record.to_json() for record in self.history]
         return [{**record, "loss": record["loss"][-1]} for record in records]
 
+    def save(self, path) -> None:
+        """Writes the result to one file, whole or not at all; `fictitious_play.load` reads it.
+
+        The game's class need not be registered with Keras: the game can be given again to `load`.
+
+        Args:
+            path: the file, replaced where it is there.
+
+        Raises:
+            OSError: where it cannot be written; names the file.
+        """
+        from fictitious_play.solver.storage import save
+
+        save(self, path)
+
+    def plot(self, certificate: Certificate | None = None, paths: int = 3, seed: int = 0):
+        """A figure of costs by stage, with those of the equilibrium where the game is
+        linear-quadratic, and of states and controls along a few paths. Needs matplotlib.
+
+        Args:
+            certificate: what `exploitability` gave, to be drawn too.
+            paths: how many paths.
+            seed: of their noise.
+
+        Returns:
+            A `matplotlib.figure.Figure`.
+        """
+        from fictitious_play.solver.plots import plot
+
+        return plot(self, certificate, paths, seed)
+
     def control(self, initial_state, noise) -> np.ndarray:
         """Everybody's equilibrium controls along given noise.
 

@@ -1,0 +1,156 @@
+"""A result as one file."""
+
+import json
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from fictitious_play.games.base import Game
+from fictitious_play.networks.feedback_policy import FeedbackPolicy
+from fictitious_play.networks.joint_policy import JointPolicy
+from fictitious_play.solver import archive
+from fictitious_play.solver.certificate import Certificate
+from fictitious_play.solver.fingerprint import differences, fingerprint
+from fictitious_play.solver.record import StageRecord
+from fictitious_play.solver.result import Result
+from fictitious_play.solver.stop_reason import StopReason
+
+_FORMAT = "fictitious_play.result/1"
+_POLICIES = {kind.__name__: kind for kind in (JointPolicy, FeedbackPolicy)}
+_CLASSES = {kind.__name__: kind for kind in (StageRecord, Certificate)}
+
+
+def save(result: Result, path: str | os.PathLike) -> None:
+    """See `Result.save`."""
+    game, policy = result.game, result.policy
+    fields = {
+        name: _encoded(value)
+        for name, value in vars(result).items()
+        if name not in ("game", "policy")
+    }
+    config = {name: value for name, value in policy.get_config().items() if name != "game"}
+    document = {
+        "format": _FORMAT,
+        "game": _serialized(game),
+        "problem": fingerprint(game, 0.0, policy.variable_dtype),
+        "policy": {"class": type(policy).__name__, "config": config},
+        "result": fields,
+    }
+    content = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    arrays = archive.variable_arrays("policy", policy.weights)
+    archive.write(Path(path), archive.packed({"document": content, **arrays}))
+
+
+def load(path: str | os.PathLike, game: Game | None = None) -> Result:
+    """Reads a result that `Result.save` wrote.
+
+    Args:
+        path: the file.
+        game: the game of the result. It may be left out where its class is registered with Keras
+            and `get_config` returns the constructor's arguments.
+
+    Raises:
+        ValueError: where the file is not a result, where the game is needed and not given, or
+            where the methods of the given one have other values.
+        TypeError: where `game` is not a `Game`.
+        OSError: where there is no file.
+    """
+    if game is not None and not isinstance(game, Game):
+        raise TypeError(f"`game` must be a Game. Received: game={game!r}")
+    path = Path(path)
+    content = path.read_bytes()
+    try:
+        arrays = archive.unpacked(content)
+        document = json.loads(arrays["document"].tobytes())
+        kind = document["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"`path` must be a file that Result.save wrote, whole. Received: {path}"
+        ) from error
+    if kind != _FORMAT:
+        raise ValueError(
+            f"`path` must hold a result in the format {_FORMAT!r}. Received: {path}, in the format "
+            f"{kind!r}; load it with the version of the package that wrote it."
+        )
+    if game is None:
+        game = _deserialized(document["game"], path)
+    saved = document["policy"]
+    config = {**saved["config"], "game": game}
+    policy = _POLICIES[saved["class"]].from_config(config)
+    changed = differences(document["problem"], fingerprint(game, 0.0, policy.variable_dtype))
+    if changed:
+        named = ", ".join(f"`{name}`" for name in changed)
+        raise ValueError(
+            f"A result must be loaded with its own game. Received: {path}, which was saved with "
+            f"other values of {named}."
+        )
+    if not policy.built:
+        policy.build()
+    archive.assign_arrays("policy", policy.weights, arrays)
+    fields = {name: _decoded(value) for name, value in document["result"].items()}
+    return Result(game=game, policy=policy, **fields)
+
+
+def _serialized(game: Game) -> dict[str, Any] | None:
+    try:
+        serialized = keras.saving.serialize_keras_object(game)
+        json.dumps(serialized)
+    except Exception:  # a game that cannot be written down has to be given again
+        return None
+    return serialized
+
+
+def _deserialized(serialized: dict[str, Any] | None, path: Path) -> Game:
+    try:
+        if serialized is not None:
+            return keras.saving.deserialize_keras_object(serialized)
+        error = None
+    except Exception as caught:
+        error = caught
+    name = "Game" if serialized is None else serialized.get("class_name")
+    raise ValueError(
+        f"The game must be given again, fp.load({str(path)!r}, game=...), where its class is not "
+        "registered with keras.saving.register_keras_serializable or `get_config` does not return "
+        f"the constructor's arguments. Received: game=None for a {name}"
+    ) from error
+
+
+def _encoded(value: Any) -> Any:
+    """A value as JSON that `_decoded` turns back into the same bits."""
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "dtype": value.dtype.name}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Enum):
+        return {"reason": value.value}
+    if isinstance(value, tuple):
+        return {"tuple": [_encoded(each) for each in value]}
+    if isinstance(value, list):
+        return [_encoded(each) for each in value]
+    if isinstance(value, dict):
+        return {"dict": {name: _encoded(each) for name, each in value.items()}}
+    if type(value).__name__ in _CLASSES:
+        fields = {name: _encoded(each) for name, each in vars(value).items()}
+        return {"class": type(value).__name__, "fields": fields}
+    return value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        return np.asarray(value["array"], value["dtype"])
+    if "reason" in value:
+        return StopReason(value["reason"])
+    if "tuple" in value:
+        return tuple(_decoded(each) for each in value["tuple"])
+    if "class" in value:
+        fields = {name: _decoded(each) for name, each in value["fields"].items()}
+        return _CLASSES[value["class"]](**fields)
+    return {name: _decoded(each) for name, each in value["dict"].items()}

@@ -1,0 +1,139 @@
+"""A result in one file, and as a figure."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import fictitious_play as fp
+from tests.fictitious_play.cases import sample, symmetric_game
+
+QUICK = {"stages": 2, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
+
+
+class Unregistered(fp.Game):
+    """A game whose class Keras does not know."""
+
+    def __init__(self, weight=1.0):
+        super().__init__(2, 1.0, 3, initial_mean=1.0, initial_std=0.5)
+        self.weight = weight
+
+    def drift(self, time, states, controls):
+        return controls[..., 0]
+
+    def diffusion(self, time, states, controls):
+        return 0.1 * ops.eye(2, 3, k=1, dtype=states.dtype)
+
+    def running_cost(self, time, states, controls):
+        return ops.square(controls[..., 0])
+
+    def terminal_cost(self, states):
+        return self.weight * ops.square(states)
+
+
+def solved(game, **form):
+    return fp.DeepFictitiousPlay(game, hidden=(4,), **form).solve(**QUICK)
+
+
+@pytest.fixture(scope="module")
+def results():
+    return {
+        "registered": solved(symmetric_game(players=3), belief="damped"),
+        "unregistered": solved(Unregistered(), information="closed_loop"),
+    }
+
+
+def equal(one, two):
+    """Whether two values have the same bits, field by field."""
+    if isinstance(one, np.ndarray):
+        return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=True)
+    if isinstance(one, (tuple, list)):
+        return type(one) is type(two) and len(one) == len(two) and all(map(equal, one, two))
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(equal(one[name], two[name]) for name in one)
+    if type(one).__module__.startswith("fictitious_play") and not isinstance(one, str):
+        return type(one) is type(two) and equal(vars(one), vars(two))
+    return one == two or (one != one and two != two)
+
+
+@pytest.mark.parametrize("name", ["registered", "unregistered"])
+def test_a_result_comes_back_with_the_same_bits(results, name, tmp_path):
+    result = results[name]
+    result.save(tmp_path / "result.npz")
+    assert os.listdir(tmp_path) == ["result.npz"]
+    game = None if name == "registered" else Unregistered()
+    again = fp.load(tmp_path / "result.npz", game=game)
+    for field, value in vars(result).items():
+        if field not in ("game", "policy"):
+            assert equal(value, getattr(again, field)), field
+    initial, noise, _ = sample(result.game)
+    np.testing.assert_array_equal(again.control(initial, noise), result.control(initial, noise))
+    assert again.game.get_config() == result.game.get_config()
+
+
+def test_a_game_that_is_needed_or_another_one_is_said(results, tmp_path):
+    path = tmp_path / "result.npz"
+    results["unregistered"].save(path)
+    with pytest.raises(ValueError, match=r"must be given again, fp\.load\(.*Unregistered"):
+        fp.load(path)
+    with pytest.raises(ValueError, match=r"its own game.*other values of `terminal_cost`"):
+        fp.load(path, game=Unregistered(2.0))
+    with pytest.raises(TypeError, match="`game` must be a Game"):
+        fp.load(path, game="market")
+
+
+@pytest.mark.parametrize("damage", ["text", "empty", "cut", "foreign", "newer"])
+def test_files_of_something_else_are_refused(results, tmp_path, damage):
+    path = tmp_path / "result.npz"
+    results["registered"].save(path)
+    if damage == "text":
+        path.write_text("years of work")
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-300])
+    elif damage == "foreign":
+        with path.open("wb") as file:
+            np.savez(file, values=np.ones(3))
+    else:
+        content = np.frombuffer(b'{"format": "fictitious_play.result/9"}', np.uint8)
+        with path.open("wb") as file:
+            np.savez(file, document=content)
+    with pytest.raises(ValueError, match=r"`path` must .*Received"):
+        fp.load(path)
+    with pytest.raises(FileNotFoundError):
+        fp.load(tmp_path / "nothing")
+
+
+def test_the_figure_holds_what_the_result_holds(results):
+    result = results["registered"]
+    figure = result.plot(result.regret, paths=2)
+    costs, states, controls, gains = figure.axes
+    np.testing.assert_array_equal(
+        costs.lines[0].get_ydata(), [record.cost[0] for record in result.history]
+    )
+    exact = fp.lq.nash(result.game).cost[0]
+    assert exact in [line.get_ydata()[0] for line in costs.lines[:2]]
+    assert len(states.lines) == 3 * 2
+    assert len(controls.lines) == 3 * 2
+    heights = [patch.get_height() for patch in gains.patches]
+    np.testing.assert_allclose(heights, 100.0 * result.regret.relative)
+    assert len(results["unregistered"].plot().axes) == 3
+    with pytest.raises(ValueError, match="`paths` must be at least 1"):
+        result.plot(paths=0)
+
+
+def test_double_precision_on_jax_has_to_be_switched_on(monkeypatch):
+    jax = pytest.importorskip("jax")
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    game, on = symmetric_game(players=2), jax.config.jax_enable_x64
+    try:
+        jax.config.update("jax_enable_x64", False)
+        with pytest.raises(ValueError, match=r'jax\.config\.update\("jax_enable_x64", True\)'):
+            fp.DeepFictitiousPlay(game, hidden=(4,), dtype="float64")
+        jax.config.update("jax_enable_x64", True)
+        fp.DeepFictitiousPlay(game, hidden=(4,), dtype="float64")
+    finally:
+        jax.config.update("jax_enable_x64", on)
