@@ -349,7 +349,7 @@ def _check_precision(dtype: str) -> None:
         return
     import jax
 
-    if not jax.config.jax_enable_x64:
+    if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
         raise ValueError(
             "dtype=\"float64\" needs the double precision of JAX. Received: dtype='float64' with "
             "jax_enable_x64 off. Switch it on before anything is computed, by jax.config.update("
