@@ -1,5 +1,6 @@
 """Objects that do not change once they are built."""
 
+import inspect
 from abc import ABCMeta
 from typing import Any
 
@@ -14,6 +15,12 @@ class Frozen(ABCMeta):
         made = super().__call__(*arguments, **named)
         vars(made).update(kept(vars(made)), _is_built=True)
         return made
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's arguments, which `__call__` above would hide."""
+        constructor = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return constructor.replace(parameters=list(constructor.parameters.values())[1:])
 
 
 def kept(value: Any) -> Any:

@@ -21,6 +21,9 @@ def test_weights_are_those_of_the_formulas():
     np.testing.assert_allclose(groups.weights, [[0.4, 0.4, 0.2]] * 2 + [[0.1, 0.1, 0.8]])
     np.testing.assert_allclose(groups.epsilon, [0.5, 0.5, 2.0])
     np.testing.assert_allclose(groups.q, 0.2)
+    assert fp.ring_game(4, steps=7).steps == 7  # what the games have in common passes through
+    with pytest.raises(TypeError, match=r"among .*horizon, steps, a, q.* Received: speed=1"):
+        fp.ring_game(4, speed=1)
     for game in (major, fp.ring_game(5, 0.3), groups):
         np.testing.assert_allclose(game.weights.sum(axis=1), 1.0)
 
