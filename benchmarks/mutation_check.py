@@ -41,6 +41,7 @@ def main() -> int:
         return 2
     if given.publish:
         startup.import_backend()
+        rows = _with_earlier(rows)
         document = {
             "provenance": provenance.describe(["./run", "bench", "mutation-check"], "all", 0, 1),
             "mutations": rows,
@@ -49,6 +50,18 @@ def main() -> int:
         (_ROOT / "docs" / "mutation.md").write_text(page(document))
         print("Written: docs/mutation.json, docs/mutation.md")
     return int(any(row["outcome"] != "noticed" for row in rows))
+
+
+def _with_earlier(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Adds what the page has of mutations that are as they were and were not run again."""
+    earlier = store.read(_ROOT / "docs" / "mutation.json")["mutations"]
+    named = {row["name"]: row for row in [*earlier, *rows]}
+    plain = [store.plain(asdict(mutation)) for mutation in MUTATIONS]
+    return [
+        named[m["name"]]
+        for m in plain
+        if m.items() <= store.plain(named.get(m["name"], {})).items()
+    ]
 
 
 def check(mutations: Iterable[Mutation], root: Path) -> list[dict[str, Any]]:

@@ -167,8 +167,8 @@ MUTATIONS = (
     Mutation(
         "dense game, (25): cooperative value of any policy",
         "dgn_tf/recursion/dense.py",
-        "- transposed_matvec(K, g - tf.linalg.matvec(H, k))",
-        "+ transposed_matvec(K, g - tf.linalg.matvec(H, k))",
+        "- transposed_matvec(K, g - matvec(H, k))",
+        "+ transposed_matvec(K, g - matvec(H, k))",
         (
             f"{_TESTS_DGN}/test_dense_recursion.py"
             "::test_cooperative_value_of_an_arbitrary_policy_is_its_cost",
@@ -177,8 +177,8 @@ MUTATIONS = (
     Mutation(
         "Proposition 5, the other player's part",
         "dgn_tf/recursion/prop5.py",
-        "@ (right[u] - seen) @",
-        "@ (right[u] + seen) @",
+        "right[u] - seen",
+        "right[u] + seen",
         (f"{_TESTS_DGN}/test_joint_solvers.py::test_proposition_5_solves_its_own_equation",),
     ),
     Mutation(
