@@ -153,6 +153,8 @@ class ResponseModel(keras.Model):
                 changed = changed + self._correction(step, states, own, everybody, past, part)
             if disturbance is not None:
                 changed = changed + disturbance[:, step]
+            # A deviation is a control of this game: it stays within the bounds.
+            changed = game.project(changed)
             controls = everybody + eye * ops.expand_dims(changed - own, 2)
             time = step * game.step_size
             total = total + game.step_size * game.running_cost(time, states, controls)

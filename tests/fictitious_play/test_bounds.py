@@ -91,3 +91,16 @@ def test_bounds_that_make_no_interval_are_refused(bounds, rule):
     with pytest.raises(ValueError, match=rule) as caught:
         fp.InterBankGame(players=2, control_bounds=bounds)
     assert "Received" in str(caught.value)
+
+
+@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
+def test_a_certificate_deviates_within_the_bounds(information):
+    """Everybody at her bound, which is far from what she would play: there is nothing to gain."""
+    bounds = ([[0.9], [-1.0]], [[1.0], [-0.9]])
+    kind = {"players": 2, "steps": 2, "initial_mean": [-9.0, 9.0]}
+    game = fp.InterBankGame(**kind, control_bounds=bounds)
+    result = fp.DeepFictitiousPlay(game, information=information, **FORM).solve(**PLAN)
+    free = fp.lq.nash(fp.InterBankGame(**kind))
+    assert np.all(free.cost < 0.9 * result.cost)
+    found = result.exploitability(method="trained", steps=20, paths=512)
+    assert found.worst < 0.005
