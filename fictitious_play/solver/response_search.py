@@ -150,7 +150,7 @@ class ResponseSearch:
         free = np.zeros(self.parameters, bool)
         free[: self.model.sizes[0]] = True
         function = self._function(self.inputs(self._draw("linear", 0, linear_paths)))
-        begin = choice.best
+        theta = begin = choice.best  # nothing comes from the search where the gradient is zero
         for number, theta in enumerate(
             descent.quasi_newton(function, begin, free, linear_evaluations)
         ):
