@@ -3,6 +3,7 @@
 import abc
 import copy
 import functools
+import inspect
 import pickle
 
 import keras
@@ -80,6 +81,9 @@ def test_a_game_made_of_a_configuration_is_frozen_and_mixes_with_abstract_classe
         keras.saving.deserialize_keras_object(saved).rho = 0.0
     config = asymmetric_game().get_config()
     assert fp.InterBankGame.from_config({**config, "rho": 0.5}).rho == 0.5
+
+    assert list(inspect.signature(Own).parameters) == ["weights", "table"]
+    assert fp.ring_game(3, steps=4).steps == 4
 
     class Mixed(fp.Game, abc.ABC):
         pass
