@@ -11,8 +11,13 @@ from fictitious_play.game_checks.agreement import check_config, check_form
 from fictitious_play.game_checks.gradients import check_gradients
 from fictitious_play.game_checks.paths import check_paths
 from fictitious_play.game_checks.probe import make_trial
-from fictitious_play.game_checks.shapes import check_initial_states, check_shapes
+from fictitious_play.game_checks.shapes import (
+    check_initial_states,
+    check_shapes,
+    check_tensor_time,
+)
 from fictitious_play.games.base import Game
+from fictitious_play.scan import is_loop
 
 #: Games that have passed, by identity and dtype. A game does not change once it is built.
 _passed: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
@@ -33,6 +38,7 @@ def check_game(game: Game, dtype: str | None = None) -> None:
     - Methods take states (..., state_size) and controls (..., players, control_size) with any
       leading axes, and return the documented shapes in the dtype of the states. A cost of shape
       (..., 1), which would be broadcast over the players, is refused.
+    - Where the roll-out is a loop on the device, methods take the time as a scalar tensor.
     - Every path has values of its own: nothing is mixed across the batch, and a second call gives
       the same values.
     - `initial_states` is a function of its normals, path by path.
@@ -76,6 +82,8 @@ def _tried(game: Game, dtype: str | None) -> Findings:
     trial = make_trial(game, checks.one_of("dtype", dtype, ("float32", "float64")))
     check_initial_states(trial)
     check_shapes(trial)
+    if is_loop(game.steps):
+        check_tensor_time(trial)
     paths = check_paths(trial)
     check_gradients(trial)
     check_form(trial)

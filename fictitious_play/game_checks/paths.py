@@ -80,7 +80,8 @@ def check_paths(trial: Trial) -> list[str]:
     noise = np.concatenate([noise, -noise])
     moved = len(rays.controls)
     still = np.zeros((paths, *rays.controls.shape[1:]))
-    controls = np.concatenate([still, rays.controls])
+    # Bounds keep a ray from going on for ever.
+    controls = np.concatenate([still, game.project(rays.controls)])
     # All rays start in one state and have no noise: what they differ in is the controls.
     initial = np.concatenate([initial, np.repeat(initial[:1], moved, axis=0)])
     noise = np.concatenate([noise, np.zeros((moved, *noise.shape[1:]))])

@@ -64,7 +64,8 @@ def points(trial: Trial, leading: tuple[int, ...]):
     size = np.where(states == 0.0, 1.0, np.abs(states))
     states = states + 0.1 * size * rng.uniform(-1.0, 1.0, states.shape)
     controls = 0.5 * rng.standard_normal((count, game.players, game.control_size))
-    return states.reshape(*leading, -1), controls.reshape(*leading, *controls.shape[1:])
+    controls = np.asarray(game.project(controls)).reshape(*leading, *controls.shape[1:])
+    return states.reshape(*leading, -1), controls
 
 
 def quick(function):

@@ -295,3 +295,36 @@ def test_a_solve_refuses_what_the_check_refuses_and_asks_once(monkeypatch):
     for _ in range(2):
         fp.DeepFictitiousPlay(game, hidden=(4,)).solve(1, 1, validation_paths=16, progress=False)
     assert tried == [game]
+
+
+@pytest.mark.parametrize(
+    ("drift", "named"),
+    [
+        (lambda s, t, x, u: u[..., 0] * ops.exp(-t), None),
+        (lambda s, t, x, u: u[..., 0] * (1.0 if t < 0.5 else 2.0), "`if` or `round` of the time"),
+        (lambda s, t, x, u: u[..., 0] * np.linspace(1, 2, 60)[round(t * 60)], "scalar tensor"),
+        (lambda s, t, x, u: u[..., 0] * (2.0 if isinstance(t, float) else 1.0), "same values"),
+    ],
+)
+def test_a_long_game_must_take_the_time_as_a_tensor(drift, named):
+    kind = type("Mine", (Sound,), {"drift": drift, "__init__": _long})
+    if named is None:
+        fp.check_game(kind(60))
+        return
+    with pytest.raises(ValueError, match=named) as caught:
+        fp.check_game(kind(60))
+    assert "`Mine.drift`" in str(caught.value)
+    fp.check_game(kind(10))
+
+
+def _long(self, steps):
+    fp.Game.__init__(self, 2, 0.9, steps, initial_mean=1.0, initial_std=0.5)
+
+
+def test_bounds_end_a_ray():
+    game = Sound(control_bounds=(-1.0, 1.0))
+    maximised = type("Mine", (Sound,), {"running_cost": lambda s, t, x, u: -u[..., 0]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fp.check_game(game)
+        fp.check_game(maximised(control_bounds=(-1.0, 1.0)))
