@@ -113,6 +113,19 @@ def renewed_model(model: _CostModel, old: keras.Model) -> _CostModel:
     return model
 
 
+class Adam(keras.optimizers.Adam):
+    """Adam that sums gradients over devices only where there are several.
+
+    TensorFlow writes that sum down as a custom gradient in a registry that never forgets, which
+    would hold the graph of every solve for as long as the process lives.
+    """
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        if self._distribution_strategy.num_replicas_in_sync == 1:
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
+
+
 def compile_model(
     model: _CostModel,
     learning_rate: float,
@@ -126,7 +139,7 @@ def compile_model(
         learning_rate, decay_steps=total_steps, alpha=final_ratio
     )
     model.build()
-    model.compile(optimizer=keras.optimizers.Adam(schedule), jit_compile=jit_compile)
+    model.compile(optimizer=Adam(schedule), jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
     return model
 
