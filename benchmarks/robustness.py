@@ -6,7 +6,7 @@ times the learning rate, and with a last layer a hundred times too large. Beside
 own SGD and Adam at their defaults. 1e-3 is the trust region of the public K-FAC codes.
 
 A run "stops" if the step guard ended it with its message, "trains" if its last loss is below a
-quarter of its first epoch's or its test accuracy is above 90 %, and else is "lost".
+quarter of its first epoch's or its test accuracy is above 90 %, and else is "lost", or slow.
 """
 
 import argparse

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.src import backend
 from keras.src.losses.losses import LossFunctionWrapper
@@ -41,6 +42,7 @@ __all__ = [
     "is_adapted",
     "is_plain",
     "is_ragged_or_sparse",
+    "logits_of",
     "loss_arguments",
     "nodes_in_order",
     "pack_outputs",
@@ -277,6 +279,30 @@ def is_plain(loss: Any) -> bool:
         and kind.call is LossFunctionWrapper.call
         and kind.__call__ is keras.losses.Loss.__call__
     )
+
+
+def logits_of(output: tf.Tensor) -> tuple:
+    """The logits that Keras's cross-entropies read in the place of probabilities, None if none,
+    and the function that made the probabilities of them, None if it is neither a softmax over the
+    last axis nor a sigmoid."""
+    known = {"Softmax": keras.activations.softmax, "Sigmoid": keras.activations.sigmoid}
+    logits = getattr(output, "_keras_logits", None)
+    if tf.executing_eagerly():
+        for activation in known.values() if logits is not None else ():
+            if np.allclose(activation(logits), output, atol=1e-6):
+                return logits, activation
+        return logits, None
+    kind = output.op.type
+    if logits is None and kind in known:
+        plain = {"Softmax": tf.nn.softmax, "Sigmoid": tf.sigmoid}
+        return output.op.inputs[0], plain[kind]
+    return logits, known.get(kind)
+
+
+def with_logits(output: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The output, with these logits for Keras's cross-entropies to read."""
+    output._keras_logits = logits
+    return output
 
 
 def as_loss(given: Any) -> Any:

@@ -44,7 +44,6 @@ class FirstPass:
     def __init__(
         self,
         game: Game,
-        probes: Sequence[int] = (),
         copies: bool = True,
         copy_inputs: bool = False,
         split: frozenset[int] = frozenset(),
@@ -54,8 +53,7 @@ class FirstPass:
         self.uses: dict[tuple[int, int], tf.Tensor] = {}
         self.copies = copies
         self.copy_inputs = copy_inputs
-        self.probes = set(probes)
-        self.probes.update(i for player in game.players for i in player.call_indices)
+        self.probes = {i for player in game.players for i in player.call_indices}
         self.values: dict[int, tf.Tensor] = {}
         self.cuts: list[dict[int, tf.Tensor]] = []
         self.inputs: dict[int, tf.Tensor] = {}

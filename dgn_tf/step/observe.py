@@ -12,7 +12,7 @@ from dgn_tf.game.capture import Capture
 from dgn_tf.game.passes import FirstPass
 from dgn_tf.rules import ONE_COLUMN
 from dgn_tf.step.running_cost import running_costs
-from dgn_tf.terminal import TerminalFactor, factor, output_probes, read_objective
+from dgn_tf.terminal import TerminalFactor, factor, read_objective
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,6 @@ def observe(
     several = len(games) > 1
     first = FirstPass(
         game,
-        output_probes(game),
         copies=jacobians or (feedback and not several),
         copy_inputs=jacobians,
         split=_cut_somewhere(games) if feedback and several else frozenset(),
@@ -125,18 +124,18 @@ def observe(
             tape.watch([tensor for tensor in keras.tree.flatten(x) if tensor.dtype.is_floating])
         with model.recording(first):
             y_pred = model(x, training=True)
-        objective = read_objective(model, game, y, y_pred)
+        objective = read_objective(model, y, y_pred)
         reading = objective.reading()
         with reading.recording():
             loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
         added = surface.additional_losses(model)
         extra = tf.add_n([tf.cast(term, loss.dtype) for term in added]) if added else None
         data_loss = loss if extra is None else loss - extra
-        end = objective.state(first)
+        end = objective.end(y_pred, reading)
         nexts = []
         if jacobians:
             states = [flat_state(list(cut.values()), batch) for cut in first.cuts[1:]]
-            nexts = [tf.reshape(x, [-1]) for x in (*states, end)]
+            nexts = [tf.reshape(x, [-1]) for x in (*states, end.x)]
     variables = game.trainable
     values = [variable.value for variable in variables]
     size = tf.cast(batch, values[0].dtype)
@@ -147,7 +146,7 @@ def observe(
     copies = [*[first.cuts[t][key] for t, key in cuts], *first.uses.values()]
     with_factor = captures or feedback or jacobians
     inner = [*z, *copies] if single else []
-    ends = [end, *reading.sources] if with_factor else []
+    ends = [end.x, *reading.sources] if with_factor else []
     sources = [*values, *inner, *ends]
     # With a seed of B the cotangents come out per sample, without a product for each of them.
     seed = tf.cast(size, data_loss.dtype) if with_factor else None
@@ -176,7 +175,7 @@ def observe(
     if single:
         columns = [[g] for g in gradients[len(values) : len(values) + len(inner)]]
     else:
-        columns = _columns(tape, end, made.Z, [*z, *copies])
+        columns = _columns(tape, end.x, made.Z, [*z, *copies])
     cotangents = dict(zip(calls, columns, strict=False))
     stacked = [
         tf.stack(column, 1) if len(column) > 1 else column[0][:, None]

@@ -2,7 +2,7 @@
 
 from dgn_tf.terminal.factor import TerminalFactor, columns, factor
 from dgn_tf.terminal.loss import FAMILIES, KINDS, TerminalLoss, hessian
-from dgn_tf.terminal.objective import Objective, check_loss, output_probes, read_objective
+from dgn_tf.terminal.objective import Objective, check_loss, read_objective
 from dgn_tf.terminal.reading import Reading
 
 __all__ = [
@@ -16,6 +16,5 @@ __all__ = [
     "columns",
     "factor",
     "hessian",
-    "output_probes",
     "read_objective",
 ]

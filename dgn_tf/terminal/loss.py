@@ -80,9 +80,12 @@ class TerminalLoss:
 
 
 def hessian(loss: TerminalLoss) -> tf.Tensor:
-    """φ_xx of every sample, ``(B, d, d)`` with d the size of x."""
+    """φ_xx of every sample, ``(B, d, d)`` with d the size of x; φ_x φ_x' where it is not finite."""
     if loss.family == "generic":
-        return tf.reshape(_generic_hessian(loss), (-1, loss.size, loss.size))
+        found = tf.reshape(_generic_hessian(loss), (-1, loss.size, loss.size))
+        outer = loss.gradient[:, :, None] * loss.gradient[:, None, :]
+        finite = tf.reduce_all(tf.math.is_finite(found), axis=(1, 2), keepdims=True)
+        return tf.where(finite, found, outer)
     if loss.family == "softmax":
         p = tf.nn.softmax(loss.x)
         blocks = tf.linalg.diag(p) - p[..., :, None] * p[..., None, :]

@@ -5,6 +5,7 @@
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,31 +14,27 @@ import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
-from dgn_tf.game.graph import Call
-from dgn_tf.game.passes import FirstPass
 from dgn_tf.terminal.factor import columns
 from dgn_tf.terminal.loss import TerminalLoss
 from dgn_tf.terminal.reading import Reading
 
-_SOFTMAX = (
-    keras.losses.sparse_categorical_crossentropy,
-    keras.losses.categorical_crossentropy,
-)
-_SIGMOID = (keras.losses.binary_crossentropy,)
-_SQUARE = (keras.losses.mean_squared_error,)
-_PIECEWISE_LINEAR = (
-    keras.losses.mean_absolute_error,
-    keras.losses.mean_absolute_percentage_error,
-    keras.losses.hinge,
-    keras.losses.categorical_hinge,
-)
 _FAMILIES = {
-    **dict.fromkeys(_SOFTMAX, "softmax"),
-    **dict.fromkeys(_SIGMOID, "sigmoid"),
-    **dict.fromkeys(_SQUARE, "square"),
-    **dict.fromkeys(_PIECEWISE_LINEAR, "flat"),
+    keras.losses.sparse_categorical_crossentropy: "softmax",
+    keras.losses.categorical_crossentropy: "softmax",
+    keras.losses.binary_crossentropy: "sigmoid",
+    keras.losses.mean_squared_error: "square",
+    keras.losses.mean_absolute_error: "flat",
+    keras.losses.mean_absolute_percentage_error: "flat",
+    keras.losses.hinge: "flat",
+    keras.losses.categorical_hinge: "flat",
+    keras.losses.ctc: "ctc",
 }
-_ACTIVATIONS = {"softmax": keras.activations.softmax, "sigmoid": keras.activations.sigmoid}
+"""Losses in closed form; "flat" ones are piecewise linear, and TensorFlow cannot differentiate CTC
+twice."""
+_ACTIVATIONS = ("softmax", "sigmoid")
+_ENTROPIES = [fn for fn, family in _FAMILIES.items() if family in _ACTIVATIONS]
+_OTHER = {"softmax": tf.sigmoid, "sigmoid": tf.nn.softmax}
+_GAUSS_NEWTON = "Gauss-Newton term φ_x φ_x' for terminals of one column, and refuses the others"
 
 
 @dataclass(frozen=True)
@@ -45,63 +42,90 @@ class Objective:
     """How a model's compiled loss ends the game.
 
     Attributes:
-        family: "softmax", "sigmoid", "square" or "generic".
+        family: "softmax", "sigmoid", "square", "ctc" or "generic".
         loss: the Keras loss object.
-        key: the output's tensor key.
-        call: the call whose pre-activation or input is x_T, None if x_T is the output itself.
-        fused: whether x_T is that call's pre-activation (else its input).
     """
 
     family: str
     loss: Any
-    key: int
-    call: Call | None
-    fused: bool
-
-    def state(self, first: FirstPass) -> tf.Tensor:
-        """x_T of a pass."""
-        if self.call is None:
-            return first.values[self.key]
-        if self.fused:
-            return first.preactivations[self.call.index]
-        return first.values[self.call.inputs[0]]
 
     def reading(self) -> Reading:
         """A record of the loss object, to be made while the model's loss is evaluated."""
         return Reading(self.loss)
 
+    def end(self, y_pred: Any, reading: Reading) -> "End":
+        """The final state x_T: the logits where Keras's loss reads them, else the output.
+
+        Keras's cross-entropies go past a softmax or a sigmoid to the logits that it was made of. A
+        loss that does so is a function of the logits, and of the output only in part.
+
+        Args:
+            y_pred: the model's output.
+            reading: the record of the loss.
+
+        Raises:
+            ValueError: for a loss that reads both the logits and the output where the function
+                between them is not a softmax over the last axis or a sigmoid.
+        """
+        (output,) = keras.tree.flatten(y_pred)
+        logits, activation = surface.logits_of(output)
+        entropy = surface.is_plain(self.loss) and self.loss.fn in _ENTROPIES
+        if logits is None or not (entropy or reading.reads(logits)):
+            known = self.family not in _ACTIVATIONS or surface.loss_arguments(self.loss).get(
+                "from_logits", False
+            )
+            return End(self.family if known else "generic", output, tf.identity)
+        if activation is None and not entropy:
+            raise ValueError(
+                "A loss that reads the output and the logits behind it needs a softmax over the "
+                f"last axis or a sigmoid between them. Received: loss {self.loss.name!r}."
+            )
+
+        def stand_in(values: tf.Tensor) -> tf.Tensor:
+            return surface.with_logits(tf.identity(output)[: tf.shape(values)[0]], values)
+
+        # TensorFlow's own softmax and sigmoid are looked through by the loss that goes with them.
+        closed = activation is None or activation is not _OTHER.get(self.family)
+        return End(self.family if closed else "generic", logits, activation or stand_in)
+
     def terminal_loss(
-        self, x: tf.Tensor, phi_x: tf.Tensor, reading: Reading, counts: list[tf.Tensor]
+        self, end: "End", phi_x: tf.Tensor, reading: Reading, counts: list[tf.Tensor]
     ) -> TerminalLoss:
         """The terminal cost at x_T.
 
         Args:
-            x: `(B, …)`, x_T.
+            end: the final state.
             phi_x: `(B, …)`, B times the gradient of Keras's loss by x_T.
             reading: the record of the loss.
             counts: B times the gradient of Keras's loss by `reading.sources`.
         """
+        x = end.x
         if not counts:
             warnings.warn(
                 f"The loss {self.loss.name!r} is one number for the whole batch, which has no "
-                "second derivative sample by sample: the game takes its Gauss-Newton term "
-                "φ_x φ_x' for every terminal of one column, and refuses the others.",
+                f"second derivative sample by sample: the game takes its {_GAUSS_NEWTON}.",
                 stacklevel=2,
             )
             return TerminalLoss("batch", x, None, None, phi_x)
         alpha = tf.cast(counts[0], x.dtype)
         weight = tf.reduce_sum(tf.reshape(alpha, (tf.shape(x)[0], -1)), -1)
-        target = self._target(x, reading) if self.family != "generic" else None
+        if end.family == "ctc":
+            warnings.warn(
+                f"CTC has no second derivative in TensorFlow: the game takes its {_GAUSS_NEWTON}.",
+                stacklevel=2,
+            )
+            return TerminalLoss("batch", x, None, None, phi_x, weight=weight)
+        target = self._target(x, reading) if end.family != "generic" else None
         if target is None:
-            return self._generic(x, phi_x, reading, alpha, weight)
-        balanced = self.family != "softmax" or self._sparse
-        if self.family != "softmax":
+            return _generic(end, phi_x, reading, alpha, weight)
+        balanced = end.family != "softmax" or self._sparse
+        if end.family != "softmax":
             alpha = tf.repeat(alpha[..., None] / x.shape[-1], x.shape[-1], axis=-1)
         elif not balanced:
             # Labels y need not sum to one: φ_x is c p - α y with the c of φ_xx = c (diag p - pp'),
             # and Keras's c depends on whether it finds the logits behind the probabilities.
             alpha = alpha * tf.reduce_sum(target, -1) + tf.reduce_sum(phi_x, -1)
-        return TerminalLoss(self.family, x, target, alpha, phi_x, weight=weight, balanced=balanced)
+        return TerminalLoss(end.family, x, target, alpha, phi_x, weight=weight, balanced=balanced)
 
     @property
     def _sparse(self) -> bool:
@@ -126,27 +150,36 @@ class Objective:
         center = 1.0 / x.shape[-1] if self.family == "softmax" else 0.5
         return target * (1.0 - smoothing) + smoothing * center
 
-    def _generic(
-        self, x: tf.Tensor, phi_x: tf.Tensor, reading: Reading, alpha: tf.Tensor, weight: tf.Tensor
-    ) -> TerminalLoss:
-        def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
-            prediction = tf.cast(self._prediction(values), reading.y_pred.dtype)
-            found = tf.cast(reading.again(prediction, rows), x.dtype) * alpha[rows]
-            return tf.reduce_sum(tf.reshape(found, (tf.shape(values)[0], -1)), -1)
 
-        # A loss that mixes samples says something else of a sample alone.
-        together, alone = losses(x)[:1], losses(x[:1], slice(0, 1))
-        tolerance = 1e-4 * (tf.abs(together) + tf.reduce_max(tf.abs(alpha)))
-        separate = tf.reduce_all(tf.abs(alone - together) <= tolerance)
-        return TerminalLoss(
-            "generic", x, None, None, phi_x, fn=losses, weight=weight, separate=separate
-        )
+@dataclass(frozen=True)
+class End:
+    """The final state of a batch.
 
-    def _prediction(self, values: tf.Tensor) -> tf.Tensor:
-        if self.call is None:
-            return values
-        layer = self.call.operation
-        return layer.activation(values) if self.fused else layer(values)
+    Attributes:
+        family: of the loss as a function of it.
+        x: `(B, …)`, x_T.
+        predict: the model's output as a function of it.
+    """
+
+    family: str
+    x: tf.Tensor
+    predict: Callable[[tf.Tensor], tf.Tensor]
+
+
+def _generic(
+    end: End, phi_x: tf.Tensor, reading: Reading, alpha: tf.Tensor, weight: tf.Tensor
+) -> TerminalLoss:
+    def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
+        found = tf.cast(reading.again(end.predict(values), rows), values.dtype) * alpha[rows]
+        return tf.reduce_sum(tf.reshape(found, (tf.shape(values)[0], -1)), -1)
+
+    # A loss that mixes samples says something else of a sample alone.
+    together, alone = losses(end.x)[:1], losses(end.x[:1], slice(0, 1))
+    tolerance = 1e-4 * (tf.abs(together) + tf.reduce_max(tf.abs(alpha)))
+    separate = tf.reduce_all(tf.abs(alone - together) <= tolerance)
+    return TerminalLoss(
+        "generic", end.x, None, None, phi_x, fn=losses, weight=weight, separate=separate
+    )
 
 
 def _fits(shape: tf.TensorShape, target: tf.TensorShape) -> bool:
@@ -182,32 +215,24 @@ def check_loss(loss: Any, game: Game, terminal: str | int) -> None:
         )
     sizes = game.graph.shapes[game.graph.outputs[0]][1:]
     if all(size is not None for size in sizes):
-        columns(terminal, "generic" if family == "flat" else family, sizes)
+        columns(terminal, "generic" if family in ("flat", "ctc") else family, sizes)
 
 
-def read_objective(model: Any, game: Game, y: Any, y_pred: Any) -> Objective:
+def read_objective(model: Any, y: Any, y_pred: Any) -> Objective:
     """Reads the loss a model was compiled with.
 
     Args:
         model: the compiled model.
-        game: its game.
         y, y_pred: labels and predictions, with which Keras builds the loss.
 
     Raises:
         ValueError: for a loss that does not reduce to a number.
     """
     ((_, loss, _),) = surface.built_losses(model, y, y_pred)
-    key = game.graph.outputs[0]
     if loss.reduction in (None, "none"):
         raise ValueError("The loss must reduce to a number. Received: reduction=None")
     family = _family(loss)
-    call, fused = None, False
-    from_logits = surface.loss_arguments(loss).get("from_logits", False)
-    if family in _ACTIVATIONS and not from_logits:
-        call, fused = _activation_before(game, key, family)
-        if call is None:
-            family = "generic"
-    return Objective("generic" if family == "flat" else family, loss, key, call, fused)
+    return Objective("generic" if family == "flat" else family, loss)
 
 
 def _family(loss: Any) -> str:
@@ -215,26 +240,3 @@ def _family(loss: Any) -> str:
     if not surface.is_plain(loss) or surface.loss_arguments(loss).get("axis", -1) not in (-1, None):
         return "generic"
     return _FAMILIES.get(loss.fn, "generic")
-
-
-def output_probes(game: Game) -> tuple[int, ...]:
-    """Calls with a fused activation that make an output: their pre-activation may be x_T."""
-    makers = game.graph.producer_of()
-    calls = [makers[key] for key in game.graph.outputs if key in makers]
-    return tuple(call.index for call in calls if surface.has_fused_activation(call.operation))
-
-
-def _activation_before(game: Game, key: int, family: str) -> tuple[Call | None, bool]:
-    """The call whose softmax (or sigmoid) makes the output, and whether it is fused."""
-    call = game.graph.producer_of().get(key)
-    if call is None:
-        return None, False
-    layer = call.operation
-    if getattr(layer, "activation", None) is _ACTIVATIONS[family]:
-        if surface.has_fused_activation(layer):
-            return call, True
-        if type(layer) is keras.layers.Activation:
-            return call, False
-    if family == "softmax" and type(layer) is keras.layers.Softmax and layer.axis == -1:
-        return call, False
-    return None, False

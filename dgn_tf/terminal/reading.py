@@ -61,7 +61,26 @@ class Reading:
         batches = {tensor.shape[0] for tensor in (self.losses, *keras.tree.flatten(self.y_pred))}
         return len(batches - {None}) < 2
 
+    def reads(self, logits: tf.Tensor) -> bool:
+        """Whether the loss depends on the logits behind the predictions by another way than them.
+
+        True for a loss that reduces by itself, of which that is not known.
+        """
+        if self.losses is None:
+            return True
+        (y_pred,) = keras.tree.flatten(self.y_pred)
+        if surface.logits_of(y_pred)[0] is None:
+            return False
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            apart = tf.stop_gradient(logits)
+            tape.watch(apart)
+            found = self.again(surface.with_logits(tf.stop_gradient(y_pred), apart))
+        return tape.gradient(found, apart) is not None
+
     def again(self, prediction: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
         """The elementary losses of other predictions, `(rows, …)`, with the same labels."""
         labels = keras.tree.map_structure(lambda y: y[rows], self.y_true)
+        (seen,) = keras.tree.flatten(self.y_pred)
+        if prediction.dtype != seen.dtype:
+            prediction = tf.cast(prediction, seen.dtype)
         return tf.convert_to_tensor(self.loss.call(labels, prediction))

@@ -224,3 +224,90 @@ def test_one_number_for_the_batch_has_the_gauss_newton_match(loss):
     model.compile(dgn_tf.DGNOpt(0.01, terminal="exact"), loss)
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="rank_one"):
         model.train_on_batch(x, y)
+
+
+def overlap(y_true, y_pred):
+    """Binary cross-entropy, which reads the logits behind a sigmoid, and Dice, which does not."""
+    y = tf.cast(y_true, y_pred.dtype)
+    both, all_of = tf.reduce_sum(y * y_pred, -1), tf.reduce_sum(y + y_pred, -1)
+    return losses.binary_crossentropy(y, y_pred) - 2 * both / (all_of + 1)
+
+
+#: name → (loss, activation of the head, kind of labels): Keras goes past the activation.
+LOGITS = {
+    "binary focal": (losses.BinaryFocalCrossentropy, "sigmoid", "bits"),
+    "overlap": (lambda: overlap, "sigmoid", "bits"),
+    "logits said of a softmax": (
+        lambda: losses.CategoricalCrossentropy(from_logits=True),
+        "softmax",
+        "one_hot",
+    ),
+    "softmax of a sigmoid": (losses.CategoricalCrossentropy, "sigmoid", "one_hot"),
+}
+
+
+@pytest.mark.parametrize("name", LOGITS)
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.filterwarnings("ignore:.*received `from_logits=True`")
+def test_losses_that_go_past_the_activation_to_the_logits(name, traced):
+    loss, activation, labels = LOGITS[name]
+    x, y, w = data(labels, "position")
+    model = build(quartic, activation, "none", "exact", "sum")
+    model.compile(dgn_tf.DGNOpt(terminal="exact"), loss(), loss_weights=[0.7])
+    value, gradient, hessian = derivatives(model, x, y, w, activation)
+
+    def parts():
+        data = (tf.constant(x), tf.constant(y), tf.constant(w))
+        seen = observe(model, "exact", data, captures=True)
+        return seen.loss, seen.factor.Z, seen.factor.C, seen.factor.v
+
+    found, Z, C, v = tf.function(parts)() if traced else parts()
+    assert float(found) == pytest.approx(value, rel=1e-6)
+    Z = tf.reshape(Z, (B, Z.shape[1], -1)).numpy()
+    np.testing.assert_allclose(np.einsum("bri,br->bi", Z, v), gradient, atol=1e-7)
+    values, vectors = np.linalg.eigh(hessian)
+    positive = np.einsum("bir,br,bjr->bij", vectors, values.clip(0), vectors)
+    np.testing.assert_allclose(np.einsum("bri,br,brj->bij", Z, C, Z), positive, atol=1e-6)
+
+
+def absolute(y_true, y_pred):
+    return tf.reduce_mean(tf.abs(tf.cast(y_true, y_pred.dtype) - y_pred), axis=-1)
+
+
+def steep(y_true, y_pred):
+    """Its second derivative is infinite where a prediction is met."""
+    return tf.reduce_mean(tf.abs(tf.cast(y_true, y_pred.dtype) - y_pred) ** 1.5, axis=-1)
+
+
+def test_where_there_is_no_second_derivative_the_match_is_gauss_newton():
+    x, y, _ = data("values", "none")
+    model = build(quartic, None, "none", "rank_one", "sum")
+    for loss, met in ((absolute, slice(0, 0)), (steep, slice(0, 1))):
+        model.compile(dgn_tf.DGNOpt(), loss)
+        labels = y.copy()
+        labels[met] = model(x)[met]
+        labels[met, 0] += 0.1
+        _, slope, curvature, C = factor_of(model, "rank_one", x, labels, None)
+        outer = slope[:, :, None] * slope[:, None, :]
+        without = slice(None) if loss is absolute else met
+        weight = 1.0 / np.maximum(C[without, 0], 1e-300)
+        assert (C[without] > 0).all()
+        assert weight == pytest.approx(1.0, rel=1e-6)
+        np.testing.assert_allclose(curvature[without], outer[without], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:CTC has no second derivative")
+def test_ctc_trains_as_keras_does():
+    x, _, _ = data("labels", "none")
+    y = np.array([[1, 2], [2, 0], [1, 0]])
+    model = build(quartic, None, "none", "rank_one", "sum")
+    plain = keras.Model(model.input, model.output)
+    plain.compile(keras.optimizers.SGD(1.0), losses.CTC())
+    before = model.get_weights()
+    model.compile(dgn_tf.DGNOpt(2.0**-16, curvature="identity"), losses.CTC())
+    found = model.train_on_batch(x, y, return_dict=True)["loss"]
+    moved = [(a - b) * 2.0**16 for a, b in zip(before, model.get_weights(), strict=True)]
+    model.set_weights(before)
+    assert plain.train_on_batch(x, y) == pytest.approx(found, rel=1e-5)
+    for step, a, b in zip(moved, before, plain.get_weights(), strict=True):
+        np.testing.assert_allclose(step, a - b, rtol=2e-2, atol=2e-3)
