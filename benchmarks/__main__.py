@@ -37,6 +37,10 @@ BENCHMARKS = {
         "benchmarks.unseen_states",
         "closed-loop games whose states rest or drift at first, against the exact theory",
     ),
+    "coverage": (
+        "benchmarks.coverage",
+        "docs/coverage.md: every layer class of Keras, trained by three optimizers",
+    ),
     "report": ("benchmarks.report", "benchmarks/RESULTS.md from what was kept"),
 }
 

@@ -1,6 +1,8 @@
 """GameModel: a Keras Functional model whose layers are players."""
 
 import contextlib
+import inspect
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ import keras
 from dgn_tf.bandit.arms import games_of_arms
 from dgn_tf.bandit.policy import AlignmentPolicy
 from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.capture import EXPECTED_BATCH, TANGENT_BUDGET
 from dgn_tf.game.game import Game
 from dgn_tf.game.graph import functional_of
 from dgn_tf.optimizer import DGNOpt
@@ -196,6 +199,37 @@ class GameModel(surface.Functional):
                 "with state_feedback=False."
             )
 
+    @property
+    def expected_batch(self) -> int:
+        """Samples in a batch, as `fit` or `train_on_batch` last saw them.
+
+        Whether per-sample tangents fit into memory depends on it.
+        """
+        return self._recorder.batch
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`."""
+        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        self._expect(given.get("x"), given.get("batch_size") or 32)
+        return super().fit(*args, **kwargs)
+
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.train_on_batch`."""
+        self._expect(x, None)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def _expect(self, x: Any, batch_size: int | None) -> None:
+        """Notes the batch size; a larger one that may change which kernels fit is traced anew."""
+        size, before = surface.batch_size(x, batch_size), self._recorder.batch
+        if size is None or size == before:
+            return
+        outputs = math.prod(n or 1 for n in self.game.graph.shapes[self.game.graph.outputs[0]][1:])
+        weights = [math.prod(p.layout.shape) for p in self.game.players if p.positions != 1]
+        if size > before and size * (outputs + 1) * max(weights, default=0) > TANGENT_BUDGET:
+            self.train_function = None
+        if size > before or self.train_function is None:
+            self._recorder.batch = size
+
     def make_train_function(self, force: bool = False) -> Any:
         """As Keras's, which `fit` and `train_on_batch` call before they train.
 
@@ -271,6 +305,7 @@ class GameModel(surface.Functional):
 
 class _Recorder:
     active: Any = None
+    batch: int = EXPECTED_BATCH
 
 
 class _Held:

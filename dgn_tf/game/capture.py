@@ -16,6 +16,8 @@ from dgn_tf.precise import einsum, matmul, matvec, tensordot
 
 TANGENT_BUDGET = 64_000_000
 """Numbers a player's per-sample tangents may hold before they are approximated."""
+EXPECTED_BATCH = 256
+"""Samples in a batch whose size nothing tells."""
 
 
 def thin_samples(x: tf.Tensor, stride: int | tf.Tensor, offset: int | tf.Tensor) -> tf.Tensor:
@@ -36,6 +38,7 @@ class Capture:
         gradient: the batch gradient (1/B) U c in the shapes of the variables, computed if absent.
         thin: function of `(stride, offset)` that gives the inputs of every stride-th sample.
         weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
+        expected: samples in a batch where the tensors do not say.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Capture:
         gradient: tuple | None = None,
         thin: Callable | None = None,
         weighted: Callable[[tf.Tensor], tuple] | None = None,
+        expected: int = EXPECTED_BATCH,
     ):
         self._inputs = inputs
         self.g = cotangents
@@ -63,6 +67,7 @@ class Capture:
         self._gradient = gradient
         self._thin = thin
         self._weighted = weighted
+        self._expected = expected
         self._cache: dict[tuple, Any] = {}
         self.memo: dict = {}
 
@@ -210,12 +215,13 @@ class Capture:
             positions=self.positions,
             c=every(self._c),
             curvature_scale=every(self._curvature_scale),
+            expected=self._expected,
         )
 
     @property
     def tangents_fit(self) -> bool:
-        """Whether the per-sample tangents stay within the memory budget (static batch, or 256)."""
-        batch = self.g.shape[0] or 256
+        """Whether the per-sample tangents stay within the memory budget."""
+        batch = self.g.shape[0] or self._expected
         return batch * self.columns * self.rows * self.outputs <= TANGENT_BUDGET
 
     def tangents(self) -> tf.Tensor:

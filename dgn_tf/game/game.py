@@ -1,5 +1,6 @@
 """The dynamic game a model is: stages, players, and the tensors alive at every cut."""
 
+import math
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ import keras
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.alignment import Schedule, schedule, schedules
+from dgn_tf.game.capture import EXPECTED_BATCH
 from dgn_tf.game.graph import Call, Graph, read_graph
 from dgn_tf.game.players import Player, read_player
 from dgn_tf.game.summary import table
@@ -179,10 +181,17 @@ class Game:
             player = read_player(layer) if own else None
             reason = _reason(layer) if player is None else self._uncovered(player, own, indices)
             if player is not None and not reason:
-                players.append(replace(player, call_indices=tuple(indices)))
+                positions = self._positions(player, indices)
+                players.append(replace(player, call_indices=tuple(indices), positions=positions))
             elif own:
                 (leftovers if player is None else uncovered).append((layer, reason))
         return players, uncovered + leftovers
+
+    def _positions(self, player: Player, calls: list[int]) -> int | None:
+        made = [self.graph.shapes[self.graph.calls[i].outputs[0]][1:] for i in calls]
+        if any(size is None for shape in made for size in shape):
+            return None
+        return sum(math.prod(shape) for shape in made) // player.layout.shape[1]
 
     def _uncovered(self, player: Player, own: list, calls: list[int]) -> str:
         """Why a layer's inputs and pre-activations do not show all that its weights do; or ""."""
@@ -278,9 +287,15 @@ class Game:
 
     def summary(self, curvature: Any = None, print_fn: Any = print) -> str:
         """A table: stage, slot, player, layer, weights, block, tensors at the cut, slack."""
+        model: Any = self._model()
+        optimizer = getattr(model, "optimizer", None)
         if curvature is None:
-            curvature = getattr(getattr(self._model(), "optimizer", None), "curvature", None)
-        text = table(self, curvature)
+            curvature = getattr(optimizer, "curvature", None)
+        terminal = getattr(optimizer, "terminal", "rank_one")
+        most = self.graph.shapes[self.graph.outputs[0]][-1] or 1
+        columns = terminal + 1 if isinstance(terminal, int) else most if terminal == "exact" else 1
+        batch = getattr(model, "expected_batch", EXPECTED_BATCH)
+        text = table(self, curvature, batch * columns)
         if print_fn is not None:
             print_fn(text)
         return text

@@ -28,6 +28,7 @@ __all__ = [
     "additional_losses",
     "as_loss",
     "batch_norms",
+    "batch_size",
     "build_metrics",
     "built_losses",
     "call_operation",
@@ -105,6 +106,24 @@ def standardize_inputs(model: Any, inputs: Any, mask: Any = None) -> list:
 def has_other_mask(tensor: Any, mask: Any) -> bool:
     """Whether a mask is given that is not the one a symbolic tensor carries."""
     return mask is not None and mask is not backend.get_keras_mask(tensor)
+
+
+def batch_size(x: Any, size: int | None) -> int | None:
+    """Samples in a batch of what `fit` or `train_on_batch` is given; None where it cannot be seen.
+
+    Args:
+        x: arrays, a `tf.data.Dataset`, or another source of batches.
+        size: the batch size that arrays are cut into; None where they are one batch.
+    """
+    while isinstance(x, tf.data.Dataset):
+        batched = getattr(x, "_batch_size", None)
+        if batched is not None:
+            return int(batched)
+        x = getattr(x, "_input_dataset", None)
+    shapes = [getattr(part, "shape", None) for part in keras.tree.flatten(x)]
+    if not shapes or not shapes[0]:
+        return getattr(x, "batch_size", None)
+    return shapes[0][0] if size is None else min(size, shapes[0][0])
 
 
 def pack_outputs(model: Any, flat: list) -> Any:

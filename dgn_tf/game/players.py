@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
-from dgn_tf.game.capture import Capture, thin_samples
+from dgn_tf.game.capture import EXPECTED_BATCH, Capture, thin_samples
 from dgn_tf.game.layout import WeightLayout
 
 
@@ -26,6 +26,7 @@ class Player:
         cotangents_of: cotangent at the pre-activation, `(B, …)` → `(B, P, O)`.
         linear: (layer input, kernel) → pre-activation without bias, for a direct weighted gradient.
         call_indices: the uses of the layer, in order; the first gives the stage.
+        positions: rows of inputs a sample that its weights are applied to; None where unknown.
         stage, slot, earliest, latest: its place in the game, filled in by the schedule.
     """
 
@@ -37,6 +38,7 @@ class Player:
     cotangents_of: Callable[[tf.Tensor], tf.Tensor]
     linear: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
     call_indices: tuple[int, ...] = ()
+    positions: int | None = None
     stage: int = -1
     slot: int = 0
     earliest: int = -1
@@ -65,6 +67,7 @@ class Player:
         c: tf.Tensor | None = None,
         curvature_scale: tf.Tensor | None = None,
         gradient: tuple | None = None,
+        expected: int = EXPECTED_BATCH,
     ) -> Capture:
         """The player on a batch, from its layer inputs and, a use and a column of Z, cotangents."""
         columns = [
@@ -96,6 +99,7 @@ class Player:
             gradient=gradient,
             thin=thin,
             weighted=weighted,
+            expected=expected,
         )
 
     def _direct(self, x: tf.Tensor, g: tf.Tensor) -> Callable[[tf.Tensor], tuple]:

@@ -3,12 +3,12 @@
 import math
 from typing import Any
 
-from dgn_tf.game.capture import TANGENT_BUDGET
+from dgn_tf.game.capture import EXPECTED_BATCH, TANGENT_BUDGET
 
 HEADER = ("stage", "slot", "player", "layer", "weights", "curvature", "cut before it", "slack")
 
 
-def table(game: Any, curvature: Any = None) -> str:
+def table(game: Any, curvature: Any = None, numbers: int = EXPECTED_BATCH) -> str:
     """Stage, slot, player, layer, weights, curvature block, tensors alive at the cut, slack.
 
     Below it the arms, where a policy chooses between alignments.
@@ -16,6 +16,7 @@ def table(game: Any, curvature: Any = None) -> str:
     Args:
         game: a `Game`.
         curvature: the optimizer's curvature, None before `compile`.
+        numbers: tangents of a weight, the samples of a batch times the columns of Z.
     """
     block = "-" if curvature is None else getattr(curvature, "name", str(curvature))
     fallback = "-"
@@ -28,7 +29,7 @@ def table(game: Any, curvature: Any = None) -> str:
             weights = sum(int(variable.numpy().size) for variable in player.variables)
             name = f"{block} ×{player.agents} agents" if player.agents > 1 else block
             size = math.prod(player.layout.shape)
-            if player.kind == "convolution" and 256 * size > TANGENT_BUDGET:
+            if player.positions != 1 and numbers * size > TANGENT_BUDGET:
                 name += " (kernel of position sums)"
             rows.append(
                 (

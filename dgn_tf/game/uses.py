@@ -5,6 +5,7 @@ finds every use of a weight, however the layer got hold of it: as an attribute, 
 an argument.
 """
 
+import random
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,6 +80,7 @@ def read_uses(graph: Graph, weights: list) -> Uses:
     # The generator is there before the first scope, in which it could not be created.
     uses = Uses(global_seed=surface.global_seed_state())
     notes: list[_Notes] = []
+    drawn_before = random.getstate()
     with surface.scratch_graph().as_default() as scratch:
         values: dict[int, Any] = {
             key: tf.compat.v1.placeholder(graph.dtypes[key], graph.shapes[key])
@@ -88,6 +90,7 @@ def read_uses(graph: Graph, weights: list) -> Uses:
             if _is_foreign(call.operation):
                 _trace(call, dict(values), f"again{call.index}", uses)
             notes.append(_trace(call, values, f"call{call.index}", uses))
+    random.setstate(drawn_before)
     written = {key: v for found in notes for key, v in found.written.items()}
     for call, found in zip(graph.calls, notes, strict=True):
         for key in found.read:
@@ -132,25 +135,23 @@ def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
 
 
 def _is_foreign(operation: Any) -> bool:
-    """Whether code from outside Keras may run in an operation."""
+    """Whether an operation may be traced differently a second time: only Keras is known not to."""
     layers = surface.inner_layers(operation) if isinstance(operation, keras.Layer) else [operation]
     return any(
-        isinstance(layer, keras.layers.Lambda) or not type(layer).__module__.startswith("keras.")
+        isinstance(layer, keras.layers.Lambda | keras.layers.AugMix)
+        or not type(layer).__module__.startswith("keras.")
         for layer in layers
     )
 
 
 def _note_unrepeatable(graph: Graph, traced: Any, uses: Uses) -> None:
-    """Finds random operations, and constants that came out differently in a second trace."""
+    """Finds random operations, and what came out differently in a second trace."""
     bodies = {function.signature.name: function.node_def for function in traced.library.function}
-    kinds: dict[str, set[str]] = {}
-    constants: dict[str, list[bytes]] = {}
+    found: dict[str, list[tuple[str, bytes]]] = {}
 
     def visit(node: Any, scope: str, seen: frozenset[str]) -> None:
-        kinds.setdefault(scope, set()).add(node.op)
-        if node.op == "Const":
-            value = node.attr["value"].SerializeToString()
-            constants.setdefault(scope, []).append(value)
+        value = node.attr["value"].SerializeToString() if node.op == "Const" else b""
+        found.setdefault(scope, []).append((node.op, value))
         for attribute in node.attr.values():
             for function in (attribute.func, *attribute.list.func):
                 if function.name in bodies and function.name not in seen:
@@ -160,13 +161,11 @@ def _note_unrepeatable(graph: Graph, traced: Any, uses: Uses) -> None:
     for node in traced.node:
         visit(node, node.name.split("/")[0], frozenset())
     for call in graph.calls:
-        first = f"call{call.index}"
-        drawn = sorted(kind for kind in kinds.get(first, ()) if _RANDOM.match(kind))
+        first = found.get(f"call{call.index}", [])
+        drawn = sorted({kind for kind, _ in first if _RANDOM.match(kind)})
         if drawn:
             uses.unrepeatable[call.index] = f"it draws by {', '.join(drawn)}"
-        elif _is_foreign(call.operation) and constants.get(first) != constants.get(
-            f"again{call.index}"
-        ):
-            uses.unrepeatable[call.index] = "traced twice it has other constants in it"
+        elif _is_foreign(call.operation) and first != found.get(f"again{call.index}", []):
+            uses.unrepeatable[call.index] = "traced twice it is not the same"
         elif call.index in uses.rewrites and not surface.rewrites_once(call.operation):
             uses.unrepeatable[call.index] = "it assigns a trainable weight"

@@ -187,7 +187,7 @@ def observe(
     return replace(
         found,
         factor=made,
-        captures=_captures(found, game, made, cotangents) if captures else {},
+        captures=_captures(model, found, game, made, cotangents) if captures else {},
         costates=costates,
         uses=dict(zip(first.uses, stacked[len(cuts) :], strict=True)),
         jacobians=_jacobians(tape, game, first, nexts) if jacobians else [],
@@ -236,7 +236,11 @@ def _columns(tape: Any, end: tf.Tensor, Z: tf.Tensor, sources: list) -> list[lis
 
 
 def _captures(
-    found: Observation, game: Any, made: TerminalFactor, cotangents: dict[int, list[tf.Tensor]]
+    model: Any,
+    found: Observation,
+    game: Any,
+    made: TerminalFactor,
+    cotangents: dict[int, list[tf.Tensor]],
 ) -> dict[str, Capture]:
     return {
         player.name: player.capture(
@@ -245,6 +249,7 @@ def _captures(
             c=made.v,
             curvature_scale=made.curvature_scale,
             gradient=tuple(found.gradients[id(v)] for v in player.variables),
+            expected=model.expected_batch,
         )
         for player in game.players
     }

@@ -160,3 +160,27 @@ def test_sparse_inputs_are_refused():
     inputs = keras.Input((4,), sparse=True)
     with pytest.raises(ValueError, match="sparse or ragged"):
         dgn_tf.GameModel(inputs, layers.Dense(2)(inputs))
+
+
+def test_the_tangent_budget_knows_the_batch_and_the_summary_says_what_is_approximated():
+    """On a sequence, by Dense and by EinsumDense: exact at 8 samples, position sums at 256."""
+    inputs = keras.Input((2, 512))
+    h = layers.Dense(512, activation="relu", name="wide")(inputs)
+    h = layers.EinsumDense("abc,cd->abd", (2, 512), name="einsum")(h)
+    model = dgn_tf.GameModel(inputs, layers.Dense(1, name="one")(layers.Flatten()(h)))
+    model.compile(dgn_tf.DGNOpt(1e-3, curvature="identity"), "mse", run_eagerly=True)
+
+    def approximated():
+        lines = model.game.summary(print_fn=None).splitlines()
+        return [line.split()[2] for line in lines if "kernel of position sums" in line]
+
+    x, y = np.zeros((8, 2, 512), "float32"), np.zeros((8, 1))
+    model.train_on_batch(x, y)
+    traced = model.train_function
+    assert (model.expected_batch, approximated()) == (8, [])
+    model.train_on_batch(x[:4], y[:4])
+    assert model.train_function is traced
+    elements = tf.data.Dataset.from_tensor_slices((x, y)).repeat(32).batch(256).prefetch(1)
+    model.fit(elements, verbose=0)
+    assert (model.expected_batch, approximated()) == (256, ["wide", "einsum"])
+    assert model.train_function is not traced

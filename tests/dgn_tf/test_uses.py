@@ -279,7 +279,7 @@ def in_a_branch(shape):
         (lambda shape: tf.random.normal(shape), "it draws by RandomStandardNormal"),
         (lambda shape: GENERATORS[0].normal(shape), "it draws by RngReadAndSkip"),
         (in_a_branch, "it draws by RandomUniform"),
-        (lambda shape: float(GENERATORS[1].random()), "other constants"),
+        (lambda shape: float(GENERATORS[1].random()), "traced twice it is not the same"),
     ],
     ids=["tf.random", "a generator of TensorFlow", "in a branch", "NumPy"],
 )
