@@ -97,7 +97,8 @@ RECIPES: dict[str, tuple[tuple, Make]] = {
        ("Add", "AdditiveAttention", "Attention", "Average", "Concatenate", "Maximum", "Minimum",
         "Multiply", "Subtract")},
     **{name: _image(name, 0.2) for name in
-       ("RandomBrightness", "RandomContrast", "RandomRotation", "RandomZoom")},
+       ("RandomContrast", "RandomRotation", "RandomZoom")},
+    "RandomBrightness": _image("RandomBrightness", 0.2, value_range=(0, 1)),
     "RandomTranslation": _image("RandomTranslation", 0.2, 0.2),
     "RandomShear": _image("RandomShear", 0.2, 0.2),
     "RandomCrop": _image("RandomCrop", 4, 4),

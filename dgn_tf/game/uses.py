@@ -151,7 +151,8 @@ def _note_unrepeatable(graph: Graph, traced: Any, uses: Uses) -> None:
 
     def visit(node: Any, scope: str, seen: frozenset[str]) -> None:
         value = node.attr["value"].SerializeToString() if node.op == "Const" else b""
-        found.setdefault(scope, []).append((node.op, value))
+        if node.op != "Placeholder":  # a captured variable, which is captured once
+            found.setdefault(scope, []).append((node.op, value))
         for attribute in node.attr.values():
             for function in (attribute.func, *attribute.list.func):
                 if function.name in bodies and function.name not in seen:

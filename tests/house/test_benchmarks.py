@@ -30,7 +30,7 @@ _ONLY = {
 
 
 def test_all_benchmarks_are_here():
-    assert {*_SMALLEST, "mutation-check", "report"} == set(BENCHMARKS)
+    assert {*_SMALLEST, "coverage", "mutation-check", "report"} == set(BENCHMARKS)
 
 
 #: The others train what tests train too: two of a kind with `dgnopt-step`, and the killed solves of
