@@ -246,7 +246,8 @@ def _weights(model: Any) -> np.ndarray:
 
 
 def _one_line(error: Exception) -> str:
-    return re.sub(r"_\d+'", "'", " ".join(str(error).split()))
+    text = re.sub(r", name=keras_tensor\w*", "", " ".join(str(error).split()))
+    return re.sub(r"_\d+'", "'", text)
 
 
 def page(rows: dict[str, tuple[str, str]]) -> str:
