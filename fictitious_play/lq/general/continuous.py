@@ -15,7 +15,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from fictitious_play.lq.general.errors import FiniteEscapeError, SingularGameError
+from fictitious_play.lq.general.errors import (
+    FiniteEscapeError,
+    NoEquilibriumError,
+    SingularGameError,
+)
 from fictitious_play.lq.general.form import LinearQuadraticForm, TimeStep
 from fictitious_play.lq.general.recursion import running_weight, transpose
 
@@ -32,8 +36,9 @@ def continuous_nash(
     Coefficients that vary in time are constant on every step, and the ODE is solved step by step.
 
     Raises:
-        FiniteEscapeError: Where a Riccati equation has a finite escape time in `[0, T]`, that of
-            the equilibrium or, under open loop, that of a player's own problem.
+        FiniteEscapeError: Where a Riccati equation of the equilibrium has a finite escape time in
+            `[0, T]`.
+        NoEquilibriumError: Under open loop, where that of a player's own problem has one.
         SingularGameError: Where the stacked `R` is singular.
     """
     form, rate = replace(form, discount=0.0), form.discount
@@ -111,6 +116,17 @@ def continuous_nash(
         if solution.status != 0:
             reached = solution.t_events[0]
             time = form.horizon - (reached[0] if len(reached) else solution.t[-1])
+            final = solution.y_events[0][0] if len(reached) else solution.y[:, -1]
+            largest = np.abs(final[:-N].reshape(blocks, N, -1)).max(axis=2)
+            if convexity and largest[:-1].max() < 1e-3 * largest[-1].max():
+                player = int(largest[-1].argmax())
+                raise NoEquilibriumError(
+                    f"The problem of player {player} is not convex in her controls on a horizon "
+                    f"that begins at t = {time:.9g} or earlier (a conjugate point), so she has no "
+                    f"best response and the game no equilibrium on [0, {form.horizon:g}]",
+                    time,
+                    player=player,
+                )
             raise FiniteEscapeError(
                 f"The {information.replace('_', '-')} Riccati equations of the continuous-time "
                 f"game escape to infinity at t = {time:.9g}, so there is no such equilibrium on "

@@ -75,10 +75,11 @@ def nash(
             inter-bank game and by ODE for all others.
 
     Raises:
-        NoEquilibriumError: Where there is none because a player's own problem is not strictly
-            convex in her controls: which player, at which step, with what curvature.
-        SingularGameError: Where the linear equations for everybody's controls are singular, in the
-            game that begins at some step: it has no equilibrium, or many. A subclass.
+        NoEquilibriumError: Where there is none because a player's own problem is not convex in her
+            controls: which player, at which step, with what curvature.
+        SingularGameError: Where the linear equations for everybody's controls are singular, or a
+            player's problem is flat, in the game that begins at some step: it has no equilibrium,
+            or many. A subclass.
         FiniteEscapeError: In continuous time, where the Riccati equations escape to infinity
             before `t = 0`; `time` says when. A subclass.
     """

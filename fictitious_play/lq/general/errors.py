@@ -8,8 +8,8 @@ import numpy as np
 class NoEquilibriumError(ValueError):
     """The game has no Nash equilibrium of the kind asked for on the whole horizon.
 
-    Raised as such where a player's own problem is not strictly convex in her controls, so that she
-    has no best response, or none that is the only one.
+    Raised as such where a player's own problem is not convex in her controls, so that she has no
+    best response.
 
     Attributes:
         time: The latest time in `[0, horizon]` at which the backward recursion cannot go on.
@@ -36,7 +36,10 @@ class NoEquilibriumError(ValueError):
 
 
 class SingularGameError(NoEquilibriumError):
-    """The linear equations for everybody's controls are singular: no equilibrium, or many."""
+    """Singular equations: the game that begins at a step has no equilibrium, or many.
+
+    Those for everybody's controls, or those of one player, whose problem is then flat in a control.
+    """
 
 
 class FiniteEscapeError(NoEquilibriumError):
@@ -56,6 +59,16 @@ def smallest_curvature(curvature: np.ndarray, scale: np.ndarray) -> float:
 def not_convex(form: Any, player: int, t: int, curvature: float) -> NoEquilibriumError:
     """The error for a player whose problem is not strictly convex at step `t`."""
     time = t * form.step_size
+    if curvature == 0.0:
+        return SingularGameError(
+            f"The problem of player {player} is flat in her control at t = {time:.9g} (step {t} of "
+            f"{form.steps}): its smallest curvature is zero to round-off, so she has no best "
+            "response, or many",
+            time,
+            t,
+            player,
+            curvature,
+        )
     return NoEquilibriumError(
         f"The problem of player {player} is not convex in her control at t = {time:.9g} "
         f"(step {t} of {form.steps}): its smallest curvature is {curvature:.3g}, which must be "

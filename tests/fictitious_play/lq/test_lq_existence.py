@@ -145,6 +145,6 @@ def test_a_flat_problem_is_not_strictly_convex():
     game = lq.LinearQuadraticForm(
         0 * one, [one], [0 * one], None, None, [-one], None, 1.0, 1, [1.0], 0 * one
     )
-    with pytest.raises(lq.NoEquilibriumError, match="player 0 is not convex") as caught:
+    with pytest.raises(lq.SingularGameError, match="player 0 is flat") as caught:
         lq.nash(game)
     assert (caught.value.player, caught.value.step, caught.value.curvature) == (0, 0, 0.0)

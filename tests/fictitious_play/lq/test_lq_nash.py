@@ -388,7 +388,7 @@ def test_an_open_loop_candidate_without_convexity_is_no_equilibrium():
     )
     with pytest.raises(lq.NoEquilibriumError, match="player 0 is not convex"):
         lq.nash(form)
-    with pytest.raises(lq.NoEquilibriumError) as caught:
+    with pytest.raises(lq.NoEquilibriumError, match="player 0 is not convex") as caught:
         lq.nash(form, time="continuous")
     assert caught.value.time == pytest.approx(1.0, abs=1e-6)
     assert np.all(np.isfinite(lq.nash(dataclasses.replace(form, horizon=0.5)).cost))
