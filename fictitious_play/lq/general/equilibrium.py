@@ -142,7 +142,8 @@ def _discrete_gains(form: LinearQuadraticForm, information: str) -> tuple[np.nda
                 curvature = R + h * B.T @ weights[i] @ B
                 least = smallest_curvature(curvature, R)
                 if least <= 0.0:
-                    raise not_convex(form, i, t, least)
+                    flat = least == 0.0 and not (open_loop and _tilted(form, t, i, K, curvature))
+                    raise not_convex(form, i, t, least, flat)
                 if open_loop:
                     K = _single_player_step(form, t, i, K, curvature)
         M, rhs = step_matrices(np, step, h, P, owner)
@@ -161,6 +162,22 @@ def _discrete_gains(form: LinearQuadraticForm, information: str) -> tuple[np.nda
         F = gains[t] = -np.linalg.solve(M, rhs)
         P = backward_step(np, step, h, P, F, owner, information)
     return gains, escape
+
+
+def _tilted(form: LinearQuadraticForm, t: int, i: int, K: np.ndarray, curvature: Any) -> bool:
+    """Whether an earlier control of player `i` tilts her cost along a flat direction of step `t`.
+
+    A quadratic with zero curvature in one variable and a product with another is not convex.
+    """
+    h, step, where = form.step_size, form.time_steps[t], form.control_slices[i]
+    direction = np.linalg.eigh(curvature)[1][:, 0]
+    row = step.S[where] + step.B[:, where].T @ K[i] @ transition(np, step.A, h)
+    slope, size = direction @ row, np.abs(row).max()
+    for before in reversed(form.time_steps[:t]):
+        if np.abs(slope @ before.B[:, where]).max() > 1e-12 * size * np.abs(before.B).max():
+            return True
+        slope = slope @ transition(np, before.A, h)
+    return False
 
 
 def _in_own_units(form: LinearQuadraticForm, step: TimeStep, M: np.ndarray) -> np.ndarray:

@@ -56,10 +56,15 @@ def smallest_curvature(curvature: np.ndarray, scale: np.ndarray) -> float:
     return 0.0 if abs(least) <= 1e-14 * float(np.abs(scale).max()) else least
 
 
-def not_convex(form: Any, player: int, t: int, curvature: float) -> NoEquilibriumError:
-    """The error for a player whose problem is not strictly convex at step `t`."""
+def not_convex(
+    form: Any, player: int, t: int, curvature: float, flat: bool | None = None
+) -> NoEquilibriumError:
+    """The error for a player whose problem is not strictly convex at step `t`.
+
+    `flat`: whether it may yet be convex; `None` where only the curvature tells.
+    """
     time = t * form.step_size
-    if curvature == 0.0:
+    if flat or (flat is None and curvature == 0.0):
         return SingularGameError(
             f"The problem of player {player} is flat in her control at t = {time:.9g} (step {t} of "
             f"{form.steps}): its smallest curvature is zero to round-off, so she has no best "

@@ -386,7 +386,7 @@ def test_an_open_loop_candidate_without_convexity_is_no_equilibrium():
         initial_mean=[0.0],
         initial_covariance=one,
     )
-    with pytest.raises(lq.NoEquilibriumError, match="player 0 is flat"):
+    with pytest.raises(lq.NoEquilibriumError, match="player 0 is not convex"):
         lq.nash(form)
     with pytest.raises(lq.NoEquilibriumError, match="player 0 is not convex") as caught:
         lq.nash(form, time="continuous")
