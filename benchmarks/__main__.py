@@ -41,6 +41,10 @@ BENCHMARKS = {
         "benchmarks.coverage",
         "docs/coverage.md: every layer class of Keras, trained by three optimizers",
     ),
+    "blindness": (
+        "benchmarks.blindness",
+        "certificates of profiles with a planted fault, against the gain that is known",
+    ),
     "report": ("benchmarks.report", "benchmarks/RESULTS.md from what was kept"),
 }
 

@@ -8,10 +8,10 @@ closed loop, with feedbacks that answer the state she brings about. To her own c
     unit · (a_t'φ_t + network_t(φ_t)),
 
 zero at the start. φ_t is all she may know: one, the state of her copy in units measured on the
-profile's own paths (`ResponseUnits`) and its absolute value, her own control in the profile, and in
-open loop everybody's controls and the whole path of the noise. The linear part has coefficients for
-every step; the network is one for all steps, with biases for every step. Everything is free of
-units: states, controls and costs are all in what the profile makes of them.
+profile's own paths (`ResponseUnits`), bent at zero and in both tails, her own control in the
+profile, and in open loop everybody's controls and the whole path of the noise. The linear part has
+coefficients for every step; the network is one for all steps, with biases for every step.
+Everything is free of units: states, controls and costs are all in what the profile makes of them.
 """
 
 import keras
@@ -22,6 +22,8 @@ from fictitious_play.solver.response_units import BY_STEP, ResponseUnits
 
 #: Beyond so many units a state is no longer told from one there.
 LARGEST = 1e3
+#: Where the linear part may bend in the tails.
+_BEND = 1.5
 
 
 class ResponseModel(keras.Model):
@@ -51,7 +53,7 @@ class ResponseModel(keras.Model):
         seen = game.state_size + k + (players * k if policy is None else 0)
         self.past = (game.state_size + game.steps * game.noise_size) * self.sees_past
         self.shapes: dict[str, tuple[int, ...]] = {
-            "linear": (game.steps, 1 + seen + game.state_size, k)
+            "linear": (game.steps, 1 + seen + 3 * game.state_size, k)
         }
         if self.sees_past:
             self.shapes["past"] = (game.steps, self.past, k)
@@ -183,7 +185,8 @@ class ResponseModel(keras.Model):
             known.append(ops.reshape(flat, (*ops.shape(flat)[:2], -1)))
         values = ops.concatenate(known, axis=-1)
         one = ops.ones_like(seen[..., :1])
-        features = ops.concatenate([one, values, ops.absolute(seen)], axis=-1)
+        bent = [ops.absolute(seen), ops.relu(seen - _BEND), ops.relu(-seen - _BEND)]
+        features = ops.concatenate([one, values, *bent], axis=-1)
         found = _product(features, part["linear"][:, step])
         if past is not None:
             # A step knows x_0 and the increments before it.

@@ -147,19 +147,24 @@ class ResponseSearch:
         choice = _Choice(self, chosen_on)
         for name, theta in (starts or {}).items():
             choice.offer(theta, name)
-        free = np.zeros(self.parameters, bool)
-        free[: self.model.sizes[0]] = True
-        function = self._function(self.inputs(self._draw("linear", 0, linear_paths)))
-        theta = begin = choice.best  # nothing comes from the search where the gradient is zero
-        for number, theta in enumerate(
-            descent.quasi_newton(function, begin, free, linear_evaluations)
-        ):
-            if (number + 1) & number == 0 or number % 8 == 7:
-                choice.offer(theta, "linear")
-        choice.offer(theta if linear_evaluations > 1 else begin, "linear")
+        if linear_evaluations > 1:
+            function = self._function(self.inputs(self._draw("linear", 0, linear_paths)))
+            for free in (self._constants(), self._linear()):
+                self._descend(choice, function, free, linear_evaluations)
         if steps:
             self._train(choice, steps)
         return self._measure(choice, self.inputs(self._draw("measure", 0, paths)))
+
+    def _descend(self, choice: "_Choice", function, free: np.ndarray, evaluations: int) -> None:
+        """A quasi-Newton search from the best so far; points on the way are offered too, since the
+        last may be the luck of the sample."""
+        theta = choice.best
+        for number, theta in enumerate(
+            descent.quasi_newton(function, choice.best, free, evaluations)
+        ):
+            if (number + 1) & number == 0 or number % 8 == 7:
+                choice.offer(theta, "linear")
+        choice.offer(theta, "linear")
 
     def _train(self, choice: "_Choice", steps: int) -> None:
         """Adam with two step sizes from nothing and from the best so far, each with a seed of its
@@ -206,6 +211,17 @@ class ResponseSearch:
     @property
     def parameters(self) -> int:
         return sum(self.model.sizes)
+
+    def _linear(self) -> np.ndarray:
+        """Which parameters are coefficients of the linear part."""
+        return np.arange(self.parameters) < self.model.sizes[0]
+
+    def _constants(self) -> np.ndarray:
+        """Which of them are constants, one a step: these are found first, however far they are."""
+        steps, features, k = self.model.shapes["linear"]
+        first = np.zeros((steps, features, k), bool)
+        first[:, 0] = True
+        return np.concatenate([first.ravel(), np.zeros(sum(self.model.sizes[1:]), bool)])
 
     def with_network(self, theta: np.ndarray, number: int) -> np.ndarray:
         """A correction with a fresh network, whose output is still zero."""

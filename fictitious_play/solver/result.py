@@ -45,8 +45,8 @@ class Result:
         message: a sentence on how it ended.
         control_variate: whether an exact equilibrium served as control variate.
         settings: everything that determined the run.
-        contraction: by how much a stage with exact best responses brings a profile closer to the
-            equilibrium, in linear-quadratic games where it was computed; above one, further away.
+        contraction: `lq.contraction` under the belief rule of the solve, in linear-quadratic games
+            where it was cheap; above one, play with exact best responses diverges.
         notices: sentences on the game that were warnings before training: that it has no
             equilibrium, or that plain play does not converge in it.
     """
