@@ -20,12 +20,14 @@ _SMALLEST = {
     "robustness": "--seeds 1 --epochs 1 --only",
     "utilisation": "--players 2 --width 4 --batch 8 --repeats 1",
     "unseen-states": "--seeds 1 --stages 1 --steps-per-stage 1 --paths 64 --only",
+    "blindness": "--steps 1 --paths 64 --only",
 }
 _ONLY = {
     "dgnopt-step": ["open loop identity"],
     "large-steps": ["SGD, lr 1"],
     "robustness": ["well scaled"],
     "unseen-states": ["no noise"],
+    "blindness": ["rare event"],
 }
 
 
