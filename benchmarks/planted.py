@@ -28,9 +28,7 @@ class Case:
 
 def linear_feedback(game: fp.Game, gains: np.ndarray, dtype: str = "float32") -> fp.FeedbackPolicy:
     """The closed-loop profile u = K_t X, gains (steps, players, state_size), as networks."""
-    policy = fp.FeedbackPolicy(
-        game, hidden=(1,), batch_normalization=False, skip=True, dtype=dtype
-    )
+    policy = fp.FeedbackPolicy(game, hidden=(1,), batch_normalization=False, skip=True, dtype=dtype)
     policy.build()
     policy.state_mean.assign(np.zeros((game.steps, game.state_size)))
     policy.state_scale.assign(np.ones((game.steps, game.state_size)))

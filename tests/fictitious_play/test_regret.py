@@ -1,0 +1,96 @@
+"""`converged` means that nobody could gain much, and what a game cannot have is told beforehand."""
+
+import numpy as np
+import pytest
+
+import fictitious_play as fp
+from benchmarks.planted import InitialLaw
+from fictitious_play.solver.regret import RegretMeter
+from tests.fictitious_play.cases import symmetric_game
+
+QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 256, "progress": False}
+
+
+@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
+def test_a_solve_that_learns_nothing_settles_and_has_not_converged(information):
+    game = symmetric_game(players=2, steps=3, epsilon=4.0, c=2.0)
+    solver = fp.DeepFictitiousPlay(game, hidden=(4,), learning_rate=1e-9, information=information)
+    result = solver.solve(**QUICK, tolerance=1e-3)
+    assert result.reason == fp.StopReason.COSTS_SETTLED
+    assert result.settled
+    assert not result.converged
+    zero = np.zeros((3, 2, 2))
+    expected = fp.lq.profile_exploitability(game, zero, information).gain
+    error = 4 * result.regret.standard_error + 0.01 * expected
+    assert np.all(np.abs(result.regret.gain - expected) < error)
+    assert "converged (nobody could gain much): no" in result.summary()
+
+
+def test_a_game_without_its_theory_has_a_searched_regret():
+    solver = fp.DeepFictitiousPlay(InitialLaw(), hidden=(4,), learning_rate=1e-9)
+    result = solver.solve(**QUICK)
+    assert not result.converged
+    assert result.regret.method == "trained"
+    # Half the distance can be made up at no cost: most of the terminal cost is to be saved.
+    assert result.regret.worst > 0.3
+    assert result.history[-1].regret_seconds > 0.0
+    np.testing.assert_array_equal(result.history[-1].regret, result.regret.relative)
+    again = RegretMeter(result.game, result.policy, 0)(3)
+    np.testing.assert_array_equal(again.gain, result.regret.gain)
+
+
+def test_regret_is_estimated_every_so_often_and_stops_a_solve():
+    game = symmetric_game(players=2, steps=2, epsilon=4.0, c=2.0)
+    solver = fp.DeepFictitiousPlay(game, hidden=(8,), skip=True)
+    longer = {**QUICK, "stages": 5, "steps_per_stage": 20}
+    plain = solver.solve(**longer, regret_every=2)
+    estimated = [record.stage for record in plain.history if record.regret is not None]
+    assert estimated == [2, 4, 5]
+    assert np.isnan(plain.history[0].largest_regret)
+    stopped = solver.solve(**longer, regret_every=1, regret_tolerance=0.1)
+    assert stopped.reason == fp.StopReason.REGRET_SMALL
+    assert stopped.converged
+    assert len(stopped.history) < 5
+    assert stopped.history[-1].largest_regret <= 0.1
+    without = solver.solve(**longer, regret_every=None)
+    assert without.regret is None
+    assert not without.converged
+    np.testing.assert_array_equal(without.cost, plain.cost)
+    with pytest.raises(ValueError, match="`regret_tolerance` needs the regret"):
+        solver.solve(**QUICK, regret_every=None, regret_tolerance=0.1)
+    with pytest.raises(ValueError, match="`regret_every` must be at least 1"):
+        solver.solve(**QUICK, regret_every=0)
+
+
+def test_plain_play_that_diverges_is_told_beforehand_and_damped_play_is_not():
+    strong = fp.InterBankGame(
+        2, 2.0, 8, a=0.1, q=0.1, epsilon=4.0, c=1.0, weights=[[0, 1], [1.5, 0]],
+        initial_mean=[-1, 1],
+    )  # fmt: skip
+    factor = fp.lq.contraction(strong, columns="all")
+    assert factor > 1.0
+    solver = fp.DeepFictitiousPlay(strong, hidden=(4,), skip=True)
+    with pytest.warns(RuntimeWarning, match=f"diverges.*{factor:.4g}.*The way out"):
+        result = solver.solve(**QUICK)
+    assert result.contraction == pytest.approx(factor)
+    assert not result.converged
+    assert any("The way out" in notice for notice in result.notices)
+    assert "contraction factor" in result.summary()
+
+
+def test_a_game_without_equilibrium_is_told_beforehand_and_named_as_the_end():
+    """Pursuit and evasion in which the evader's problem is not concave: no saddle."""
+    game = fp.LinearQuadraticGame(
+        [[0.0]], [[[1.0]], [[-1.0]]], [[[0.0]]] * 2, None, [[[1.0]], [[1.1]]],
+        [[[2.0]], [[-2.0]]], [[0.3]], steps=5, initial_mean=[1.0], initial_std=[0.3],
+    )  # fmt: skip
+    with pytest.raises(fp.lq.NoEquilibriumError):
+        fp.lq.nash(game)
+    with pytest.warns(RuntimeWarning, match="no open-loop equilibrium"):
+        result = fp.DeepFictitiousPlay(game, hidden=(4,), skip=True).solve(**QUICK)
+    assert result.reason == fp.StopReason.NO_EQUILIBRIUM
+    assert not result.converged
+    assert result.notices
+    found = result.exploitability(paths=256)
+    assert found.worst == np.inf
+    assert not found.worst < 1.0
