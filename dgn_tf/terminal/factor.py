@@ -102,8 +102,7 @@ def factor(kind: str | int, loss: TerminalLoss) -> TerminalFactor:
     With sample weights the cotangents are weighted, so that the match of ``rank_one`` is h / w, h
     of the unweighted loss clipped to [0, 100], and of ``gauss_newton`` 1 / w; both 0 where w is 0,
     and h is 0 where φ_x vanishes. A loss that mixes the samples has the Gauss-Newton match in the
-    place of h, and so have the samples at which a ``generic`` loss has no finite second derivative,
-    and all of a batch of which none has a positive one (an own piecewise linear loss).
+    place of h, and so have the samples at which a ``generic`` loss has no finite second derivative.
 
     Raises:
         TypeError, ValueError: as :func:`columns`; for a ``generic`` loss without `fn`, another
@@ -147,7 +146,6 @@ def _match(loss: TerminalLoss) -> tf.Tensor:
     match = tf.where(vanishes, tf.zeros_like(match), tf.clip_by_value(match, 0.0, LARGEST_MATCH))
     if loss.family == "generic":
         match = tf.where(tf.math.is_finite(along), match, tf.ones_like(match))
-        match = tf.where(tf.reduce_all(match <= 0.0), tf.ones_like(match), match)
     return match if loss.separate is None else tf.where(loss.separate, match, tf.ones_like(match))
 
 

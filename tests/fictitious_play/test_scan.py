@@ -107,7 +107,7 @@ def test_a_method_that_needs_the_time_as_a_number_is_named(looped):
 
     expected = cost(Clock(**kind))
     looped()
-    with pytest.raises(ValueError, match=r"Received: Clock\.running_cost, which cannot take"):
+    with pytest.raises(ValueError, match=r"Clock\.running_cost.*scalar tensor as `time`"):
         cost(Clock(**kind))
     np.testing.assert_allclose(cost(TensorClock(**kind)), expected, rtol=1e-5)
 

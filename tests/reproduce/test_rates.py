@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from reproduce import store
-from reproduce.dgnopt import rates
+from reproduce.dgnopt import problems, rates
 from reproduce.training import cells
 
 
@@ -32,7 +32,9 @@ def searched(tmp_path, monkeypatch, accuracy, seeds_lost=()):
     context = SimpleNamespace(
         settings={"steps": 4, "rates": 4, "beyond": 2, "confirmations": 2,
                   "methods": {"residual": ["SGD"]}},
-        seed=0, preset="smoke", results=tmp_path, options=SimpleNamespace(data_dir=None),
+        seed=0, preset="smoke", results=tmp_path,
+        problems=lambda kinds: problems.problems("smoke", kinds),
+        options=SimpleNamespace(data_dir=None),
     )  # fmt: skip
     results = rates.run(context)
     store.write(tmp_path / "dgnopt-rates.json", {"results": results})
