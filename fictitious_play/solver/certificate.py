@@ -105,13 +105,12 @@ def certify(
     findings: dict[str, Any] = {}
     by: tuple[str, ...] = ()
     exact = linear_quadratic and method != "trained"
+    widths = () if method == "exact" else hidden
+    search = ResponseSearch(game, policy, seed, widths, batch_size=batch_size)
+    search.measure_units()
     if exact:
-        search = ResponseSearch(game, policy, seed, batch_size=batch_size)
-        search.measure_units()
         findings.update(exact_response.closed_loop(search, paths))
     if method != "exact":
-        search = ResponseSearch(game, policy, seed, hidden, batch_size=batch_size)
-        search.measure_units()
         evaluations = min(_LINEAR_EVALUATIONS, 4 + steps // 6)
         trained = search.run(paths, evaluations, _LINEAR_PATHS, steps)
         findings["trained"], by = trained, trained.by

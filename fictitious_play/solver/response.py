@@ -18,12 +18,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from fictitious_play.scan import scan
 from fictitious_play.solver.response_units import BY_STEP, ResponseUnits
 
 #: Beyond so many units a state is no longer told from one there.
 LARGEST = 1e3
 #: Where the linear part may bend in the tails.
 _BEND = 1.5
+#: Parts of the parameters with an axis of steps.
+_STEPWISE = {"linear", "past", "bias_0"}
 
 
 class ResponseModel(keras.Model):
@@ -32,8 +35,9 @@ class ResponseModel(keras.Model):
     Args:
         game: the `Game`.
         units: `ResponseUnits` of the profile.
-        policy: a closed-loop profile, whose `controls(step, states)` the others follow; None in
-            open loop, where their controls are an input.
+        policy: a closed-loop profile, whose `controls` the others follow; None in open loop, where
+            their controls are an input.
+        batch_size: paths of every batch.
         hidden: widths of the hidden layers; empty for the linear part alone.
         path: whether the noise since the beginning is seen, in open loop.
         dtype: of everything here.
@@ -41,12 +45,22 @@ class ResponseModel(keras.Model):
     Input: a list of initial states (batch, state_size), increments (batch, steps, noise_size),
         the players' costs under the profile (batch, players) and, in open loop, the profile's
         controls (batch, steps, players, control_size).
-    Output: (batch, players), the cost of each player's deviation less that of the profile.
+    Output: (batch, players), the cost of each player's deviation less that of the profile; after a
+        training step `changes` holds it.
     """
 
-    def __init__(self, game, units: ResponseUnits, policy, hidden=(), path=False, dtype="float64"):
+    def __init__(
+        self,
+        game,
+        units: ResponseUnits,
+        policy,
+        batch_size: int,
+        hidden=(),
+        path=False,
+        dtype="float64",
+    ):
         super().__init__(dtype=dtype)
-        self.game, self._first_units = game, units
+        self.game, self._first_units, self.batch_size = game, units, batch_size
         self.policy = policy
         self.hidden, self.sees_past = tuple(hidden), bool(path and policy is None)
         players, k = game.players, game.control_size
@@ -69,8 +83,8 @@ class ResponseModel(keras.Model):
     def build(self, input_shape=None):
         shape = (self.game.players, sum(self.sizes))
         self.theta = self.add_weight(shape=shape, initializer="zeros", name="theta")
-        self.means = self.add_weight(
-            shape=shape[:1], initializer="zeros", trainable=False, name="means"
+        self.changes = self.add_weight(
+            shape=(self.batch_size, shape[0]), initializer="zeros", trainable=False, name="changes"
         )
         self.seen_in = {
             name: self.add_weight(
@@ -114,7 +128,7 @@ class ResponseModel(keras.Model):
     def call(self, inputs, training=False):
         costs, _ = self.roll(inputs, ops.convert_to_tensor(self.theta))
         change = (costs - inputs[2]) / self.seen_in["cost"]
-        self.means.assign(ops.stop_gradient(ops.mean(change, axis=0)))
+        self.changes.assign(ops.stop_gradient(change))
         return change
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -131,50 +145,66 @@ class ResponseModel(keras.Model):
             keep: whether to keep the states.
 
         Returns:
-            (batch, players) path costs, and the list of the steps + 1 states (batch, players,
-            state_size), empty without `keep`.
+            (batch, players) path costs; and, with `keep`, everybody's controls in every copy
+            (steps, batch, players, players, control_size), before any deviation, and the states
+            (steps, batch, players, state_size).
         """
-        game, players = self.game, self.game.players
+        game, players, h = self.game, self.game.players, self.game.step_size
         initial, noise = inputs[:2]
-        states = ops.repeat(ops.expand_dims(initial, 1), players, axis=1)
         eye = self._constant(np.eye(players)[:, :, None])
-        given = inputs[3] if self.policy is None else None
+        by_step = {"noise": _steps_first(noise)}
+        if self.policy is None:
+            by_step["given"] = _steps_first(inputs[3])
+        else:
+            by_step["policy"] = self.policy.by_step()
+        if disturbance is not None:
+            by_step["disturbance"] = _steps_first(ops.convert_to_tensor(disturbance))
         part = None if theta is None else self._parts(theta)
-        past = self._past(initial, noise) if part is not None and self.sees_past else None
-        total, kept = 0.0, []
-        for step in range(game.steps):
-            if keep:
-                kept.append(states)
-            if given is not None:
-                everybody = ops.expand_dims(given[:, step], 1) + ops.zeros_like(eye)
+        past = None
+        if part is not None:
+            by_step["part"] = {name: _steps_first(part[name]) for name in _STEPWISE & part.keys()}
+            by_step["units"] = {
+                name: ops.convert_to_tensor(self.seen_in[name])
+                for name in BY_STEP
+                if name in self.seen_in
+            }
+            if self.sees_past:
+                past = self._past(initial, noise)
+                by_step["known"] = self._constant(self._known())
+
+        def step(carry, now, time):
+            states, total = carry
+            if self.policy is None:
+                everybody = ops.expand_dims(now["given"], 1) + ops.zeros_like(eye)
             else:
-                everybody = self._answers(step, states)
+                seen = ops.cast(states, self.policy.variable_dtype)
+                everybody = self.policy.controls(now["policy"], seen)
+                everybody = ops.cast(everybody, self.variable_dtype)
             own = ops.sum(everybody * eye, axis=2)
             changed = own
             if part is not None:
-                changed = changed + self._correction(step, states, own, everybody, past, part)
+                found = self._correction(states, own, everybody, past, {**part, **now["part"]}, now)
+                changed = changed + found
             if disturbance is not None:
-                changed = changed + disturbance[:, step]
+                changed = changed + now["disturbance"]
             # A deviation is a control of this game: it stays within the bounds.
             changed = game.project(changed)
             controls = everybody + eye * ops.expand_dims(changed - own, 2)
-            time = step * game.step_size
-            total = total + game.step_size * game.running_cost(time, states, controls)
-            shock = ops.expand_dims(noise[:, step], 1)
-            states = game.euler_step(time, states, controls, shock)
-        if keep:
-            kept.append(states)
+            total = total + h * game.running_cost(time, states, controls)
+            after = game.euler_step(time, states, controls, ops.expand_dims(now["noise"], 1))
+            return (after, total), ((everybody, states) if keep else ())
+
+        states = ops.repeat(ops.expand_dims(ops.convert_to_tensor(initial), 1), players, axis=1)
+        total = ops.zeros_like(states[..., :1]) + ops.zeros_like(eye[:, 0, 0])
+        (states, total), kept = scan(
+            step, (states, total), by_step, game.steps, h, self.variable_dtype
+        )
         total = total + game.terminal_cost(states)
         return ops.sum(total * eye[:, :, 0], axis=-1), kept
 
-    def _answers(self, step, states):
-        """Everybody's feedback in every copy, in the dtype of this model."""
-        controls = self.policy.controls(step, ops.cast(states, self.policy.variable_dtype))
-        return ops.cast(controls, self.variable_dtype)
-
-    def _correction(self, step, states, own, everybody, past, part):
-        """(batch, players, control_size)."""
-        units = {name: weight[step] for name, weight in self.seen_in.items() if name in BY_STEP}
+    def _correction(self, states, own, everybody, past, part, now):
+        """(batch, players, control_size), with the coefficients of a step in `part`."""
+        units = now["units"]
         seen = (states - units["mean"]) / units["size"]
         if "rotation" in units:
             seen = ops.matmul(seen, units["rotation"])
@@ -186,26 +216,29 @@ class ResponseModel(keras.Model):
         values = ops.concatenate(known, axis=-1)
         one = ops.ones_like(seen[..., :1])
         bent = [ops.absolute(seen), ops.relu(seen - _BEND), ops.relu(-seen - _BEND)]
-        features = ops.concatenate([one, values, *bent], axis=-1)
-        found = _product(features, part["linear"][:, step])
+        found = _product(ops.concatenate([one, values, *bent], axis=-1), part["linear"])
         if past is not None:
-            # A step knows x_0 and the increments before it.
-            known_now = self.game.state_size + step * self.game.noise_size
-            past = past[:, :known_now]
-            found = found + _shared(past, part["past"][:, step, :known_now])
+            past = past * now["known"]
+            found = found + _shared(past, part["past"])
         for number in range(len(self.hidden)):
             kernel, bias = part[f"kernel_{number}"], part[f"bias_{number}"]
             if number == 0:
                 split = values.shape[-1]
-                hidden = _product(values, kernel[:, :split]) + bias[:, step]
+                hidden = _product(values, kernel[:, :split]) + bias
                 if past is not None:
-                    hidden = hidden + _shared(past, kernel[:, split : split + past.shape[1]])
+                    hidden = hidden + _shared(past, kernel[:, split:])
             else:
                 hidden = _product(hidden, kernel) + bias
             hidden = ops.relu(hidden)
         if self.hidden:
             found = found + _product(hidden, part["output"])
         return found * self.seen_in["control"]
+
+    def _known(self) -> np.ndarray:
+        """(steps, past): a step knows x_0 and the increments before it."""
+        numbers = np.arange(self.past)
+        steps = np.arange(self.game.steps)[:, None]
+        return 1.0 * (numbers < self.game.state_size + steps * self.game.noise_size)
 
     def _past(self, initial, noise):
         """x_0 and all increments in standard units, (batch, past)."""
@@ -223,6 +256,11 @@ class ResponseModel(keras.Model):
 
     def _constant(self, value):
         return ops.convert_to_tensor(value, dtype=self.variable_dtype)
+
+
+def _steps_first(array):
+    """(a, steps, ...) → (steps, a, ...)."""
+    return ops.swapaxes(ops.convert_to_tensor(array), 0, 1)
 
 
 def _product(values, kernel):

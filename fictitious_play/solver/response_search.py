@@ -4,7 +4,7 @@ What is found on one sample is chosen on another and measured on a third, path b
 profile, so that a gain is neither the luck of a sample nor worse than nothing beyond its noise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
@@ -13,6 +13,7 @@ from keras import ops
 
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
+from fictitious_play.scan import is_loop
 from fictitious_play.solver import descent
 from fictitious_play.solver.evaluation import policy_controls
 from fictitious_play.solver.response import ResponseModel
@@ -74,25 +75,36 @@ class ResponseSearch:
         self.closed = isinstance(policy, FeedbackPolicy)
         self.dtype = response_dtype(game)
         self._at_bounds = np.zeros(game.players)
-        neutral = _neutral_units(game)
-        self.model = self._model(neutral, hidden, path)
-        self.model.build()
-        reader = _GradientReader(learning_rate=1.0, name="gradient_reader")
-        self.model.compile(optimizer=reader, jit_compile="auto")
-        widths = [self.model.shapes["linear"][1], *hidden]
+        k, n = game.control_size, game.state_size
+        widths = [1 + 4 * n + k * (1 if self.closed else 1 + game.players), *hidden]
         if self.closed:
             # The others' networks are evaluated in every copy.
             widths += [game.players * width for width in policy.hidden]
         #: What a path of a training step holds.
         self.numbers = game.steps * game.players * sum(widths)
         self.batch_size = max(16, min(batch_size, _ENTRIES // self.numbers) // 2 * 2)
-        self._chunk = max(16, 2**22 // self.numbers // 2 * 2)
+        self._control: np.ndarray | None = None
+        self.model = ResponseModel(
+            game,
+            _neutral_units(game),
+            policy if self.closed else None,
+            self.batch_size,
+            hidden,
+            path,
+            dtype=self.dtype,
+        )
+        self.model.build()
+        reader = _GradientReader(learning_rate=1.0, name="gradient_reader")
+        self.model.compile(optimizer=reader, jit_compile="auto")
 
     def measure_units(self) -> None:
         """Measures the units of cost, controls and states on the profile as it is now."""
         game, model = self.game, self.model
-        inputs = self.inputs(self._draw("units", 0, _UNIT_PATHS))
-        baseline = np.asarray(inputs[2], np.float64)
+        inputs = self._inputs(self._draw("units", 0, _UNIT_PATHS))
+        costs, (everybody, states) = model.roll(inputs, None, keep=True)
+        baseline = ops.convert_to_numpy(costs).astype(np.float64)
+        controls, states = self._paths(everybody, states)
+        self._at_bounds = share_at_bounds(game, controls)
         costs = baseline[np.isfinite(baseline).all(axis=1)]
         if len(costs) < 2:
             return
@@ -100,8 +112,6 @@ class ResponseSearch:
         generator = np.random.default_rng((self.seed, 5))
         shape = (_UNIT_PATHS, game.steps, game.players, game.control_size)
         shocks = generator.standard_normal(shape)
-        controls, states = self._profile(inputs)
-        self._at_bounds = share_at_bounds(game, controls)
         probe = [array[:_PROBE_PATHS] for array in inputs]
 
         def change(size):
@@ -109,10 +119,11 @@ class ResponseSearch:
             costs, _ = model.roll(probe, None, disturbance)
             return ops.convert_to_numpy(costs).astype(np.float64) - baseline[:_PROBE_PATHS]
 
-        size = control_unit(change, cost, controls)
+        size = control_unit(change, cost, controls, self._control)
+        self._control = size
         disturbance = self._array(shocks * size[:, None])
-        _, moved = model.roll(inputs, None, disturbance, keep=True)
-        moved = np.stack([ops.convert_to_numpy(each) for each in moved[:-1]], axis=1)
+        _, (_, moved) = model.roll(inputs, None, disturbance, keep=True)
+        moved = np.swapaxes(ops.convert_to_numpy(moved), 0, 1)
         finite = np.isfinite(moved).all(axis=(1, 2, 3)) & np.isfinite(states).all(axis=(1, 2))
         mean, spread, rotation = state_units(states[finite], moved[finite].astype(np.float64))
         deviation = controls[finite].std(axis=0)
@@ -209,6 +220,11 @@ class ResponseSearch:
     # Corrections
 
     @property
+    def _nothing(self) -> np.ndarray:
+        """The correction that changes nothing."""
+        return np.zeros((self.game.players, self.parameters))
+
+    @property
     def parameters(self) -> int:
         return sum(self.model.sizes)
 
@@ -272,45 +288,47 @@ class ResponseSearch:
     def profile(self, paths: int) -> tuple[np.ndarray, np.ndarray]:
         """The profile's controls (paths, steps, players, control_size) and states (paths, steps,
         state_size) along fresh paths."""
-        return self._profile(self.inputs(self._draw("profile", 0, paths)))
+        _, kept = self.model.roll(self._inputs(self._draw("profile", 0, paths)), None, keep=True)
+        return self._paths(*kept)
 
     def inputs(self, sample: Sample) -> list:
         """A sample with the costs of the profile, and in open loop its controls, as inputs of the
         model."""
+        inputs = self._inputs(sample)
+        inputs[2] = self._array(self._rolled(inputs, self._nothing))
+        return inputs
+
+    def differences(self, inputs, theta: np.ndarray) -> np.ndarray:
+        """Cost of every deviation less that of the profile, path by path, (paths, players)."""
+        return self._rolled(inputs, theta)
+
+    def _inputs(self, sample: Sample) -> list:
+        """The same without the costs of the profile, zero in their place."""
         given = [self._array(array) for array in sample]
         if not self.closed:
             kind = self.policy.variable_dtype
             controls = policy_controls(self.policy, Sample(*(a.astype(kind) for a in sample)))
             given.append(self._array(controls))
-        inputs = [*given[:2], given[0][:, :1], *given[2:]]
-        inputs[2] = self._array(self._rolled(inputs, None))
-        return inputs
+        costs = np.zeros((sample.paths, self.game.players), self.dtype)
+        return [*given[:2], costs, *given[2:]]
 
-    def differences(self, inputs, theta: np.ndarray) -> np.ndarray:
-        """Cost of every deviation less that of the profile, path by path, (paths, players)."""
-        with np.errstate(invalid="ignore"):
-            return self._rolled(inputs, self._array(theta)) - np.asarray(inputs[2], np.float64)
-
-    def _rolled(self, inputs, theta) -> np.ndarray:
+    def _rolled(self, inputs, theta: np.ndarray) -> np.ndarray:
+        """Path costs of every deviation less those in the inputs, (paths, players)."""
+        paths = len(inputs[0])
         parts = []
-        for start in range(0, len(inputs[0]), self._chunk):
-            part = [ops.convert_to_tensor(array[start : start + self._chunk]) for array in inputs]
-            theta_now = None if theta is None else ops.convert_to_tensor(theta)
-            costs, _ = self.model.roll(part, theta_now)
-            parts.append(ops.convert_to_numpy(costs))
-        return np.concatenate(parts).astype(np.float64)
+        for start in range(0, paths, self.batch_size):
+            # Every batch has the same shape: there is one step to compile.
+            place = np.arange(start, start + self.batch_size) % paths
+            changes, _ = self._step(theta, [array[place] for array in inputs])
+            parts.append(changes[: paths - start])
+        return np.concatenate(parts) * self.model.units.cost
 
-    def _profile(self, inputs) -> tuple[np.ndarray, np.ndarray]:
-        """Controls (paths, steps, players, control_size) and states (paths, steps, state_size)."""
-        _, kept = self.model.roll(inputs, None, keep=True)
-        states = np.stack([ops.convert_to_numpy(each)[:, 0] for each in kept[:-1]], axis=1)
-        if not self.closed:
-            return np.asarray(inputs[3], np.float64), states.astype(np.float64)
-        controls = [
-            ops.convert_to_numpy(self.model._answers(step, ops.convert_to_tensor(states[:, step])))
-            for step in range(self.game.steps)
-        ]
-        return np.stack(controls, axis=1).astype(np.float64), states.astype(np.float64)
+    def _paths(self, everybody, states) -> tuple[np.ndarray, np.ndarray]:
+        """Controls (paths, steps, players, control_size) and states (paths, steps, state_size) of
+        the profile, from what the roll-out of undisturbed copies has kept."""
+        read = (ops.convert_to_numpy(each)[:, :, 0] for each in (everybody, states))
+        controls, states = (np.swapaxes(each, 0, 1).astype(np.float64) for each in read)
+        return controls, states
 
     def _function(self, inputs) -> descent.Function:
         """Mean change of cost on a fixed sample and its gradient."""
@@ -318,32 +336,34 @@ class ResponseSearch:
         if not finite.any():
             return lambda theta: (np.full(len(theta), np.nan), np.full_like(theta, np.nan))
         # Paths on which the profile itself has no cost teach nothing; the shape stays the same.
-        order = np.resize(np.flatnonzero(finite), len(finite))
-        inputs = [array[order] for array in inputs] if not finite.all() else inputs
+        paths = -(-len(finite) // self.batch_size) * self.batch_size
+        order = np.resize(np.flatnonzero(finite), paths)
+        inputs = [array[order] for array in inputs]
 
         def evaluated(theta):
             values, gradients = np.zeros(len(theta)), np.zeros_like(theta)
-            for start in range(0, len(order), self.batch_size):
+            for start in range(0, paths, self.batch_size):
                 part = [array[start : start + self.batch_size] for array in inputs]
-                share = len(part[0]) / len(order)
-                value, gradient = self._gradient(theta, part)
-                values += share * value
-                gradients += share * gradient
+                changes, gradient = self._step(theta, part)
+                values += changes.mean(axis=0) * self.batch_size / paths
+                gradients += gradient * self.batch_size / paths
             return values, gradients
 
         return evaluated
 
-    def _gradient(self, theta, part) -> tuple[np.ndarray, np.ndarray]:
+    def _step(self, theta, batch) -> tuple[np.ndarray, np.ndarray]:
+        """Changes of cost, in their units, (batch, players), and the gradient of their means."""
         model = self.model
         model.theta.assign(theta)
-        model.train_on_batch(part)
-        value, gradient = ops.convert_to_numpy(model.means), ops.convert_to_numpy(model.theta)
-        return np.array(value, np.float64), np.array(gradient, np.float64)
+        model.train_on_batch(batch)
+        changes, gradient = ops.convert_to_numpy(model.changes), ops.convert_to_numpy(model.theta)
+        return np.array(changes, np.float64), np.array(gradient, np.float64)
 
     def _fresh(self, name: str) -> Iterator[descent.Function]:
         step = 0
         while True:
-            yield self._function(self.inputs(self._draw(name, step, self.batch_size)))
+            # The profile's costs only shift the values, which Adam does not look at.
+            yield self._function(self._inputs(self._draw(name, step, self.batch_size)))
             step += 1
 
     def _draw(self, name: str, step: int, paths: int) -> Sample:
@@ -351,10 +371,6 @@ class ResponseSearch:
 
     def _array(self, values) -> np.ndarray:
         return np.asarray(values, self.dtype)
-
-    def _model(self, units, hidden, path) -> ResponseModel:
-        policy = self.policy if self.closed else None
-        return ResponseModel(self.game, units, policy, hidden, path, dtype=self.dtype)
 
     def _network_part(self, theta: np.ndarray) -> np.ndarray:
         return theta[:, sum(self.model.sizes[: 1 + self.model.sees_past]) :]
@@ -395,16 +411,15 @@ class _GradientReader(keras.optimizers.Optimizer):
 
 def response_dtype(game: Game) -> str:
     """float64 where the game keeps it and the backend has it, else float32."""
-    probe: Callable = game.euler_step
-    states = np.zeros((2, game.state_size), np.float64)
-    noise = np.zeros((2, game.noise_size), np.float64)
-    controls = np.zeros((2, game.players, game.control_size), np.float64)
-    tensors = [ops.convert_to_tensor(array, dtype="float64") for array in (states, controls, noise)]
-    if keras.backend.standardize_dtype(tensors[0].dtype) != "float64":
+    if keras.backend.standardize_dtype(ops.array(np.zeros(1)).dtype) != "float64":
         return "float32"
+    shapes = ((game.state_size,), (game.players, game.control_size), (game.noise_size,))
+    states, controls, noise = (ops.zeros((2, *shape), dtype="float64") for shape in shapes)
+    # Where steps are a loop on the device, the time is a tensor.
+    time = ops.convert_to_tensor(0.0, dtype="float64") if is_loop(game.steps) else 0.0
     try:
-        after = probe(0.0, *tensors)
-        costs = (game.running_cost(0.0, tensors[0], tensors[1]), game.terminal_cost(tensors[0]))
+        after = game.euler_step(time, states, controls, noise)
+        costs = (game.running_cost(time, states, controls), game.terminal_cost(states))
         kinds = {keras.backend.standardize_dtype(each.dtype) for each in (after, *costs)}
     except Exception:  # each backend has errors of its own for a product of two dtypes
         return "float32"

@@ -60,20 +60,25 @@ def cost_unit(costs: np.ndarray) -> np.ndarray:
     return np.where(unit > np.finfo(np.float64).tiny ** 0.5, unit, 1.0)
 
 
-def control_unit(change, cost: np.ndarray, controls: np.ndarray) -> np.ndarray:
+def control_unit(
+    change, cost: np.ndarray, controls: np.ndarray, start: np.ndarray | None = None
+) -> np.ndarray:
     """The size of a disturbance that moves a path's cost by a third of its unit.
 
     Args:
         change: function from sizes (players,) to the changes of cost (paths, players) that
             disturbances of these sizes make.
         cost: (players,), the unit of cost.
-        controls: (paths, steps, players, control_size) of the profile, where the search begins.
+        controls: (paths, steps, players, control_size) of the profile, at whose size the search
+            begins,
+        start: unless this is given, (players,).
 
     Returns:
         (players,); as it began for a player whose controls change nothing.
     """
-    start = np.sqrt(np.mean(controls**2, axis=(0, 1, 3)))
-    start = np.where(start > 0.0, start, 1.0)
+    if start is None:
+        start = np.sqrt(np.nanmean(controls**2, axis=(0, 1, 3)))
+        start = np.where((start > 0.0) & np.isfinite(start), start, 1.0)
     size, low, high = start.copy(), np.zeros_like(start), np.full_like(start, np.inf)
     for _ in range(24):
         with np.errstate(invalid="ignore", over="ignore"):
@@ -83,7 +88,7 @@ def control_unit(change, cost: np.ndarray, controls: np.ndarray) -> np.ndarray:
         bracketed = (low > 0.0) & np.isfinite(high)
         size = np.where(bracketed, np.sqrt(low * np.where(bracketed, high, 1.0)), size)
         size = np.where(bracketed, size, np.where(small, 8.0 * size, size / 8.0))
-        if np.all(bracketed & (high < 2.0 * low)):
+        if np.all(bracketed & (high < 3.0 * low)):
             break
     return np.where(low > 1e15 * start, start, np.where(low > 0.0, low, size))
 
