@@ -27,7 +27,8 @@ def test_a_state_that_rests_under_the_profile_is_seen():
     """Everybody rests: every unit measured on the profile alone is zero."""
     case = planted.resting_state()
     found = trained(case, steps=60)
-    assert blindness.smallest_share(case.gain, found.gain) > 0.8
+    # Whoever does not see that state finds less than nine tenths.
+    assert blindness.smallest_share(case.gain, found.gain) > 0.95
     assert np.all(found.gain < case.gain + 4 * found.standard_error)
 
 
