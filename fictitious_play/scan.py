@@ -72,7 +72,8 @@ def scan(body, carry, inputs, steps: int, h: float, dtype: str):
     if whole == steps:
         return carry, kept
     rest = tree.map_structure(lambda array: array[whole:], inputs)
-    times = [step * h for step in range(whole, steps)]
+    # Tensors too, as a game that takes them may make its factors in their dtype.
+    times = [ops.convert_to_tensor(step, dtype=dtype) * h for step in range(whole, steps)]
     carry, last = _written_out(body, carry, rest, times)
     joined = tree.map_structure(lambda one, two: ops.concatenate([one, two]), kept, last)
     return carry, joined
