@@ -53,7 +53,9 @@ def closed_loop(search: ResponseSearch, paths: int) -> dict[str, Found]:
     "exact response" the best response to them, played against the profile.
     """
     game = search.game
-    gain, answers = affine_gain(game, *search.profile(max(512, 4 * (game.state_size + 1))))
+    # Along its own paths a profile may show no slopes, where nothing spreads its states.
+    fitted_on = max(512, 4 * (game.state_size + 1))
+    gain, answers = affine_gain(game, *search.disturbed_profile(fitted_on))
     played = search.run(paths, 1, 4, starts={"exact": search.affine(*answers)})
     formula = replace(played, gain=gain, standard_error=np.zeros_like(gain))
     for found in (formula, played):

@@ -285,11 +285,22 @@ class ResponseSearch:
 
     # Costs
 
-    def profile(self, paths: int) -> tuple[np.ndarray, np.ndarray]:
-        """The profile's controls (paths, steps, players, control_size) and states (paths, steps,
-        state_size) along fresh paths."""
-        _, kept = self.model.roll(self._inputs(self._draw("profile", 0, paths)), None, keep=True)
-        return self._paths(*kept)
+    def disturbed_profile(self, paths: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the profile answers where its players' disturbances lead, each alone and by the unit
+        of control: controls (players * paths, steps, players, control_size) in states
+        (players * paths, steps, state_size)."""
+        game = self.game
+        generator = np.random.default_rng((self.seed, 7))
+        shape = (paths, game.steps, game.players, game.control_size)
+        shocks = generator.standard_normal(shape) * self.model.units.control
+        inputs = self._inputs(self._draw("profile", 0, paths))
+        _, kept = self.model.roll(inputs, None, self._array(shocks), keep=True)
+        everybody, states = (ops.convert_to_numpy(each).astype(np.float64) for each in kept)
+        # (steps, paths, copies, ...): what is answered does not hold the disturbance itself.
+        return tuple(
+            np.moveaxis(each, 0, 2).reshape(-1, game.steps, *each.shape[3:])
+            for each in (everybody, states)
+        )
 
     def inputs(self, sample: Sample) -> list:
         """A sample with the costs of the profile, and in open loop its controls, as inputs of the
