@@ -59,10 +59,6 @@ class Graph:
         self.dtypes[key] = str(tensor.dtype)
         return key
 
-    def producer_of(self) -> dict[int, Call]:
-        """Tensor key → the call that makes it."""
-        return {key: call for call in self.calls for key in call.outputs}
-
     def consumers_of(self) -> dict[int, list[Call]]:
         """Tensor key → the calls that read it."""
         readers: dict[int, list[Call]] = {key: [] for key in self.shapes}
@@ -198,11 +194,3 @@ def run_call(
     for key, value in zip(call.outputs, flat, strict=True):
         values[key] = value
     return flat
-
-
-def run_graph(graph: Graph, inputs: list, training: bool = False) -> list[tf.Tensor]:
-    """The model's outputs, call by call, from the flat list of its inputs."""
-    values = dict(zip(graph.inputs, inputs, strict=True))
-    for call in graph.calls:
-        run_call(call, values, training)
-    return [values[key] for key in graph.outputs]

@@ -49,7 +49,6 @@ class TerminalFactor:
     Z: tf.Tensor
     v: tf.Tensor
     C: tf.Tensor
-    is_diagonal: bool = True
 
     @property
     def curvature_scale(self) -> tf.Tensor:
