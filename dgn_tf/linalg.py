@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
-
-from dgn_tf.precise import matmul
 
 
 def eigh(A: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -20,14 +17,6 @@ def solve(A: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """``A⁻¹ b`` for ``(n, n)`` A and ``(n, m)`` b; NaN where A is not finite."""
     A, poison = _finite(A)
     return tf.linalg.solve(A, b) + poison
-
-
-def least_squares(A: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """``A⁺ b`` for ``(n, n)`` A and ``(n, m)`` b, by singular values above 10 n ε of the first."""
-    values, left, right = tf.linalg.svd(A)
-    cut = 10.0 * float(np.finfo(A.dtype.as_numpy_dtype).eps) * tf.cast(tf.size(values), A.dtype)
-    kept = tf.where(values > cut * values[0], 1.0 / values, tf.zeros_like(values))
-    return matmul(right, kept[:, None] * matmul(left, b, transpose_a=True))
 
 
 def _finite(A: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

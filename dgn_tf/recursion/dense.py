@@ -30,7 +30,6 @@ from dgn_tf.recursion.linear_game import (
     symmetric_part,
     transposed_matvec,
 )
-from dgn_tf.reference.feedback_nash import feedback_nash_stage
 from dgn_tf.rules import (
     ABSENT_PLAYERS,
     DUPLICATED,
@@ -42,8 +41,6 @@ from dgn_tf.rules import (
 )
 
 __all__ = ["DenseGain", "DenseStage", "DenseStageResult", "cooperative_value", "solve"]
-
-FEEDBACK_NASH = "feedback_nash"
 
 
 def solve(
@@ -74,8 +71,7 @@ def solve(
         phi_x: gradient of the terminal cost, ``(m,)`` of the last stage.
         phi_xx: its Hessian, ``(m, m)``.
         structure: ``open_loop`` (5), ``open_loop_cooperative``, ``feedback`` (9)-(10),
-            ``cooperative`` (11) and (25), or ``feedback_nash``: the simultaneous solve of the
-            coupled Riccati equations (Başar and Olsder), exact form only, for comparison.
+            or ``cooperative`` (11) and (25).
         absent_players: ``dummy``: a slot without a player at a stage passes (Q_x, Q_xx) on;
             ``duplicated``: it plays the weights of the stage's lowest slot against its own value
             function, and that gain is not applied.
@@ -89,10 +85,10 @@ def solve(
 
     Raises:
         ValueError: for an unknown structure, form or treatment of absent players, for a missing
-            M, for a stage without players, or for ``feedback_nash`` with a form.
+            M, and for a stage without players.
     """
     _check(stages, structure, form, absent_players, M)
-    known = STRUCTURES.get(structure, STRUCTURES["feedback"])
+    known = STRUCTURES[structure]
     phi_x, phi_xx = tf.convert_to_tensor(phi_x), tf.convert_to_tensor(phi_xx)
     lr = as_scalar(lr, phi_x.dtype)
     W: tuple = (phi_x, phi_xx)
@@ -100,9 +96,7 @@ def solve(
     results: list[DenseStageResult] = []
     for t in reversed(range(len(stages))):
         rule = _Rule(EXACT_FORM if form is None else FORMS[form], lr, None if M is None else M[t])
-        if structure == FEEDBACK_NASH:
-            result, V = feedback_nash_stage(stages[t], V)
-        elif known.is_gradient:
+        if known.is_gradient:
             result, V = _open_loop(stages[t], V, rule)
         elif not known.joint:
             result, V = _feedback(stages[t], V, rule, absent_players == DUPLICATED)
@@ -228,14 +222,10 @@ def _cooperative(stage, W, rule, slots, closed_loop):
 
 
 def _check(stages, structure, form, absent_players, M) -> None:
-    one_of("structure", structure, (*STRUCTURES, FEEDBACK_NASH))
+    one_of("structure", structure, STRUCTURES)
     one_of("absent_players", absent_players, ABSENT_PLAYERS)
     if form is not None:
         one_of("form", form, FORMS, ", or None")
-    if structure == FEEDBACK_NASH and form is not None:
-        raise ValueError(
-            f"The feedback Nash solution has the exact form only (None). Received: form={form!r}."
-        )
     if not stages or not all(stage.present for stage in stages):
         raise ValueError(
             "A game needs at least one stage and every stage a player. Received: players in slots "

@@ -36,7 +36,7 @@ def random_game(rng: Any, size: int, players: int, horizon: int, controls: int =
         horizon: T.
         controls: p, of each player.
     """
-    from dgn_tf.reference.lq import LQGame
+    from reproduce.dgnopt.lq_games import LQGame
 
     A = rng.standard_normal((size, size)) / np.sqrt(size)
     B = [rng.standard_normal((size, controls)) for _ in range(players)]
@@ -47,13 +47,19 @@ def random_game(rng: Any, size: int, players: int, horizon: int, controls: int =
 
 
 def solve(game: Any, structure: str, rng: Any = None) -> tuple[np.ndarray, list, list]:
-    """(x0, controls, the dense recursion's result) about a random trajectory."""
+    """(x0, controls, the dense recursion's result) about a random trajectory.
+
+    The structure "feedback_nash" is the simultaneous solve of the coupled Riccati equations.
+    """
     from dgn_tf.recursion import dense
+    from reproduce.dgnopt import lq_simultaneous
 
     rng = np.random.default_rng(0) if rng is None else rng
     x0 = rng.standard_normal(len(game.A))
     controls = [[rng.standard_normal(B.shape[1]) for B in game.B] for _ in range(game.horizon)]
     stages, phi_x, phi_xx = game.expand(x0, controls)
+    if structure == "feedback_nash":
+        return x0, controls, lq_simultaneous.solve(stages, phi_x, phi_xx)
     return x0, controls, dense.solve(stages, phi_x, phi_xx, structure)
 
 
@@ -114,7 +120,7 @@ def _gains(found: list, player: int) -> list:
 
 def facts(game: Any, rng: Any) -> Iterator[Error]:
     """Every identity on one game of several players; single-player ones on its first player."""
-    from dgn_tf.reference import lq
+    from reproduce.dgnopt import lq_games as lq
 
     T, players = game.horizon, range(len(game.B))
 
@@ -171,7 +177,7 @@ def distances(game: Any, rng: Any) -> dict[str, float]:
         over the largest of these; `feedback`, `nash`: the joint cost of the two policies from a
         random state over the team's optimum.
     """
-    from dgn_tf.reference import lq
+    from reproduce.dgnopt import lq_games as lq
 
     players = range(len(game.B))
     found, nash, team = solve(game, "feedback", rng)[2], lq.feedback_nash(game), lq.riccati(game)
@@ -194,7 +200,7 @@ def approach(game: Any) -> dict[str, Any]:
         geometric rate fitted to `error`; `radius`: the squared spectral radius of the closed loop,
         which the rate tends to; `rounding`: as in :class:`Error`.
     """
-    from dgn_tf.reference import lq
+    from reproduce.dgnopt import lq_games as lq
 
     P = lq.infinite_horizon(game)
     B, R = game.B[0], game.R[0]

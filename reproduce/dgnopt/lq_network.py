@@ -10,7 +10,7 @@ from reproduce.dgnopt.lq_cases import EPS, Error, condition, relative
 
 def playable(game: Any, decay: float) -> Any:
     """An `LQGame` with the costs that a network has: Q = 0 and R_n = decay I."""
-    from dgn_tf.reference.lq import LQGame
+    from reproduce.dgnopt.lq_games import LQGame
 
     R = [decay * np.eye(B.shape[1]) for B in game.B]
     return LQGame(game.A, game.B, np.zeros_like(game.Q), R, game.Q_T, game.horizon)
@@ -96,7 +96,7 @@ def facts(game: Any, rng: Any) -> Iterator[Error]:
     """
     import keras
 
-    from dgn_tf.reference import lq
+    from reproduce.dgnopt import lq_games as lq
 
     precision, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")

@@ -237,7 +237,6 @@ def test_symmetric_solve_is_the_pseudoinverse():
         ({"form": "implicit"}, "form"),
         ({"absent_players": "none"}, "absent_players"),
         ({"form": "proximal"}, "preconditioner M"),
-        ({"structure": "feedback_nash", "form": "explicit"}, "exact form only"),
     ],
 )
 def test_refusals(arguments, message):

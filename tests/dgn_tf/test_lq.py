@@ -5,8 +5,9 @@ import pytest
 import scipy.optimize
 
 from dgn_tf.recursion import dense
-from dgn_tf.reference import lq
-from dgn_tf.reference.lq import LQGame
+from reproduce.dgnopt import lq_games as lq
+from reproduce.dgnopt import lq_simultaneous
+from reproduce.dgnopt.lq_games import LQGame
 
 
 def make(players=1, horizon=6, n=4, p=2, seed=0):
@@ -27,6 +28,8 @@ def trajectory(game, seed=1):
 def solved(game, structure, seed=1):
     x0, controls = trajectory(game, seed)
     stages, phi_x, phi_xx = game.expand(x0, controls)
+    if structure == "feedback_nash":
+        return x0, controls, lq_simultaneous.solve(stages, phi_x, phi_xx)
     return x0, controls, dense.solve(stages, phi_x, phi_xx, structure)
 
 

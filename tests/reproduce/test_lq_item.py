@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dgn_tf.recursion import dense
-from dgn_tf.reference import lq
-from reproduce.dgnopt import lq_cases, lq_network
+from reproduce.dgnopt import lq_cases, lq_network, lq_simultaneous
+from reproduce.dgnopt import lq_games as lq
 
 
 def test_every_fact_is_within_rounding():
@@ -48,11 +48,12 @@ def test_a_long_unstable_trajectory_costs_digits_and_a_short_one_does_not():
 @pytest.mark.parametrize("structure", ["feedback", "cooperative", "feedback_nash"])
 def test_a_small_mistake_in_the_recursion_is_seen(structure, monkeypatch):
     """Gains off by 1e-9 of their size in one structure: its facts fail and no other's."""
-    right = dense.solve
+    module = lq_simultaneous if structure == "feedback_nash" else dense
+    right = module.solve
 
-    def wrong(stages, phi_x, phi_xx, which):
-        found = right(stages, phi_x, phi_xx, which)
-        if which != structure:
+    def wrong(stages, phi_x, phi_xx, *which):
+        found = right(stages, phi_x, phi_xx, *which)
+        if which not in ((), (structure,)):
             return found
         return [
             dataclasses.replace(
@@ -62,7 +63,7 @@ def test_a_small_mistake_in_the_recursion_is_seen(structure, monkeypatch):
             for s in found
         ]
 
-    monkeypatch.setattr(dense, "solve", wrong)
+    monkeypatch.setattr(module, "solve", wrong)
     rng = np.random.default_rng(6)
     found = lq_cases.facts(lq_cases.random_game(rng, 3, 2, 4), rng)
     bad = {error.fact for error in found if error.relative > error.rounding}

@@ -1,4 +1,4 @@
-"""The feedback Nash equilibrium of a stage, by simultaneous solve.
+"""The feedback Nash equilibrium of a linearised game, by simultaneous solve.
 
 Başar and Olsder, *Dynamic Noncooperative Game Theory*, chapter 6: every player's first-order
 condition contains the policies of the others, and all are solved together (the coupled Riccati
@@ -8,14 +8,40 @@ of the expansion, so its gain is the single-player one; this is what it is compa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
-from dgn_tf.linalg import least_squares
 from dgn_tf.precise import matmul, matvec
-from dgn_tf.recursion.linear_game import hessian, stage_result, symmetric_part, transposed_matvec
+from dgn_tf.recursion.linear_game import (
+    DenseStage,
+    DenseStageResult,
+    hessian,
+    stage_result,
+    symmetric_part,
+    transposed_matvec,
+)
 
 
-def feedback_nash_stage(stage, V):
+def solve(
+    stages: Sequence[DenseStage], phi_x: tf.Tensor, phi_xx: tf.Tensor
+) -> list[DenseStageResult]:
+    """Policies and value functions of all players, as `dgn_tf.recursion.dense.solve` has them.
+
+    Args:
+        stages: the linearised game, first stage first.
+        phi_x, phi_xx: gradient ``(m,)`` and Hessian ``(m, m)`` of the terminal cost.
+    """
+    V: tuple = ((phi_x, phi_xx),) * max(len(stage.F_n) for stage in stages)
+    results = []
+    for stage in reversed(stages):
+        result, V = simultaneous_stage(stage, V)
+        results.append(result)
+    return results[::-1]
+
+
+def simultaneous_stage(stage: DenseStage, V: tuple) -> tuple[DenseStageResult, tuple]:
     """Every player's policy and value function at one stage.
 
     Args:
@@ -61,3 +87,11 @@ def feedback_nash_stage(stage, V):
             own_xx += stage.l_xx
         values.append((own_x, symmetric_part(own_xx)))
     return stage_result(stage, gains, values), tuple(values)
+
+
+def least_squares(A: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """``A⁺ b`` for ``(n, n)`` A and ``(n, m)`` b, by singular values above 10 n ε of the first."""
+    values, left, right = tf.linalg.svd(A)
+    cut = 10.0 * float(np.finfo(A.dtype.as_numpy_dtype).eps) * tf.cast(tf.size(values), A.dtype)
+    kept = tf.where(values > cut * values[0], 1.0 / values, tf.zeros_like(values))
+    return matmul(right, kept[:, None] * matmul(left, b, transpose_a=True))
