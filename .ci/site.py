@@ -40,7 +40,8 @@ def on_page_markdown(markdown, page, config, files):
     """docs/ is the site's top, so that a link out of it stays at the top."""
     if page.file.src_uri in _PAGES.values():
         return markdown
-    return markdown.replace("](../", "](")
+    up = "../" * page.file.src_uri.count("/")
+    return markdown.replace(f"]({up}../", f"]({up}")
 
 
 def _inside(link: re.Match) -> str:
