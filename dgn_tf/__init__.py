@@ -1,6 +1,6 @@
 """The dynamic game theoretic neural optimizer: a network's layers as players of a dynamic game."""
 
-from dgn_tf import bandit, curvature
+from dgn_tf import bandit, curvature, game, terminal
 from dgn_tf.agents import naive_partition, with_agents
 from dgn_tf.aliases import EKFAC, KFAC
 from dgn_tf.bandit import alignments
@@ -20,6 +20,8 @@ __all__ = [
     "alignments",
     "bandit",
     "curvature",
+    "game",
     "naive_partition",
+    "terminal",
     "with_agents",
 ]

@@ -14,6 +14,7 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.guard import StepGuard
 from dgn_tf.rules import ITERATIONS, Rules
+from dgn_tf.terminal.own import Terminal
 
 _RULES = (
     "information_structure",
@@ -57,8 +58,8 @@ class DGNOpt(keras.optimizers.Optimizer):
         form: what Q_uu is in the recursion: "proximal" (M/lr + F'V_xx F), "explicit" (M/lr),
             "coupled" (M/lr with the mixed second derivatives kept), or "feedback_only" (no backward
             recursion, K δx alone is added).
-        terminal: the factor of the loss's Hessian: "rank_one", "gauss_newton", "exact", or the
-            number of leading eigenvectors.
+        terminal: the factor of the loss's Hessian: "rank_one", "gauss_newton", "exact", the
+            number of leading eigenvectors, or a `dgn_tf.terminal.Terminal`.
         solver: for several players in a stage: "sample_space", or, with a K-FAC or EKFAC block,
             "khatri_rao" (the joint factors, by conjugate gradients) or "prop5" (Proposition 5,
             which over-steps where players have something in common: damp strongly).
@@ -86,7 +87,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         information_structure: str = "cooperative",
         curvature: Any = "ekfac",
         form: str = "proximal",
-        terminal: str | int = "rank_one",
+        terminal: str | int | Terminal = "rank_one",
         solver: str = "sample_space",
         absent_players: str = "dummy",
         weight_decay: float = 0.0,
@@ -329,6 +330,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         config.update({name: getattr(self.rules, name) for name in _RULES})
         if not self.rules.exact:
             config["curvature"] = keras.saving.serialize_keras_object(self.curvature)
+        config["terminal"] = keras.saving.serialize_keras_object(self.terminal)
         config["weight_decay"], config["kl_clip"] = self.weight_decay, self.kl_clip
         config["guard"] = None if self.guard is None else self.guard.get_config()
         return config
@@ -336,10 +338,11 @@ class DGNOpt(keras.optimizers.Optimizer):
     @classmethod
     def from_config(cls, config: dict, custom_objects: Any = None) -> "DGNOpt":
         config = dict(config)
-        if isinstance(config.get("curvature"), dict):
-            config["curvature"] = keras.saving.deserialize_keras_object(
-                config["curvature"], custom_objects=custom_objects
-            )
+        for name in ("curvature", "terminal"):
+            if isinstance(config.get(name), dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
         return super().from_config(config, custom_objects=custom_objects)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from dgn_tf import curvature as curvature_blocks
 from dgn_tf.terminal.loss import KINDS
+from dgn_tf.terminal.own import Terminal
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Rules:
     information_structure: str = "cooperative"
     curvature: Any = "ekfac"
     form: str = "proximal"
-    terminal: str | int = "rank_one"
+    terminal: str | int | Terminal = "rank_one"
     solver: str = SAMPLE_SPACE
     absent_players: str = DUMMY
     state_feedback: bool = True
@@ -178,9 +179,9 @@ class Rules:
 
 def _check_numbers(rules: Rules) -> None:
     terminal, iterations = rules.terminal, rules.khatri_rao_iterations
-    if isinstance(terminal, bool) or not isinstance(terminal, int):
-        one_of("terminal", terminal, KINDS, ", or a positive integer")
-    elif terminal < 1:
+    if isinstance(terminal, bool) or not isinstance(terminal, int | Terminal):
+        one_of("terminal", terminal, KINDS, ", a positive integer, or a Terminal")
+    elif isinstance(terminal, int) and terminal < 1:
         raise ValueError(f"`terminal` must be a positive rank. Received: terminal={terminal}")
     if not isinstance(rules.state_feedback, bool):
         raise ValueError(

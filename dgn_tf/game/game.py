@@ -292,8 +292,12 @@ class Game:
         if curvature is None:
             curvature = getattr(optimizer, "curvature", None)
         terminal = getattr(optimizer, "terminal", "rank_one")
-        most = self.graph.shapes[self.graph.outputs[0]][-1] or 1
-        columns = terminal + 1 if isinstance(terminal, int) else most if terminal == "exact" else 1
+        shape = tuple(size or 1 for size in self.graph.shapes[self.graph.outputs[0]][1:])
+        columns = terminal + 1 if isinstance(terminal, int) else 1
+        if not isinstance(terminal, int | str):  # a `Terminal`
+            columns = terminal.columns(shape)
+        elif terminal == "exact":
+            columns = shape[-1]
         batch = getattr(model, "expected_batch", EXPECTED_BATCH)
         text = table(self, curvature, batch * columns)
         if print_fn is not None:

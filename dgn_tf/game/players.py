@@ -121,14 +121,47 @@ class Player:
         return weighted
 
 
+Reader = Callable[[Any], Player | None]
+_READERS: dict[type, Reader] = {}
+
+
+def register_player(layer_class: type) -> Callable[[Reader], Reader]:
+    """Makes layers of a class players: a decorator of the function that reads them.
+
+    A layer is handed to the reader once it is built. It must have an attribute `activation`, a
+    function or None, and call `self.activation` once, on `z = a W + b`: that is where the game
+    sees its pre-activation. It is read by its exact class; a subclass is registered by itself.
+
+    Args:
+        layer_class: the class of Keras layers. A class that is registered already, those of Keras
+            among them, gets the new reader.
+
+    Returns:
+        The decorator, of a function from a layer to its `Player`, or to None where this one's
+        weights are not one matrix.
+
+    Raises:
+        TypeError: for what is no class of layers.
+    """
+    if not (isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)):
+        raise TypeError(f"`layer_class` must be a class of Keras layers. Received: {layer_class!r}")
+
+    def register(reader: Reader) -> Reader:
+        _READERS[layer_class] = reader
+        return reader
+
+    return register
+
+
 def read_player(layer: Any) -> Player | None:
     """The layer as a player, None where its weights are not one matrix applied to its inputs.
 
-    Dense, Conv1D and Conv2D (any stride, dilation and padding, channels last, one group) and
-    EinsumDense without axes shared by input, kernel and output.
+    Dense, Conv1D and Conv2D (any stride, dilation and padding, channels last, one group),
+    EinsumDense without axes shared by input, kernel and output, and what `register_player` knows.
 
     Raises:
-        ValueError: for LoRA and quantised layers, whose kernels are no weights of their own.
+        ValueError: for LoRA and quantised layers, whose kernels are no weights of their own, and
+            for a registered layer without an `activation`.
     """
     adapted = surface.is_adapted(layer)
     if adapted:
@@ -136,13 +169,14 @@ def read_player(layer: Any) -> Player | None:
             "A player's kernel must be its own trainable weight. "
             f"Received: {adapted} layer '{layer.name}'. Merge or remove the adaptation first."
         )
-    if type(layer) is keras.layers.Dense:
-        return _dense(layer)
-    if type(layer) in (keras.layers.Conv1D, keras.layers.Conv2D):
-        return _convolution(layer)
-    if type(layer) is keras.layers.EinsumDense:
-        return _einsum(layer)
-    return None
+    reader = _READERS.get(type(layer))
+    player = None if reader is None else reader(layer)
+    if player is not None and not hasattr(layer, "activation"):
+        raise ValueError(
+            "A player's layer must hand its pre-activation to `self.activation`, which may be "
+            f"None. Received: layer '{layer.name}' ({type(layer).__name__}) without that attribute."
+        )
+    return player
 
 
 def _variables(layer: Any) -> tuple:
@@ -162,6 +196,7 @@ def _flatten_positions(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, (tf.shape(x)[0], math.prod(middle) if known else -1, x.shape[-1]))
 
 
+@register_player(keras.layers.Dense)
 def _dense(layer: Any) -> Player:
     variables = _variables(layer)
     return Player(
@@ -203,6 +238,8 @@ def windows(x: tf.Tensor, window: tuple, step: tuple, rate: tuple, padding: str)
     return tf.concat(slices, -1)
 
 
+@register_player(keras.layers.Conv1D)
+@register_player(keras.layers.Conv2D)
 def _convolution(layer: Any) -> Player | None:
     if layer.data_format != "channels_last" or layer.groups != 1:
         return None
@@ -233,6 +270,7 @@ def _convolution(layer: Any) -> Player | None:
     )
 
 
+@register_player(keras.layers.EinsumDense)
 def _einsum(layer: Any) -> Player | None:
     left, outcome = layer.equation.replace(" ", "").split("->")
     source, kernel = left.split(",")

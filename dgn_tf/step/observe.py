@@ -12,7 +12,7 @@ from dgn_tf.game.capture import Capture
 from dgn_tf.game.passes import FirstPass
 from dgn_tf.rules import ONE_COLUMN
 from dgn_tf.step.running_cost import running_costs
-from dgn_tf.terminal import TerminalFactor, factor, read_objective
+from dgn_tf.terminal import Terminal, TerminalFactor, factor, read_objective
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Observation:
 
 def observe(
     model: Any,
-    terminal: str | int,
+    terminal: str | int | Terminal,
     data: tuple,
     *,
     captures: bool = False,

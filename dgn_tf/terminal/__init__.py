@@ -3,6 +3,7 @@
 from dgn_tf.terminal.factor import TerminalFactor, columns, factor
 from dgn_tf.terminal.loss import FAMILIES, KINDS, TerminalLoss, hessian
 from dgn_tf.terminal.objective import Objective, check_loss, read_objective
+from dgn_tf.terminal.own import Terminal
 from dgn_tf.terminal.reading import Reading
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "KINDS",
     "Objective",
     "Reading",
+    "Terminal",
     "TerminalFactor",
     "TerminalLoss",
     "check_loss",

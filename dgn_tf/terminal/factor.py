@@ -31,6 +31,7 @@ from dgn_tf.terminal.loss import (
     hessian,
     quadratic,
 )
+from dgn_tf.terminal.own import Terminal
 
 LARGEST_MATCH = 100.0
 """Upper limit of h: a confidently right sample has a vanishing φ_x and an unbounded quotient."""
@@ -64,11 +65,11 @@ class TerminalFactor:
         return tf.linalg.diag(tf.reshape(self.C, [-1]))
 
 
-def columns(kind: str | int, family: str, classes: int | Sequence[int]) -> int:
+def columns(kind: str | int | Terminal, family: str, classes: int | Sequence[int]) -> int:
     """The number of columns R of the factor.
 
     Args:
-        kind: ``rank_one``, ``gauss_newton``, ``exact`` or a rank.
+        kind: ``rank_one``, ``gauss_newton``, ``exact``, a rank or a `Terminal`.
         family: of the loss.
         classes: the size of x's last axis, or the whole shape of x without the batch.
 
@@ -79,6 +80,8 @@ def columns(kind: str | int, family: str, classes: int | Sequence[int]) -> int:
     size = classes if isinstance(classes, int) else math.prod(classes)
     if family not in FAMILIES:
         raise ValueError(f"`family` must be one of {', '.join(FAMILIES)}. Received: {family!r}.")
+    if isinstance(kind, Terminal):
+        return kind.columns((classes,) if isinstance(classes, int) else tuple(classes))
     if isinstance(kind, str):
         if kind not in KINDS:
             raise ValueError(
@@ -95,7 +98,7 @@ def columns(kind: str | int, family: str, classes: int | Sequence[int]) -> int:
     return kind + 1
 
 
-def factor(kind: str | int, loss: TerminalLoss) -> TerminalFactor:
+def factor(kind: str | int | Terminal, loss: TerminalLoss) -> TerminalFactor:
     """The factor of the terminal Hessian.
 
     With sample weights the cotangents are weighted, so that the match of ``rank_one`` is h / w, h
@@ -108,6 +111,8 @@ def factor(kind: str | int, loss: TerminalLoss) -> TerminalFactor:
             without `alpha`, and for a loss of the ``batch`` with more than one column.
     """
     columns(kind, loss.family, loss.shape)
+    if isinstance(kind, Terminal):
+        return kind.factor(loss)
     if kind in ("rank_one", "gauss_newton"):
         ones = tf.ones_like(loss.gradient[:, :1])
         known = kind == "gauss_newton" or loss.family == "batch"

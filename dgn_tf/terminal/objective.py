@@ -16,6 +16,7 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.terminal.factor import columns
 from dgn_tf.terminal.loss import TerminalLoss
+from dgn_tf.terminal.own import Terminal
 from dgn_tf.terminal.reading import Reading
 
 _FAMILIES = {
@@ -188,7 +189,7 @@ def _fits(shape: tf.TensorShape, target: tf.TensorShape) -> bool:
     return all(None in pair or pair[0] in (1, pair[1]) for pair in pairs)
 
 
-def check_loss(loss: Any, game: Game, terminal: str | int) -> None:
+def check_loss(loss: Any, game: Game, terminal: str | int | Terminal) -> None:
     """Refuses at `compile` what cannot end a game, as far as it is known before any data.
 
     Raises:

@@ -5,9 +5,34 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgn_tf.game.capture import Capture
+from dgn_tf.game import Capture, Player, WeightLayout, read_player, register_player
 from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
+
+
+class Scaled(keras.layers.Layer):
+    """A layer of one's own: `tanh(x W / √I)`, on any number of positions."""
+
+    activation = staticmethod(keras.activations.tanh)
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 3), initializer="glorot_uniform")
+
+    def call(self, x):
+        return self.activation(keras.ops.matmul(x / x.shape[-1] ** 0.5, self.kernel))
+
+
+@register_player(Scaled)
+def read_scaled(layer):
+    layout = WeightLayout((tuple(layer.kernel.shape),), outputs=3)
+
+    def inputs(x):
+        return tf.reshape(x, (len(x), -1, x.shape[-1])) / x.shape[-1] ** 0.5
+
+    return Player(
+        layer, (layer.kernel,), "scaled", layout, inputs, lambda g: tf.reshape(g, (len(g), -1, 3))
+    )
+
 
 LAYERS = {
     "dense": ((5,), lambda: keras.layers.Dense(3, activation="tanh")),
@@ -30,6 +55,7 @@ LAYERS = {
         lambda: keras.layers.EinsumDense("abcd,dce->abe", (3, 5), bias_axes="e"),
     ),
     "einsum with ellipsis": ((4, 3), lambda: keras.layers.EinsumDense("...x,xy->...y", 2)),
+    "of one's own": ((4, 5), Scaled),
 }
 
 
@@ -105,3 +131,13 @@ def test_columns_are_sample_major():
     w = tf.constant([[1.0, 2.0], [0.5, -1.0]], tf.float64)
     expected = np.einsum("br,bi,bro->io", w, x, g) / 2
     np.testing.assert_allclose(capture.weighted(w)[0], expected)
+
+
+def test_what_is_registered_must_be_a_layer_with_an_activation(monkeypatch):
+    with pytest.raises(TypeError, match="class of Keras layers"):
+        register_player(keras.Model.fit)
+    layer = Scaled()
+    layer.build((None, 4))
+    monkeypatch.delattr(Scaled, "activation")
+    with pytest.raises(ValueError, match=r"self\.activation"):
+        read_player(layer)
