@@ -73,9 +73,7 @@ def parser(listing: str = "") -> argparse.ArgumentParser:
     parsed.add_argument(
         "--keep",
         action="store_true",
-        help="keep the training runs of the present result (in `--out`, or else the committed one) "
-        "that would be made again as they were, each with its revision, and train what is new, "
-        "such as a method with another rate",
+        help="keep finished training runs in `--out` that other code made; the report marks them",
     )
     parsed.add_argument(
         "--publish",

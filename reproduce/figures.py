@@ -11,6 +11,8 @@ STYLES = (
     {"color": "#8a6bb1", "linestyle": ":", "marker": "D"},
     {"color": "#b59a2a", "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "v"},
     {"color": "#5a5a5a", "linestyle": (0, (1, 1)), "marker": "x"},
+    {"color": "#a03b6b", "linestyle": (0, (3, 1, 1, 1)), "marker": "P"},
+    {"color": "#2f8fa8", "linestyle": (0, (7, 2)), "marker": "*"},
 )
 
 

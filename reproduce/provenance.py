@@ -1,11 +1,14 @@
 """Where a number came from."""
 
+import ast
+import hashlib
 import os
 import platform
 import shlex
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,74 @@ _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "jax", "torch", "numpy", "scipy")
 
 
+#: What a training run depends on: the game's sources where a game is played.
+_TRAINING = ("reproduce/training/cell.py", "reproduce/training/methods.py",
+             "reproduce/training/split.py", "reproduce/networks",
+             "reproduce/baselines")  # fmt: skip
+_GAME = "dgn_tf"
+
+
+@lru_cache
+def code(game: bool) -> str:
+    """A fingerprint of the sources that decide a training run, comments and docstrings apart.
+
+    Args:
+        game: whether `dgn_tf` trains it.
+    """
+    digest = hashlib.sha256()
+    for place in (*_TRAINING, *([_GAME] if game else [])):
+        path = _ROOT / place
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            tree = ast.parse(file.read_bytes())
+            for node in ast.walk(tree):
+                if isinstance(body := getattr(node, "body", None), list):
+                    body[:] = [part for part in body if not _is_text(part)]
+            digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:12]
+
+
+def _is_text(part: ast.AST) -> bool:
+    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
+
+
+def made(game: bool) -> dict[str, Any]:
+    """What a training run says of where it was made.
+
+    Args:
+        game: whether `dgn_tf` trains it.
+    """
+    return {"revision": revision(), "code": code(game), **environment()}
+
+
+def environment() -> dict[str, Any]:
+    """What moves a run's numbers besides its sources: device, processor, threads, oneDNN, TF32."""
+    import keras
+
+    tf32 = None
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
+    return {
+        "device": device(),
+        "processor": _processor(),
+        "threads": int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "the processor's default"),
+        "tf32": tf32,
+    }
+
+
+@lru_cache
+def _processor() -> str:
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    widest = next((f for f in ("avx512_vnni", "avx512f", "avx2") if f" {f}" in flags), "")
+    return " ".join(filter(None, (next(named, platform.machine()), widest)))
+
+
+@lru_cache
 def revision() -> str:
     """The git revision of the sources, with "+" where they were changed since; else "unknown"."""
     try:
@@ -99,7 +170,8 @@ def describe(
         "revision": revision(),
         "versions": versions,
         "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
-        "device": device() if where is None else where,
+        **environment(),
+        **({} if where is None else {"device": where}),
         "cores": os.cpu_count(),
         "threads": threads or os.cpu_count(),
         "machine": f"{platform.system()} {platform.machine()}",

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,8 +33,7 @@ class Options:
         jobs: worker processes.
         dask: address of a Dask scheduler; None for this machine.
         data_dir: folder with the data sets' files; None for the usual places.
-        keep: whether training runs that the item's present result holds, of the same cells, are
-            kept in the new one, each with the revision that made it.
+        keep: whether finished runs are kept that other code made; training runs are marked.
         only: names of the data sets to train on; empty for all that are here.
     """
 
@@ -60,6 +59,8 @@ class Context:
         preset: name of the preset.
         results: folder of this preset's JSON files.
         options: of the command line, for items made of many training runs.
+        cells: folder of finished training runs.
+        reused: seconds of those that the item found there.
     """
 
     settings: dict[str, Any]
@@ -68,6 +69,8 @@ class Context:
     preset: str = "smoke"
     results: Path = Path("results")
     options: Options = Options()
+    cells: Path = Path("cells")
+    reused: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
 
     def kept(self) -> dict[str, Any] | None:
         """Where the command line asks to keep what it holds, the result that is there before this
@@ -81,16 +84,6 @@ class Context:
     def problems(self, kinds: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
         """The problems of some kinds at this preset, on the data sets that are here and wanted."""
         return problems.problems(self.preset, kinds, self.options.data_dir, self.options.only)
-
-    @property
-    def jobs(self) -> int:
-        """Worker processes; 1 for this one alone."""
-        return self.options.jobs
-
-    @property
-    def dask(self) -> str | None:
-        """Address of a Dask scheduler; None for this machine."""
-        return self.options.dask
 
 
 def has_preset(item: Item, preset: str) -> bool:
@@ -225,9 +218,12 @@ def _run_one(
         command += ["--only", ",".join(options.only)]
     begun, processor = time.monotonic(), _processor_seconds()
     solves = store.open_folder(folder / _CHECKPOINTS / item.name)
-    context = Context(settings, seed, solves, preset, folder, options)
+    cells = store.open_folder(folder.parent / "cells")
+    context = Context(settings, seed, solves, preset, folder, options, cells)
     results = module.run(context)
-    seconds, cpu_seconds = time.monotonic() - begun, _processor_seconds() - processor
+    # A result costs what its runs cost, whichever command made them.
+    seconds = time.monotonic() - begun + context.reused["seconds"]
+    cpu_seconds = _processor_seconds() - processor + context.reused["cpu_seconds"]
     where = None if options.dask is None else "workers of a cluster"
     return {
         "item": item.name,

@@ -10,12 +10,15 @@ from reproduce import figures, verdicts
 from reproduce.dgnopt import experiment
 from reproduce.dgnopt.problems import DATA_TITLES
 from reproduce.report import Table
+from reproduce.training.methods import PRINTED
 
-COLUMNS = ("SGD", "RMSprop", "Adam", "EKFAC", "EMSA", "DGNOpt")
+#: The paper's columns, and what it has none of: its own update as printed, and Muon.
+PAPER_COLUMNS = ("SGD", "RMSprop", "Adam", "EKFAC", "EMSA", "DGNOpt")
+COLUMNS = (*PAPER_COLUMNS, "as printed", "Muon")
 
 
 def entries(emsa_seeds: int) -> list[dict[str, Any]]:
-    """The methods: Keras's own three, EKFAC in open loop, EMSA, and DGNOpt."""
+    """The methods: Keras's own three, EKFAC in open loop, EMSA, DGNOpt, DGNOpt as printed, Muon."""
     entry = experiment.entry
     return [
         entry("SGD", {"name": "SGD"}),
@@ -24,6 +27,8 @@ def entries(emsa_seeds: int) -> list[dict[str, Any]]:
         entry("EKFAC", {"name": "EKFAC"}),
         entry("EMSA", {"name": "EMSA"}, seeds=emsa_seeds),
         entry("DGNOpt", {"name": "EKFAC", "structure": "cooperative"}, rate_of="DGNOpt"),
+        entry("as printed", PRINTED, rate_of="as printed"),
+        entry("Muon", {"name": "Muon"}),
     ]
 
 
@@ -62,24 +67,27 @@ def summary(
     rows = []
     for problem in document["results"]["problems"]:
         shown = {method["label"]: experiment.shown(method) for method in problem["methods"]}
-        rows.append((problem["title"], *(shown[name] for name in COLUMNS)))
+        rows.append((problem["title"], *(shown.get(name, "–") for name in COLUMNS)))
         if problem["data"] in paper:
             quoted = paper[problem["data"]]
             title = f"the paper's, {DATA_TITLES[problem['data']]}"
-            rows.append((title, *(f"{value:.2f}" for value in quoted)))
+            rows.append((title, *_quoted(quoted)))
     ours = Table(f"{caption}: test accuracy (%), mean ± standard deviation (seeds)",
                  ("data and network", *COLUMNS), rows)  # fmt: skip
     used = {problem["data"] for problem in document["results"]["problems"]}
     others = [
-        (DATA_TITLES[name], *(f"{value:.2f}" for value in values))
-        for name, values in paper.items()
-        if name not in used
+        (DATA_TITLES[name], *_quoted(values)) for name, values in paper.items() if name not in used
     ]
     tables = [ours]
     if others:
         title = "The paper's values, on data sets and networks that this run did not use"
         tables.append(Table(title, ("data", *COLUMNS), others))
-    return [*tables, _differences(document), *experiment.earlier_shown(document)]
+    return [*tables, _differences(document)]
+
+
+def _quoted(values: Sequence[float]) -> list[str]:
+    """The paper's row, with dashes for the methods that it does not have."""
+    return [f"{value:.2f}" for value in values] + ["–"] * (len(COLUMNS) - len(values))
 
 
 def _best_other(problem: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], str | None]:
@@ -91,6 +99,7 @@ def _best_other(problem: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], str
         if np.isfinite(values := experiment.accuracies(method)).any()
     }
     own = means.pop("DGNOpt", None)
+    means = {name: mean for name, mean in means.items() if name in PAPER_COLUMNS}
     best = None if own is None or not means else max(means, key=lambda name: means[name])
     return methods, best
 
@@ -125,15 +134,16 @@ def finding(document: dict[str, Any]) -> tuple[str, str]:
 
 def _differences(document: dict[str, Any]) -> Table:
     rows = []
+    others = [name for name in COLUMNS if name != "DGNOpt"]
     for problem in document["results"]["problems"]:
         methods = {method["label"]: method for method in problem["methods"]}
         rows.append((
             problem["title"],
             *(experiment.verdict(experiment.difference(methods[name], methods["DGNOpt"]))
-              for name in COLUMNS[:-1]),
+              if name in methods else "–" for name in others),
         ))  # fmt: skip
     title = "DGNOpt minus each method, in points, paired by seed, with a 95 % interval"
-    return Table(title, ("data and network", *COLUMNS[:-1]), rows)
+    return Table(title, ("data and network", *others), rows)
 
 
 def markdown(document: dict[str, Any]) -> str:
@@ -149,9 +159,11 @@ def markdown(document: dict[str, Any]) -> str:
         f"rate divided by ten at {_percent(problem['decay'])} of the steps; SGD, "
         "RMSprop and Adam are Keras's own, EKFAC is ours in open loop, EMSA maximises "
         "the augmented Hamiltonian by L-BFGS, "
-        "DGNOpt is EKFAC in the cooperative structure, proximal form. Where every stage has one "
-        "player, as in a residual network with identity skips, the cooperative and the feedback "
-        f"structure are the same. Learning rates: {taken}. Data: {'; '.join(sources)}."
+        "DGNOpt is EKFAC in the cooperative structure, proximal form; *as printed* is the paper's "
+        "own update: explicit form (13), terminal curvature of Gauss and Newton (Section 4.2); "
+        "Muon is Keras's, with its Adam on the output layer and whatever is no matrix. Where every "
+        "stage has one player, as in a residual network with identity skips, the cooperative and "
+        f"the feedback structure are the same. Learning rates: {taken}. Data: {'; '.join(sources)}."
         + experiment.revisions_shown(document)
     )
 

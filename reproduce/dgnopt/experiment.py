@@ -1,23 +1,22 @@
 """Problems × methods × seeds: the cells of an item, run and put together."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from reproduce import verdicts
+from reproduce import provenance, verdicts
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt import rates
-from reproduce.report import Table
 from reproduce.training import cell as cell_of
 from reproduce.training import cells
+from reproduce.training.cells import is_game
 
 #: Test images that an accuracy is measured on, where a result does not say: of the results that
 #: do not, none has more.
 FEWEST_IMAGES = 10_000
-_KEPT = ("accuracy", "loss", "diverged", "seconds", "cpu_seconds", "why", "error", "arms")
+_KEPT = ("accuracy", "loss", "diverged", "seconds", "cpu_seconds", "why", "error", "arms", "made")
 
 
 def entry(label: str, method: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -71,117 +70,40 @@ def experiment(
                 for seed in range(context.seed, context.seed + count)
             ]  # fmt: skip
             plan.append((problem, given, rate, origin, made))
-    present = context.kept()
-    before = _kept(present)
-    flat = [
-        cell
-        for problem, given, rate, _, made in plan
-        for cell in made
-        if _key(problem, cell, given["method"], rate, cell["seed"]) not in before
-    ]
-    results = iter(cells.run(flat, context, "training"))
+    results = iter(cells.run([cell for *_, made in plan for cell in made], context, "training"))
     documents: dict[int, dict[str, Any]] = {}
     for problem, given, rate, origin, made in plan:
         document = documents.setdefault(id(problem), _describe(problem, made[0]))
-        runs = []
-        known: dict[str, Any] = {}
+        method = {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": []}
         for cell in made:
-            key = _key(problem, cell, given["method"], rate, cell["seed"])
-            if key in before:
-                about, run = before[key]
-            else:
-                about = result = next(results)
-                kept = {key: result[key] for key in _KEPT if key in result}
-                run = {"seed": cell["seed"], **kept, "curve": _rounded(result.get("curve"))}
-            runs.append(run)
-            document["source"] = about.get("source", document.get("source"))
-            known |= {key: about[key] for key in ("images",) if key in about}
-        document["methods"].append(
-            {**given, "rate": rate, "rate_from": origin, "seeds": len(made), "runs": runs, **known}
-        )
-    for document in documents.values():
-        if earlier := _superseded(present, document):
-            document["earlier"] = earlier
+            result = next(results)
+            kept = {key: result[key] for key in _KEPT if key in result}
+            curve = _rounded(result.get("curve"))
+            method["runs"].append({"seed": cell["seed"], **kept, "curve": curve})
+            document["source"] = result.get("source", document.get("source"))
+            method |= {key: result[key] for key in ("images",) if key in result}
+        document["methods"].append(method)
     return list(documents.values())
 
 
-def _superseded(present: dict[str, Any] | None, document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Methods of the present result that have another rate now: what the new rate is worth."""
-    if present is None:
-        return []
-    now = [(method["method"], method["rate"]) for method in document["methods"]]
-    found = []
-    for problem in present["results"]["problems"]:
-        if problem["title"] != document["title"]:
-            continue
-        for method in [*problem["methods"], *problem.get("earlier", [])]:
-            other = (method["method"], method["rate"]) not in now
-            if other and any(method["method"] == given for given, _ in now):
-                found.append({"revision": present["provenance"]["revision"], **method})
-    return found
-
-
-def _key(about: dict[str, Any], conditions: dict[str, Any], *more: Any) -> str:
-    """What must agree for a run to be the same: problem, steps, batch, decay and `more`."""
-    shared = {key: about[key] for key in ("data", "network", "options")}
-    shared |= {key: conditions[key] for key in ("train", "steps", "batch", "decay")}
-    return json.dumps([shared, *more], sort_keys=True)
-
-
-def _kept(
-    present: dict[str, Any] | None,
-) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Finished runs of the item's present result, with what it says of them, where the command
-    line asks to keep them; every one with the revision that made it."""
-    if present is None:
-        return {}
-    made_at = present["provenance"]["revision"]
-    found = {}
-    for problem in present["results"]["problems"]:
-        for method in problem["methods"]:
-            about = {"source": problem.get("source")}
-            about |= {key: method[key] for key in ("images",) if key in method}
-            for run in method["runs"]:
-                key = _key(problem, problem, method["method"], method["rate"], run["seed"])
-                if "error" not in run:
-                    found[key] = about, {"revision": made_at, **run}
-    return found
-
-
-def earlier_shown(document: dict[str, Any]) -> list[Table]:
-    """A table of methods at rates that a search took before the present one; none without."""
-    rows = []
-    for problem in document["results"]["problems"]:
-        for method in problem.get("earlier", []):
-            now = next(m for m in problem["methods"] if m["method"] == method["method"])
-            rows.append((
-                problem["title"], method["label"], f"{method['rate']:g}", shown(method),
-                f"{now['rate']:g}", verdict(difference(method, now)), method["revision"],
-            ))  # fmt: skip
-    title = "At rates that an earlier search took: test accuracy (%), and what the new rate changes"
-    columns = ("data and network", "method", "rate before", "accuracy", "rate now",
-               "change (points)", "revision")  # fmt: skip
-    return [Table(title, columns, rows)] if rows else []
+def runs_of(document: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every run of a document, with its method."""
+    return [(method, run) for problem in document["results"]["problems"]
+            for method in problem["methods"] for run in method["runs"]]  # fmt: skip
 
 
 def revisions_shown(document: dict[str, Any]) -> str:
-    """A sentence on runs that were kept from earlier results; empty where there are none."""
-    made: dict[str, list[str]] = {}
-    for problem in document["results"]["problems"]:
-        for method in problem["methods"]:
-            for run in method["runs"]:
-                labels = made.setdefault(run.get("revision", ""), [])
-                if (label := method["label"]) not in labels:
-                    labels.append(label)
-    new = made.pop("", [])
-    if not made:
-        return ""
-    told = "; ".join(f"{', '.join(labels)} at {revision}" for revision, labels in made.items())
-    fresh = f"; {', '.join(new)} at {document['provenance']['revision']}" if new else ""
-    return (
-        f" Runs kept from earlier results with the same settings: {told}{fresh}. The seconds below "
-        "are those of the new ones."
-    )
+    """A sentence on the runs that other code made than what is here now; empty without any."""
+    old: dict[str, list[str]] = {}
+    for method, run in runs_of(document):
+        made = run.get("made", {})
+        if made.get("code") != provenance.code(is_game(method["method"])):
+            revision = made.get("revision") or run.get("revision")
+            labels = old.setdefault(revision or document["provenance"]["revision"], [])
+            if (label := method["label"]) not in labels:
+                labels.append(label)
+    told = "; ".join(f"{', '.join(labels)} at {revision}" for revision, labels in old.items())
+    return f" **The training code has changed since** these runs: {told}." if told else ""
 
 
 def steps_on(settings: dict[str, Any], data: str) -> int:

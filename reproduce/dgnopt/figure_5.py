@@ -149,7 +149,6 @@ def summary(document: dict[str, Any]) -> list[Table]:
                  ("data and network", *names), beside)] if beside else []),
         Table("Test accuracy (%), mean ± standard deviation (seeds)",
               ("data and network", "information", *names), shown),
-        *experiment.earlier_shown(document),
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ _DIGITS = {"data": "digits"}
 _DIGITS_INSTEAD = {"data": "digits", "instead": True}
 _SOME = {"data": "fashion-mnist", "train": 10_000, "test": 2_000, "optional": True}
 _FASHION = {"data": "fashion-mnist"}
-_MNIST, _SVHN = {"data": "mnist"}, {"data": "svhn"}
+_MNIST, _SVHN = {"data": "mnist", "validation": 5000}, {"data": "svhn"}
 _CIFAR10, _CIFAR100 = {"data": "cifar10"}, {"data": "cifar100"}
 
 
@@ -119,6 +119,9 @@ KINDS = tuple(_PROBLEMS)
 _MARKS = ("optional", "instead")
 #: Steps of a run at the preset `quick`, by data set.
 QUICK_STEPS = {"digits": 300, "fashion-mnist": 150}
+#: Steps at the preset `paper`: ten and five epochs of MNIST fit an hour or two of one core.
+PAPER_STEPS = {"mnist": 4290, "svhn": 20_000, "cifar10": 20_000, "cifar100": 20_000}
+PAPER_STEPS_INCEPTION = {**PAPER_STEPS, "mnist": 2145}
 #: Names of data sets and networks in titles.
 DATA_TITLES = {
     "digits": "digits (scikit-learn)", "fashion-mnist": "Fashion-MNIST", "mnist": "MNIST",

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from reproduce import provenance
+
 #: What may differ between cells that share a compiled model.
 _OWN = ("seed", "rate", "steps", "decay", "evaluate_every", "score")
 _DEFAULTS: dict[str, Any] = {
@@ -69,15 +71,18 @@ def run(cells: list[dict[str, Any]], step: Callable | None = None) -> Iterator[d
     Yields:
         `accuracy` (percent of `images`), `loss` (mean over the last interval), `curve` with lists
         `step`, `loss`, `accuracy`, `seconds` and `cpu_seconds` of training, `first_step_seconds`,
-        `diverged`, `why` where it did, `source` of the data; for alignments by a bandit also
-        `arms`, how often each was chosen. A cell that raises gives `error`.
+        `diverged`, `why` where it did, `source` of the data, `made`, where; for alignments by a
+        bandit also `arms`, how often each was chosen. A cell that raises gives `error`.
     """
+    from reproduce.training import methods
+
     group = None
     for cell in cells:
         try:
             if group is None:
                 group = _Group(cell)
-            yield group.train(cell, step)
+            made = provenance.made(methods.is_game(cell["method"]))
+            yield {**group.train(cell, step), "made": made}
         except (KeyboardInterrupt, SystemExit):
             raise
         except Exception as error:

@@ -1,7 +1,9 @@
 """Runs many cells: in this process, in several, or on a Dask cluster; finished ones are kept.
 
 Every finished cell is a JSON file, whole or absent, named by the content of the cell, so that an
-interrupted command goes on with the cells that are missing. A cell that fails is recorded with its
+interrupted command goes on with the cells that are missing, and items share the cells they have in
+common. It says what code made it: cells of other code are trained again, unless the command line
+asks to keep them. A cell that fails is recorded with its
 error beside the others and tried again when the command is started again.
 """
 
@@ -20,7 +22,7 @@ from typing import Any
 
 from rich import progress
 
-from reproduce import startup, store
+from reproduce import provenance, startup, store
 from reproduce.training import cell as cells_of
 
 #: Cells of a group in one task, at most: what a killed worker can lose, and what balances the load.
@@ -33,22 +35,28 @@ def run(cells: list[dict[str, Any]], context: Any, title: str = "cells") -> list
 
     Args:
         cells: made by `reproduce.training.cell.make`.
-        context: the item's `Context`: `solves`, the folder of finished cells, `jobs` and `dask`.
+        context: the item's `Context`: `cells`, the folder of finished cells, `options`, and
+            `reused`, to which the seconds of cells that were there are added.
         title: of the progress bar.
 
     Raises:
         ValueError: where the Dask cluster cannot be reached.
     """
-    folder = context.solves
+    folder = context.cells
     results: dict[str, dict[str, Any]] = {}
     names = [name_of(cell) for cell in cells]
-    for name in names:
-        finished = folder / f"{name}.json"
-        if finished.exists():
-            results[name] = store.read(finished)["result"]
+    for name, cell in zip(names, cells, strict=True):
+        if name not in results and (found := _finished(folder, name)) is not None:
+            if context.options.keep or found["made"]["code"] == code_of(cell):
+                results[name] = found
+                for key in context.reused:
+                    context.reused[key] += found[key]
+            else:
+                (folder / f"{name}.json").unlink()
     waiting = {n: c for n, c in zip(names, cells, strict=True) if n not in results}
     if waiting:
-        tasks = _tasks(waiting, context.jobs if context.dask is None else 8)
+        options = context.options
+        tasks = _tasks(waiting, options.jobs if options.dask is None else 8)
         with _bar() as bar:
             total = sum(cell["steps"] for cell in cells)
             kept = sum(c["steps"] for n, c in zip(names, cells, strict=True) if n in results)
@@ -63,19 +71,39 @@ def run(cells: list[dict[str, Any]], context: Any, title: str = "cells") -> list
 
 
 def _runner(context: Any) -> Any:
-    if context.dask is not None:
+    if context.options.dask is not None:
         from reproduce.training.cluster import on_cluster
 
-        return partial(on_cluster, context.dask)
-    if context.jobs > 1:
-        return partial(_in_processes, context.jobs)
+        return partial(on_cluster, context.options.dask)
+    if context.options.jobs > 1:
+        return partial(_in_processes, context.options.jobs)
     return _here
+
+
+def _content(cell: dict[str, Any]) -> dict[str, Any]:
+    """What a cell is, wherever its data lie."""
+    return store.plain({key: value for key, value in cell.items() if key != "data_dir"})
 
 
 def name_of(cell: dict[str, Any]) -> str:
     """The name of a cell's file, from its content."""
-    plain = json.dumps(store.plain(cell), sort_keys=True)
+    plain = json.dumps(_content(cell), sort_keys=True)
     return hashlib.sha256(plain.encode()).hexdigest()[:20]
+
+
+def code_of(cell: dict[str, Any]) -> str:
+    """The fingerprint of the code that would train a cell now."""
+    return provenance.code(is_game(cell["method"]))
+
+
+def is_game(method: dict[str, Any]) -> bool:
+    """Whether DGNOpt trains it, Keras's own optimizers and EMSA apart."""
+    return "structure" in method or method["name"] in ("K-FAC", "EKFAC")
+
+
+def _finished(folder: Path, name: str) -> dict[str, Any] | None:
+    path = folder / f"{name}.json"
+    return store.read(path)["result"] if path.exists() else None
 
 
 def _short(cell: dict[str, Any]) -> str:
@@ -96,7 +124,8 @@ def _tasks(waiting: dict[str, dict], workers: int) -> list[list[dict[str, Any]]]
 def keep(folder: Path, cell: dict[str, Any], result: dict[str, Any]) -> None:
     """Writes a finished cell; a failed one is not kept."""
     if "error" not in result:
-        store.write(folder / f"{name_of(cell)}.json", {"cell": cell, "result": result})
+        content = {"cell": _content(cell), "result": result}
+        store.write(folder / f"{name_of(cell)}.json", content)
 
 
 def _here(tasks: list, folder: Path, update: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,11 +7,15 @@ A method is a plain dictionary, so that it can be stored beside its results:
     {"name": "EKFAC"}                                   ours in open loop
     {"name": "EKFAC", "structure": "open_loop", "agents": 4}
     {"name": "EMSA", "iterations": 5}
+    {"name": "Muon"}                                    Keras's, the output layer left to Adam
 """
 
+from functools import partial
 from typing import Any
 
 import keras
+
+from reproduce.training.cells import is_game
 
 #: Names of methods and the curvature of each in DGNOpt; None for what is no curvature.
 CURVATURES = {
@@ -21,11 +25,22 @@ CURVATURES = {
     "K-FAC": "kfac",
     "EKFAC": "ekfac",
     "EMSA": None,
+    "Muon": None,
 }
-_KERAS = {"SGD": keras.optimizers.SGD, "RMSprop": keras.optimizers.RMSprop,
-          "Adam": keras.optimizers.Adam}  # fmt: skip
+#: DGNOpt as its paper prints it: Q_uu is the preconditioner (13), the terminal curvature that of
+#: Gauss and Newton (Section 4.2). Players of a stage are solved for by `JOINT` where they are two.
+PRINTED = {"name": "EKFAC", "structure": "cooperative", "form": "explicit",
+           "terminal": "gauss_newton"}  # fmt: skip
+_KERAS = {
+    "SGD": keras.optimizers.SGD,
+    "RMSprop": keras.optimizers.RMSprop,
+    "Adam": keras.optimizers.Adam,
+    # As its documentation asks; every network here calls its output layer so.
+    "Muon": partial(keras.optimizers.Muon, exclude_layers=["logits"]),
+}
 #: Settings of a method that belong to DGNOpt.
-_GAME_SETTINGS = ("form", "terminal", "solver", "absent_players", "guard", "state_feedback")
+_GAME_SETTINGS = ("form", "terminal", "solver", "absent_players", "guard", "state_feedback",
+                  "kl_clip")  # fmt: skip
 _FACTORS = ("damping", "update_every", "refresh_every")
 _KNOWN = ("name", "structure", "alignment", "agents", "agents_form", "parts", "policy",
           "iterations", *_GAME_SETTINGS, *_FACTORS)  # fmt: skip
@@ -56,11 +71,6 @@ def compiled(model: keras.Model, method: dict[str, Any], rate: float, **extra: A
     )
     wrapped.optimizer.build(wrapped.trainable_variables)
     return wrapped
-
-
-def is_game(method: dict[str, Any]) -> bool:
-    """Whether DGNOpt trains it, Keras's own optimizers and EMSA apart."""
-    return method["name"] in ("K-FAC", "EKFAC") or "structure" in method
 
 
 def optimizer(method: dict[str, Any], rate: float) -> keras.optimizers.Optimizer:
