@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from reproduce import provenance
 from reproduce.training import cell as cell_of
 from reproduce.training import cells, cluster, methods, split
 
@@ -93,8 +94,24 @@ def test_finished_cells_are_kept_and_failed_ones_tried_again(tmp_path):
     kept = json.loads(files[0].read_text())
     kept["result"]["accuracy"] = -1.0
     files[0].write_text(json.dumps(kept))
-    second = cells.run(made, context(tmp_path))
+    again = context(tmp_path)
+    second = cells.run(made, again)
     assert sorted(r.get("accuracy", -2) for r in second)[1] == -1.0
+    assert again.reused["cpu_seconds"] == sum(r["cpu_seconds"] for r in first[:2])
+
+
+def test_a_cell_of_other_code_is_trained_again_unless_it_is_to_be_kept(tmp_path, monkeypatch):
+    [first] = cells.run([small()], context(tmp_path))
+    assert first["made"]["onednn"] == os.environ.get(
+        "TF_ENABLE_ONEDNN_OPTS", first["made"]["onednn"]
+    )
+    monkeypatch.setattr(provenance, "code", lambda game: "other")
+    [kept] = cells.run([small()], context(tmp_path, keep=True))
+    assert kept["made"] == first["made"]
+    [second] = cells.run([small(data_dir="/elsewhere")], context(tmp_path))
+    assert second["made"]["code"] == "other"
+    assert second["accuracy"] == first["accuracy"]
+    assert len(list(tmp_path.glob("*.json"))) == 1
 
 
 def test_processes_give_what_one_process_gives(tmp_path):

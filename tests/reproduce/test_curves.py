@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from reproduce import runner, store
+from reproduce import provenance, runner
 from reproduce.dgnopt import curves, experiment, figure_9, rates
 from reproduce.training import cells
 
@@ -98,40 +98,19 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
     assert np.isnan(curves.losses(method)).all()
 
 
-def test_runs_of_a_present_result_are_kept_with_their_revision(tmp_path, monkeypatch):
-    """A method whose rate is another one is trained anew, and so is a seed that had failed."""
-    trained = []
+def test_runs_that_other_code_made_are_marked_with_their_revision():
+    def run(method, **made):
+        made = {"code": provenance.code(cells.is_game(method)), "revision": "now", **made}
+        return {"seed": 0, "made": made}
 
-    def train(made, *_):
-        trained.append([(cell["rate"], cell["seed"]) for cell in made])
-        curve = {"step": [2, 4], "loss": [1.0, 0.5], "accuracy": [50.0, 60.0]}
-        return [{"curve": curve, "diverged": False, "accuracy": 60.0, "loss": 0.5, "images": 99,
-                 "source": "here"} for _ in made]  # fmt: skip
-
-    monkeypatch.setattr(cells, "run", train)
-    context = runner.Context(
-        {"steps": 4, "seeds": 2}, 0, tmp_path / "item", results=tmp_path,
-        options=runner.Options(keep=True),
-    )  # fmt: skip
-
-    def run(rate):
-        entries = [experiment.entry("SGD", {"name": "SGD"}, rate=0.1),
-                   experiment.entry("Adam", {"name": "Adam"}, rate=rate)]  # fmt: skip
-        problems = experiment.experiment(context, "feedforward", entries)
-        return {"provenance": {"revision": f"r{rate}"}, "results": {"problems": problems}}
-
-    first = run(0.01)
-    assert experiment.revisions_shown(first) == ""
-    first["results"]["problems"][0]["methods"][0]["runs"][1] = {"seed": 1, "error": "x"}
-    store.write(tmp_path / "item.json", first)
-    second = run(0.03)
-    assert trained[1] == [(0.1, 1), (0.03, 0), (0.03, 1)]
-    [sgd, adam] = second["results"]["problems"][0]["methods"]
-    assert [one.get("revision") for one in sgd["runs"]] == ["r0.01", None]
-    assert [one.get("revision") for one in adam["runs"]] == [None, None]
-    assert (sgd["images"], second["results"]["problems"][0]["source"]) == (99, "here")
-    [earlier] = second["results"]["problems"][0]["earlier"]
-    assert (earlier["label"], earlier["rate"], earlier["revision"]) == ("Adam", 0.01, "r0.01")
-    [table] = experiment.earlier_shown(second)
-    assert table.rows[0][2:5] == ("0.01", "60.00 ± 0.00 (2)", "0.03")
-    assert "SGD at r0.01; SGD, Adam at r0.03" in experiment.revisions_shown(second)
+    sgd, game = {"name": "SGD"}, {"name": "SGD", "structure": "feedback"}
+    methods = [
+        {"label": "SGD", "method": sgd, "runs": [run(sgd), run(sgd)]},
+        {"label": "game", "method": game, "runs": [run(game), run(game, code="x", revision="r1")]},
+    ]
+    document = {"provenance": {"revision": "r0"}, "results": {"problems": [{"methods": methods}]}}
+    assert experiment.revisions_shown(document).endswith("these runs: game at r1.")
+    del methods[1]["runs"][1]["made"]
+    assert experiment.revisions_shown(document).endswith("these runs: game at r0.")
+    methods[1]["runs"].pop()
+    assert experiment.revisions_shown(document) == ""

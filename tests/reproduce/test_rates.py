@@ -10,7 +10,7 @@ from reproduce.training import cells
 
 
 def searched(tmp_path, monkeypatch, accuracy, seeds_lost=()):
-    """The row of SGD where `accuracy(rate)` is what a run gives, None for one that diverges.
+    """The row of SGD where a run gives `accuracy(rate, number of the seed)`, None if it diverges.
 
     `seeds_lost` are (rate, number of the seed) that diverge. Returns the row and the rates that
     were trained, in order.
@@ -22,7 +22,7 @@ def searched(tmp_path, monkeypatch, accuracy, seeds_lost=()):
         for cell in made:
             number = cell["seed"] - rates.SEED
             trained.append((cell["rate"], number))
-            score = accuracy(cell["rate"])
+            score = accuracy(cell["rate"], number)
             lost = score is None or (cell["rate"], number) in seeds_lost
             results.append({"accuracy": score, "diverged": lost, "cpu_seconds": 1.0})
         return results
@@ -43,23 +43,33 @@ def searched(tmp_path, monkeypatch, accuracy, seeds_lost=()):
 
 
 def test_a_best_rate_inside_the_grid_ends_the_search(tmp_path, monkeypatch):
-    row, trained = searched(tmp_path, monkeypatch, {0.1: 50, 0.3: 60, 1.0: 70, 3.0: 65}.get)
+    row, trained = searched(tmp_path, monkeypatch, lambda rate, _: 70 - abs(rate - 1))
     assert row["rates"] == row["grid"] == [0.1, 0.3, 1.0, 3.0]
     assert row["chosen"] == 1.0
-    assert trained == [(0.1, 0), (0.3, 0), (1.0, 0), (3.0, 0), (1.0, 1), (1.0, 2)]
+    first = [(0.1, 0), (0.3, 0), (1.0, 0), (3.0, 0)]
+    assert trained == [*first, (1.0, 1), (1.0, 2), (0.3, 1), (0.3, 2)]
+
+
+def test_the_rate_with_the_better_mean_over_further_seeds_is_taken(tmp_path, monkeypatch):
+    """The second best by the first seed, 0.3, is the better one by the two that did not choose."""
+    scores = {(0.1, 0): 50, (0.3, 0): 69, (1.0, 0): 70, (3.0, 0): 60, (0.3, 1): 80, (0.3, 2): 60,
+              (1.0, 1): 69, (1.0, 2): 70}  # fmt: skip
+    row, _ = searched(tmp_path, monkeypatch, lambda rate, number: scores[rate, number])
+    assert row["further"] == [[], [80, 60], [69, 70], []]
+    assert row["chosen"] == 0.3
 
 
 def test_the_grid_goes_on_above_until_the_best_is_inside(tmp_path, monkeypatch):
-    row, _ = searched(tmp_path, monkeypatch, lambda rate: 90 - abs(rate - 11))
+    row, _ = searched(tmp_path, monkeypatch, lambda rate, _: 90 - abs(rate - 11))
     assert row["rates"] == [0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
     assert row["chosen"] == 10.0
 
 
 def test_the_grid_goes_on_by_two_rates_a_side_at_most(tmp_path, monkeypatch):
-    row, _ = searched(tmp_path, monkeypatch, lambda rate: rate)
+    row, _ = searched(tmp_path, monkeypatch, lambda rate, _: rate)
     assert row["rates"] == [0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
     assert row["chosen"] == 30.0
-    low, _ = searched(tmp_path / "low", monkeypatch, lambda rate: 90 - rate)
+    low, _ = searched(tmp_path / "low", monkeypatch, lambda rate, _: 90 - rate)
     assert low["rates"] == [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
     assert low["chosen"] == 0.01
     document = {"settings": {"steps": 4, "rates": 4, "beyond": 2, "confirmations": 2},
@@ -69,7 +79,7 @@ def test_the_grid_goes_on_by_two_rates_a_side_at_most(tmp_path, monkeypatch):
 
 
 def test_a_rate_that_diverges_with_a_further_seed_gives_way(tmp_path, monkeypatch):
-    row, _ = searched(tmp_path, monkeypatch, lambda rate: 90 - abs(rate - 1),
+    row, _ = searched(tmp_path, monkeypatch, lambda rate, _: 90 - abs(rate - 1),
                       seeds_lost=[(1.0, 2), (0.3, 1)])  # fmt: skip
     assert row["rejected"] == [1.0, 0.3]
     assert row["chosen"] == 0.1
@@ -77,22 +87,9 @@ def test_a_rate_that_diverges_with_a_further_seed_gives_way(tmp_path, monkeypatc
 
 
 def test_nothing_is_taken_where_everything_diverges(tmp_path, monkeypatch):
-    row, _ = searched(tmp_path, monkeypatch, lambda rate: None)
+    row, _ = searched(tmp_path, monkeypatch, lambda rate, _: None)
     assert row["chosen"] is None
     assert row["rates"] == row["grid"]
-
-
-def test_a_finished_search_is_kept_and_an_earlier_one_goes_on(tmp_path, monkeypatch):
-    row, _ = searched(tmp_path, monkeypatch, lambda rate: rate)
-    assert searched(tmp_path, monkeypatch, lambda rate: rate) == (row, [])
-    earlier = {key: value for key, value in row.items() if key not in ("grid", "confirmed")}
-    earlier |= {"rates": row["grid"], "accuracy": row["accuracy"][:4], "chosen": 3.0,
-                "revision": "before"}  # fmt: skip
-    store.write(tmp_path / "dgnopt-rates.json", {"results": {"rows": [earlier]}})
-    again, trained = searched(tmp_path, monkeypatch, lambda rate: rate)
-    assert again["rates"] == row["rates"]
-    assert trained == [(10.0, 0), (30.0, 0), (30.0, 1), (30.0, 2)]
-    assert again["revision"].startswith("before, ")
 
 
 @pytest.mark.parametrize(("rate", "way", "wanted"), [
