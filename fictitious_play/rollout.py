@@ -103,13 +103,23 @@ def feedback_controls(game, initial_state, feedback, inputs, noise):
     `feedback(now, states)` gives (batch, players, control_size) for (batch, state_size) and the
     slices of `inputs` at the step.
     """
+    return feedback_paths(game, initial_state, feedback, inputs, noise)[0]
+
+
+def feedback_paths(game, initial_state, feedback, inputs, noise, trembles=None):
+    """Controls, as above, and the states in which they are played, (batch, steps, state_size);
+    `trembles` as in `feedback_deviation_costs`."""
 
     def act(now, states):
         controls = feedback(now, states)
-        return controls, controls
+        return controls, (controls, states)
 
-    _, (played, _) = _roll(game, initial_state, by_step(noise), inputs, act, costs=False)
-    return ops.transpose(played, (1, 0, 2, 3))
+    shaken = None if trembles is None else by_step(trembles)
+    _, (kept, _) = _roll(
+        game, initial_state, by_step(noise), inputs, act, costs=False, trembles=shaken
+    )
+    controls, states = kept
+    return ops.transpose(controls, (1, 0, 2, 3)), ops.transpose(states, (1, 0, 2))
 
 
 def deviation_costs(game, initial_state, own, others, noise):

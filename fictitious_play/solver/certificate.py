@@ -1,7 +1,6 @@
 """Exploitability of a solved profile: what a player would gain by leaving it alone."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -9,7 +8,9 @@ from fictitious_play import checks
 from fictitious_play.layers.control_network import hidden_sizes
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver import exact_response
-from fictitious_play.solver.response_search import ResponseSearch
+from fictitious_play.solver.deviations import Deviations
+from fictitious_play.solver.found import Found
+from fictitious_play.solver.response_search import search
 from fictitious_play.solver.scale import cost_scale
 
 #: Widths of the networks of a trained response.
@@ -102,25 +103,25 @@ def certify(
     if isinstance(policy, JointPolicy) and linear_quadratic and method != "trained":
         found = exact_response.open_loop(game, policy, paths, seed)
         return assemble({"exact": found}, "exact", (), scale)
-    findings: dict[str, Any] = {}
+    findings: dict[str, Found] = {}
     by: tuple[str, ...] = ()
     exact = linear_quadratic and method != "trained"
     widths = () if method == "exact" else hidden
-    search = ResponseSearch(game, policy, seed, widths, batch_size=batch_size)
-    search.measure_units()
+    deviations = Deviations(game, policy, seed, widths, batch_size=batch_size)
+    deviations.measure_units()
     if exact:
-        findings.update(exact_response.closed_loop(search, paths))
+        findings.update(exact_response.closed_loop(deviations, paths))
     if method != "exact":
         evaluations = min(_LINEAR_EVALUATIONS, 4 + steps // 6)
-        trained = search.run(paths, evaluations, _LINEAR_PATHS, steps)
+        trained = search(deviations, paths, evaluations, _LINEAR_PATHS, steps)
         findings["trained"], by = trained, trained.by
     names = ("exact",) * exact + ("trained",) * (method != "exact")
     return assemble(findings, " and ".join(names), by, scale)
 
 
-def assemble(findings: dict[str, Any], method: str, by: tuple[str, ...], scale) -> Certificate:
-    """The certificate of several findings, `response_search.Found` each: the largest gain of every
-    player; NaN, or without end, where any of them is."""
+def assemble(findings: dict[str, Found], method: str, by: tuple[str, ...], scale) -> Certificate:
+    """The certificate of several findings: the largest gain of every player; NaN, or without end,
+    where any of them is."""
     last = next(reversed(findings.values()))
     gains = np.stack([found.gain for found in findings.values()])
     errors = np.stack([found.standard_error for found in findings.values()])

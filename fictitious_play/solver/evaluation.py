@@ -1,5 +1,6 @@
 """Expected costs of a profile on a fixed sample, with the exact equilibrium as control variate."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,18 @@ _ACTIVATIONS = 2**23
 
 def policy_controls(policy: JointPolicy | FeedbackPolicy, sample: Sample) -> np.ndarray:
     """Controls along a sample, (paths, steps, players, control_size), with moving averages."""
-    game = policy.game
-    size = max(2, _ACTIVATIONS // (game.steps * game.players * max(policy.hidden)))
     parts = [
-        ops.convert_to_numpy(policy(list(sample.part(start, size)), training=False))
-        for start in range(0, sample.paths, size)
+        ops.convert_to_numpy(policy(list(part), training=False)) for part in batches(policy, sample)
     ]
     return np.concatenate(parts)
+
+
+def batches(policy: JointPolicy | FeedbackPolicy, sample: Sample) -> Iterator[Sample]:
+    """A sample in parts, so that a profile's activations on each of them are not too many."""
+    game = policy.game
+    size = max(2, _ACTIVATIONS // (game.steps * game.players * max(policy.hidden)))
+    for start in range(0, sample.paths, size):
+        yield sample.part(start, size)
 
 
 @dataclass(frozen=True)

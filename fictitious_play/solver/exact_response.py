@@ -6,29 +6,28 @@ import numpy as np
 from keras import ops
 
 from fictitious_play import lq, rollout
-from fictitious_play.solver.evaluation import policy_controls
-from fictitious_play.solver.response_search import Found, ResponseSearch, share_at_bounds
-from fictitious_play.solver.samples import Sample, certificate_sample
+from fictitious_play.solver.deviations import Deviations
+from fictitious_play.solver.evaluation import batches, policy_controls
+from fictitious_play.solver.found import Found, gains_to_come, share_at_bounds
+from fictitious_play.solver.response_search import search
+from fictitious_play.solver.samples import Sample, certificate_sample, response_sample
 
 #: Spread below which a state does not move: networks compute in float32.
 _TOLERANCE = 1e-5
+#: How much hands tremble, in the size of the controls, where nothing better is known.
+_TREMBLE = 0.3
 
 
 def open_loop(game, policy, paths: int, seed: int) -> Found:
     """The gain of leaving an open-loop profile, by `lq.exploitability` on fresh antithetic paths;
     infinite for a player who has no best response."""
     sample = certificate_sample(game, seed, paths, policy.variable_dtype)
-    controls = policy_controls(policy, sample)
-    tensors = [ops.convert_to_tensor(a) for a in (sample.initial_state, controls, sample.noise)]
-    costs = ops.convert_to_numpy(rollout.joint_costs(game, *tensors)).astype(np.float64)
-    found = nothing_found(game, costs, controls)
+    controls, found = _played(policy, sample)
     if found.non_finite.any() or not np.isfinite(controls).all():
         return found
     # Pairs are neighbours here; the exact routine wants the mirror images in the second half.
     halves = Sample(*(np.concatenate([array[0::2], array[1::2]]) for array in sample))
     flat = game.stacked_controls(np.concatenate([controls[0::2], controls[1::2]]))
-    # Fewer paths than features cannot carry the regression: the looser bound then.
-    features = 1 + game.state_size + game.noise_size * game.steps
     try:
         exact = lq.exploitability(
             game,
@@ -36,7 +35,7 @@ def open_loop(game, policy, paths: int, seed: int) -> Found:
             np.asarray(halves.initial_state, np.float64),
             np.asarray(halves.noise, np.float64),
             antithetic=True,
-            regression=paths // 2 >= 3 * features,
+            regression=None,  # fewer paths than it needs: the looser bound
         )
     except lq.NoEquilibriumError:
         found.gain[_unbounded(game)] = np.inf  # the others' are not known
@@ -46,17 +45,17 @@ def open_loop(game, policy, paths: int, seed: int) -> Found:
     return found
 
 
-def closed_loop(search: ResponseSearch, paths: int) -> dict[str, Found]:
+def closed_loop(deviations: Deviations, paths: int) -> dict[str, Found]:
     """The gains of leaving a closed-loop profile.
 
     "exact" is the gain of leaving the affine feedbacks inside the profile, by a formula;
     "exact response" the best response to them, played against the profile.
     """
-    game = search.game
-    # Along its own paths a profile may show no slopes, where nothing spreads its states.
-    fitted_on = max(512, 4 * (game.state_size + 1))
-    gain, answers = affine_gain(game, *search.disturbed_profile(fitted_on))
-    played = search.run(paths, 1, 4, starts={"exact": search.affine(*answers)})
+    units = deviations.model.units
+    sample = deviations.draw("profile", 0, _fitting_paths(deviations.game))
+    gain, answers = affine_gain(deviations.policy, sample, units.control, deviations.seed)
+    starts = {"exact": deviations.corrections.affine(*answers, units)}
+    played = search(deviations, paths, 1, 4, starts=starts)
     formula = replace(played, gain=gain, standard_error=np.zeros_like(gain))
     for found in (formula, played):
         found.gain[~np.isfinite(gain)] = gain[~np.isfinite(gain)]
@@ -64,15 +63,33 @@ def closed_loop(search: ResponseSearch, paths: int) -> dict[str, Found]:
     return {"exact": formula, "exact response": played}
 
 
+def affine(policy, paths: int, seed: int) -> Found:
+    """As "exact" there, in a moment: the hands tremble by a share of the controls' size."""
+    game = policy.game
+    sample = response_sample(
+        game, seed, "regret", 0, max(paths, _fitting_paths(game)), policy.variable_dtype
+    )
+    controls, found = _played(policy, sample)
+    if not found.non_finite.any():
+        size = np.sqrt(np.mean(np.square(controls, dtype=np.float64), axis=(0, 1)))
+        gain, _ = affine_gain(policy, sample, np.where(size > 0.0, _TREMBLE * size, 1.0), seed)
+        found.gain[:], found.standard_error[:] = gain, 0.0
+    return found
+
+
 def affine_gain(
-    game, controls: np.ndarray, states: np.ndarray
+    policy, sample: Sample, tremble: np.ndarray, seed: int
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """What each player would gain by leaving the affine feedbacks inside a closed-loop profile.
 
+    They are fitted where the profile leads when everybody's hands tremble: along its own paths
+    nothing may spread the states, and there are no slopes to see.
+
     Args:
-        game: a linear-quadratic game.
-        controls, states: (paths, steps, players, control_size) and (paths, steps, state_size) of
-            the profile along sample paths.
+        policy: the profile, of a linear-quadratic game.
+        sample: initial states and noise.
+        tremble: (players, control_size), standard deviations of the hands.
+        seed: of the trembles.
 
     Returns:
         (players,) gains, by `lq.profile_exploitability`; infinite for a player who has no best
@@ -80,6 +97,8 @@ def affine_gain(
         the best responses as gains (steps, players, control_size, state_size) and constants (steps,
         players, control_size).
     """
+    game = policy.game
+    controls, states = _answers(policy, sample, tremble, seed)
     form = game.linear_quadratic_form()
     shape = (game.steps, game.players, game.control_size)
     matrices, constants = np.zeros((*shape, game.state_size)), np.zeros(shape)
@@ -104,6 +123,19 @@ def affine_gain(
     return gain, (matrices, constants)
 
 
+def _played(policy, sample: Sample) -> tuple[np.ndarray, Found]:
+    """Controls of a profile along a sample, and its costs with the gains to come."""
+    game, controls = policy.game, policy_controls(policy, sample)
+    tensors = [ops.convert_to_tensor(a) for a in (sample.initial_state, controls, sample.noise)]
+    costs = ops.convert_to_numpy(rollout.joint_costs(game, *tensors)).astype(np.float64)
+    return controls, gains_to_come(costs, share_at_bounds(game, controls))
+
+
+def _fitting_paths(game) -> int:
+    """Paths enough for the regression on the states in `affine_gain`."""
+    return max(512, 4 * (game.state_size + 1))
+
+
 def _unbounded(game) -> np.ndarray:
     """(players,), whose cost falls without end against open-loop controls."""
     form = game.linear_quadratic_form()
@@ -119,18 +151,26 @@ def _unbounded(game) -> np.ndarray:
     return found
 
 
-def nothing_found(game, costs: np.ndarray, controls: np.ndarray) -> Found:
-    """A `Found` without gains, NaN, for path costs (paths, players) of a profile."""
-    nothing = np.full(game.players, np.nan)
-    with np.errstate(invalid="ignore"):
-        cost, spread = costs.mean(axis=0), costs.std(axis=0)
-    return Found(
-        gain=nothing,
-        standard_error=nothing.copy(),
-        by=("exact",) * game.players,
-        cost=cost,
-        spread=spread,
-        non_finite=(~np.isfinite(costs)).sum(axis=0),
-        paths=len(costs),
-        at_bounds=share_at_bounds(game, controls),
+def _answers(policy, sample: Sample, tremble, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the profile answers where trembles lead, (paths, steps, players, control_size), and the
+    states there, (paths, steps, state_size)."""
+    game, dtype = policy.game, sample.noise.dtype
+    generator = np.random.default_rng((seed, 7))
+
+    def feedback(now, states):
+        seen = ops.cast(states, policy.variable_dtype)
+        return ops.cast(policy.controls(now, seen), dtype.name)
+
+    parts = []
+    for part in batches(policy, sample):
+        shape = (part.paths, game.steps, game.players, game.control_size)
+        trembles = (generator.standard_normal(shape) * tremble).astype(dtype)
+        initial, noise, shaken = (ops.convert_to_tensor(each) for each in (*part, trembles))
+        parts.append(
+            rollout.feedback_paths(game, initial, feedback, policy.by_step(), noise, shaken)
+        )
+    controls, states = (
+        np.concatenate([ops.convert_to_numpy(each) for each in of_parts]).astype(np.float64)
+        for of_parts in zip(*parts, strict=True)
     )
+    return controls, states

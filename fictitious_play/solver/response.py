@@ -19,7 +19,8 @@ import numpy as np
 from keras import ops
 
 from fictitious_play.scan import scan
-from fictitious_play.solver.response_units import BY_STEP, ResponseUnits
+from fictitious_play.solver.corrections import Corrections
+from fictitious_play.solver.response_units import BY_STEP, ResponseUnits, neutral_units
 
 #: Beyond so many units a state is no longer told from one there.
 LARGEST = 1e3
@@ -34,12 +35,10 @@ class ResponseModel(keras.Model):
 
     Args:
         game: the `Game`.
-        units: `ResponseUnits` of the profile.
+        corrections: the layout of their parameters.
         policy: a closed-loop profile, whose `controls` the others follow; None in open loop, where
             their controls are an input.
         batch_size: paths of every batch.
-        hidden: widths of the hidden layers; empty for the linear part alone.
-        path: whether the noise since the beginning is seen, in open loop.
         dtype: of everything here.
 
     Input: a list of initial states (batch, state_size), increments (batch, steps, noise_size),
@@ -49,50 +48,25 @@ class ResponseModel(keras.Model):
         training step `changes` holds it.
     """
 
-    def __init__(
-        self,
-        game,
-        units: ResponseUnits,
-        policy,
-        batch_size: int,
-        hidden=(),
-        path=False,
-        dtype="float64",
-    ):
+    def __init__(self, game, corrections: Corrections, policy, batch_size: int, dtype="float64"):
         super().__init__(dtype=dtype)
-        self.game, self._first_units, self.batch_size = game, units, batch_size
+        self.game, self.corrections, self.batch_size = game, corrections, batch_size
         self.policy = policy
-        self.hidden, self.sees_past = tuple(hidden), bool(path and policy is None)
-        players, k = game.players, game.control_size
-        seen = game.state_size + k + (players * k if policy is None else 0)
-        self.past = (game.state_size + game.steps * game.noise_size) * self.sees_past
-        self.shapes: dict[str, tuple[int, ...]] = {
-            "linear": (game.steps, 1 + seen + 3 * game.state_size, k)
-        }
-        if self.sees_past:
-            self.shapes["past"] = (game.steps, self.past, k)
-        before = seen + self.past
-        for number, width in enumerate(self.hidden):
-            self.shapes[f"kernel_{number}"] = (before, width)
-            self.shapes[f"bias_{number}"] = (width,) if number else (game.steps, width)
-            before = width
-        if self.hidden:
-            self.shapes["output"] = (before, k)
-        self.sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
 
     def build(self, input_shape=None):
-        shape = (self.game.players, sum(self.sizes))
+        shape = (self.game.players, self.corrections.parameters)
         self.theta = self.add_weight(shape=shape, initializer="zeros", name="theta")
         self.changes = self.add_weight(
             shape=(self.batch_size, shape[0]), initializer="zeros", trainable=False, name="changes"
         )
+        units = neutral_units(self.game)
         self.seen_in = {
             name: self.add_weight(
                 shape=value.shape, initializer="zeros", trainable=False, name=f"unit_{name}"
             )
-            for name, value in self._first_units.arrays().items()
+            for name, value in units.arrays().items()
         }
-        self.units = self._first_units
+        self.units = units
         self.built = True
 
     @property
@@ -159,7 +133,7 @@ class ResponseModel(keras.Model):
             by_step["policy"] = self.policy.by_step()
         if disturbance is not None:
             by_step["disturbance"] = _steps_first(ops.convert_to_tensor(disturbance))
-        part = None if theta is None else self._parts(theta)
+        part = None if theta is None else self.corrections.parts(theta)
         past = None
         if part is not None:
             by_step["part"] = {name: _steps_first(part[name]) for name in _STEPWISE & part.keys()}
@@ -168,7 +142,7 @@ class ResponseModel(keras.Model):
                 for name in BY_STEP
                 if name in self.seen_in
             }
-            if self.sees_past:
+            if self.corrections.past:
                 past = self._past(initial, noise)
                 by_step["known"] = self._constant(self._known())
 
@@ -220,7 +194,7 @@ class ResponseModel(keras.Model):
         if past is not None:
             past = past * now["known"]
             found = found + _shared(past, part["past"])
-        for number in range(len(self.hidden)):
+        for number in range(len(self.corrections.hidden)):
             kernel, bias = part[f"kernel_{number}"], part[f"bias_{number}"]
             if number == 0:
                 split = values.shape[-1]
@@ -230,13 +204,13 @@ class ResponseModel(keras.Model):
             else:
                 hidden = _product(hidden, kernel) + bias
             hidden = ops.relu(hidden)
-        if self.hidden:
+        if self.corrections.hidden:
             found = found + _product(hidden, part["output"])
         return found * self.seen_in["control"]
 
     def _known(self) -> np.ndarray:
         """(steps, past): a step knows x_0 and the increments before it."""
-        numbers = np.arange(self.past)
+        numbers = np.arange(self.corrections.past)
         steps = np.arange(self.game.steps)[:, None]
         return 1.0 * (numbers < self.game.state_size + steps * self.game.noise_size)
 
@@ -245,14 +219,6 @@ class ResponseModel(keras.Model):
         first = (initial - self.seen_in["mean"][0]) / self.seen_in["size"][0]
         rest = noise / self.game.step_size**0.5
         return ops.concatenate([first, ops.reshape(rest, (-1, rest.shape[1] * rest.shape[2]))], 1)
-
-    def _parts(self, theta):
-        found, start = {}, 0
-        for (name, shape), size in zip(self.shapes.items(), self.sizes, strict=True):
-            part = theta[:, start : start + size]
-            found[name] = ops.reshape(part, (self.game.players, *shape))
-            start += size
-        return found
 
     def _constant(self, value):
         return ops.convert_to_tensor(value, dtype=self.variable_dtype)

@@ -49,6 +49,20 @@ class ResponseUnits:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
+def neutral_units(game) -> ResponseUnits:
+    """The game's own."""
+    steps, n, players, k = game.steps, game.state_size, game.players, game.control_size
+    return ResponseUnits(
+        cost=np.ones(players),
+        control=np.ones((players, k)),
+        mean=np.zeros((steps, n)),
+        size=np.ones((steps, n)),
+        rotation=np.zeros((steps, n, n)) if is_rotated(n) else None,
+        control_mean=np.zeros((steps, players, k)),
+        control_size=np.ones((steps, players, k)),
+    )
+
+
 def is_rotated(state_size: int) -> bool:
     """Whether so many states are decorrelated."""
     return state_size <= _ROTATED

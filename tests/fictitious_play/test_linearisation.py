@@ -7,11 +7,12 @@ import fictitious_play as fp
 from benchmarks.unseen_states import duopoly
 from fictitious_play.networks.units import Units
 from fictitious_play.solver import exact_response
-from fictitious_play.solver.response_search import ResponseSearch
+from fictitious_play.solver.deviations import Deviations
+from fictitious_play.solver.regret import RegretMeter
 
 
 def _certificate(game, gains):
-    """The exact findings of a profile that plays affine gains (steps, players, state_size)."""
+    """The exact findings, and the regret, of a profile of gains (steps, players, state_size)."""
     policy = fp.FeedbackPolicy(
         game, hidden=(2,), batch_normalization=False, skip=True, dtype="float64"
     )
@@ -19,10 +20,10 @@ def _certificate(game, gains):
     policy.set_units(Units(np.zeros((game.steps, 2)), np.ones((game.steps, 2))))
     policy.output_kernel.assign(np.zeros(policy.output_kernel.shape))
     policy.skip_kernel.assign(gains[:, :, None, :])
-    search = ResponseSearch(game, policy, 0)
-    search.measure_units()
-    found = exact_response.closed_loop(search, 256)
-    return found["exact"].gain, found["exact response"]
+    deviations = Deviations(game, policy, 0)
+    deviations.measure_units()
+    found = exact_response.closed_loop(deviations, 256)
+    return found["exact"].gain, found["exact response"], RegretMeter(game, policy, 0)(1).gain
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
@@ -31,16 +32,18 @@ def test_a_wrong_gain_is_worth_what_brute_force_says_with_noise_or_without(sigma
     exact = fp.lq.nash(game, information="closed_loop")
     gains = np.array(exact.gains)
     gains = gains.reshape(game.steps, 2, -1)
-    formula, played = _certificate(game, gains)
+    formula, played, regret = _certificate(game, gains)
     scale = np.abs(exact.cost)
     assert np.all(np.abs(formula) < 1e-7 * scale)
+    assert np.all(np.abs(regret) < 1e-7 * scale)
     assert np.all(np.abs(played.gain) < 1e-6 * scale)
 
     wrong = gains.copy()
     wrong[1, 0, 0] *= 1.1
-    formula, played = _certificate(game, wrong)
+    formula, played, regret = _certificate(game, wrong)
     expected = fp.lq.profile_exploitability(game, wrong, "closed_loop").gain
     assert expected[0] > 1e-5 * scale[0]
-    np.testing.assert_allclose(formula, expected, rtol=1e-4, atol=1e-7 * scale[0])
+    for found in (formula, regret):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7 * scale[0])
     error = 4 * played.standard_error + 1e-6 * scale
     assert np.all(np.abs(played.gain - expected) < error + 1e-3 * expected)

@@ -5,8 +5,9 @@ import pytest
 
 import fictitious_play as fp
 from benchmarks.planted import InitialLaw
+from fictitious_play.solver import regret
 from fictitious_play.solver.regret import RegretMeter
-from tests.fictitious_play.cases import symmetric_game
+from tests.fictitious_play.cases import asymmetric_game, symmetric_game
 
 QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 256, "progress": False}
 
@@ -37,6 +38,26 @@ def test_a_game_without_its_theory_has_a_searched_regret():
     np.testing.assert_array_equal(result.history[-1].regret, result.regret.relative)
     again = RegretMeter(result.game, result.policy, 0)(3)
     np.testing.assert_array_equal(again.gain, result.regret.gain)
+
+
+def test_many_players_have_a_regret_whether_they_are_alike_or_not(monkeypatch):
+    """That of resting networks is what the exact theory says, or nearly all of it."""
+    monkeypatch.setattr(regret, "_POOLED", 20)
+    alike = symmetric_game(players=4, steps=6, epsilon=4.0, c=2.0, initial_std=0.5)
+    for game, method in ((alike, "exact"), (asymmetric_game(players=3, steps=6), "trained")):
+        if method == "trained":
+            monkeypatch.setattr(regret, "_FEATURES", 20)
+        profile = fp.JointPolicy(game, hidden=(2,), batch_normalization=False, skip=True)
+        profile.build()
+        for weight in profile.weights:
+            weight.assign(np.zeros(weight.shape))
+        coefficients = np.zeros((6, game.players, 1 + game.state_size + game.noise_size * 6))
+        expected = fp.lq.profile_exploitability(game, coefficients).gain
+        found = RegretMeter(game, profile, 0)(1)
+        assert found.method == method
+        error = 4 * found.standard_error + 0.02 * expected
+        assert np.all(found.gain < expected + error)
+        assert np.all(found.gain > 0.9 * expected - error)
 
 
 def test_regret_is_estimated_every_so_often_and_stops_a_solve():

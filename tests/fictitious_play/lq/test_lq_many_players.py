@@ -70,6 +70,8 @@ def test_controls_linear_in_own_and_mean_noise_are_measured_exactly(many):
     assert lq.exploitability(GAME, exact, initial, noise).gain.max() < 1e-12
     loose = lq.exploitability(GAME, exact, initial, noise, regression=False)
     assert loose.gain.max() > 1e-5
+    few = (array[:60] for array in (exact, initial, noise))
+    assert lq.exploitability(GAME, *few, regression=None).gain.max() < 1e-12
 
 
 def test_the_pooled_regression_is_a_bound_near_the_general_one(many):
