@@ -1,8 +1,8 @@
 """The search for learning rates: the same small grid, rule and budget for every method.
 
 Every rate of a method's grid is tried with one seed of its own for a few hundred steps. While the
-best one is at an end of the grid, the grid goes on past that end, by two rates a side at most. The
-best two are tried with two further seeds; one that diverges there gives way to the next best. The
+best one is at an end of the grid, the grid goes on past that end, and below it where every rate
+diverged, by two rates a side at most. The best two are tried with two further seeds; one that diverges there gives way to the next best. The
 rate is taken whose further seeds have the better mean accuracy on the validation images, which
 nothing is ever trained on. Items read the rates from this
 item's result in their own folder, or else from the committed one.
@@ -166,15 +166,14 @@ def _missing(row: dict[str, Any], settings: dict[str, Any]) -> list[tuple[float,
 
 
 def beyond(row: dict[str, Any], most: int) -> float | None:
-    """The next rate past the end of the grid where the best one is, or None.
+    """The next rate past the end of the grid where the best one is, or None. Below the grid where
+    every rate diverged.
 
     Args:
         row: with `grid`, `rates`, `accuracy`, `rejected`.
         most: how many rates may be added a side.
     """
-    if not _best(row):
-        return None
-    best = _best(row)[0]
+    best = _best(row)[0] if _best(row) else row["rates"][0]
     above = sum(rate > row["grid"][-1] for rate in row["rates"])
     below = sum(rate < row["grid"][0] for rate in row["rates"])
     if best == row["rates"][-1] and above < most:

@@ -89,7 +89,12 @@ def test_a_rate_that_diverges_with_a_further_seed_gives_way(tmp_path, monkeypatc
 def test_nothing_is_taken_where_everything_diverges(tmp_path, monkeypatch):
     row, _ = searched(tmp_path, monkeypatch, lambda rate, _: None)
     assert row["chosen"] is None
-    assert row["rates"] == row["grid"]
+    assert row["rates"] == [0.01, 0.03, *row["grid"]]
+
+
+def test_the_grid_goes_on_below_where_every_rate_diverges(tmp_path, monkeypatch):
+    row, _ = searched(tmp_path, monkeypatch, lambda rate, _: 50 if rate < 0.05 else None)
+    assert row["chosen"] == 0.03
 
 
 @pytest.mark.parametrize(("rate", "way", "wanted"), [
