@@ -2,10 +2,10 @@
 
 Every rate of a method's grid is tried with one seed of its own for a few hundred steps. While the
 best one is at an end of the grid, the grid goes on past that end, and below it where every rate
-diverged, by two rates a side at most. The best two are tried with two further seeds; one that diverges there gives way to the next best. The
-rate is taken whose further seeds have the better mean accuracy on the validation images, which
-nothing is ever trained on. Items read the rates from this
-item's result in their own folder, or else from the committed one.
+diverged, by two rates a side at most. The best two are tried with two further seeds; one that
+diverges there gives way to the next best. The rate is taken whose further seeds have the better
+mean accuracy on the validation images, which nothing is ever trained on. Items read the rates from
+this item's result in their own folder, or else from the committed one.
 """
 
 import bisect
