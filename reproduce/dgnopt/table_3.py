@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from reproduce.dgnopt import accuracy_table, experiment
-from reproduce.dgnopt.problems import PAPER_STEPS_INCEPTION, QUICK_STEPS
+from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 from reproduce.report import Table
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {"steps": 4, "seeds": 1, "emsa_seeds": 1},
     "quick": {"steps": QUICK_STEPS, "seeds": 2, "emsa_seeds": 1},
     "standard": {"steps": 500, "seeds": 4, "emsa_seeds": 3},
-    "paper": {"steps": PAPER_STEPS_INCEPTION, "seeds": 4, "emsa_seeds": 4},
+    "paper": {"steps": PAPER_STEPS, "seeds": 4, "emsa_seeds": 4},
 }
 #: The paper's Table 3, in the order of `accuracy_table.COLUMNS`.
 PAPER = {
