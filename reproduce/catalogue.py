@@ -171,6 +171,12 @@ ITEMS = (
         data=True,
     ),
     Item(
+        "dgnopt-differences",
+        "reproduce.dgnopt.differences",
+        "what each difference from the printed update does, and where each update breaks",
+        data=True,
+    ),
+    Item(
         "dgnopt-figure-9",
         "reproduce.dgnopt.figure_9",
         "fictitious agents in SGD and EKFAC, curves and steps to a target",

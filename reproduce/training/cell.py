@@ -35,8 +35,9 @@ def make(**given: Any) -> dict[str, Any]:
         given: `data`, `network`, `method`, `rate`, `steps`, and where wanted `options` (of the
             network), `train`, `validation`, `test` (numbers of images), `curve_images` (how many
             of the test images the curve is measured on), `data_dir`, `batch`, `decay` (fractions
-            of the steps at which the rate falls tenfold), `evaluate_every` (steps), `score`
-            ("test" or "validation": the images `accuracy` is measured on), `seed`.
+            of the steps at which the rate falls tenfold), `evaluate_every` (steps; by default at
+            most ten times a run), `score` ("test" or "validation": the images `accuracy` is
+            measured on), `seed`.
 
     Raises:
         ValueError: for a missing or unknown entry.
@@ -47,7 +48,9 @@ def make(**given: Any) -> dict[str, Any]:
         raise ValueError(f"A cell has unknown entries {unknown} or lacks {missing}.")
     cell = {**_DEFAULTS, **given}
     if cell["evaluate_every"] is None:
-        cell["evaluate_every"] = max(1, cell["steps"] // 10)
+        steps = cell["steps"]
+        few = range(-(-steps // 10), steps + 1)
+        cell["evaluate_every"] = next((n for n in few if steps % max(n, 1) == 0), 1)
     if cell["steps"] < 1 or cell["steps"] % cell["evaluate_every"]:
         raise ValueError(
             "`evaluate_every` must divide `steps`. "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reproduce import figures
-from reproduce.dgnopt import experiment, figure_5, figure_7, figure_8
+from reproduce.dgnopt import differences, experiment, figure_5, figure_7, figure_8, ladder
 
 GAMES = ("FNE, proximal", "FNE, proximal, without K δx", "FNE, explicit",
          "FNE, explicit, without K δx")  # fmt: skip
@@ -33,7 +33,8 @@ def large_steps(fates):
     }
     settings = {"kind": "inception", "steps": 3, "seeds": 2, "forms": ["proximal", "explicit"],
                 "rates": {"SGD": [1.0]}}  # fmt: skip
-    return {"settings": settings, "results": {"problems": [problem]}}
+    return {"settings": settings, "results": {"problems": [problem]},
+            "provenance": {"revision": "r"}}  # fmt: skip
 
 
 LOST = [run(0.0, diverged=True), run(12.0)]
@@ -41,34 +42,37 @@ LOST = [run(0.0, diverged=True), run(12.0)]
 
 def test_the_four_fates_of_a_run():
     runs = (run(), run(49.0), run(90.0, diverged=True), {"error": "x"})
-    assert [figure_8.fate(one) for one in runs] == ["learned", "stuck", "diverged", "failed"]
+    assert [ladder.fate(one) for one in runs] == ["learned", "stuck", "diverged", "failed"]
 
 
-def test_figure_8_confirms_the_paper_where_the_baseline_alone_fails():
+def test_figure_8_says_what_became_of_the_runs():
     document = large_steps({"baseline": LOST, "FNE, explicit": LOST})
-    text = figure_8.markdown(document)
-    assert "Against the baseline at the same rate, in 1 settings:" in text
-    assert "runs of FNE, proximal fail: fewer at 1 (digits, SGD 1);" in text
-    assert "runs of FNE, explicit fail: as many at 1 (digits, SGD 1)." in text
-    assert "K δx makes fewer runs fail at none and more at 1 (digits, SGD 1, FNE, explicit)" in text
-    assert "baseline 0 of 2, proximal 2 of 2" in text
-    cells = {row[0]: row[1] for row in figure_8.summary(document)[0].rows}
-    assert cells["baseline"] == "1 stuck, 1 diverged"
-    assert cells["FNE, proximal"] == "90.00 ± 0.00 (2)"
+    assert "K δx makes more runs learn in 0 settings and fewer in 1 settings (digits, SGD 1, " in (
+        figure_8.markdown(document)
+    )
+    seen = figure_8.finding(document)[1]
+    assert "baseline 0 of 2, FNE, proximal 2 of 2, " in seen
+    cells = {row[0]: row[1:] for row in figure_8.summary(document)[0].rows}
+    assert cells["baseline"] == ("1 stuck, 1 diverged", "none")
+    assert cells["FNE, proximal"] == ("90.00 ± 0.00 (2)", "1")
 
 
-def test_figure_8_does_not_confirm_it_where_the_baseline_learns():
-    text = figure_8.markdown(large_steps({"FNE, proximal": LOST}))
-    assert "runs of FNE, proximal fail: more at 1 (digits, SGD 1);" in text
-    assert "runs of FNE, explicit fail: as many at 1 (digits, SGD 1)." in text
+def test_a_method_breaks_at_the_first_rate_where_a_run_of_it_fails():
+    fates = {0.1: [run(), run()], 0.3: LOST, 1.0: [run(), run()]}
+    methods = [{"label": "a", "method": {"name": "SGD"}, "rate": rate, "runs": fates[rate]}
+               for rate in (1.0, 0.3, 0.1)]  # fmt: skip
+    document = {"results": {"problems": [{"title": "t", "data": "digits", "methods": methods}]}}
+    assert [found[1:] for found in ladder.breaks(document)] == [("SGD", "a", 0.1)]
 
 
 def test_figure_8_measures_the_feedback_term_in_pairs():
     better = {"FNE, proximal": [run(91.0), run(93.0)]}
     table = figure_8.summary(large_steps(better))[-1]
+    name = "{0} minus {0}, without K δx"
     assert [row[:3] for row in table.rows] == [
-        ("digits, SGD 1", "FNE, proximal", "2"), ("digits, SGD 1", "FNE, explicit", "2")
-    ]  # fmt: skip
+        ("digits, SGD 1", name.format("FNE, proximal"), "2"),
+        ("digits, SGD 1", name.format("FNE, explicit"), "2"),
+    ]
     assert table.rows[0][3].startswith("+2.00 ±")
     unknown = "(noise unknown: 2 seeds agree to less than an image)"
     assert table.rows[1][3] == f"+0.00 {unknown}"
@@ -77,12 +81,28 @@ def test_figure_8_measures_the_feedback_term_in_pairs():
     ].rows
 
 
-def test_figure_8_is_drawn_with_curves_that_end(tmp_path):
+def test_a_ladder_is_drawn_where_runs_fail(tmp_path):
     failed = [{"seed": 0, "error": "x", "curve": None}, run(0.0, diverged=True)]
     document = large_steps({"baseline": failed, "FNE, explicit": LOST})
     with figures.style():
-        (path,) = figure_8.draw(document, tmp_path / "figure")
+        (path,) = ladder.draw(document, tmp_path / "figure")
     assert path.exists()
+
+
+@pytest.mark.parametrize(("ours", "wanted"), [(0.03, "Holds."), (0.01, "Does not hold.")])
+def test_the_game_buys_stability_if_it_breaks_later_than_the_open_loop(ours, wanted):
+    methods = [
+        {"label": label, "method": {"name": "EKFAC"}, "rate": rate,
+         "runs": [run(), run()] if rate <= end else LOST}
+        for label, end in (("open loop", 0.01), ("ours", ours)) for rate in (0.01, 0.03, 0.1)
+    ]  # fmt: skip
+    problem = {"title": "t", "data": "digits", "batch": 8, "steps": 3, "methods": methods}
+    document = {"settings": {"steps": 3, "seeds": 2}, "results": {"problems": [problem]},
+                "provenance": {"revision": "r"}}  # fmt: skip
+    assert differences.holds(document) == wanted
+    assert differences.markdown(document).startswith(
+        f"Every seed learns up to rate: open loop 0.01, ours {ours:g}."
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""What each difference between our update and the printed one does, and where each breaks."""
+
+from typing import Any
+
+import numpy as np
+
+from reproduce.dgnopt import experiment, ladder
+from reproduce.dgnopt.problems import QUICK_STEPS
+from reproduce.report import Table
+from reproduce.training.methods import PRINTED
+
+_OURS = {"name": "EKFAC", "structure": "cooperative"}
+_CLIP = {"kl_clip": 1e-3}
+_OPEN = "open loop"
+#: On one player a stage: FNE and GR are one step, and Proposition 5 has nothing to solve.
+_CHAIN: dict[str, dict[str, Any]] = {
+    _OPEN: {"name": "EKFAC"},
+    "ours": _OURS,
+    "ours, without K δx": {**_OURS, "state_feedback": False},
+    "ours, exact terminal": {**_OURS, "terminal": "exact"},
+    "feedback only": {**_OURS, "form": "feedback_only"},
+    "explicit": {**_OURS, "form": "explicit"},
+    "as printed": PRINTED,
+    "as printed, without K δx": {**PRINTED, "state_feedback": False},
+    "open loop, KL clip": {"name": "EKFAC", "structure": "open_loop", **_CLIP},
+    "ours, KL clip": {**_OURS, **_CLIP},
+    "as printed, KL clip": {**PRINTED, **_CLIP},
+}
+#: On two players a stage.
+_BLOCKS: dict[str, dict[str, Any]] = {
+    _OPEN: {"name": "EKFAC"},
+    "GR, exact": _OURS,
+    "FNE": {**_OURS, "structure": "feedback"},
+    "GR, Proposition 5": {**_OURS, "solver": "prop5"},
+}
+#: (from, to): what one change of the update does.
+_PAIRS = [
+    (_OPEN, "ours"), (_OPEN, "as printed"), ("explicit", "ours"), ("as printed", "explicit"),
+    ("ours", "ours, exact terminal"), ("ours, without K δx", "ours"),
+    ("as printed, without K δx", "as printed"), ("feedback only", "ours"),
+    (_OPEN, "open loop, KL clip"), ("open loop, KL clip", "ours, KL clip"),
+    ("as printed", "as printed, KL clip"), ("FNE", "GR, exact"), ("GR, Proposition 5", "GR, exact"),
+]  # fmt: skip
+_RATES = [0.003, 0.01, 0.03, 0.1]
+_BOTH = {"residual": list(_CHAIN), "cooperative": list(_BLOCKS)}
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {"steps": 4, "seeds": 1, "rates": [0.01], "methods": {"residual": [_OPEN, "ours"]}},
+    "quick": {
+        "steps": QUICK_STEPS, "seeds": 2, "rates": [0.01, 0.1], "problems": 1,
+        "methods": {"residual": [_OPEN, "ours", "explicit", "as printed"]},
+    },
+    "standard": {"steps": 100, "seeds": 3, "rates": _RATES, "methods": _BOTH},
+    "paper": {"steps": 107, "seeds": 3, "rates": _RATES, "methods": _BOTH},
+}  # fmt: skip
+draw = ladder.draw
+
+
+def run(context: Any) -> dict[str, Any]:
+    """Trains every variant at every rate, the step guard off."""
+    settings, problems = context.settings, []
+    for kind, labels in settings["methods"].items():
+        methods = _CHAIN if kind == "residual" else _BLOCKS
+        entries = [experiment.entry(label, {**methods[label], "guard": False}, rate=rate)
+                   for rate in settings["rates"] for label in labels]  # fmt: skip
+        problems += experiment.experiment(context, kind, entries)
+    return {"problems": problems}
+
+
+def _pairs(rung: ladder.Rung) -> list[tuple[str, str]]:
+    return [pair for pair in _PAIRS if set(pair) <= rung.methods.keys()]
+
+
+def summary(document: dict[str, Any]) -> list[Table]:
+    """Accuracy of every variant at every rate, and what one change does."""
+    return ladder.summary(document, _pairs)
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """The answer, then the conditions."""
+    settings, first = document["settings"], document["results"]["problems"][0]
+    seen = finding(document)[1]
+    return (
+        f"{seen[0].upper()}{seen[1:]}. {experiment.steps_shown(document)} of batch "
+        f"{first['batch']} at a constant learning rate, {settings['seeds']} seeds, EKFAC "
+        "curvature with damping .03, the step guard off. *Ours* is the proximal form with the best "
+        "rank-one terminal curvature; *explicit* takes M / lr for Q_uu (13); *as printed* is that "
+        "with the terminal curvature of Gauss and Newton (Section 4.2). *KL clip* is the trust "
+        "region of K-FAC's users, lr² Σ Δ'FΔ ≤ 0.001. Where every stage has one player, FNE and "
+        "GR are one step and Proposition 5, equations (14)-(15), has nothing to solve; the "
+        "cooperative blocks have two players a stage. *Rule:* our update buys stability if it "
+        "learns up to a larger rate than the open loop, with every seed."
+        + experiment.revisions_shown(document)
+    )
+
+
+def _ends(document: dict[str, Any]) -> dict[str, list[float]]:
+    """Label → the largest rate with which every run learned, a problem each; 0 for none."""
+    ends: dict[str, list[float]] = {}
+    for _, _, label, rate in ladder.breaks(document):
+        ends.setdefault(label, []).append(rate or 0.0)
+    return ends
+
+
+def finding(document: dict[str, Any]) -> tuple[str, str]:
+    """What should hold, and up to which rate each variant learns."""
+    shown = {label: " and ".join(f"{rate:g}" if rate else "none" for rate in rates)
+             for label, rates in _ends(document).items()}  # fmt: skip
+    seen = ", ".join(f"{label} {rate}" for label, rate in shown.items())
+    return "the game makes larger learning rates usable", f"every seed learns up to rate: {seen}"
+
+
+def holds(document: dict[str, Any]) -> str:
+    """Whether our update learns up to a larger rate than the open loop, on every network."""
+    ends = _ends(document)
+    ours = np.array(ends.get("ours", []) + ends.get("GR, exact", []))
+    return ladder.verdicts.all_of(list(ours > np.array(ends[_OPEN])))

@@ -1,0 +1,197 @@
+"""Methods along a ladder of learning rates: how well each trains, and where it breaks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reproduce import figures, verdicts
+from reproduce.dgnopt import experiment
+from reproduce.report import Table
+
+#: Per cent of the test images; a run that ends below it has learned nothing worth the name.
+LEARNED = 50.0
+FATES = ("learned", "stuck", "diverged", "failed")
+
+
+def fate(run: dict[str, Any]) -> str:
+    """What became of a run: "learned", "stuck" (finished, below half the images), "diverged"
+    or "failed" (with an error)."""
+    if "error" in run:
+        return "failed"
+    if run["diverged"]:
+        return "diverged"
+    return "learned" if run["accuracy"] >= LEARNED else "stuck"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """All methods of one problem at one curvature and learning rate.
+
+    Attributes:
+        problem: of the document.
+        curvature: name of the baseline's optimizer.
+        rate: learning rate.
+        methods: label → method.
+    """
+
+    problem: dict[str, Any]
+    curvature: str
+    rate: float
+    methods: dict[str, dict[str, Any]] = field(compare=False)
+
+    @property
+    def title(self) -> str:
+        return f"{self.curvature} {self.rate:g}"
+
+
+def rungs(problem: dict[str, Any]) -> list[Rung]:
+    """The rungs of a problem, in order."""
+    found: dict[tuple[str, float], Rung] = {}
+    for method in problem["methods"]:
+        key = method["method"]["name"], method["rate"]
+        rung = found.setdefault(key, Rung(problem, *key, {}))
+        rung.methods[method["label"]] = method
+    return list(found.values())
+
+
+def learned(method: dict[str, Any]) -> dict[str, Any]:
+    """The method with every run that did not learn as one that diverged."""
+    runs = [one if fate(one) == "learned" else {**one, "diverged": True} for one in method["runs"]]
+    return {**method, "runs": runs}
+
+
+def breaks(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, float | None]]:
+    """Problem, curvature, label, and the largest rate up to which every run of it learned."""
+    for problem in document["results"]["problems"]:
+        largest: dict[tuple[str, str], float | None] = {}
+        broken = set()
+        for rung in sorted(rungs(problem), key=lambda rung: rung.rate):
+            for label, method in rung.methods.items():
+                key = rung.curvature, label
+                largest.setdefault(key, None)
+                if any(fate(one) != "learned" for one in method["runs"]):
+                    broken.add(key)
+                elif key not in broken:
+                    largest[key] = rung.rate
+        for (curvature, label), rate in largest.items():
+            yield problem, curvature, label, rate
+
+
+def summary(document: dict[str, Any], pairs: Callable[[Rung], list]) -> list[Table]:
+    """Accuracy at every rate, where each method breaks, and paired differences.
+
+    Args:
+        document: of the item.
+        pairs: (reference, method) labels of a rung whose difference says something.
+    """
+    tables = []
+    last = {(id(p), c, label): rate for p, c, label, rate in breaks(document)}
+    for problem in document["results"]["problems"]:
+        ladder = rungs(problem)
+        labels = dict.fromkeys(label for rung in ladder for label in rung.methods)
+        rows = []
+        for label in labels:
+            ends = [last[id(problem), c, label] for c in dict.fromkeys(r.curvature for r in ladder)
+                    if (id(problem), c, label) in last]  # fmt: skip
+            rows.append(
+                (
+                    label,
+                    *(_shown(rung.methods.get(label)) for rung in ladder),
+                    ", ".join("none" if end is None else f"{end:g}" for end in ends),
+                )
+            )
+        title = (f"{problem['title']}: test accuracy (%) of the runs that learned, mean ± standard "
+                 "deviation (their number), by learning rate")  # fmt: skip
+        columns = ("method", *(rung.title for rung in ladder), "learns up to")
+        tables.append(Table(title, columns, rows))
+    rows = [
+        (f"{rung.problem['data']}, {rung.title}", f"{second} minus {first}",
+         str(change["pairs"]), experiment.verdict(change))
+        for problem in document["results"]["problems"] for rung in rungs(problem)
+        for first, second in pairs(rung)
+        if (change := _change(rung, first, second))["pairs"]
+    ]  # fmt: skip
+    title = (
+        "Paired differences of the seeds that learned with both, percentage points, 95 % interval"
+    )
+    return [*tables, Table(title, ("setting", "difference", "seeds", "change"), rows)]
+
+
+def _change(rung: Rung, first: str, second: str) -> dict[str, Any]:
+    return experiment.difference(learned(rung.methods[first]), learned(rung.methods[second]))
+
+
+def _shown(method: dict[str, Any] | None) -> str:
+    if method is None:
+        return "–"
+    fates = [fate(run) for run in method["runs"]]
+    values = [run["accuracy"] for run, found in zip(method["runs"], fates, strict=True)
+              if found == "learned"]  # fmt: skip
+    parts = []
+    if values:
+        spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+        parts.append(f"{np.mean(values):.2f}{spread} ({len(values)})")
+    parts += [f"{fates.count(name)} {name}" for name in FATES[1:] if name in fates]
+    return ", ".join(parts)
+
+
+def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+    """Accuracy against the learning rate, a line a method, a panel a problem and curvature; a
+    method's line ends at the last rate where a run of it learned, runs that did not are marked
+    below the axis."""
+    from matplotlib import pyplot
+
+    panels: dict[tuple[str, str], list[Rung]] = {}
+    for problem in document["results"]["problems"]:
+        for rung in rungs(problem):
+            panels.setdefault((problem["title"], rung.curvature), []).append(rung)
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(5.2 * len(panels), 4.2), squeeze=False)
+    for axis, ((title, curvature), ladder) in zip(axes[0], panels.items(), strict=True):
+        ladder = sorted(ladder, key=lambda rung: rung.rate)
+        labels = list(dict.fromkeys(label for rung in ladder for label in rung.methods))
+        spread = np.geomspace(0.92, 1.08, len(labels)) if len(ladder) > 1 else [1.0] * len(labels)
+        for place, (label, shift) in enumerate(zip(labels, spread, strict=True)):
+            look = figures.STYLES[place % len(figures.STYLES)]
+            points = [(rung.rate * shift, rung.methods[label]) for rung in ladder
+                      if label in rung.methods]  # fmt: skip
+            values = [experiment.accuracies(learned(method)) for _, method in points]
+            mean = [np.nanmean(v) if np.isfinite(v).any() else np.nan for v in values]
+            axis.plot([x for x, _ in points], mean, label=label, **look)
+            for (x, _), found in zip(points, values, strict=True):
+                axis.plot(np.full(len(found), x), found, ".", ms=3, color=look["color"])
+                if lost := int(np.isnan(found).sum()):
+                    height = -0.09 - 0.045 * place
+                    axis.text(x, height, f"{lost}", transform=axis.get_xaxis_transform(),
+                              color=look["color"], fontsize=7.5, ha="center")  # fmt: skip
+        axis.set(xscale="log", ylabel="test accuracy (%)", title=f"{title}\n{curvature}")
+        axis.set_xticks([rung.rate for rung in ladder], [f"{rung.rate:g}" for rung in ladder])
+        axis.minorticks_off()
+        axis.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False)
+        axis.set_xlabel(" " + "\n" * (len(labels) // 2) + "runs that diverged or stuck, by method")
+        axis.legend(fontsize=7, loc="lower left")
+    return [figures.save(figure, stem)]
+
+
+def fates_shown(document: dict[str, Any]) -> str:
+    """How many runs of every method learned, over all problems and rates."""
+    counts: dict[str, list[int]] = {}
+    for problem in document["results"]["problems"]:
+        for method in problem["methods"]:
+            count = counts.setdefault(method["label"], [0, 0])
+            count[0] += sum(fate(one) == "learned" for one in method["runs"])
+            count[1] += len(method["runs"])
+    return ", ".join(f"{label} {good} of {all_}" for label, (good, all_) in counts.items())
+
+
+def survives(document: dict[str, Any], baseline: str, games: Callable[[str], bool]) -> str:
+    """The verdict on: wherever a run of the baseline fails, every run of the games learns."""
+    flags = []
+    for problem in document["results"]["problems"]:
+        for rung in rungs(problem):
+            if any(fate(one) != "learned" for one in rung.methods[baseline]["runs"]):
+                flags += [fate(one) == "learned" for label, method in rung.methods.items()
+                          if games(label) for one in method["runs"]]  # fmt: skip
+    return verdicts.all_of(flags)
