@@ -44,24 +44,15 @@ def player_sharding(devices: Sequence[str] | None = None) -> keras.distribution.
 
 
 def train_step(model: keras.Model, inputs: list) -> float:
-    """One training step on one batch; its loss.
+    """One training step on one batch that a `tf.distribute` strategy splits; its loss.
 
-    Under a `tf.distribute` strategy, `train_on_batch` would give every replica the whole batch;
-    `fit` splits it.
+    `train_on_batch` would give every replica the whole batch; `fit` splits it.
     """
-    if _replicas(model) == 1:
-        return float(model.train_on_batch(inputs))
     fitted = model.fit(inputs, batch_size=len(inputs[0]), epochs=1, shuffle=False, verbose=0)
     return float(fitted.history["loss"][0])
 
 
-def predict(model: keras.Model, inputs: list):
-    """The model's outputs for one batch, as a numpy array."""
-    if _replicas(model) == 1:
-        return model.predict_on_batch(inputs)
-    return model.predict(inputs, batch_size=len(inputs[0]), verbose=0)
-
-
-def _replicas(model: keras.Model) -> int:
+def replicas(model: keras.Model) -> int:
+    """Over how many devices `tf.distribute` splits a batch."""
     strategy = getattr(model, "distribute_strategy", None)
     return 1 if strategy is None else strategy.num_replicas_in_sync

@@ -38,9 +38,17 @@ class Belief:
         self.stages: list[int] = []
         self.shares = np.ones(1)
 
-    def inputs(self, sample) -> list[np.ndarray]:
-        """What the training models need of the belief beside a sample."""
+    def by_step(self, chunk) -> dict:
+        """What the training models need of the belief in the steps of a `Chunk`, on the device:
+        arrays with the steps first."""
         raise NotImplementedError
+
+    def shares_of_players(self) -> np.ndarray:
+        """The weights of α^0 and of every profile, player by player:
+        (1 + profiles, players)."""
+        shares = self.shares[:, None] * self.moved
+        shares[0, ~self.moved] = 1.0
+        return shares
 
     def announce(self, stage: int, policy, player: int | None = None) -> None:
         """The players tell each other their controls: all at the end of a stage, or one of them

@@ -36,8 +36,8 @@ class FeedbackBelief(Belief):
         self._structure = structure
         self.mixture = structure.mixture(slots=1)
 
-    def inputs(self, sample):
-        return []
+    def by_step(self, chunk):
+        return {}
 
     def _take(self, policy):
         self._fill([policy.profile])
@@ -49,9 +49,7 @@ class FeedbackBelief(Belief):
         self._fill(self.profiles)
 
     def _fill(self, profiles):
-        shares = self.shares[:, None] * self.moved
-        shares[0, ~self.moved] = 1.0
-        self.mixture.hold(profiles, shares)
+        self.mixture.hold(profiles, self.shares_of_players())
 
 
 class ClosedLoop:
@@ -101,15 +99,14 @@ class ClosedLoop:
         for each in (policy, *others):
             each.change_units(units)
 
-    def trembles(self, normals: np.ndarray, left: float) -> np.ndarray:
-        """How everybody's hands tremble.
+    def fixed(self, left: float) -> dict:
+        """What else the training models are told: the standard deviation of how hands tremble.
 
         Args:
-            normals: independent standard ones, (paths, steps, players, control_size).
             left: the share of the solve that is still to come.
         """
         size = self._tremble if self._exact else self._tremble * left
-        return normals * normals.dtype.type(size)
+        return {"tremble": np.asarray(size, self.sample.noise.dtype)}
 
     def _measured(self, controls: np.ndarray) -> tuple[Units, float]:
         """Units along the paths of these controls, and the trembles' standard deviation."""

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+from keras import ops
 
-from fictitious_play import devices
 from fictitious_play.games.base import Game
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.belief import Belief, copy_weights
 from fictitious_play.solver.initial_belief import InitialBelief, initial_belief_function
+from fictitious_play.solver.loops import StepLoop
+from fictitious_play.solver.samples import Chunk, increments
 from fictitious_play.solver.training import BestResponseModel
 
 
@@ -32,27 +34,73 @@ class OpenLoopBelief(Belief):
         initial: InitialBelief = 0.0,
     ):
         super().__init__(game.players, rule, damping)
-        self.evaluator = evaluator
+        self.game, self.evaluator, self.dtype = game, evaluator, evaluator.variable_dtype
         self._initial = initial_belief_function(game, initial)
+        self._on_noise = callable(initial)
         self._loaded: int | None = None
+        self._loop: StepLoop | None = None
+        self._shares = np.empty(0)
+        self._on_device: list = []
 
-    def inputs(self, sample):
-        return [self.controls(sample)]
+    def by_step(self, chunk):
+        return {"others": self.controls(chunk)}
 
-    def controls(self, sample) -> np.ndarray:
-        """The belief along a sample, (paths, steps, players, control_size)."""
-        total = np.zeros(())
-        if self.shares[0]:
-            total = self.shares[0] * self._initial(*sample)
-        for stage, profile, share in zip(self.stages, self.profiles, self.shares[1:], strict=True):
+    def controls(self, chunk: Chunk):
+        """The belief along the paths of a chunk, on the device:
+        (capacity, paths, steps, players, control_size)."""
+        capacity, paths = chunk.shape
+        shares = self.shares_of_players()[:, :, None].astype(self.dtype)
+        if not np.array_equal(shares, self._shares):
+            self._shares, self._on_device = shares, ops.unstack(ops.convert_to_tensor(shares))
+        shape = (capacity, paths, self.game.steps, self.game.players, self.game.control_size)
+        total = ops.zeros(shape, dtype=self.dtype)
+        if shares[0].any():
+            total = ops.convert_to_tensor(self._initially(chunk, shape) * shares[0])
+        for stage, profile, share in zip(
+            self.stages, self.profiles, self._on_device[1:], strict=True
+        ):
             if self._loaded != stage:
                 for variable, value in zip(self.evaluator.weights, profile, strict=True):
                     variable.assign(value)
                 self._loaded = stage
-            total = total + share * devices.predict(self.evaluator, list(sample))
-        if self.moved.any() and not self.moved.all():
-            total[:, :, ~self.moved] = self._initial(*sample)[:, :, ~self.moved]
-        return np.asarray(total, sample.noise.dtype)
+            given, fixed = {**chunk.batches, "total": total}, {"share": share}
+            total = self._evaluation(chunk)(given, fixed, chunk.number)
+        return total
+
+    def _initially(self, chunk: Chunk, shape) -> np.ndarray:
+        """α^0 along the paths of a chunk."""
+        initial_states, keys = map(ops.convert_to_numpy, chunk.batches.values())
+        if not self._on_noise:
+            return np.broadcast_to(self._initial(initial_states[0, :1], None), shape).astype(
+                self.dtype
+            )
+        found = np.zeros(shape, self.dtype)
+        for step in range(chunk.count):
+            key = ops.convert_to_tensor(keys[step])
+            drawn = ops.convert_to_numpy(increments(self.game, key, shape[1], self.dtype))
+            found[step] = self._initial(initial_states[step], drawn)
+        return found
+
+    def _evaluation(self, chunk: Chunk) -> StepLoop:
+        """The loop that adds a profile's controls, with its share of every player."""
+        if self._loop is None:
+            paths = chunk.shape[1]
+            shape = (paths, self.game.steps, self.game.players, self.game.control_size)
+
+            def step(now, fixed):
+                drawn = increments(self.game, now["key"], paths, self.dtype)
+                controls = self.evaluator([now["initial_state"], drawn], training=False)
+                return now["total"] + fixed["share"] * controls
+
+            self._loop = StepLoop(
+                step,
+                self.evaluator.variables,
+                shape,
+                self.dtype,
+                False,
+                self.evaluator.jit_compile,
+            )
+        return self._loop
 
     def _take(self, policy):
         copy_weights(policy, self.evaluator)
@@ -82,6 +130,10 @@ class OpenLoop:
         """A belief in which nobody has moved."""
         evaluator = self._policy("belief")
         return OpenLoopBelief(self.game, evaluator, rule, damping, self.initial_belief)
+
+    def fixed(self, left: float) -> dict:
+        """What else the training models are told: nothing."""
+        return {}
 
     def model(self, policy: JointPolicy, belief: OpenLoopBelief) -> BestResponseModel:
         """The model that trains a policy against a belief."""

@@ -1,6 +1,7 @@
 """One stage of fictitious play: all players at once, or one after another."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +10,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from fictitious_play import devices
 from fictitious_play.games.base import Game
 from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.closed_loop import ClosedLoop
 from fictitious_play.solver.open_loop import OpenLoop
-from fictitious_play.solver.samples import Sample, training_sample, tremble_sample
-from fictitious_play.solver.training import compile_model, players_not_finite, renewed_model
+from fictitious_play.solver.samples import Chunk, Sample, training_chunk, training_sample
+from fictitious_play.solver.training import Trainer, compile_model, renewed_model
 
 #: Paths on which the units of closed-loop networks are measured.
 _UNIT_PATHS = 2048
+#: How long a chunk of steps should take, in seconds: progress moves that often.
+CHUNK_SECONDS = 2.0
+#: Most numbers in an array of a chunk.
+_NUMBERS = 2**24
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -42,6 +46,16 @@ class Training:
         """The noise of a training step; that of step 0 of stage 0 is not trained on."""
         paths = self.batch_size if paths is None else paths
         return training_sample(game, self.seed, stage, step, paths, self.dtype)
+
+    def capacity(self, game: Game, steps: int) -> int:
+        """How many of a stage's steps fit in a chunk's arrays."""
+        controls = game.steps * game.players * game.control_size
+        return max(1, min(steps, _NUMBERS // (self.batch_size * (game.state_size + controls))))
+
+    def chunk(self, game: Game, stage: int, first: int, count: int, capacity: int) -> Chunk:
+        """The batches of some training steps."""
+        place = (self.seed, stage, first, count, capacity)
+        return training_chunk(game, *place, self.batch_size, self.dtype)
 
     def rate(self, step: int) -> float:
         """The learning rate of a training step of the whole solve, counted from 0."""
@@ -72,9 +86,15 @@ class Play:
     def __init__(self, information: OpenLoop | ClosedLoop, training: Training):
         self.information = information
         self.training = training
+        self._at_once = 1
 
-    def stage(self, stage: int, steps: int, on_step: Callable[[], None]) -> list[float]:
+    def stage(self, stage: int, steps: int, on_steps: Callable[[int], None]) -> np.ndarray:
         """Plays one stage: everybody takes `steps` training steps, then the belief moves.
+
+        Args:
+            stage: its number, from 1.
+            steps: number of training steps.
+            on_steps: called with the number of steps that everybody has just taken.
 
         Returns:
             The sum of the players' mean costs against the belief, step by step.
@@ -89,30 +109,47 @@ class Play:
         earlier profiles by stage and their shares."""
         self.belief.restore(stage, self.policy, profiles, shares)
 
-    def _inputs(self, stage: int, step: int, steps: int) -> list:
-        """A fresh batch for the training models, in a stage of that many steps."""
-        sample = self.training.sample(self.information.game, stage, step)
-        return [*sample, *self.belief.inputs(sample), *self._trembles(stage, step, steps)]
+    def _steps(self, trainer: Trainer, stage, steps, on_steps, first_player=0) -> np.ndarray:
+        """Takes the steps of a stage with one trainer, in chunks; the costs of its players
+        against the belief, (steps, players).
 
-    def _trembles(self, stage: int, step: int, steps: int) -> list[np.ndarray]:
-        """Of the players' hands: none in open-loop play, where nobody answers a path."""
-        if not isinstance(self.information, ClosedLoop):
-            return []
-        training, game = self.training, self.information.game
-        arguments = (game, training.seed, stage, step, training.batch_size, training.dtype)
-        done = (stage - 1) * steps / training.total_steps
-        return [self.information.trembles(tremble_sample(*arguments), max(0.0, 1.0 - done))]
+        A chunk is as long as steps of the last one's length take `CHUNK_SECONDS`. No bit depends
+        on how steps are divided into chunks.
+        """
+        capacity = self.training.capacity(self.information.game, steps)
+        found, done = [], 0
+        while done < steps:
+            count = min(self._at_once, steps - done, capacity)
+            clock = time.monotonic()
+            costs = self._train(trainer, stage, done, count, steps)
+            seconds = max(time.monotonic() - clock, 1e-6)
+            self._at_once = max(1, min(8 * count, int(count * CHUNK_SECONDS / seconds)))
+            _check_finite(costs, stage, done, first_player)
+            found.append(costs)
+            done += count
+            on_steps(count)
+        return np.concatenate(found)
 
-    def _train(self, model, inputs, stage: int, step: int, first_player: int = 0) -> float:
-        loss = devices.train_step(model, inputs)
-        if not np.isfinite(loss):
-            players = [first_player + column for column in players_not_finite(model, inputs)]
-            who = f"player {', '.join(map(str, players))}" if players else "the belief"
-            raise NonFiniteLossError(
-                f"The loss of {who} became {loss} in stage {stage}, step {step + 1}. "
-                f"The networks of stage {stage - 1} are kept; try a smaller learning_rate."
-            )
-        return loss
+    def _train(self, trainer: Trainer, stage, first, count, steps) -> np.ndarray:
+        """Takes `count` of a stage's steps from step `first` on, counted from 0."""
+        training, information = self.training, self.information
+        capacity = training.capacity(information.game, steps)
+        chunk = training.chunk(information.game, stage, first, count, capacity)
+        left = max(0.0, 1.0 - (stage - 1) * steps / training.total_steps)
+        return trainer(chunk, self.belief.by_step(chunk), information.fixed(left))
+
+
+def _check_finite(costs: np.ndarray, stage: int, first: int, first_player: int) -> None:
+    bad = ~np.isfinite(costs)
+    if not bad.any():
+        return
+    step = int(np.flatnonzero(bad.any(axis=1))[0])
+    who = ", ".join(str(first_player + column) for column in np.flatnonzero(bad[step]))
+    raise NonFiniteLossError(
+        f"The loss of player {who} became {costs[step].sum()} in stage {stage}, step "
+        f"{first + step + 1}. The networks of stage {stage - 1} are kept; try a smaller "
+        "learning_rate."
+    )
 
 
 class SimultaneousPlay(Play):
@@ -122,29 +159,29 @@ class SimultaneousPlay(Play):
         super().__init__(information, training)
         self.policy = information.policy()
         self.belief = information.belief(rule, damping)
-        self.models = {"model": training.compile(information.model(self.policy, self.belief))}
+        self._serve(training.compile(information.model(self.policy, self.belief)))
 
-    def stage(self, stage, steps, on_step):
+    def stage(self, stage, steps, on_steps):
         if stage > 1:
             self.information.follow(self.policy)
-        losses = []
-        for step in range(steps):
-            inputs = self._inputs(stage, step, steps)
-            losses.append(self._train(self.models["model"], inputs, stage, step))
-            on_step()
+        costs = self._steps(self._trainer, stage, steps, on_steps)
         self.belief.announce(stage, self.policy)
         self._renew()
-        return losses
+        return costs.sum(axis=1, dtype=np.float64)
 
     def resume(self, stage, profiles, shares):
         super().resume(stage, profiles, shares)
         self._renew()
 
+    def _serve(self, model):
+        self.models = {"model": model}
+        self._trainer = Trainer(model, self.training.batch_size)
+
     def _renew(self):
         """A belief that has outgrown its training model needs another one."""
         if not self.information.fits(self.models["model"], self.belief):
             model = self.information.model(self.policy, self.belief)
-            self.models["model"] = renewed_model(model, self.models["model"])
+            self._serve(renewed_model(model, self.models["model"]))
 
 
 class SequentialPlay(Play):
@@ -167,21 +204,19 @@ class SequentialPlay(Play):
                 target.assign(ops.copy(source[:, player : player + 1]))
             model = training.compile(information.model(alone, self.belief))
             self.models[f"player-{player}"] = model
+        self._trainers = [Trainer(each, training.batch_size) for each in self.models.values()]
 
-    def stage(self, stage, steps, on_step):
+    def stage(self, stage, steps, on_steps):
         if stage > 1:
             alone = [model.policy for model in self.models.values()]
             self.information.follow(self.policy, alone)
         losses = np.zeros(steps)
-        for player, model in enumerate(self.models.values()):
-            for step in range(steps):
-                inputs = self._inputs(stage, step, steps)
-                losses[step] += self._train(model, inputs, stage, step, player)
-                if player == 0:
-                    on_step()
-            self._collect(player, model.policy)
+        for player, trainer in enumerate(self._trainers):
+            told = on_steps if player == 0 else lambda count: None
+            losses += self._steps(trainer, stage, steps, told, player)[:, 0]
+            self._collect(player, trainer.model.policy)
             self.belief.announce(stage, self.policy, player)
-        return losses.tolist()
+        return losses
 
     def resume(self, stage, profiles, shares):
         for player, model in enumerate(self.models.values()):

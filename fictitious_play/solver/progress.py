@@ -53,9 +53,9 @@ class SolveProgress(AbstractContextManager):
         if self._bar is not None:
             self._bar.stop()
 
-    def step(self) -> None:
-        """One more training step is done."""
-        self.done += 1
+    def steps(self, count: int) -> None:
+        """Some more training steps are done."""
+        self.done += count
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done)
 

@@ -1,12 +1,17 @@
 """Initial states and Brownian increments from a seed, in antithetic pairs."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from keras import ops
 
 from fictitious_play.games.base import Game
+from fictitious_play.solver import noise
 
-_TRAINING, _VALIDATION, _CERTIFICATE, _RESPONSE, _TREMBLES = 0, 1, 2, 3, 4
+_TRAINING, _VALIDATION, _CERTIFICATE, _RESPONSE, _KEYS = 0, 1, 2, 3, 4
+#: Streams of the normals of a training step.
+_BROWNIAN, _TREMBLES = 0, 1
 
 
 class Sample(NamedTuple):
@@ -24,19 +29,63 @@ class Sample(NamedTuple):
         return Sample(*(array[start : start + size] for array in self))
 
 
-def training_sample(game: Game, seed: int, stage: int, step: int, paths: int, dtype) -> Sample:
-    """The fresh batch of one training step; a function of its arguments alone, so that a solve
-    can go on in the middle without any generator's state."""
-    return _antithetic(game, np.random.default_rng((seed, _TRAINING, stage, step)), paths, dtype)
+@dataclass(frozen=True)
+class Chunk:
+    """What training steps of a stage are drawn from, on the device.
+
+    Attributes:
+        batches: "initial_state", (capacity, paths, state_size), and "key", (capacity, 2), of
+            `noise.normals`, of the first `count` steps; zero after.
+        count, number: how many steps there are, as a number and as a tensor.
+    """
+
+    batches: dict
+    count: int
+    number: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Room for steps, and paths of a step."""
+        return tuple(self.batches["initial_state"].shape[:2])
 
 
-def tremble_sample(game: Game, seed: int, stage: int, step: int, paths: int, dtype) -> np.ndarray:
-    """Standard normals for the players' hands in one training step, in antithetic pairs:
-    (paths, steps, players, control_size); a function of its arguments alone."""
-    generator = np.random.default_rng((seed, _TREMBLES, stage, step))
+def training_chunk(
+    game: Game, seed: int, stage: int, first: int, count: int, capacity: int, paths: int, dtype
+) -> Chunk:
+    """Fresh batches for the training steps first, …, first + count - 1 of a stage, in arrays with
+    room for `capacity` steps; those of a step are a function of seed, stage and step alone, so
+    that a solve can go on in the middle without any generator's state."""
+    initial = np.zeros((capacity, paths, game.state_size), dtype)
+    keys = np.zeros((capacity, 2), np.int32)
+    for row, step in enumerate(range(first, first + count)):
+        generator = np.random.default_rng((seed, _TRAINING, stage, step))
+        initial[row] = _initial_states(game, generator, paths // 2, np.dtype(dtype))
+        words = np.random.SeedSequence((seed, _KEYS, stage, step)).generate_state(2)
+        keys[row] = words.astype(np.uint32).view(np.int32)
+    initial_state, key, number = map(ops.convert_to_tensor, (initial, keys, np.int32(count)))
+    return Chunk({"initial_state": initial_state, "key": key}, count, number)
+
+
+def increments(game: Game, key, paths: int, dtype: str):
+    """The Brownian increments of a training step from its key, on the device:
+    (paths, steps, noise_size)."""
+    half = noise.normals(key, (paths // 2, game.steps, game.noise_size), dtype, _BROWNIAN)
+    return noise.antithetic(game.step_size**0.5 * half)
+
+
+def trembles(game: Game, key, paths: int, dtype: str):
+    """Standard normals for the players' hands in a training step, on the device:
+    (paths, steps, players, control_size)."""
     shape = (paths // 2, game.steps, game.players, game.control_size)
-    half = generator.standard_normal(shape, dtype=np.dtype(dtype))
-    return np.stack([half, -half], axis=1).reshape(paths, *shape[1:])
+    return noise.antithetic(noise.normals(key, shape, dtype, _TREMBLES))
+
+
+def training_sample(game: Game, seed: int, stage: int, step: int, paths: int, dtype) -> Sample:
+    """The batch of one training step."""
+    chunk = training_chunk(game, seed, stage, step, 1, 1, paths, dtype)
+    initial_state, key = (array[0] for array in chunk.batches.values())
+    drawn = increments(game, key, paths, dtype)
+    return Sample(*(ops.convert_to_numpy(each) for each in (initial_state, drawn)))
 
 
 def validation_sample(game: Game, seed: int, paths: int, dtype) -> Sample:
@@ -59,14 +108,21 @@ def response_sample(game: Game, seed: int, name: str, step: int, paths: int, dty
 def _antithetic(game: Game, generator: np.random.Generator, paths: int, dtype) -> Sample:
     pairs = paths // 2
     kind = np.dtype(dtype)
-    drawn = np.float32 if kind == np.float32 else np.float64
-    normals = generator.standard_normal((pairs, game.state_size), dtype=drawn)
-    half = generator.standard_normal((pairs, game.steps, game.noise_size), dtype=drawn)
+    initial = _initial_states(game, generator, pairs, kind)
+    half = generator.standard_normal((pairs, game.steps, game.noise_size), dtype=_drawn(kind))
     half *= game.step_size**0.5
+    increments = np.stack([half, -half], axis=1).astype(kind, copy=False)
+    return Sample(initial, increments.reshape(-1, game.steps, game.noise_size))
+
+
+def _initial_states(game: Game, generator: np.random.Generator, pairs: int, kind) -> np.ndarray:
+    """(2 · pairs, state_size), from opposite normals in every pair."""
+    normals = generator.standard_normal((pairs, game.state_size), dtype=_drawn(kind))
     initial = np.empty((pairs, 2, game.state_size), kind)
     initial[:, 0] = game.initial_states(normals)
     initial[:, 1] = game.initial_states(-normals)
-    noise = np.stack([half, -half], axis=1).astype(kind, copy=False)
-    return Sample(
-        initial.reshape(-1, game.state_size), noise.reshape(-1, game.steps, game.noise_size)
-    )
+    return initial.reshape(-1, game.state_size)
+
+
+def _drawn(kind) -> type:
+    return np.float32 if kind == np.float32 else np.float64

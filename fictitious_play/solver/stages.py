@@ -59,7 +59,7 @@ class Stages:
         for stage in range(len(history) + 1, self.count + 1):
             if self.settled(self.tolerance) or self.without_regret(self.regret_tolerance):
                 break
-            good = [np.array(ops.convert_to_numpy(value)) for value in self.play.policy.weights]
+            good = [ops.copy(value) for value in self.play.policy.weights]
             try:
                 if self._stage(stage):
                     message = f"A callback ended the solve after stage {stage}."
@@ -102,14 +102,14 @@ class Stages:
         """Plays one stage; whether a callback asks for the end."""
         self.callbacks.stage_begin(stage, self.history[-1] if self.history else None)
         clock, processor = time.monotonic(), time.process_time()
-        losses = self.play.stage(stage, self.steps, self.progress.step)
+        losses = self.play.stage(stage, self.steps, self.progress.steps)
         cost = self.meter(policy_controls(self.play.policy, self.meter.sample))
         record = StageRecord(
             stage=stage,
             cost=cost.mean,
             cost_standard_error=cost.standard_error,
             change=_change(self.history, cost),
-            loss=np.array(losses),
+            loss=losses,
             learning_rate=self.play.training.rate(stage * self.steps - 1),
             seconds=time.monotonic() - clock,
             cpu_seconds=time.process_time() - processor,
@@ -144,7 +144,7 @@ class Stages:
             records: list[dict[str, Any]] = [record.to_json() for record in self.history]
             self.folder.save(len(self.history), self.play, {"history": records})
 
-    def _restore(self, good: list[np.ndarray]) -> None:
+    def _restore(self, good: list) -> None:
         for weight, value in zip(self.play.policy.weights, good, strict=True):
             weight.assign(value)
 

@@ -1,13 +1,15 @@
-"""The Keras models that train players against a given belief."""
+"""The Keras models that train players against a given belief, and their training steps."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from fictitious_play import rollout
+from fictitious_play import devices, rollout
 from fictitious_play.layers.costs import MeanCost
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
+from fictitious_play.solver.loops import StepLoop, value_and_gradient
+from fictitious_play.solver.samples import Chunk, increments, trembles
 
 
 class _CostModel(keras.Model):
@@ -144,7 +146,66 @@ def compile_model(
     return model
 
 
-def players_not_finite(model: keras.Model, inputs) -> list[int]:
-    """The columns of a cost model whose costs on this batch are not finite."""
-    costs = ops.convert_to_numpy(model(inputs))
-    return np.flatnonzero(~np.all(np.isfinite(costs), axis=0)).tolist()
+class Trainer:
+    """Takes the training steps of a compiled model, a chunk of them as one computation.
+
+    Noise is drawn on the device from the chunk's keys. Where the batch is split over devices by
+    `tf.distribute`, the steps are taken one by one.
+
+    Args:
+        model: what `compile_model` gives.
+        batch_size: paths a step.
+    """
+
+    def __init__(self, model: _CostModel, batch_size: int):
+        self.model, self.batch_size = model, batch_size
+        policy = model.policy
+        self.players, self.dtype = policy.players, policy.variable_dtype
+        variables = [
+            *model.trainable_variables,
+            *model.non_trainable_variables,
+            *model.optimizer.variables,
+        ]
+        self._loop = StepLoop(
+            self._step, variables, (self.players,), self.dtype, True, model.jit_compile
+        )
+
+    def __call__(self, chunk: Chunk, by_step: dict, fixed: dict) -> np.ndarray:
+        """The players' mean costs against the belief in the steps of a chunk, (count, players).
+
+        Args:
+            chunk: the steps.
+            by_step, fixed: what the model is told of the belief: its controls "others" in
+                open-loop play, the size "tremble" of how hands tremble in closed-loop play.
+        """
+        given = {**chunk.batches, **by_step}
+        if devices.replicas(self.model) > 1:
+            return np.stack([self._split(given, fixed, step) for step in range(chunk.count)])
+        costs = self._loop(given, fixed, chunk.number)
+        return ops.convert_to_numpy(costs)[: chunk.count]
+
+    def _inputs(self, now: dict, fixed: dict) -> list:
+        game = self.model.policy.game
+        drawn = (game, now["key"], self.batch_size, self.dtype)
+        inputs = [now["initial_state"], increments(*drawn)]
+        if "others" in now:
+            inputs.append(now["others"])
+        if "tremble" in fixed:
+            inputs.append(fixed["tremble"] * trembles(*drawn))
+        return inputs
+
+    def _step(self, now: dict, fixed: dict):
+        costs, gradients = value_and_gradient(self.model, self._inputs(now, fixed))
+        self.model.optimizer.apply(gradients, self.model.trainable_variables)
+        return costs
+
+    def _split(self, given: dict, fixed: dict, step: int) -> np.ndarray:
+        """One step on several devices, which give the sum of the players' costs only."""
+        now = {name: array[step] for name, array in given.items()}
+        inputs = [ops.convert_to_numpy(array) for array in self._inputs(now, fixed)]
+        loss = devices.train_step(self.model, inputs)
+        costs = np.full(self.players, loss / self.players)
+        if not np.isfinite(loss):
+            alone = ops.convert_to_numpy(self.model(inputs)).mean(axis=0)
+            costs = alone if not np.isfinite(alone).all() else costs
+        return costs

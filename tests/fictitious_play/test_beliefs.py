@@ -6,8 +6,8 @@ import pytest
 import fictitious_play as fp
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.open_loop import OpenLoopBelief
-from fictitious_play.solver.samples import Sample
-from tests.fictitious_play.cases import asymmetric_game, randomize, sample
+from fictitious_play.solver.samples import training_chunk, training_sample
+from tests.fictitious_play.cases import asymmetric_game, randomize
 
 
 def policies(game, count):
@@ -21,12 +21,13 @@ def policies(game, count):
 
 @pytest.fixture(scope="module")
 def stage_controls():
-    """A game, a sample, three profiles and their controls."""
+    """A game, two training steps, three profiles and their controls there."""
     game = asymmetric_game(players=3, steps=3)
-    paths = Sample(*sample(game, dtype=np.float32)[:2])
+    chunk = training_chunk(game, 0, 1, 4, 2, 3, 16, "float32")
+    paths = [training_sample(game, 0, 1, step, 16, "float32") for step in (4, 5)]
     profiles, evaluator = policies(game, 3)
-    controls = [np.asarray(policy(list(paths))) for policy in profiles]
-    return game, paths, profiles, controls, evaluator
+    controls = [np.stack([np.asarray(policy(list(each))) for each in paths]) for policy in profiles]
+    return game, chunk, profiles, controls, evaluator
 
 
 EXPECTED = {
@@ -38,22 +39,22 @@ EXPECTED = {
 
 @pytest.mark.parametrize("rule", EXPECTED)
 def test_a_belief_weighs_profiles_as_its_rule_says(stage_controls, rule):
-    game, paths, profiles, controls, evaluator = stage_controls
+    game, chunk, profiles, controls, evaluator = stage_controls
     belief = OpenLoopBelief(game, evaluator, rule, damping=0.3, initial=2.0)
-    np.testing.assert_array_equal(belief.controls(paths), 2.0)
+    np.testing.assert_array_equal(belief.controls(chunk)[:2], 2.0)
     for count, policy in enumerate(profiles, start=1):
         belief.announce(count, policy)
         expected = EXPECTED[rule](np.full_like(controls[0], 2.0), controls[:count])
-        np.testing.assert_allclose(belief.controls(paths), expected, atol=1e-5)
+        np.testing.assert_allclose(belief.controls(chunk)[:2], expected, atol=1e-5)
 
 
 def test_a_sequential_belief_knows_who_has_moved(stage_controls):
-    game, paths, profiles, controls, evaluator = stage_controls
+    game, chunk, profiles, controls, evaluator = stage_controls
     belief = OpenLoopBelief(game, evaluator, "sequential", initial=2.0)
     belief.announce(1, profiles[0], player=0)
-    found = belief.controls(paths)
-    np.testing.assert_allclose(found[:, :, 0], controls[0][:, :, 0], atol=1e-5)
-    np.testing.assert_array_equal(found[:, :, 1:], 2.0)
+    found = np.asarray(belief.controls(chunk))[:2]
+    np.testing.assert_allclose(found[..., 0, :], controls[0][..., 0, :], atol=1e-5)
+    np.testing.assert_array_equal(found[..., 1:, :], 2.0)
 
 
 @pytest.mark.parametrize("rule", ["average", "damped", "sequential"])

@@ -43,11 +43,12 @@ class _Interrupt(fp.SolveCallback):
         if moment == "training":
             train = Play._train
 
-            def interrupted(play, model, inputs, stage, step, first_player=0):
-                if (stage, step) == (2, 1):
+            def interrupted(play, trainer, stage, first, count, steps):
+                if (stage, first) == (2, 1):
                     raise KeyboardInterrupt
-                return train(play, model, inputs, stage, step, first_player)
+                return train(play, trainer, stage, first, count, steps)
 
+            monkeypatch.setattr("fictitious_play.solver.play.CHUNK_SECONDS", 0.0)
             monkeypatch.setattr(Play, "_train", interrupted)
 
     def on_stage_begin(self, stage, last):

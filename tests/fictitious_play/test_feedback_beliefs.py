@@ -169,7 +169,7 @@ def test_sequential_play_of_two_is_alternating_play():
     made = structure(game, 0.7)
     play = SequentialPlay(made, training)
     first = play.policy.get_weights()
-    losses = [play.stage(stage, 2, lambda: None) for stage in (1, 2)]
+    losses = [play.stage(stage, 2, lambda count: None) for stage in (1, 2)]
 
     others = made.policy()  # α^0: the output kernel is zero at first
     others.output_bias.assign(np.full(others.output_bias.shape, 0.7))

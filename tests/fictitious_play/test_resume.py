@@ -43,10 +43,10 @@ class Killed(BaseException):
 def test_a_killed_solve_goes_on_to_the_same_bits(tmp_path, uninterrupted, moment, monkeypatch):
     save = SolveFolder.save
 
-    def killed_training(self, model, inputs, stage, step, first_player=0):
-        if moment == f"in stage {stage}" and step == 1:
+    def killed_training(self, trainer, stage, first, count, steps):
+        if moment == f"in stage {stage}" and first == 1:
             raise Killed
-        return train(self, model, inputs, stage, step, first_player)
+        return train(self, trainer, stage, first, count, steps)
 
     train = Play._train
 
@@ -59,6 +59,7 @@ def test_a_killed_solve_goes_on_to_the_same_bits(tmp_path, uninterrupted, moment
         save(self, stage, play, progress)
 
     with monkeypatch.context() as patch:
+        patch.setattr("fictitious_play.solver.play.CHUNK_SECONDS", 0.0)  # step by step
         patch.setattr(Play, "_train", killed_training)
         patch.setattr(SolveFolder, "save", killed_saving)
         with pytest.raises(Killed):

@@ -128,12 +128,13 @@ def test_a_non_finite_loss_names_player_stage_and_step_and_keeps_the_last_good_s
     good = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(**{**QUICK, "stages": 1})
     train = Play._train
 
-    def poisoned(self, model, inputs, stage, step, first_player=0):
+    def poisoned(self, trainer, stage, first, count, steps):
         if stage == 2:
-            kernel = ops.convert_to_numpy(model.policy.output_kernel).copy()
+            policy = trainer.model.policy
+            kernel = ops.convert_to_numpy(policy.output_kernel).copy()
             kernel[:, 1] = np.nan
-            model.policy.output_kernel.assign(kernel)
-        return train(self, model, inputs, stage, step, first_player)
+            policy.output_kernel.assign(kernel)
+        return train(self, trainer, stage, first, count, steps)
 
     monkeypatch.setattr(Play, "_train", poisoned)
     with pytest.warns(RuntimeWarning, match="loss of player 1 became nan in stage 2, step 1"):

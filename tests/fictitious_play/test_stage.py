@@ -1,0 +1,146 @@
+"""A stage as one computation: its noise, its chunks, and what crosses between host and device."""
+
+import math
+
+import numpy as np
+import pytest
+from keras import ops
+
+import fictitious_play as fp
+from fictitious_play.solver import noise, samples
+from fictitious_play.solver.loops import StepLoop
+from fictitious_play.solver.play import Play
+from tests.fictitious_play.cases import asymmetric_game, symmetric_game
+
+
+def words(*values):
+    return [ops.convert_to_tensor(np.array([each], np.uint32).view(np.int32)) for each in values]
+
+
+@pytest.mark.parametrize(
+    ("key", "counter", "expected"),
+    [
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF,) * 2, (0xFFFFFFFF,) * 2, (0x1CB996FC, 0xBB002BE7)),
+        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+    ],
+)
+def test_threefry_gives_the_published_vectors(key, counter, expected):
+    """The known answers of Random123 1.14 for threefry2x32 with 20 rounds."""
+    found = noise.threefry([each[0] for each in words(*key)], words(*counter))
+    assert tuple(int(ops.convert_to_numpy(each).view(np.uint32)[0]) for each in found) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_normals_are_standard_and_independent(dtype):
+    """Moments, tails and correlations of neighbours, streams and keys, within four errors."""
+    size = 2**18 - 1  # an odd number: the last of a pair is left over
+    keys = [ops.convert_to_tensor(np.array(key, np.int32)) for key in ((1, 2), (1, 3))]
+    one, other = (ops.convert_to_numpy(noise.normals(key, (size,), dtype)) for key in keys)
+    stream = ops.convert_to_numpy(noise.normals(keys[0], (size,), dtype, stream=1))
+    assert one.dtype == dtype
+    error = size**-0.5
+    for power, moment, spread in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs(np.mean(one.astype("float64") ** power) - moment) < 4 * error * spread**0.5
+    for far in (1.0, 2.0, 3.0):
+        share = math.erfc(far / 2**0.5)
+        assert abs(np.mean(np.abs(one) > far) - share) < 4 * error * share**0.5
+    half = (size + 1) // 2
+    pairs = [(one, other), (one, stream), (one[1:], one[:-1]), (one[half:], one[: size - half])]
+    for left, right in pairs:
+        assert abs(np.mean(left * right)) < 4 * len(left) ** -0.5
+        assert abs(np.mean(left**2 * right**2) - 1.0) < 4 * 8**0.5 * len(left) ** -0.5
+
+
+def test_a_chunk_holds_the_batches_of_its_steps():
+    game = asymmetric_game()
+    chunk = samples.training_chunk(game, 7, 2, 5, 2, 4, 10, "float32")
+    assert chunk.shape == (4, 10)
+    for row, step in enumerate((5, 6)):
+        alone = samples.training_sample(game, 7, 2, step, 10, "float32")
+        initial_state, key = (array[row] for array in chunk.batches.values())
+        np.testing.assert_array_equal(initial_state, alone.initial_state)
+        drawn = samples.increments(game, key, 10, "float32")
+        np.testing.assert_array_equal(drawn, alone.noise)
+
+
+FORMS = {
+    "open loop": {},
+    "average": {"belief": "average"},
+    "sequential": {"belief": "sequential"},
+    "closed loop": {"information": "closed_loop"},
+    "alpha^0 of the noise": {"initial_belief": lambda x, w: 0.1 * w[..., 1:]},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_bit_depends_on_how_steps_are_divided_into_chunks(form, monkeypatch):
+    chunks = []
+    train = Play._train
+
+    def counted(play, trainer, stage, first, count, steps):
+        chunks.append(count)
+        return train(play, trainer, stage, first, count, steps)
+
+    def solved():
+        solver = fp.DeepFictitiousPlay(
+            asymmetric_game(players=2, steps=2), hidden=(4,), seed=5, **FORMS[form]
+        )
+        return solver.solve(2, 9, validation_paths=64, progress=False, regret_every=None)
+
+    monkeypatch.setattr(Play, "_train", counted)
+    monkeypatch.setattr("fictitious_play.solver.play.CHUNK_SECONDS", 1e9)
+    whole = solved()
+    assert chunks[:2] == [1, 8]
+    chunks.clear()
+    monkeypatch.setattr("fictitious_play.solver.play.CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr("fictitious_play.solver.play._NUMBERS", 1)
+    single = solved()
+    assert set(chunks) == {1}
+    for record, other in zip(whole.history, single.history, strict=True):
+        np.testing.assert_array_equal(record.loss, other.loss)
+    for weight, other in zip(whole.policy.weights, single.policy.weights, strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_a_stage_crosses_between_host_and_device_four_times_at_most(monkeypatch):
+    """In its training steps: arrays that are handed over, and results that are read."""
+    crossed: list[str] = []
+    stages: dict[int, tuple[int, list[str]]] = {}
+    call, over, read, train = (
+        StepLoop.__call__, ops.convert_to_tensor, ops.convert_to_numpy, Play._train,
+    )  # fmt: skip
+
+    def loop(self, by_step, fixed, count):
+        for name, value in {**by_step, **fixed, "count": count}.items():
+            if not ops.is_tensor(value):
+                crossed.append(name)
+        return call(self, by_step, fixed, count)
+
+    def handed_over(value, *more, **named):
+        if not ops.is_tensor(value):
+            crossed.append(f"to the device: {np.shape(value)}")
+        return over(value, *more, **named)
+
+    def taken_back(value):
+        crossed.append(f"to the host: {value.shape}")
+        return read(value)
+
+    def stage(play, trainer, stage, first, count, steps):
+        crossed.clear()
+        found = train(play, trainer, stage, first, count, steps)
+        stages[stage] = count, list(crossed)
+        return found
+
+    monkeypatch.setattr(StepLoop, "__call__", loop)
+    monkeypatch.setattr("keras.ops.convert_to_tensor", handed_over)
+    monkeypatch.setattr("keras.ops.convert_to_numpy", taken_back)
+    monkeypatch.setattr(Play, "_train", stage)
+    monkeypatch.setattr("fictitious_play.solver.play.CHUNK_SECONDS", 1e9)
+    for information in ("open_loop", "closed_loop"):
+        fp.DeepFictitiousPlay(
+            symmetric_game(players=2, steps=2), hidden=(4,), information=information
+        ).solve(3, 40, validation_paths=64, progress=False, regret_every=None)
+        count, names = stages[3]
+        assert count == 40  # the whole stage at once
+        assert 2 <= len(names) <= 4 + (information == "closed_loop"), names
