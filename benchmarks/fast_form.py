@@ -29,6 +29,7 @@ def main() -> int:
 
     import fictitious_play as fp
     from benchmarks import report
+    from fictitious_play.solver.optimizers import OptimizerChoice
     from fictitious_play.solver.samples import training_sample
     from fictitious_play.solver.training import BestResponseModel, compile_model
 
@@ -50,7 +51,7 @@ def main() -> int:
 
     def first_joint():
         model = BestResponseModel(fp.JointPolicy(game, hidden))
-        joint.append(compile_model(model, 1e-3, 0.1, 1000))
+        joint.append(compile_model(model, OptimizerChoice(None, 1e-3, 0.1).make(1000)))
         joint[0].train_on_batch([*sample, others[..., None]])
 
     models: list = []

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 import fictitious_play as fp
+from fictitious_play.solver.optimizers import OptimizerChoice
 from fictitious_play.solver.samples import training_sample
 from fictitious_play.solver.training import BestResponseModel, compile_model
 
@@ -65,7 +66,7 @@ class StepParts:
     def _step(self, normalisation=True, adam=True, xla=False):
         def make():
             model = BestResponseModel(self._policy(normalisation))
-            compile_model(model, 1e-3, 0.1, 1000, xla)
+            compile_model(model, OptimizerChoice(None, 1e-3, 0.1).make(1000), xla)
             if not adam:
                 model.compile(keras.optimizers.SGD(1e-3), jit_compile=xla)
             return lambda: model.train_on_batch(self.inputs)

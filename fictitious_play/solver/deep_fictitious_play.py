@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fictitious_play import checks, rollout
+from fictitious_play import checks, devices, rollout
 from fictitious_play.beliefs import RULES
 from fictitious_play.game_checks import admit
 from fictitious_play.games.base import Game
@@ -23,6 +23,7 @@ from fictitious_play.solver.initial_belief import (
     initial_belief_array,
     initial_belief_function,
 )
+from fictitious_play.solver.optimizers import choose_optimizer
 from fictitious_play.solver.outlook import look_ahead
 from fictitious_play.solver.play import Play, Training, make_play
 from fictitious_play.solver.progress import SolveProgress
@@ -63,9 +64,20 @@ class DeepFictitiousPlay:
             answer a deviation with the weighted sum of their feedbacks in the state it leads to.
         damping: ω, above 0 and at most 1.
         batch_size: paths a training step, even.
-        learning_rate: Adam's first rate; None means 0.15 / √(number of features),
-            and a third of it with `skip`.
-        final_rate_ratio: last over first rate of the cosine schedule over the whole solve.
+        learning_rate: Adam's first rate; None means 0.15 / √(number of features), and a third of
+            it with `skip`. Or a `keras.optimizers.schedules.LearningRateSchedule`, whose steps are
+            the training steps of the whole solve.
+        final_rate_ratio: last over first rate of the cosine over the whole solve; where the rate
+            is a number.
+        optimizer: another optimizer of Keras, with a learning rate or schedule of its own, or a
+            function of the number of features that gives one; every model trains with a new one of
+            the same configuration. Optimizers that update every weight by itself, as SGD, RMSprop,
+            Adam and Lion do, are one optimizer a player, although the players' weights lie in the
+            same tensors. With `global_clipnorm`, or `clipnorm`, and in Adafactor, Lamb and Muon,
+            whose step looks at a whole tensor, players change each other's steps; under
+            `belief="sequential"` everybody has tensors of her own.
+        precision: of matrix products in float32 on a GPU: "float32", or "tf32", which is faster
+            and keeps 10 bits. Elsewhere products are float32, and `Result.settings` says so.
         initial_belief: α^0: a number, an array that broadcasts to (steps, players), or, in
             open-loop play, a function of (initial_state, noise) that gives (batch, steps, players).
         jit_compile: whether the training step is compiled by XLA, as in `keras.Model.compile`.
@@ -91,8 +103,10 @@ class DeepFictitiousPlay:
         belief: str = "last",
         damping: float = 0.5,
         batch_size: int = 128,
-        learning_rate: float | None = None,
+        learning_rate: Any = None,
         final_rate_ratio: float = 0.015,
+        optimizer: Any = None,
+        precision: str = "float32",
         initial_belief: Any = 0.0,
         jit_compile: bool | str = "auto",
         activation: str = "relu",
@@ -108,12 +122,6 @@ class DeepFictitiousPlay:
                 "`batch_size` must be even, since paths come in antithetic pairs. "
                 f"Received: batch_size={batch_size}"
             )
-        if learning_rate is not None:
-            learning_rate = checks.number("learning_rate", learning_rate, above=0.0)
-        self.learning_rate = learning_rate
-        self.final_rate_ratio = checks.number(
-            "final_rate_ratio", final_rate_ratio, least=0.0, most=1.0
-        )
         self.information = checks.one_of("information", information, INFORMATION)
         self.belief = checks.one_of("belief", belief, RULES)
         self.damping = checks.number("damping", damping, above=0.0, most=1.0)
@@ -143,7 +151,6 @@ class DeepFictitiousPlay:
         self.seed = checks.integer("seed", seed, least=0)
         self.dtype = keras.config.floatx() if dtype is None else dtype
         checks.one_of("dtype", self.dtype, ("float32", "float64"))
-        _check_precision(self.dtype)
         self._network = {
             "hidden": hidden,
             "batch_normalization": batch_normalization,
@@ -158,6 +165,12 @@ class DeepFictitiousPlay:
         else:
             self._network["time_shared"] = time_shared
             self._inputs = FeedbackPolicy(game, **self._network).feature_size
+        first = 0.05 if skip else 0.15
+        self.optimizer = choose_optimizer(
+            optimizer, learning_rate, final_rate_ratio, self._inputs, first
+        )
+        self.precision = devices.check_precision(precision, self.dtype)
+        devices.check_players(game.players)
 
     def solve(
         self,
@@ -229,7 +242,7 @@ class DeepFictitiousPlay:
         if folder is not None:
             problem = fingerprint(self.game, self.initial_belief, self.dtype)
             opened = SolveFolder(folder, settings, problem)
-        with opened as saved:
+        with opened as saved, devices.products_in(self.precision):
             play = self._play(settings, stages * steps_per_stage)
             outlook = look_ahead(self.game, self.information, self.belief, self.damping)
             outlook.warn(stacklevel=2)
@@ -301,8 +314,7 @@ class DeepFictitiousPlay:
             self.batch_size,
             self.seed,
             self.dtype,
-            settings["learning_rate"],
-            self.final_rate_ratio,
+            self.optimizer,
             total_steps,
             self.jit_compile,
         )
@@ -318,8 +330,6 @@ class DeepFictitiousPlay:
 
     def _settings(self, stages, steps_per_stage, tolerance, stage_paths) -> dict[str, Any]:
         game, belief = self.game, self.initial_belief
-        first = 0.05 if self._network["skip"] else 0.15
-        rate = self.learning_rate or first / self._inputs**0.5
         return {
             "game": {"class": type(game).__name__, **game.get_config()},
             "network": {**self._network, "hidden": list(self._network["hidden"])},
@@ -327,8 +337,9 @@ class DeepFictitiousPlay:
             "belief": self.belief,
             "damping": self.damping,
             "batch_size": self.batch_size,
-            "learning_rate": rate,
-            "final_rate_ratio": self.final_rate_ratio,
+            **self.optimizer.settings(),
+            "final_rate_ratio": self.optimizer.final_ratio,
+            "precision": self.precision,
             "jit_compile": self.jit_compile,
             "initial_belief": getattr(belief, "__qualname__", None)
             if callable(belief)
@@ -341,17 +352,3 @@ class DeepFictitiousPlay:
             "versions": {"keras": keras.__version__, "numpy": np.__version__},
             "python": platform.python_version(),
         }
-
-
-def _check_precision(dtype: str) -> None:
-    """JAX has double precision only where it was switched on."""
-    if dtype != "float64" or keras.config.backend() != "jax":
-        return
-    import jax
-
-    if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
-        raise ValueError(
-            "dtype=\"float64\" needs the double precision of JAX. Received: dtype='float64' with "
-            "jax_enable_x64 off. Switch it on before anything is computed, by jax.config.update("
-            '"jax_enable_x64", True) or the environment variable JAX_ENABLE_X64=1.'
-        )

@@ -1,6 +1,5 @@
 """One stage of fictitious play: all players at once, or one after another."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from fictitious_play.games.base import Game
 from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.closed_loop import ClosedLoop
 from fictitious_play.solver.open_loop import OpenLoop
+from fictitious_play.solver.optimizers import OptimizerChoice
 from fictitious_play.solver.samples import Chunk, Sample, training_chunk, training_sample
 from fictitious_play.solver.training import Trainer, compile_model, renewed_model
 
@@ -31,14 +31,13 @@ class NonFiniteLossError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Training:
-    """How the networks are trained: paths a step, seed, dtype, Adam's cosine schedule, and whether
-    the step is compiled."""
+    """How the networks are trained: paths a step, seed, dtype, optimizer, steps of the whole solve,
+    and whether the step is compiled."""
 
     batch_size: int
     seed: int
     dtype: str
-    learning_rate: float
-    final_rate_ratio: float
+    optimizer: OptimizerChoice
     total_steps: int
     jit_compile: bool | str = "auto"
 
@@ -59,15 +58,11 @@ class Training:
 
     def rate(self, step: int) -> float:
         """The learning rate of a training step of the whole solve, counted from 0."""
-        share = min(step, self.total_steps) / self.total_steps
-        cosine = 0.5 * (1.0 + math.cos(math.pi * share))
-        ratio = self.final_rate_ratio
-        return self.learning_rate * ((1.0 - ratio) * cosine + ratio)
+        return self.optimizer.rate(step, self.total_steps)
 
     def compile(self, model):
         """Builds and compiles a model."""
-        schedule = (self.learning_rate, self.final_rate_ratio, self.total_steps)
-        return compile_model(model, *schedule, jit_compile=self.jit_compile)
+        return compile_model(model, self.optimizer.make(self.total_steps), self.jit_compile)
 
 
 class Play:

@@ -115,33 +115,12 @@ def renewed_model(model: _CostModel, old: keras.Model) -> _CostModel:
     return model
 
 
-class Adam(keras.optimizers.Adam):
-    """Adam that sums gradients over devices only where there are several.
-
-    TensorFlow writes that sum down as a custom gradient in a registry that never forgets, which
-    would hold the graph of every solve for as long as the process lives.
-    """
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        if self._distribution_strategy.num_replicas_in_sync == 1:
-            return grads_and_vars
-        return super()._all_reduce_sum_gradients(grads_and_vars)
-
-
 def compile_model(
-    model: _CostModel,
-    learning_rate: float,
-    final_ratio: float,
-    total_steps: int,
-    jit_compile: bool | str = "auto",
+    model: _CostModel, optimizer: keras.optimizers.Optimizer, jit_compile: bool | str = "auto"
 ) -> _CostModel:
-    """Builds and compiles a model with Adam on a cosine schedule from `learning_rate` to
-    `final_ratio` times it; `jit_compile` as in `keras.Model.compile`."""
-    schedule = keras.optimizers.schedules.CosineDecay(
-        learning_rate, decay_steps=total_steps, alpha=final_ratio
-    )
+    """Builds and compiles a model; `jit_compile` as in `keras.Model.compile`."""
     model.build()
-    model.compile(optimizer=Adam(schedule), jit_compile=jit_compile)
+    model.compile(optimizer=optimizer, jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)
     return model
 

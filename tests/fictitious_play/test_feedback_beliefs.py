@@ -7,9 +7,10 @@ from keras import ops
 import fictitious_play as fp
 from fictitious_play.networks.units import Units
 from fictitious_play.solver.closed_loop import ClosedLoop
+from fictitious_play.solver.optimizers import OptimizerChoice
 from fictitious_play.solver.play import SequentialPlay, Training
 from fictitious_play.solver.samples import Sample
-from fictitious_play.solver.training import FeedbackResponseModel, compile_model
+from fictitious_play.solver.training import FeedbackResponseModel
 from tests.fictitious_play.cases import asymmetric_game, randomize, sample
 
 NETWORK = {"hidden": (4, 3), "dtype": "float64", "seed": 1}
@@ -165,7 +166,7 @@ def test_the_optimizer_goes_on_when_the_belief_grows():
 def test_sequential_play_of_two_is_alternating_play():
     """Made by hand: both players are trained against a belief, and one of them is kept."""
     game = asymmetric_game(players=2, steps=2)
-    training = Training(16, 3, "float64", 0.05, 0.1, 4)
+    training = Training(16, 3, "float64", OptimizerChoice(None, 0.05, 0.1), 4)
     made = structure(game, 0.7)
     play = SequentialPlay(made, training)
     first = play.policy.get_weights()
@@ -177,7 +178,7 @@ def test_sequential_play_of_two_is_alternating_play():
     for _ in range(2):
         policy = made.policy()
         policy.set_weights(first)
-        models.append(compile_model(FeedbackResponseModel(policy, others), 0.05, 0.1, 4))
+        models.append(training.compile(FeedbackResponseModel(policy, others)))
     for stage in (1, 2):
         if stage == 2:
             made.follow(others, [model.policy for model in models])
