@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 HOLDS, IN_PART, NO = "Holds.", "Holds in part.", "Does not hold."
-#: Nothing stands out of the noise, either way.
-NOISE = "Inside the noise."
+#: The intervals exclude neither the claim nor its contrary.
+NOISE = "Not decided."
 
 
 def all_of(flags: Sequence[bool]) -> str:

@@ -1,172 +1,84 @@
-"""What tables 2 and 3 share: six methods, an accuracy each, the paper's row beside ours."""
+"""Tables 2 and 3: the paper's six methods, its own update as printed, and Muon."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
-from reproduce.dgnopt import experiment
-from reproduce.dgnopt.problems import DATA_TITLES
-from reproduce.report import Table
+from reproduce.dgnopt import comparison, experiment
 from reproduce.training.methods import PRINTED
 
-#: The paper's columns, and what it has none of: its own update as printed, and Muon.
-PAPER_COLUMNS = ("SGD", "RMSprop", "Adam", "EKFAC", "EMSA", "DGNOpt")
-COLUMNS = (*PAPER_COLUMNS, "as printed", "Muon")
+#: The paper's columns, in its order.
+COLUMNS = ("SGD", "RMSprop", "Adam", "EKFAC", "EMSA", "DGNOpt")
+_ABOUT = (
+    "ReLU; SGD, RMSprop and Adam are Keras's own, EKFAC is ours in open loop, EMSA maximises the "
+    "augmented Hamiltonian by L-BFGS, DGNOpt is EKFAC in the cooperative structure, proximal form. "
+    "*As printed* is the paper's own update: explicit form (13), terminal curvature of Gauss and "
+    "Newton (Section 4.2). Muon is Keras's, with its Adam on the output layer and whatever is no "
+    "matrix. Where every stage has one player, as in a residual network with identity skips, the "
+    "cooperative and the feedback structure are the same. Learning rates are those of the search, "
+    "which has one budget for every method."
+)
 
 
-def entries(emsa_seeds: int) -> list[dict[str, Any]]:
-    """The methods: Keras's own three, EKFAC in open loop, EMSA, DGNOpt, DGNOpt as printed, Muon."""
+def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     entry = experiment.entry
     return [
-        entry("SGD", {"name": "SGD"}),
-        entry("RMSprop", {"name": "RMSprop"}),
-        entry("Adam", {"name": "Adam"}),
-        entry("EKFAC", {"name": "EKFAC"}),
-        entry("EMSA", {"name": "EMSA"}, seeds=emsa_seeds),
+        *(entry(name, {"name": name}) for name in COLUMNS[:-2]),
+        entry("EMSA", {"name": "EMSA"}, seeds=settings["emsa_seeds"]),
         entry("DGNOpt", {"name": "EKFAC", "structure": "cooperative"}, rate_of="DGNOpt"),
         entry("as printed", PRINTED, rate_of="as printed"),
         entry("Muon", {"name": "Muon"}),
     ]
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Accuracy by method, a panel a problem: mean, standard deviation, and every seed."""
-    from matplotlib import pyplot
-
-    problems = document["results"]["problems"]
-    figure, axes = pyplot.subplots(
-        1, len(problems), figsize=(4.6 * len(problems), 3.4), squeeze=False
-    )
-    for axis, problem in zip(axes[0], problems, strict=True):
-        for place, method in enumerate(problem["methods"]):
-            values = experiment.accuracies(method)
-            good = values[np.isfinite(values)]
-            look = {k: v for k, v in figures.STYLES[place].items() if k != "linestyle"}
-            if len(good):
-                spread = np.std(good, ddof=1) if len(good) > 1 else None
-                axis.errorbar(place, np.mean(good), spread, capsize=4, **look)
-                axis.plot(np.full(len(good), place + 0.18), good, ".", color="#9a9a9a", ms=4)
-            else:
-                axis.text(place, 0.5, "diverged", rotation=90, ha="center", va="center",
-                          transform=axis.get_xaxis_transform())  # fmt: skip
-        labels = [method["label"] for method in problem["methods"]]
-        axis.set_xticks(range(len(labels)), labels, rotation=30)
-        axis.set_xlim(-0.6, len(labels) - 0.4)
-        axis.set(ylabel="test accuracy (%)", title=problem["title"].replace(" · ", "\n"))
-        axis.title.set_fontsize(9)
-    return [figures.save(figure, stem)]
+def _all(problem: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(label, "DGNOpt") for label in comparison.by_label(problem) if label != "DGNOpt"]
 
 
-def summary(
-    document: dict[str, Any], caption: str, paper: Mapping[str, Sequence[float]]
-) -> list[Table]:
-    """Ours by problem and method; the paper's values by data set."""
-    rows = []
-    for problem in document["results"]["problems"]:
-        shown = {method["label"]: experiment.shown(method) for method in problem["methods"]}
-        rows.append((problem["title"], *(shown.get(name, "–") for name in COLUMNS)))
-        if problem["data"] in paper:
-            quoted = paper[problem["data"]]
-            title = f"the paper's, {DATA_TITLES[problem['data']]}"
-            rows.append((title, *_quoted(quoted)))
-    ours = Table(f"{caption}: test accuracy (%), mean ± standard deviation (seeds)",
-                 ("data and network", *COLUMNS), rows)  # fmt: skip
-    used = {problem["data"] for problem in document["results"]["problems"]}
-    others = [
-        (DATA_TITLES[name], *_quoted(values)) for name, values in paper.items() if name not in used
-    ]
-    tables = [ours]
-    if others:
-        title = "The paper's values, on data sets and networks that this run did not use"
-        tables.append(Table(title, ("data", *COLUMNS), others))
-    return [*tables, _differences(document)]
-
-
-def _quoted(values: Sequence[float]) -> list[str]:
-    """The paper's row, with dashes for the methods that it does not have."""
-    return [f"{value:.2f}" for value in values] + ["–"] * (len(COLUMNS) - len(values))
-
-
-def _best_other(problem: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], str | None]:
-    """Methods by label, and which baseline has the best mean; None without runs to compare."""
-    methods = {method["label"]: method for method in problem["methods"]}
+def _best(problem: dict[str, Any]) -> list[tuple[str, str]]:
+    """DGNOpt against the paper's baseline that has the best mean here."""
     means = {
-        name: float(np.nanmean(values))
-        for name, method in methods.items()
-        if np.isfinite(values := experiment.accuracies(method)).any()
+        label: float(np.nanmean(values))
+        for label, method in comparison.by_label(problem).items()
+        if label in COLUMNS[:-1] and np.isfinite(values := experiment.accuracies(method)).any()
     }
-    own = means.pop("DGNOpt", None)
-    means = {name: mean for name, mean in means.items() if name in PAPER_COLUMNS}
-    best = None if own is None or not means else max(means, key=lambda name: means[name])
-    return methods, best
+    return [(max(means, key=lambda label: means[label]), "DGNOpt")] if means else []
 
 
-def holds(document: dict[str, Any]) -> str:
-    """Whether DGNOpt is nowhere below the best baseline beyond the noise, nor loses more runs."""
-    flags = []
+def _seen(document: dict[str, Any]) -> str:
+    """DGNOpt and the best baseline."""
+    parts = []
     for problem in document["results"]["problems"]:
-        methods, best = _best_other(problem)
-        if best is not None:
-            changed = experiment.difference(methods[best], methods["DGNOpt"])
-            below = experiment.stands_out(changed) and changed["change"] < 0
-            flags += [not below, changed["lost"][1] <= changed["lost"][0]]
-    return verdicts.all_of(flags)
+        methods = comparison.by_label(problem)
+        for first, second in _best(problem):
+            change = experiment.difference(methods[first], methods[second])
+            parts.append(
+                f"{problem['title']}: {experiment.shown(methods[second])} %, best baseline {first} "
+                f"{experiment.shown(methods[first])} %: {experiment.verdict(change)}"
+            )
+    return "; ".join(parts)
 
 
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What the paper's table says, and how DGNOpt stands against the best of the others."""
-    seen = []
-    for problem in document["results"]["problems"]:
-        methods, best = _best_other(problem)
-        if best is None:
-            seen.append(f"{problem['title']}: no finished run to compare")
-            continue
-        change = experiment.difference(methods[best], methods["DGNOpt"])
-        seen.append(
-            f"{problem['title']}: {experiment.shown(methods['DGNOpt'])} %, best other {best} "
-            f"{experiment.shown(methods[best])} %: {experiment.verdict(change)}"
-        )
-    return "DGNOpt's accuracy is at or near the best of the baselines", "; ".join(seen)
+def table(
+    kind: str, presets: dict[str, dict[str, Any]], paper: dict[str, tuple[float, ...]]
+) -> comparison.Comparison:
+    """The specification of a table.
 
-
-def _differences(document: dict[str, Any]) -> Table:
-    rows = []
-    others = [name for name in COLUMNS if name != "DGNOpt"]
-    for problem in document["results"]["problems"]:
-        methods = {method["label"]: method for method in problem["methods"]}
-        rows.append((
-            problem["title"],
-            *(experiment.verdict(experiment.difference(methods[name], methods["DGNOpt"]))
-              if name in methods else "–" for name in others),
-        ))  # fmt: skip
-    title = "DGNOpt minus each method, in points, paired by seed, with a 95 % interval"
-    return Table(title, ("data and network", *others), rows)
-
-
-def markdown(document: dict[str, Any]) -> str:
-    """The conditions of the runs."""
-    problem = document["results"]["problems"][0]
-    sources = sorted({str(p.get("source")) for p in document["results"]["problems"]})
-    taken = "; ".join(
-        f"{p['title']}: " + ", ".join(f"{m['label']} {m['rate']:g}" for m in p["methods"])
-        for p in document["results"]["problems"]
+    Args:
+        kind: of problems.
+        presets: of the item.
+        paper: data set → the paper's row, in the order of `COLUMNS`.
+    """
+    return comparison.Comparison(
+        presets=presets,
+        kinds=(kind,),
+        entries=_entries,
+        pairs=_all,
+        cells={"decay": [0.5, 0.75]},
+        about=_ABOUT,
+        claim="DGNOpt's accuracy is at or near the best of the baselines",
+        rule="against the best baseline, " + experiment.NO_LOSS_RULE,
+        judge=comparison.judged(_best, experiment.no_loss),
+        paper={data: dict(zip(COLUMNS, row, strict=True)) for data, row in paper.items()},
+        seen=_seen,
     )
-    return (
-        f"{experiment.steps_shown(document)} of batch {problem['batch']}, ReLU, the learning "
-        f"rate divided by ten at {_percent(problem['decay'])} of the steps; SGD, "
-        "RMSprop and Adam are Keras's own, EKFAC is ours in open loop, EMSA maximises "
-        "the augmented Hamiltonian by L-BFGS, "
-        "DGNOpt is EKFAC in the cooperative structure, proximal form; *as printed* is the paper's "
-        "own update: explicit form (13), terminal curvature of Gauss and Newton (Section 4.2); "
-        "Muon is Keras's, with its Adam on the output layer and whatever is no matrix. Where every "
-        "stage has one player, as in a residual network with identity skips, the cooperative and "
-        f"the feedback structure are the same. Learning rates: {taken}. Data: {'; '.join(sources)}."
-        + experiment.revisions_shown(document)
-    )
-
-
-def _percent(fractions: list[float]) -> str:
-    return " and ".join(f"{100 * fraction:g} %" for fraction in fractions) or "no part"

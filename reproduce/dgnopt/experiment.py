@@ -95,15 +95,21 @@ def runs_of(document: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, An
 def revisions_shown(document: dict[str, Any]) -> str:
     """A sentence on the runs that other code made than what is here now; empty without any."""
     old: dict[str, list[str]] = {}
+    count = 0
     for method, run in runs_of(document):
         made = run.get("made", {})
         if made.get("code") != provenance.code(is_game(method["method"])):
             revision = made.get("revision") or run.get("revision")
-            labels = old.setdefault(revision or document["provenance"]["revision"], [])
-            if (label := method["label"]) not in labels:
-                labels.append(label)
-    told = "; ".join(f"{', '.join(labels)} at {revision}" for revision, labels in old.items())
-    return f" **The training code has changed since** these runs: {told}." if told else ""
+            old.setdefault(revision or document["provenance"]["revision"], []).append(
+                method["label"]
+            )
+            count += 1
+    if not old:
+        return ""
+    if count == len(runs_of(document)):
+        return f" The training code has changed since these runs, of revision {', '.join(old)}."
+    told = "; ".join(f"{', '.join(dict.fromkeys(names))} at {r}" for r, names in old.items())
+    return f" The training code has changed since these runs: {told}."
 
 
 def steps_on(settings: dict[str, Any], data: str) -> int:
@@ -205,21 +211,45 @@ def paired_difference(
 
 
 def verdict(changed: dict[str, Any], digits: int = 2) -> str:
-    """A difference in words: the change, its noise, and whether it stands out."""
+    """A difference in words: the change, its interval, and whether it is significant."""
     if changed["change"] is None:
         return "no pair of finished runs"
     text = f"{changed['change']:+.{digits}f}"
     if changed["noise"] is None:
         if changed["pairs"] > 1:
-            return f"{text} (noise unknown: {changed['pairs']} seeds agree to less than an image)"
-        return f"{text} (one seed: noise unknown)"
-    inside = "outside" if stands_out(changed) else "inside"
-    return f"{text} ± {changed['noise']:.{digits}f}, {inside} the noise"
+            return (
+                f"{text} (interval unknown: {changed['pairs']} seeds agree to less than an image)"
+            )
+        return f"{text} (one seed: interval unknown)"
+    word = "significant" if stands_out(changed) else "not significant"
+    return f"{text} ± {changed['noise']:.{digits}f}, {word}"
 
 
 def stands_out(changed: dict[str, Any]) -> bool:
-    """Whether a difference is larger than its noise; never so where the noise is unknown."""
+    """Whether the 95 % interval of a difference excludes zero; never so where it is unknown."""
     return changed["noise"] is not None and abs(changed["change"]) > changed["noise"]
+
+
+def tally(changes: Sequence[dict[str, Any]]) -> str:
+    """How many differences are significant, and to which side, in words."""
+    known = [changed for changed in changes if changed["noise"] is not None]
+    out = [changed["change"] > 0 for changed in known if stands_out(changed)]
+    text = (
+        f"of {len(changes)} differences {sum(out)} are positive and {len(out) - sum(out)} negative "
+        f"with statistical significance, {len(known) - len(out)} are not significant"
+    )
+    if len(known) < len(changes):
+        text += f", {len(changes) - len(known)} have too few pairs for an interval"
+    return text
+
+
+#: When a difference counts, and how large a loss has to be excluded, in percentage points.
+GAINS_RULE = "every 95 % interval lies above zero; in part, if some do."
+MARGIN = 0.5
+NO_LOSS_RULE = (
+    f"every 95 % interval excludes a loss of {MARGIN:g} percentage points, and no more runs "
+    "diverge; it fails where a loss is significant."
+)
 
 
 def gains(changes: Sequence[dict[str, Any]]) -> str:
@@ -233,9 +263,17 @@ def gains(changes: Sequence[dict[str, Any]]) -> str:
 
 
 def no_loss(changes: Sequence[dict[str, Any]]) -> str:
-    """The verdict on a claim that no change is a loss: of accuracy beyond the noise, or of runs."""
-    return verdicts.all_of([
-        changed["lost"][1] <= changed["lost"][0]
-        and not (stands_out(changed) and changed["change"] < 0)
-        for changed in changes
-    ])  # fmt: skip
+    """The verdict on a claim that no change is a loss: of more than `MARGIN`, or of runs."""
+    found = []
+    for changed in changes:
+        noise = changed["noise"]
+        worse = noise is not None and changed["change"] + noise < 0
+        if worse or changed["lost"][1] > changed["lost"][0]:
+            found.append(False)
+        else:
+            found.append(
+                True if noise is not None and changed["change"] - noise > -MARGIN else None
+            )
+    if None in found and False not in found:
+        return verdicts.IN_PART if True in found else verdicts.NOISE
+    return verdicts.all_of([flag is True for flag in found])

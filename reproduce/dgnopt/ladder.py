@@ -139,40 +139,61 @@ def _shown(method: dict[str, Any] | None) -> str:
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Accuracy against the learning rate, a line a method, a panel a problem and curvature; a
-    method's line ends at the last rate where a run of it learned, runs that did not are marked
-    below the axis."""
+    """Methods by learning rates, a panel a problem: mean accuracy of the runs that learned, the
+    darker the better, and how many did not; a field where none did is empty."""
     from matplotlib import pyplot
 
-    panels: dict[tuple[str, str], list[Rung]] = {}
-    for problem in document["results"]["problems"]:
-        for rung in rungs(problem):
-            panels.setdefault((problem["title"], rung.curvature), []).append(rung)
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(5.2 * len(panels), 4.2), squeeze=False)
-    for axis, ((title, curvature), ladder) in zip(axes[0], panels.items(), strict=True):
-        ladder = sorted(ladder, key=lambda rung: rung.rate)
-        labels = list(dict.fromkeys(label for rung in ladder for label in rung.methods))
-        spread = np.geomspace(0.92, 1.08, len(labels)) if len(ladder) > 1 else [1.0] * len(labels)
-        for place, (label, shift) in enumerate(zip(labels, spread, strict=True)):
-            look = figures.STYLES[place % len(figures.STYLES)]
-            points = [(rung.rate * shift, rung.methods[label]) for rung in ladder
-                      if label in rung.methods]  # fmt: skip
-            values = [experiment.accuracies(learned(method)) for _, method in points]
-            mean = [np.nanmean(v) if np.isfinite(v).any() else np.nan for v in values]
-            axis.plot([x for x, _ in points], mean, label=label, **look)
-            for (x, _), found in zip(points, values, strict=True):
-                axis.plot(np.full(len(found), x), found, ".", ms=3, color=look["color"])
-                if lost := int(np.isnan(found).sum()):
-                    height = -0.09 - 0.045 * place
-                    axis.text(x, height, f"{lost}", transform=axis.get_xaxis_transform(),
-                              color=look["color"], fontsize=7.5, ha="center")  # fmt: skip
-        axis.set(xscale="log", ylabel="test accuracy (%)", title=f"{title}\n{curvature}")
-        axis.set_xticks([rung.rate for rung in ladder], [f"{rung.rate:g}" for rung in ladder])
-        axis.minorticks_off()
-        axis.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False)
-        axis.set_xlabel(" " + "\n" * (len(labels) // 2) + "runs that diverged or stuck, by method")
-        axis.legend(fontsize=7, loc="lower left")
-    return [figures.save(figure, stem)]
+    problems = document["results"]["problems"]
+    grids = [_grid(problem) for problem in problems]
+    figure, axes = pyplot.subplots(
+        1, len(grids), figsize=(sum(2.6 + 0.95 * g.shape[1] for g, *_ in grids),
+                                1.5 + 0.36 * max(g.shape[0] for g, *_ in grids)),
+        squeeze=False, width_ratios=[2.6 + 0.95 * grid.shape[1] for grid, *_ in grids],
+    )  # fmt: skip
+    for axis, problem, (means, words, labels, ladder) in zip(axes[0], problems, grids, strict=True):
+        good = means[np.isfinite(means)]
+        low, high = (good.min(), good.max()) if len(good) else (0.0, 100.0)
+        low = max(low, high - 10.0) - 0.5
+        axis.imshow(means, cmap="Blues", vmin=low, vmax=high + 0.5, aspect="auto")
+        for (row, column), mean in np.ndenumerate(means):
+            dark = np.isfinite(mean) and mean > (low + high) / 2
+            axis.text(
+                column,
+                row,
+                words[row][column],
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                color="white" if dark else "#8a3b1c" if np.isnan(mean) else "black",
+            )
+        axis.set_yticks(range(len(labels)), labels, fontsize=8.5)
+        axis.set_xticks(range(len(ladder)), [rung.title.replace(" ", "\n") for rung in ladder])
+        axis.tick_params(length=0)
+        axis.grid(False)
+        axis.set_title(problem["title"].replace(" · ", "\n"), fontsize=9)
+        axis.set_xlabel("learning rate")
+    return [figures.save(figure, stem)]  # fmt: skip
+
+
+def _grid(problem: dict[str, Any]) -> tuple[np.ndarray, list[list[str]], list[str], list[Rung]]:
+    """Means `(methods, rungs)`, what is written into each field, labels and rungs."""
+    ladder = sorted(rungs(problem), key=lambda rung: (rung.curvature, rung.rate))
+    labels = list(dict.fromkeys(label for rung in ladder for label in rung.methods))
+    means, words = np.full((len(labels), len(ladder)), np.nan), []
+    for row, label in enumerate(labels):
+        words.append([""] * len(ladder))
+        for column, rung in enumerate(ladder):
+            if label not in rung.methods:
+                continue
+            values = experiment.accuracies(learned(rung.methods[label]))
+            good = values[np.isfinite(values)]
+            lost = len(values) - len(good)
+            text = [f"{lost} of {len(values)} failed"] if lost else []
+            if len(good):
+                means[row, column] = good.mean()
+                text.insert(0, f"{good.mean():.2f}")
+            words[row][column] = "\n".join(text)
+    return means, words, labels, ladder
 
 
 def fates_shown(document: dict[str, Any]) -> str:

@@ -36,43 +36,25 @@ def test_the_first_step_at_the_target_counts_and_no_diverged_run_reaches_it():
     assert curves.typical_steps(np.array([10.0, np.inf])) == np.inf
 
 
-def test_methods_are_sorted_by_the_side_of_the_noise_they_fall_on():
-    def method(label, *accuracies):
-        return {"label": label, "runs": [run([0.0, 0.0, value]) for value in accuracies]}
-
-    reference = method("N = 1", 80.0, 81.0, 82.0)
-    others = [
-        method("same", 80.1, 80.9, 82.0),
-        method("better", 85.0, 86.1, 87.0),
-        method("worse", 70.0, 71.1, 72.0),
-        method("once", 90.0),
-    ]
-    assert curves.sides(reference, others) == (
-        "inside the noise: same; above it: better; below it: worse; "
-        "without enough pairs to say: once"
-    )
-
-
-def test_the_fewest_steps_are_found_among_agents_and_among_rates():
-    def method(steps, agents, times):
+def test_the_median_steps_of_agents_stand_beside_those_of_one():
+    def method(steps, agents, times, label):
         reached = [90.0 if step >= steps else 0.0 for step in (10, 20, 30)]
         return {"optimizer": "SGD", "rate": 0.6 * times, "runs": [run(reached)] * 2,
-                "agents": agents, "rate_times": times}  # fmt: skip
+                "agents": agents, "rate_times": times, "label": label}  # fmt: skip
 
-    methods = [method(40, 1, 0.5), method(20, 1, 1.0), method(40, 1, 2.0)]
-    methods += [method(10, 2, 0.5), method(30, 2, 1.0)]
-    problem = {"title": "t", "data": "digits", "target": 80.0, "steps": 30, "methods": methods}
-    small = figure_9._found(figure_9._Ladder(problem, "SGD", "small", [1, 2]))
-    assert "among the numbers of agents, N = 2 (10)" in small
-    assert "among the rates, N = 1 at 2 times it (20)" in small
-    tuned = figure_9._found(figure_9._Ladder(problem, "SGD", "tuned", [1, 2]))
-    assert "among the numbers of agents, N = 1 (20)" in tuned
-    assert "among the rates, N = 1 (20)" in tuned
-    document = {"settings": {"steps": 30, "agents": [1, 2], "optimizers": ["SGD"]},
-                "results": {"problems": [problem]}}  # fmt: skip
+    methods = [method(40, 1, 0.5, "SGD, rate × 0.5"), method(20, 1, 1.0, "SGD, rate × 1"),
+               method(40, 1, 2.0, "SGD, rate × 2"),
+               method(10, 2, 0.5, "SGD, N = 2, rate × 0.5"),
+               method(30, 2, 1.0, "SGD, N = 2, rate × 1")]  # fmt: skip
+    problem = {"title": "t", "data": "digits", "steps": 30, "batch": 8, "methods": methods}
+    document = {"results": {"problems": [problem]}}
     seen = figure_9.finding(document)[1]
-    assert "SGD at 0.6 on digits (scikit-learn): 20 30 (ordinary 20 >30)" in seen
-    assert "SGD at 0.3 on digits (scikit-learn): >30 10 (ordinary >30 20)" in seen
+    assert "N = 1, 2, SGD at 0.5 times the tuned rate: >30 10" in seen
+    assert "N = 1, 2, SGD at 1 times the tuned rate: 20 30" in seen
+    assert figure_9.holds(document) == "Holds in part."
+    rows = {row[0]: row for row in figure_9.summary(document)[0].rows}
+    assert rows["SGD, N = 2, rate × 1"][3] == "30 ± 0 (2) (90 %)"
+    assert "from SGD, rate × 2: " in rows["SGD, N = 2, rate × 1"][4]
 
 
 def test_a_rate_can_be_a_multiple_of_the_tuned_one(tmp_path):
@@ -95,7 +77,7 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
     [method] = problem["methods"]
     assert [run["curve"]["loss"] for run in method["runs"]] == [[None], [None]]
     assert experiment.shown(method) == "2 diverged"
-    assert np.isnan(curves.losses(method)).all()
+    assert np.isnan(curves.average_losses(method)).all()
 
 
 def test_runs_that_other_code_made_are_marked_with_their_revision():
@@ -112,5 +94,7 @@ def test_runs_that_other_code_made_are_marked_with_their_revision():
     assert experiment.revisions_shown(document).endswith("these runs: game at r1.")
     del methods[1]["runs"][1]["made"]
     assert experiment.revisions_shown(document).endswith("these runs: game at r0.")
+    whole = {**document, "results": {"problems": [{"methods": [{**methods[1], "runs": [{}]}]}]}}
+    assert experiment.revisions_shown(whole).endswith("these runs, of revision r0.")
     methods[1]["runs"].pop()
     assert experiment.revisions_shown(document) == ""

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from reproduce import figures
-from reproduce.dgnopt import differences, experiment, figure_5, figure_7, figure_8, ladder
+from reproduce.dgnopt import (
+    differences,
+    experiment,
+    figure_3,
+    figure_5,
+    figure_7,
+    figure_8,
+    ladder,
+)
 
 GAMES = ("FNE, proximal", "FNE, proximal, without K δx", "FNE, explicit",
          "FNE, explicit, without K δx")  # fmt: skip
@@ -74,7 +82,7 @@ def test_figure_8_measures_the_feedback_term_in_pairs():
         ("digits, SGD 1", name.format("FNE, explicit"), "2"),
     ]
     assert table.rows[0][3].startswith("+2.00 ±")
-    unknown = "(noise unknown: 2 seeds agree to less than an image)"
+    unknown = "(interval unknown: 2 seeds agree to less than an image)"
     assert table.rows[1][3] == f"+0.00 {unknown}"
     assert not figure_8.summary(large_steps({"FNE, proximal": LOST, "FNE, explicit": LOST}))[
         -1
@@ -128,7 +136,7 @@ def test_seeds_that_agree_to_less_than_an_image_do_not_stand_out():
     equal = experiment.difference(method(80.0, 81.0), method(82.0, 83.0))
     assert equal == {"change": 2.0, "noise": None, "pairs": 2, "lost": [0, 0]}
     assert not experiment.stands_out(equal)
-    assert "noise unknown" in experiment.verdict(equal)
+    assert "interval unknown" in experiment.verdict(equal)
     nearly = method(80.0, 81.0, images=100), method(82.0, 83.03, images=100)
     assert experiment.difference(*nearly)["noise"] is None  # ± .19 is less than one image of 100
     fine = method(80.0, 81.0, images=10_000), method(82.0, 83.03, images=10_000)
@@ -137,38 +145,34 @@ def test_seeds_that_agree_to_less_than_an_image_do_not_stand_out():
     assert losses["noise"] is None
 
 
-def test_figure_5_counts_a_change_of_unknown_noise_as_such():
-    methods = [{"label": "SGD", "runs": [run(80.0), run(81.0)]},
-               {"label": "SGD, feedback", "runs": [run(82.0), run(83.0)]}]  # fmt: skip
-    document = {
-        "settings": {"baselines": ["SGD"], "structures": ["feedback"]},
-        "results": {"problems": [{"title": "t", "methods": methods}]},
-    }
-    assert figure_5.finding(document)[1] == (
-        "of 1 changes, 0 are gains outside the noise, 0 losses outside it, 0 inside it, "
-        "1 with unknown noise"
-    )
-
-
-def test_figure_5_compares_cooperation_with_feedback():
+def test_figure_5_compares_with_baselines_and_cooperation_with_feedback():
     accuracy = {"SGD": (80.0, 81.0, 82.0), "SGD, feedback": (82.0, 83.0, 85.0),
                 "SGD, cooperative": (83.0, 84.5, 86.0)}  # fmt: skip
     methods = [
-        {"label": label, "runs": [run(value) for value in values]}
+        {"label": label, "rate": 0.1, "runs": [run(value) for value in values]}
         for label, values in accuracy.items()
     ]
-    document = {
-        "settings": {"baselines": ["SGD"], "structures": ["feedback", "cooperative"]},
-        "results": {"problems": [{"title": "t", "methods": methods}]},
-    }
-    tables = {table.title.split(",")[0]: table.rows for table in figure_5.summary(document)}
+    problem = {"title": "t", "data": "digits", "steps": 3, "batch": 8, "methods": methods}
+    document = {"results": {"problems": [problem]}}
+    rows = {row[0]: row[-1] for row in figure_5.summary(document)[0].rows}
     # Differences 1, 1.5, 1 have a standard error of 1/6; t(2) at 97.5 % is 4.303.
-    assert tables["Change from feedback to cooperation"] == [
-        ("t", "+1.17 ± 0.72, outside the noise")
-    ]
-    only = [method for method in methods if "cooperative" not in method["label"]]
-    document["results"]["problems"][0]["methods"] = only
-    assert len(figure_5.summary(document)) == len(tables) - 1
+    assert rows["SGD, cooperative"].endswith("from SGD, feedback: +1.17 ± 0.72, significant")
+    assert figure_5.finding(document)[1].startswith("of 3 differences 3 are positive")
+    assert figure_5.holds(document) == "Holds."
+    for method in methods[1:]:
+        method["runs"] = method["runs"][:1]
+    assert figure_5.finding(document)[1].endswith("3 have too few pairs for an interval")
+    assert figure_5.holds(document) == "Not decided."
+
+
+def test_a_comparison_is_drawn_where_runs_diverge(tmp_path):
+    methods = [{"label": label, "rate": 0.1, "runs": [run(80.0), run(81.0, diverged=label == "b")]}
+               for label in ("a", "b")]  # fmt: skip
+    methods.append({"label": "c", "rate": 0.1, "runs": LOST[:1]})
+    problem = {"title": "t", "data": "digits", "steps": 3, "batch": 8, "methods": methods}
+    with figures.style():
+        [path] = figure_3.draw({"results": {"problems": [problem]}}, tmp_path / "figure")
+    assert path.exists()
 
 
 def change(mean, noise, lost=(0, 0)):
@@ -180,12 +184,13 @@ def change(mean, noise, lost=(0, 0)):
     [
         ([change(1.0, 0.5), change(2.0, 0.5)], "Holds.", "Holds."),
         ([change(1.0, 0.5), change(0.2, 0.5)], "Holds in part.", "Holds."),
-        ([change(0.2, 0.5), change(-0.2, 0.5)], "Inside the noise.", "Holds."),
+        ([change(0.2, 0.5), change(-0.2, 0.5)], "Not decided.", "Holds in part."),
+        ([change(-0.2, 0.5)], "Not decided.", "Not decided."),
         ([change(1.0, 0.5), change(-1.0, 0.5)], "Holds in part.", "Holds in part."),
         ([change(-1.0, 0.5)], "Does not hold.", "Does not hold."),
-        ([change(5.0, None)], "Inside the noise.", "Holds."),
+        ([change(5.0, None)], "Not decided.", "Not decided."),
         ([change(1.0, 0.5, lost=(0, 1)), change(1.0, 0.5)], "Holds.", "Holds in part."),
-        ([change(None, None, lost=(0, 3))], "Inside the noise.", "Does not hold."),
+        ([change(None, None, lost=(0, 3))], "Not decided.", "Does not hold."),
     ],
 )
 def test_verdicts_follow_from_the_noise_and_from_lost_runs(changes, gains, no_loss):
@@ -200,4 +205,4 @@ def test_verdict_of_figure_8():
     assert (
         figure_8.holds(large_steps(dict.fromkeys(("baseline", *GAMES), LOST))) == "Does not hold."
     )
-    assert figure_8.holds(large_steps({})) == "Inside the noise."
+    assert figure_8.holds(large_steps({})) == "Not decided."

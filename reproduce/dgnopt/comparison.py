@@ -1,0 +1,245 @@
+"""Methods compared on problems, seed by seed: one specification for runs, tables and figures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reproduce import figures
+from reproduce.dgnopt import experiment
+from reproduce.dgnopt.problems import DATA_TITLES
+from reproduce.report import Table
+
+Pairs = Callable[[dict[str, Any]], Sequence[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is compared.
+
+    Attributes:
+        of: method → a number a seed, `(seeds,)`, NaN where the run diverged or failed.
+        name, unit: in tables and at axes.
+        digits: shown.
+    """
+
+    of: Callable[[dict[str, Any]], np.ndarray] = experiment.accuracies
+    name: str = "test accuracy (%)"
+    unit: str = "percentage points"
+    digits: int = 2
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A figure or table of training runs, as data; a module of an item exports its `parts`.
+
+    Attributes:
+        presets: settings by preset: `steps`, `seeds`, and what `entries` wants.
+        entries: (settings, kind) → the methods, made by `experiment.entry`.
+        pairs: problem → (reference, method) labels whose difference says something.
+        about: what is compared, in Markdown.
+        claim: what the paper says.
+        rule: when the claim holds, in words.
+        judge: document → the verdict.
+        kinds: of problems, where the settings have no `kinds`.
+        cells: further entries of the cells.
+        paper: the paper's values: data set → label → value.
+        caption: of the paper's table, where it has one.
+        quantity: what is compared.
+        extra: name of one more column, and (problem, method) → its cell.
+        seen: (document) → a sentence on what else was seen.
+    """
+
+    presets: dict[str, dict[str, Any]]
+    entries: Callable[[dict[str, Any], str], list[dict[str, Any]]]
+    pairs: Pairs
+    about: str
+    claim: str
+    rule: str
+    judge: Callable[[dict[str, Any]], str]
+    kinds: tuple[str, ...] = ()
+    cells: dict[str, Any] = field(default_factory=dict)
+    paper: dict[str, dict[str, float]] = field(default_factory=dict)
+    quantity: Quantity = Quantity()
+    extra: tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]] | None = None
+    seen: Callable[[dict[str, Any]], str] | None = None
+
+    def parts(self) -> tuple[Any, ...]:
+        """PRESETS, run, draw, summary, markdown, finding, holds: what an item's module has."""
+        return (self.presets, self.run, self.draw, self.summary, self.markdown, self.finding,
+                self.judge)  # fmt: skip
+
+    def run(self, context: Any) -> dict[str, Any]:
+        """Trains every method on every problem."""
+        settings, problems = context.settings, []
+        chosen = context.problems(list(settings.get("kinds", self.kinds)))
+        chosen = chosen[: settings.get("problems")]
+        more = {**self.cells, "evaluate_every": settings.get("every")}
+        for kind in dict.fromkeys(kind for kind, _ in chosen):
+            of_kind = [problem for other, problem in chosen if other == kind]
+            entries = self.entries(settings, kind)
+            problems += experiment.experiment(context, of_kind, entries, **more)
+        return {"problems": problems}
+
+    def changes(self, problem: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+        """Reference, method and their paired difference, for the pairs that were trained."""
+        methods = by_label(problem)
+        return [
+            (first, second, self.difference(methods[first], methods[second]))
+            for first, second in self.pairs(problem)
+            if first in methods and second in methods
+        ]
+
+    def difference(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+        """From the first method to the second, as `experiment.difference`."""
+        if self.quantity.of is experiment.accuracies:
+            return experiment.difference(first, second)
+        pair = self.quantity.of(first), self.quantity.of(second)
+        lost = [int(np.isnan(values).sum()) for values in pair]
+        return {**experiment.paired_difference(*pair), "lost": lost}
+
+    def summary(self, document: dict[str, Any]) -> list[Table]:
+        """A table a problem: every method, the paper's value, and its differences from others."""
+        tables = [self._table(problem) for problem in document["results"]["problems"]]
+        used = {problem["data"] for problem in document["results"]["problems"]}
+        rows = [
+            (DATA_TITLES[data], ", ".join(f"{label} {value:g}" for label, value in values.items()))
+            for data, values in self.paper.items()
+            if data not in used
+        ]
+        title = "The paper's values, on data sets that this run did not use"
+        return [*tables, *([Table(title, ("data", "values"), rows)] if rows else [])]
+
+    def _table(self, problem: dict[str, Any]) -> Table:
+        quoted = self.paper.get(problem["data"], {})
+        plain = self.quantity.of is experiment.accuracies
+        columns = ["method", "learning rate", "test accuracy (%)"]
+        columns += [] if plain else [self.quantity.name]
+        columns += ["the paper's"] if quoted else []
+        columns += [self.extra[0]] if self.extra else []
+        columns += [f"difference ({self.quantity.unit}), 95 % interval"]
+        rows = []
+        for method in problem["methods"]:
+            row = [method["label"], f"{method['rate']:.3g}", experiment.shown(method)]
+            row += [] if plain else [spread(self.quantity.of(method), self.quantity.digits)]
+            if quoted:
+                value = quoted.get(method["label"])
+                row.append("–" if value is None else f"{value:.2f}")
+            row += [self.extra[1](problem, method)] if self.extra else []
+            row.append("; ".join(
+                f"from {first}: {experiment.verdict(change, self.quantity.digits)}"
+                for first, second, change in self.changes(problem) if second == method["label"]
+            ))  # fmt: skip
+            rows.append(tuple(row))
+        title = (f"{problem['title']}, {problem['steps']:,} steps of batch {problem['batch']}: "
+                 "mean ± standard deviation (seeds)")  # fmt: skip
+        return Table(title, tuple(columns), rows)
+
+    def draw(self, document: dict[str, Any], stem: Path) -> list[Path]:
+        """Every seed and the mean of each method; beside them the paired differences."""
+        from matplotlib import pyplot
+
+        problems = document["results"]["problems"]
+        changes = [self.changes(problem) for problem in problems]
+        heights = [0.25 * max(len(p["methods"]), len(c)) + 1.3
+                   for p, c in zip(problems, changes, strict=True)]  # fmt: skip
+        figure, axes = pyplot.subplots(
+            len(problems), 2, figsize=(10.5, sum(heights)), squeeze=False,
+            gridspec_kw={"height_ratios": heights},
+        )  # fmt: skip
+        for row, problem, found in zip(axes, problems, changes, strict=True):
+            self._draw_values(row[0], problem)
+            self._draw_changes(row[1], found)
+        return [figures.save(figure, stem)]
+
+    def _draw_values(self, axis: Any, problem: dict[str, Any]) -> None:
+        color = figures.STYLES[0]["color"]
+        for place, method in enumerate(problem["methods"]):
+            values = self.quantity.of(method)
+            good = values[np.isfinite(values)]
+            axis.plot(good, np.full(len(good), place), ".", color="#9a9a9a", ms=5)
+            if len(good):
+                error = np.std(good, ddof=1) if len(good) > 1 else None
+                axis.errorbar(np.mean(good), place, xerr=error, marker="o", color=color, capsize=3)
+            if lost := len(values) - len(good):
+                text = f"{lost} of {len(values)} diverged"
+                axis.text(0.01, place, text, va="center", color=figures.STYLES[1]["color"],
+                          fontsize=7.5, transform=axis.get_yaxis_transform())  # fmt: skip
+        _name(axis, [method["label"] for method in problem["methods"]])
+        axis.set_xlabel(self.quantity.name)
+        axis.set_title(problem["title"], fontsize=9)
+
+    def _draw_changes(self, axis: Any, found: list[tuple[str, str, dict[str, Any]]]) -> None:
+        for place, (_, _, change) in enumerate(found):
+            if change["change"] is None:
+                axis.text(0.0, place, "no pair of finished runs", fontsize=7.5, va="center")
+                continue
+            look = figures.STYLES[0 if experiment.stands_out(change) else 5]
+            axis.errorbar(change["change"], place, xerr=change["noise"], marker=look["marker"],
+                          color=look["color"], capsize=3, linestyle="none")  # fmt: skip
+        axis.axvline(0.0, color="#777777", linewidth=0.8)
+        _name(axis, [f"{second} − {first}" for first, second, _ in found])
+        axis.set_xlabel(f"difference ({self.quantity.unit}), 95 % interval; × not significant")
+
+    def finding(self, document: dict[str, Any]) -> tuple[str, str]:
+        """What the paper says, and a count of the differences."""
+        flat = [change for problem in document["results"]["problems"]
+                for *_, change in self.changes(problem)]  # fmt: skip
+        seen = experiment.tally(flat)
+        more = self.seen(document) if self.seen else ""
+        return self.claim, f"{seen}{'; ' if more else ''}{more}"
+
+    def markdown(self, document: dict[str, Any]) -> str:
+        """What is compared, the conditions and the rule of the verdict."""
+        problems = document["results"]["problems"]
+        sources = sorted({str(p.get("source")) for p in problems})
+        decay = problems[0].get("decay") or []
+        falls = " and ".join(f"{100 * part:g} %" for part in decay)
+        rate = f"the learning rate divided by ten at {falls} of them" if falls else "constant rate"
+        return (
+            f"{self.about} {experiment.steps_shown(document)} of batch {problems[0]['batch']}, "
+            f"{rate}. Here, {self.finding(document)[1]}. *Rule:* {self.rule} "
+            f"Data: {'; '.join(sources)}." + experiment.revisions_shown(document)
+        )
+
+
+def by_label(problem: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The methods of a problem by their labels."""
+    return {method["label"]: method for method in problem["methods"]}
+
+
+def from_first(problem: dict[str, Any]) -> list[tuple[str, str]]:
+    """Every method against the first one."""
+    labels = list(by_label(problem))
+    return [(labels[0], label) for label in labels[1:]]
+
+
+def spread(values: np.ndarray, digits: int = 2) -> str:
+    """`mean ± standard deviation (seeds)` of the finite ones."""
+    good = values[np.isfinite(values)]
+    if not len(good):
+        return "none finished"
+    error = f" ± {np.std(good, ddof=1):.{digits}f}" if len(good) > 1 else ""
+    return f"{np.mean(good):.{digits}f}{error} ({len(good)})"
+
+
+def judged(compare: Pairs, judge: Callable[[list], str]) -> Callable[[dict[str, Any]], str]:
+    """The verdict on the differences in accuracy of some pairs of every problem."""
+
+    def verdict(document: dict[str, Any]) -> str:
+        changes = []
+        for problem in document["results"]["problems"]:
+            methods = by_label(problem)
+            changes += [experiment.difference(methods[first], methods[second])
+                        for first, second in compare(problem)
+                        if first in methods and second in methods]  # fmt: skip
+        return judge(changes)
+
+    return verdict
+
+
+def _name(axis: Any, labels: list[str]) -> None:
+    axis.set_yticks(range(len(labels)), labels, fontsize=8)
+    axis.set_ylim(len(labels) - 0.5, -0.5)
