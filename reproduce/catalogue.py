@@ -191,21 +191,10 @@ ITEMS = (
         data=True,
     ),
     Item(
-        "dgnopt-alignments",
-        "reproduce.dgnopt.alignments",
-        "why alignments differ so little, by step size, curvature, depth and data",
-        data=True,
-    ),
-    Item(
         "dgnopt-figure-11",
         "reproduce.dgnopt.figure_11",
         "fictitious agents against a partition of every layer's units",
         data=True,
-    ),
-    Item(
-        "dgnopt-lq",
-        "reproduce.dgnopt.lq",
-        "the recursion on linear-quadratic games: Riccati, DARE, team LQR, coupled Riccati",
     ),
 )
 MAIN_ITEM = "inter-bank"

@@ -90,28 +90,6 @@ _PROBLEMS: dict[str, dict[str, list[dict[str, Any]]]] = {
     },
 }  # fmt: skip
 
-#: Alignments again, with less depth and less data than "aligned".
-_PROBLEMS["alignments"] = {
-    "smoke": [_TINY | _net("residual-dense", width=4, blocks=1, shortcut="dense")],
-    "quick": [
-        _DIGITS | _net("residual-dense", width=32, shortcut="dense"),
-        _DIGITS | _net("residual-dense", width=32, shortcut="dense", blocks=1),
-        _DIGITS | {"train": 256} | _net("residual-dense", width=32, shortcut="dense"),
-    ],
-    "standard": [
-        given | _net("residual-conv", width=16, stride=4, shortcut="convolution", **blocks)
-        for given, blocks in (
-            (_FASHION, {}), (_FASHION, {"blocks": 1}), (_FASHION | {"train": 1000}, {}),
-        )
-    ],
-    "paper": [
-        given | _net("residual-conv", width=32, stride=2, shortcut="convolution", **blocks)
-        for given, blocks in (
-            (_SVHN, {}), (_SVHN, {"blocks": 1}), (_SVHN | {"train": 1000}, {}),
-        )
-    ],
-}  # fmt: skip
-
 #: The kinds of problems.
 KINDS = tuple(_PROBLEMS)
 #: What a problem's entries say of its data set, and not of its cells: it is trained on where it is

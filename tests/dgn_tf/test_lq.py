@@ -1,13 +1,13 @@
 """The recursions on linear-quadratic games, against solutions that are found otherwise."""
 
+import linear_quadratic as lq
+import lq_simultaneous
 import numpy as np
 import pytest
 import scipy.optimize
+from linear_quadratic import LQGame
 
 from dgn_tf.recursion import dense
-from reproduce.dgnopt import lq_games as lq
-from reproduce.dgnopt import lq_simultaneous
-from reproduce.dgnopt.lq_games import LQGame
 
 
 def make(players=1, horizon=6, n=4, p=2, seed=0):

@@ -24,7 +24,7 @@ _PROVENANCE = {
 _ALWAYS = {
     "inter-bank", "figure-2", "lq-trajectories", "scale", "lq-table", "time-step", "convergence",
     "beliefs", "stage-by-stage", "dgnopt-rates", "dgnopt-table-2", "dgnopt-figure-3",
-    "dgnopt-figure-5", "dgnopt-figure-8", "dgnopt-figure-9", "dgnopt-lq",
+    "dgnopt-figure-5", "dgnopt-figure-8", "dgnopt-figure-9",
 }  # fmt: skip
 
 

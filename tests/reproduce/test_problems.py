@@ -8,11 +8,11 @@ from reproduce.dgnopt import problems
 
 @pytest.mark.parametrize("kind", problems.KINDS)
 def test_quick_trains_every_kind_with_and_without_fashion_mnist(kind, monkeypatch):
-    dense = kind in ("residual", "aligned", "alignments")
+    dense = kind in ("residual", "aligned")
     monkeypatch.setattr(data, "available", lambda name, folder: True)
     found = [problem["data"] for _, problem in problems.problems("quick", [kind])]
     assert ("digits" in found) == dense
-    assert ("fashion-mnist" in found) == (kind != "alignments")
+    assert "fashion-mnist" in found
     monkeypatch.setattr(data, "available", lambda name, folder: name == "digits")
     alone = [problem for _, problem in problems.problems("quick", [kind])]
     assert alone

@@ -36,7 +36,7 @@ def random_game(rng: Any, size: int, players: int, horizon: int, controls: int =
         horizon: T.
         controls: p, of each player.
     """
-    from reproduce.dgnopt.lq_games import LQGame
+    from linear_quadratic import LQGame
 
     A = rng.standard_normal((size, size)) / np.sqrt(size)
     B = [rng.standard_normal((size, controls)) for _ in range(players)]
@@ -51,8 +51,9 @@ def solve(game: Any, structure: str, rng: Any = None) -> tuple[np.ndarray, list,
 
     The structure "feedback_nash" is the simultaneous solve of the coupled Riccati equations.
     """
+    import lq_simultaneous
+
     from dgn_tf.recursion import dense
-    from reproduce.dgnopt import lq_simultaneous
 
     rng = np.random.default_rng(0) if rng is None else rng
     x0 = rng.standard_normal(len(game.A))
@@ -120,7 +121,7 @@ def _gains(found: list, player: int) -> list:
 
 def facts(game: Any, rng: Any) -> Iterator[Error]:
     """Every identity on one game of several players; single-player ones on its first player."""
-    from reproduce.dgnopt import lq_games as lq
+    import linear_quadratic as lq
 
     T, players = game.horizon, range(len(game.B))
 
@@ -177,7 +178,7 @@ def distances(game: Any, rng: Any) -> dict[str, float]:
         over the largest of these; `feedback`, `nash`: the joint cost of the two policies from a
         random state over the team's optimum.
     """
-    from reproduce.dgnopt import lq_games as lq
+    import linear_quadratic as lq
 
     players = range(len(game.B))
     found, nash, team = solve(game, "feedback", rng)[2], lq.feedback_nash(game), lq.riccati(game)
@@ -200,7 +201,7 @@ def approach(game: Any) -> dict[str, Any]:
         geometric rate fitted to `error`; `radius`: the squared spectral radius of the closed loop,
         which the rate tends to; `rounding`: as in :class:`Error`.
     """
-    from reproduce.dgnopt import lq_games as lq
+    import linear_quadratic as lq
 
     P = lq.infinite_horizon(game)
     B, R = game.B[0], game.R[0]

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
-from reproduce.dgnopt.lq_cases import EPS, Error, condition, relative
+from lq_facts import EPS, Error, condition, relative
 
 
 def playable(game: Any, decay: float) -> Any:
     """An `LQGame` with the costs that a network has: Q = 0 and R_n = decay I."""
-    from reproduce.dgnopt.lq_games import LQGame
+    from linear_quadratic import LQGame
 
     R = [decay * np.eye(B.shape[1]) for B in game.B]
     return LQGame(game.A, game.B, np.zeros_like(game.Q), R, game.Q_T, game.horizon)
@@ -95,8 +94,7 @@ def facts(game: Any, rng: Any) -> Iterator[Error]:
         rng: a numpy generator.
     """
     import keras
-
-    from reproduce.dgnopt import lq_games as lq
+    import linear_quadratic as lq
 
     precision, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
