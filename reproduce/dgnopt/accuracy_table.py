@@ -1,5 +1,6 @@
 """Tables 2 and 3: the paper's six methods, its own update as printed, and Muon."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def _seen(document: dict[str, Any]) -> str:
 
 
 def table(
-    kind: str, presets: dict[str, dict[str, Any]], paper: dict[str, tuple[float, ...]]
+    kind: str, presets: Mapping[str, Any], paper: Mapping[str, tuple[float, ...]]
 ) -> comparison.Comparison:
     """The specification of a table.
 

@@ -1,6 +1,6 @@
 """Methods compared on problems, seed by seed: one specification for runs, tables and figures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class Comparison:
         seen: (document) → a sentence on what else was seen.
     """
 
-    presets: dict[str, dict[str, Any]]
+    presets: Mapping[str, Any]
     entries: Callable[[dict[str, Any], str], list[dict[str, Any]]]
     pairs: Pairs
     about: str

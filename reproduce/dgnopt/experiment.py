@@ -264,7 +264,7 @@ def gains(changes: Sequence[dict[str, Any]]) -> str:
 
 def no_loss(changes: Sequence[dict[str, Any]]) -> str:
     """The verdict on a claim that no change is a loss: of more than `MARGIN`, or of runs."""
-    found = []
+    found: list[bool | None] = []
     for changed in changes:
         noise = changed["noise"]
         worse = noise is not None and changed["change"] + noise < 0
