@@ -33,7 +33,7 @@ game = fp.InterBankGame(players=settings["players"], steps=settings["steps"], rh
 solver = fp.DeepFictitiousPlay(game, hidden=(8,), belief=settings["belief"], seed=settings["seed"])
 print("begun", flush=True)
 result = solver.solve(settings["stages"], settings["steps_per_stage"], folder=sys.argv[2],
-                      validation_paths=256, progress=False)
+                      validation_paths=256, progress=False, regret_every=None)
 bits = hashlib.sha256()
 for weight in result.policy.weights:
     bits.update(np.ascontiguousarray(weight).tobytes())

@@ -4,6 +4,7 @@ They are environment variables because TensorFlow, JAX and the BLAS libraries re
 they are imported.
 """
 
+import gc
 import os
 import sys
 from types import SimpleNamespace
@@ -45,6 +46,12 @@ def pytest_collection_modifyitems(config, items):
     left = [item for item in items if item.get_closest_marker("release")]
     items[:] = [item for item in items if not item.get_closest_marker("release")]
     config.stash[_LEFT] = len(left)
+
+
+def pytest_collection_finish():
+    """What the imports made stays to the end, and no garbage collection walks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session):

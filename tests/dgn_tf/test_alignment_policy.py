@@ -79,14 +79,20 @@ def test_one_arm_trains_bit_equal_to_its_alignment():
     "settings",
     [
         {"information_structure": "cooperative"},
-        {"information_structure": "feedback", "terminal": "exact", "curvature": "identity"},
+        pytest.param(
+            {"information_structure": "feedback", "terminal": "exact", "curvature": "identity"},
+            marks=pytest.mark.release,
+        ),
         {"information_structure": "cooperative", "curvature": "adam", "weight_decay": 1e-2},
-        {"information_structure": "open_loop_cooperative", "solver": "khatri_rao"},
-        {"information_structure": "open_loop"},
+        pytest.param(
+            {"information_structure": "open_loop_cooperative", "solver": "khatri_rao"},
+            marks=pytest.mark.release,
+        ),
+        pytest.param({"information_structure": "open_loop"}, marks=pytest.mark.release),
         # Steps that the guard makes again, smaller, and at last refuses.
         {"guard": {"largest": 0.02}, "learning_rate": 1.0},
         {"guard": {"largest": 1e-4}},
-        {"guard": None},
+        pytest.param({"guard": None}, marks=pytest.mark.release),
     ],
     ids=str,
 )
@@ -167,6 +173,7 @@ def test_an_arm_is_kept_for_every_steps_and_rewarded_once():
     assert model.optimizer.bandit_state["plays"].sum() == 4
 
 
+@pytest.mark.release  # XLA's steps are eager ones in test_keras_habits.py, its draws TensorFlow's
 def test_xla_draws_the_same_arms():
     logs = []
     for jit in (False, True):

@@ -175,7 +175,12 @@ def test_nested_models_that_repeat_names_and_sequential_models():
 
 @pytest.mark.parametrize(
     ("application", "size"),
-    [("ResNet50", 32), ("MobileNetV2", 32), ("InceptionV3", 75), ("DenseNet121", 32)],
+    [
+        pytest.param("ResNet50", 32, marks=pytest.mark.release),
+        ("MobileNetV2", 32),
+        pytest.param("InceptionV3", 75, marks=pytest.mark.release),
+        ("DenseNet121", 32),
+    ],
 )
 def test_the_forward_pass_of_large_networks_is_reproduced_exactly(application, size):
     keras.utils.set_random_seed(0)

@@ -70,7 +70,9 @@ def test_a_refused_step_leaves_no_trace(name, kind):
     assert_no_trace(before, state(model))
 
 
-@pytest.mark.parametrize("settings", [{"run_eagerly": False}, {"jit_compile": True}], ids=str)
+@pytest.mark.parametrize("settings", [
+    {"run_eagerly": False}, pytest.param({"jit_compile": True}, marks=pytest.mark.release),
+], ids=str)  # fmt: skip
 def test_nor_in_a_graph_or_under_xla(settings):
     """The steps after it are those of a run that never saw the batch."""
     runs = []

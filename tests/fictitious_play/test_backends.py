@@ -22,11 +22,13 @@ result = solver.solve(stages=6, steps_per_stage=40, validation_paths=1024, progr
                       folder=sys.argv[1])
 again = solver.solve(stages=6, steps_per_stage=40, validation_paths=1024, progress=False,
                      folder=sys.argv[1])
+assert result.regret.worst < 0.02
 small = fp.InterBankGame(players=2, steps=2)
 closed = {}
 for rule in ("average", "sequential"):
     solver = fp.DeepFictitiousPlay(small, hidden=(4,), information="closed_loop", belief=rule)
-    form = {"stages": 3, "steps_per_stage": 20, "validation_paths": 1024, "progress": False}
+    form = {"stages": 3, "steps_per_stage": 20, "validation_paths": 1024, "progress": False,
+            "regret_every": None}
     whole = solver.solve(**form)
     error = np.abs(whole.relative_error(fp.lq.nash(small, "closed_loop"))).max()
     closed[rule] = float(error)
@@ -43,7 +45,10 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.parametrize("backend", [
+    # What the whole suite runs on, again in a process of its own.
+    pytest.param("tensorflow", marks=pytest.mark.release), "jax", "torch",
+])  # fmt: skip
 def test_a_solve_reaches_the_equilibrium(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

@@ -61,7 +61,9 @@ def test_a_sequential_belief_knows_who_has_moved(stage_controls):
 def test_every_rule_reaches_the_equilibrium(rule):
     game = fp.InterBankGame(players=2, steps=4, epsilon=4.0, c=2.0, initial_mean=[0.5, -0.5])
     solver = fp.DeepFictitiousPlay(game, hidden=(8,), skip=True, belief=rule, initial_belief=0.5)
-    result = solver.solve(stages=8, steps_per_stage=40, validation_paths=2048, progress=False)
+    result = solver.solve(
+        stages=8, steps_per_stage=40, validation_paths=2048, progress=False, regret_every=None
+    )
     exact = fp.lq.nash(game)
     # An average forgets its first belief only like one over the number of stages.
     allowed = (0.03 if rule == "average" else 0.01) + 4 * result.relative_standard_error(exact)
@@ -91,7 +93,12 @@ _ALWAYS = {"average": "closed_loop", "sequential": "closed_loop"}
 )
 def test_every_rule_resumes_to_the_same_bits(rule, information, tmp_path, monkeypatch):
     game = asymmetric_game(players=2, steps=3)
-    settings = {"steps_per_stage": 2, "validation_paths": 64, "progress": False}
+    settings = {
+        "steps_per_stage": 2,
+        "validation_paths": 64,
+        "progress": False,
+        "regret_every": None,
+    }
     form = {"hidden": (4,), "belief": rule, "information": information, "seed": 5}
 
     straight = fp.DeepFictitiousPlay(game, **form).solve(stages=4, **settings)

@@ -8,7 +8,13 @@ import fictitious_play as fp
 from fictitious_play.layers.saturation import Saturation
 from tests.fictitious_play.cases import randomize, sample
 
-PLAN = {"stages": 3, "steps_per_stage": 40, "validation_paths": 1024, "progress": False}
+PLAN = {
+    "stages": 3,
+    "steps_per_stage": 40,
+    "validation_paths": 1024,
+    "progress": False,
+    "regret_every": None,
+}
 FORM = {"hidden": (8,), "batch_normalization": False, "skip": True}
 
 

@@ -229,7 +229,7 @@ def test_a_value_that_is_not_finite_on_some_paths_is_named():
     solver = fp.DeepFictitiousPlay(Fish(1.0), hidden=(4,))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        solver.solve(1, 1, validation_paths=16, progress=False)
+        solver.solve(1, 1, validation_paths=16, progress=False, regret_every=None)
     assert any("NaN or infinity on" in str(each.message) for each in caught)
 
 
@@ -285,7 +285,9 @@ def test_a_configuration_that_makes_another_game_is_named():
 def test_a_solve_refuses_what_the_check_refuses_and_asks_once(monkeypatch):
     wrong = changed(running_cost=lambda s, t, x, u: ops.mean(u[..., 0], -1))
     with pytest.raises(ValueError, match=r"`Mine\.running_cost`"):
-        fp.DeepFictitiousPlay(wrong, hidden=(4,)).solve(1, 1, validation_paths=16, progress=False)
+        fp.DeepFictitiousPlay(wrong, hidden=(4,)).solve(
+            1, 1, validation_paths=16, progress=False, regret_every=None
+        )
     tried = []
     checked = fp.game_checks._tried
     monkeypatch.setattr(
@@ -293,7 +295,9 @@ def test_a_solve_refuses_what_the_check_refuses_and_asks_once(monkeypatch):
     )
     game = Sound()
     for _ in range(2):
-        fp.DeepFictitiousPlay(game, hidden=(4,)).solve(1, 1, validation_paths=16, progress=False)
+        fp.DeepFictitiousPlay(game, hidden=(4,)).solve(
+            1, 1, validation_paths=16, progress=False, regret_every=None
+        )
     assert tried == [game]
 
 

@@ -109,7 +109,9 @@ def test_closed_loop_play_ends_at_the_closed_loop_equilibrium(switches, rng):
     form = {"hidden": (8,), "batch_normalization": False, "skip": True, **switches}
     solver = fp.DeepFictitiousPlay(game, information="closed_loop", **form)
     steps = 150 if form.get("time_shared") else 50
-    result = solver.solve(stages=8, steps_per_stage=steps, validation_paths=2048, progress=False)
+    result = solver.solve(
+        stages=8, steps_per_stage=steps, validation_paths=2048, progress=False, regret_every=None
+    )
     initial = game.initial_states(rng.standard_normal((4096, 2)))
     noise = rng.standard_normal((4096, 4, 3)) * game.step_size**0.5
     gains = fp.lq.regressed_gains(
@@ -127,7 +129,7 @@ def test_a_constant_first_belief_is_what_others_play():
     ramp = np.array([[1.0, 2.0], [3.0, 4.0]])
     losses = [
         fp.DeepFictitiousPlay(game, hidden=(4,), initial_belief=ramp, **form)
-        .solve(stages=1, steps_per_stage=1, validation_paths=16, progress=False)
+        .solve(stages=1, steps_per_stage=1, validation_paths=16, progress=False, regret_every=None)
         .history[0]
         .loss
         for form in ({}, {"information": "closed_loop", "batch_normalization": False})
@@ -157,7 +159,7 @@ def test_settings_that_do_not_go_together_are_refused(settings, rule):
 def test_a_feedback_policy_is_no_player_model():
     game = asymmetric_game(players=2, steps=2)
     result = fp.DeepFictitiousPlay(game, hidden=(4,), information="closed_loop").solve(
-        stages=1, steps_per_stage=1, validation_paths=16, progress=False
+        stages=1, steps_per_stage=1, validation_paths=16, progress=False, regret_every=None
     )
     with pytest.raises(ValueError, match="Only open-loop networks"):
         result.player_model(0)

@@ -19,7 +19,7 @@ import fictitious_play as fp
 def solve(**form):
     game = fp.InterBankGame(players=4, steps=3, rho=0.3)
     solver = fp.DeepFictitiousPlay(game, hidden=(8, 6), skip=True, batch_size=16, **form)
-    return solver.solve(stages=2, steps_per_stage=4, validation_paths=64, progress=False)
+    return solver.solve(2, 4, validation_paths=64, progress=False, regret_every=None)
 
 def report(one, several, **more):
     weights = zip(one.policy.weights, several.policy.weights, strict=True)

@@ -43,7 +43,9 @@ def test_own_and_mean_controls_do_not_look_ahead(rng):
 def test_own_and_mean_features_suffice_for_the_symmetric_equilibrium():
     game = symmetric_game(players=3, steps=4, rho=0.0, epsilon=4.0, c=2.0)
     solver = fp.DeepFictitiousPlay(game, hidden=(8,), skip=True, features="own_and_mean")
-    result = solver.solve(stages=8, steps_per_stage=40, validation_paths=2048, progress=False)
+    result = solver.solve(
+        stages=8, steps_per_stage=40, validation_paths=2048, progress=False, regret_every=None
+    )
     exact = fp.lq.nash(game)
     allowed = 0.005 + 4 * result.relative_standard_error(exact)
     assert np.all(np.abs(result.relative_error(exact)) < allowed)

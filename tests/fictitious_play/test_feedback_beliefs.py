@@ -139,7 +139,9 @@ def solved(rule, stages=3, **switches):
         asymmetric_game(players=2, steps=2), hidden=(4,), information="closed_loop", belief=rule,
         initial_belief=0.5, **switches,
     )  # fmt: skip
-    return solver.solve(stages, steps_per_stage=3, validation_paths=64, progress=False)
+    return solver.solve(
+        stages, steps_per_stage=3, validation_paths=64, progress=False, regret_every=None
+    )
 
 
 def same_bits(one, two):
@@ -208,7 +210,9 @@ def test_a_stage_is_near_the_exact_best_response_of_its_belief(rule, rng):
         game, hidden=(4,), batch_normalization=False, skip=True, information="closed_loop",
         belief=rule,
     )  # fmt: skip
-    result = solver.solve(stages=2, steps_per_stage=120, validation_paths=64, progress=False)
+    result = solver.solve(
+        stages=2, steps_per_stage=120, validation_paths=64, progress=False, regret_every=None
+    )
     initial = game.initial_states(rng.standard_normal((4096, 2)))
     noise = rng.standard_normal((4096, 3, 3)) * game.step_size**0.5
     gains = fp.lq.regressed_gains(

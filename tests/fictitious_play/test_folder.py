@@ -19,7 +19,13 @@ from fictitious_play.solver import archive, folder_lock
 from fictitious_play.solver.fingerprint import differences, fingerprint
 from tests.fictitious_play.cases import symmetric_game
 
-SETTINGS = {"stages": 2, "steps_per_stage": 2, "validation_paths": 64, "progress": False}
+SETTINGS = {
+    "stages": 2,
+    "steps_per_stage": 2,
+    "validation_paths": 64,
+    "progress": False,
+    "regret_every": None,
+}
 
 
 class Plain(fp.Game):
@@ -214,7 +220,15 @@ def uninterrupted(tmp_path_factory):
     return folder / "begun", solve(folder / "more").cost
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4, 0.95, 0.999])
+@pytest.mark.parametrize(
+    "share",
+    [
+        0.0,
+        pytest.param(0.4, marks=pytest.mark.release),
+        0.95,
+        pytest.param(0.999, marks=pytest.mark.release),
+    ],
+)
 def test_no_room_at_any_moment_keeps_the_older_stage(tmp_path, uninterrupted, monkeypatch, share):
     begun, cost = uninterrupted
     folder = tmp_path / "copy"

@@ -104,7 +104,13 @@ def test_the_inter_bank_game_is_a_case_with_the_same_numbers(make, rng):
             np.testing.assert_allclose(
                 fp.lq.nash(game, **kind).cost, fp.lq.nash(bank, **kind).cost, rtol=1e-9
             )
-    settings = {"stages": 2, "steps_per_stage": 5, "validation_paths": 128, "progress": False}
+    settings = {
+        "stages": 2,
+        "steps_per_stage": 5,
+        "validation_paths": 128,
+        "progress": False,
+        "regret_every": None,
+    }
     one, two = (
         fp.DeepFictitiousPlay(each, hidden=(6,), seed=2, dtype="float64").solve(**settings)
         for each in (bank, game)
@@ -133,7 +139,7 @@ def test_padded_controls_have_no_effect_and_no_gradient(rng):
 
     policy = (
         fp.DeepFictitiousPlay(game, hidden=(5,), skip=True)
-        .solve(stages=2, steps_per_stage=4, validation_paths=32, progress=False)
+        .solve(stages=2, steps_per_stage=4, validation_paths=32, progress=False, regret_every=None)
         .control(initial, noise)
     )
     assert policy.shape == (len(initial), game.steps, 3, 2)
@@ -173,7 +179,9 @@ def test_a_game_of_vector_states_is_solved_to_its_exact_equilibrium():
     game = fp.convoy_game(players=2, steps=5)
     exact = fp.lq.nash(game)
     solver = fp.DeepFictitiousPlay(game, hidden=(8,), skip=True, seed=1)
-    result = solver.solve(stages=6, steps_per_stage=40, validation_paths=1024, progress=False)
+    result = solver.solve(
+        stages=6, steps_per_stage=40, validation_paths=1024, progress=False, regret_every=None
+    )
     assert np.all(np.abs(result.relative_error(exact)) < 0.008)
     idle = fp.lq.profile_cost(game, np.zeros_like(exact.gains))
     assert np.all(idle > 1.5 * exact.cost)  # so the test has room to fail

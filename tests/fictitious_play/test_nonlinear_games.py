@@ -79,7 +79,7 @@ def test_a_flock_without_decay_is_solved_to_the_known_equilibrium():
         3, 1.0, 4, a=0, q=0, epsilon=4.0, c=4.0, sigma=0.5, initial_std=1.0
     )  # fmt: skip
     result = fp.DeepFictitiousPlay(flock, hidden=(8,), skip=True, seed=1).solve(
-        stages=6, steps_per_stage=100, progress=False
+        stages=6, steps_per_stage=100, progress=False, regret_every=None
     )
     assert not result.control_variate
     exact = 2.0 * fp.lq.nash(bank).cost
@@ -122,7 +122,10 @@ def test_costs_of_constant_investments_are_exact():
     assert np.all(error < 0.003 * exact)
 
 
-@pytest.mark.parametrize("changes", [{}, {"theta": 1.0, "nu": 0.4}, {"players": 2, "theta": 0.5}])
+@pytest.mark.parametrize("changes", [
+    {}, pytest.param({"theta": 1.0, "nu": 0.4}, marks=pytest.mark.release),
+    {"players": 2, "theta": 0.5},
+])  # fmt: skip
 def test_nobody_gains_by_leaving_the_equilibrium_whenever_she_deviates(changes):
     """Her best deterministic strategy is found numerically; strategies that answer the past are
     compared on the same noise."""
@@ -189,7 +192,7 @@ def test_the_portfolio_game_is_solved_to_its_equilibrium():
     game = fp.PortfolioGame(3, 1.0, 4, mu=[0.3, 0.2, 0.4], theta=0.8)
     exact = game.equilibrium()
     result = fp.DeepFictitiousPlay(game, hidden=(8,), seed=1).solve(
-        stages=8, steps_per_stage=50, progress=False
+        stages=8, steps_per_stage=50, progress=False, regret_every=None
     )
     initial, noise, _ = sample(game, paths=1024)
     found = result.control(initial, noise)

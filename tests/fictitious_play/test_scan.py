@@ -98,7 +98,13 @@ class TensorClock(Clock):
 
 
 def test_a_method_that_needs_the_time_as_a_number_is_named(looped):
-    plan = {"stages": 1, "steps_per_stage": 1, "validation_paths": 16, "progress": False}
+    plan = {
+        "stages": 1,
+        "steps_per_stage": 1,
+        "validation_paths": 16,
+        "progress": False,
+        "regret_every": None,
+    }
     kind = {"players": 2, "steps": 5}
 
     def cost(game):

@@ -11,7 +11,13 @@ from fictitious_play.solver.play import Play
 from fictitious_play.solver.samples import training_sample, validation_sample
 from tests.fictitious_play.cases import asymmetric_game, symmetric_game
 
-QUICK = {"stages": 2, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
+QUICK = {
+    "stages": 2,
+    "steps_per_stage": 3,
+    "validation_paths": 64,
+    "progress": False,
+    "regret_every": None,
+}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +25,9 @@ def solved():
     """A small game solved well enough to be told from everything but its equilibrium."""
     game = symmetric_game(players=3, steps=5, epsilon=4.0, c=2.0, a=0.5)
     solver = fp.DeepFictitiousPlay(game, hidden=(16,), skip=True, seed=3)
-    return solver.solve(stages=8, steps_per_stage=40, validation_paths=2048, progress=False)
+    return solver.solve(
+        stages=8, steps_per_stage=40, validation_paths=2048, progress=False, regret_every=None
+    )
 
 
 def test_the_solve_ends_at_the_exact_equilibrium(solved):
@@ -80,7 +88,12 @@ def test_history_and_reason(solved):
 def test_a_tolerance_stops_early():
     game = symmetric_game(players=2, steps=2)
     result = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(
-        stages=9, steps_per_stage=2, tolerance=0.5, validation_paths=64, progress=False
+        stages=9,
+        steps_per_stage=2,
+        tolerance=0.5,
+        validation_paths=64,
+        progress=False,
+        regret_every=None,
     )
     assert result.reason == "tolerance"
     assert result.settled

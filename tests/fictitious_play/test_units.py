@@ -142,7 +142,9 @@ def followed(A, B, Q, S, G, L, **form):
     """A closed-loop solve at the defaults of fewer steps, and its exact equilibrium."""
     game = fp.LinearQuadraticGame(A, B, Q, S, None, G, L, **form)
     solver = fp.DeepFictitiousPlay(game, information="closed_loop", hidden=(16,))
-    result = solver.solve(6, 40, validation_paths=2048, stage_paths=64, progress=False)
+    result = solver.solve(
+        6, 40, validation_paths=2048, stage_paths=64, progress=False, regret_every=None
+    )
     return np.max(np.abs(result.relative_error(fp.lq.nash(game, "closed_loop")))), result
 
 

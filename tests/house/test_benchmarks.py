@@ -35,9 +35,8 @@ def test_all_benchmarks_are_here():
     assert {*_SMALLEST, "coverage", "mutation-check", "report"} == set(BENCHMARKS)
 
 
-#: The others train what tests train too: two of a kind with `dgnopt-step`, and the killed solves of
-#: tests/fictitious_play/test_kill_resume.py.
-_ALWAYS = {"fast-form", "dgnopt-step"}
+#: The others train what tests train too.
+_ALWAYS = {"fast-form"}
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def _runs(pid):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_an_interrupted_command_ends_its_workers_and_goes_on(tmp_path):
     command = [
-        sys.executable, "-m", "reproduce", "dgnopt-rates", "--preset", "smoke", "--jobs", "2",
+        sys.executable, "-m", "reproduce", "dgnopt-figure-3", "--preset", "smoke", "--jobs", "2",
         "--out", str(tmp_path),
     ]  # fmt: skip
     process = subprocess.Popen(
@@ -184,7 +184,7 @@ def test_an_interrupted_command_ends_its_workers_and_goes_on(tmp_path):
     assert before
     assert not list(folder.glob("*.partial"))
     assert subprocess.run(command, cwd=_ROOT, capture_output=True).returncode == 0
-    assert (tmp_path / "smoke" / "dgnopt-rates.json").exists()
+    assert (tmp_path / "smoke" / "dgnopt-figure-3.json").exists()
     assert os.listdir(tmp_path / "smoke")
 
 
