@@ -20,6 +20,16 @@ _PAGES = {
 _LINK = re.compile(r"(\]\()(?!https?:|#)([^)#\s]+)")
 
 
+def on_config(config):
+    """The pages of results, which are generated, follow their first page in the contents."""
+    pages = sorted((_ROOT / "docs" / "results").glob("*.md"))
+    titles = [page.read_text().partition("\n")[0].removeprefix("# ") for page in pages]
+    shown = [{title: f"results/{page.name}"} for title, page in zip(titles, pages, strict=True)]
+    for section in config.nav:
+        if "Results" in section:
+            section["Results"].insert(1, {"Item by item": shown})
+
+
 def on_files(files, config):
     """Adds the pages, and the files that they and docs/ link to: figures, JSON, CITATION.cff."""
     found = {}

@@ -14,10 +14,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from reproduce import figures, provenance, store
-from reproduce import report as reports
+from reproduce import pages, provenance, store
 from reproduce.catalogue import ITEMS, Item
 from reproduce.dgnopt import problems
+from reproduce.report import Table as ReportTable
 
 _CHECKPOINTS = "checkpoints"
 #: The results of the repository, which only `publish` writes.
@@ -133,58 +133,46 @@ def run(
         path = folder / f"{item.name}.json"
         store.write(path, document)
         shutil.rmtree(folder / _CHECKPOINTS / item.name, ignore_errors=True)
-        written += [path, *_draw(module, document, path)]
+        written += [path, *pages.draw(item, document, path.with_suffix(""))]
         for table in module.summary(document):
             console.print(_rich(table))
-    written.append(reports.write(Path(out)))
+    written += pages.write(pages.Place.of_runs(Path(out)))
     console.print("Written:")
     for path in written:
         console.print(f"  {path}", highlight=False, soft_wrap=True)
 
 
 def report(out: str) -> None:
-    """Draws every figure and report anew from the JSON in `out`.
+    """Draws every figure and page anew from the JSON in `out`.
 
     Raises:
         ValueError: where there is none, or for the committed results.
     """
     _refuse_committed(out)
-    written = _draw_all(Path(out))
-    if not written:
+    place = pages.Place.of_runs(Path(out))
+    if not any(place.found(item) for item in ITEMS):
         raise ValueError(
             f"`--out` must hold results: run an item first, or, to make the committed figures and "
             f"RESULTS.md anew, add `--publish`. Received: {out}, which holds none"
         )
-    for path in [*written, reports.write(Path(out))]:
+    for path in [*place.draw(), *pages.write(place)]:
         print(path)
 
 
 def publish(out: str, root: Path = COMMITTED.parent) -> None:
-    """Takes the results of `out` into those of the repository and makes its reports anew.
+    """Takes the results of `out` into those of the repository and makes its pages anew.
 
     Args:
         out: a folder of runs; those of the preset smoke are no results and stay there.
-        root: of the repository: `results/`, RESULTS.md and README.md.
+        root: of the repository: `results/`, `docs/results/`, RESULTS.md and README.md.
     """
-    target = root / "results"
     for item in ITEMS:
-        for path in sorted(Path(out).glob(f"*/{item.name}.json")):
-            preset = path.parent.name
-            if preset in reports.PRESET_ORDER and preset != "smoke":
-                store.open_folder(target / preset)
-                shutil.copy(path, target / preset / path.name)
-    for path in [*_draw_all(target), *reports.publish(root)]:
+        for path in pages.Place.of_runs(Path(out)).found(item):
+            if (preset := path.parent.name) != "smoke":
+                store.open_folder(root / "results" / preset)
+                shutil.copy(path, root / "results" / preset / path.name)
+    for path in pages.publish(root):
         print(path)
-
-
-def _draw_all(folder: Path) -> list[Path]:
-    """Every figure of the JSON in the presets' folders of `folder`, anew."""
-    written: list[Path] = []
-    for item in ITEMS:
-        for path in sorted(folder.glob(f"*/{item.name}.json")):
-            module = importlib.import_module(item.module)
-            written += _draw(module, store.read(path), path)
-    return written
 
 
 def _refuse_committed(out: str) -> None:
@@ -244,12 +232,7 @@ def _processor_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _draw(module: ModuleType, document: dict[str, Any], path: Path) -> list[Path]:
-    with figures.style():
-        return module.draw(store.plain(document), path.with_suffix(""))
-
-
-def _rich(table: "reports.Table") -> Table:
+def _rich(table: ReportTable) -> Table:
     drawn = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(table.columns):
         drawn.add_column(name, justify="left" if number == 0 else "right", overflow="fold")

@@ -40,36 +40,27 @@ class Comparison:
         entries: (settings, kind) → the methods, made by `experiment.entry`.
         pairs: problem → (reference, method) labels whose difference says something.
         about: what is compared, in Markdown.
-        claim: what the paper says.
-        rule: when the claim holds, in words.
-        judge: document → the verdict.
         kinds: of problems, where the settings have no `kinds`.
         cells: further entries of the cells.
         paper: the paper's values: data set → label → value.
         caption: of the paper's table, where it has one.
         quantity: what is compared.
         extra: name of one more column, and (problem, method) → its cell.
-        seen: (document) → a sentence on what else was seen.
     """
 
     presets: Mapping[str, Any]
     entries: Callable[[dict[str, Any], str], list[dict[str, Any]]]
     pairs: Pairs
     about: str
-    claim: str
-    rule: str
-    judge: Callable[[dict[str, Any]], str]
     kinds: tuple[str, ...] = ()
     cells: dict[str, Any] = field(default_factory=dict)
     paper: dict[str, dict[str, float]] = field(default_factory=dict)
     quantity: Quantity = Quantity()
     extra: tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]] | None = None
-    seen: Callable[[dict[str, Any]], str] | None = None
 
     def parts(self) -> tuple[Any, ...]:
-        """PRESETS, run, draw, summary, markdown, finding, holds: what an item's module has."""
-        return (self.presets, self.run, self.draw, self.summary, self.markdown, self.finding,
-                self.judge)  # fmt: skip
+        """PRESETS, run, draw, summary, markdown: what an item's module has."""
+        return self.presets, self.run, self.draw, self.summary, self.markdown
 
     def run(self, context: Any) -> dict[str, Any]:
         """Trains every method on every problem."""
@@ -183,16 +174,8 @@ class Comparison:
         _name(axis, [f"{second} − {first}" for first, second, _ in found])
         axis.set_xlabel(f"difference ({self.quantity.unit}), 95 % interval; × not significant")
 
-    def finding(self, document: dict[str, Any]) -> tuple[str, str]:
-        """What the paper says, and a count of the differences."""
-        flat = [change for problem in document["results"]["problems"]
-                for *_, change in self.changes(problem)]  # fmt: skip
-        seen = experiment.tally(flat)
-        more = self.seen(document) if self.seen else ""
-        return self.claim, f"{seen}{'; ' if more else ''}{more}"
-
     def markdown(self, document: dict[str, Any]) -> str:
-        """What is compared, the conditions and the rule of the verdict."""
+        """What is compared, and the conditions."""
         problems = document["results"]["problems"]
         sources = sorted({str(p.get("source")) for p in problems})
         decay = problems[0].get("decay") or []
@@ -200,8 +183,7 @@ class Comparison:
         rate = f"the learning rate divided by ten at {falls} of them" if falls else "constant rate"
         return (
             f"{self.about} {experiment.steps_shown(document)} of batch {problems[0]['batch']}, "
-            f"{rate}. Here, {self.finding(document)[1]}. *Rule:* {self.rule} "
-            f"Data: {'; '.join(sources)}." + experiment.revisions_shown(document)
+            f"{rate}. Data: {'; '.join(sources)}." + experiment.revisions_shown(document)
         )
 
 
@@ -223,21 +205,6 @@ def spread(values: np.ndarray, digits: int = 2) -> str:
         return "none finished"
     error = f" ± {np.std(good, ddof=1):.{digits}f}" if len(good) > 1 else ""
     return f"{np.mean(good):.{digits}f}{error} ({len(good)})"
-
-
-def judged(compare: Pairs, judge: Callable[[list], str]) -> Callable[[dict[str, Any]], str]:
-    """The verdict on the differences in accuracy of some pairs of every problem."""
-
-    def verdict(document: dict[str, Any]) -> str:
-        changes = []
-        for problem in document["results"]["problems"]:
-            methods = by_label(problem)
-            changes += [experiment.difference(methods[first], methods[second])
-                        for first, second in compare(problem)
-                        if first in methods and second in methods]  # fmt: skip
-        return judge(changes)
-
-    return verdict
 
 
 def _name(axis: Any, labels: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from reproduce import provenance, verdicts
+from reproduce import provenance
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt import rates
 from reproduce.training import cell as cell_of
@@ -228,52 +228,3 @@ def verdict(changed: dict[str, Any], digits: int = 2) -> str:
 def stands_out(changed: dict[str, Any]) -> bool:
     """Whether the 95 % interval of a difference excludes zero; never so where it is unknown."""
     return changed["noise"] is not None and abs(changed["change"]) > changed["noise"]
-
-
-def tally(changes: Sequence[dict[str, Any]]) -> str:
-    """How many differences are significant, and to which side, in words."""
-    known = [changed for changed in changes if changed["noise"] is not None]
-    out = [changed["change"] > 0 for changed in known if stands_out(changed)]
-    text = (
-        f"of {len(changes)} differences {sum(out)} are positive and {len(out) - sum(out)} negative "
-        f"with statistical significance, {len(known) - len(out)} are not significant"
-    )
-    if len(known) < len(changes):
-        text += f", {len(changes) - len(known)} have too few pairs for an interval"
-    return text
-
-
-#: When a difference counts, and how large a loss has to be excluded, in percentage points.
-GAINS_RULE = "every 95 % interval lies above zero; in part, if some do."
-MARGIN = 0.5
-NO_LOSS_RULE = (
-    f"every 95 % interval excludes a loss of {MARGIN:g} percentage points, and no more runs "
-    "diverge; it fails where a loss is significant."
-)
-
-
-def gains(changes: Sequence[dict[str, Any]]) -> str:
-    """The verdict on a claim that every change is a gain."""
-    out = [changed["change"] > 0 for changed in changes if stands_out(changed)]
-    if not out:
-        return verdicts.NOISE
-    if all(out) and len(out) == len(changes):
-        return verdicts.HOLDS
-    return verdicts.IN_PART if any(out) else verdicts.NO
-
-
-def no_loss(changes: Sequence[dict[str, Any]]) -> str:
-    """The verdict on a claim that no change is a loss: of more than `MARGIN`, or of runs."""
-    found: list[bool | None] = []
-    for changed in changes:
-        noise = changed["noise"]
-        worse = noise is not None and changed["change"] + noise < 0
-        if worse or changed["lost"][1] > changed["lost"][0]:
-            found.append(False)
-        else:
-            found.append(
-                True if noise is not None and changed["change"] - noise > -MARGIN else None
-            )
-    if None in found and False not in found:
-        return verdicts.IN_PART if True in found else verdicts.NOISE
-    return verdicts.all_of([flag is True for flag in found])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reproduce.dgnopt import experiment
-from reproduce.dgnopt.comparison import Comparison, by_label, judged
+from reproduce.dgnopt.comparison import Comparison, by_label
 from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 
 _GAME = {"name": "EKFAC", "structure": "cooperative"}
@@ -38,7 +38,7 @@ def _favourite(problem: dict[str, Any], method: dict[str, Any]) -> str:
     return f"{100 * np.mean(shares):.0f} %" if shares else "–"
 
 
-PRESETS, run, draw, summary, markdown, finding, holds = Comparison(
+PRESETS, run, draw, summary, markdown = Comparison(
     presets={
         "smoke": {"steps": 4, "seeds": 1, "every": 2, "methods": ["fixed", "adaptive"]},
         "quick": {"steps": QUICK_STEPS, "seeds": 2, "every": 10, "methods": _ALL},
@@ -53,10 +53,6 @@ PRESETS, run, draw, summary, markdown, finding, holds = Comparison(
     "*Random*: an alignment drawn at every step. *Adaptive*: EXP3++ with a memory of 200 choices, "
     "rewarded with the accuracy on 256 fixed validation images after the step. All but EKFAC "
     "itself are the cooperative structure in proximal form, at EKFAC's rate.",
-    claim="an adaptive alignment does at least as well as a fixed or a random one",
-    rule="from fixed and from random to adaptive, " + experiment.NO_LOSS_RULE,
-    judge=judged(lambda problem: [("fixed", "adaptive"), ("random", "adaptive")],
-                 experiment.no_loss),
     paper={data: dict(zip(_COLUMNS, row, strict=True)) for data, row in _PAPER.items()},
     extra=("most played alignment", _favourite),
 ).parts()  # fmt: skip

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
-from reproduce import verdicts
 from reproduce.dgnopt import curves, experiment
-from reproduce.dgnopt.comparison import Comparison, Quantity, by_label
+from reproduce.dgnopt.comparison import Comparison, Quantity
 from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 
 #: Comparisons: what each is called, what it adds to the optimizer, and the factor on the tuned
@@ -43,20 +40,7 @@ def _pairs(problem: dict[str, Any]) -> list[tuple[str, str]]:
             if "agents" not in method["method"]]  # fmt: skip
 
 
-def _judge(document: dict[str, Any]) -> str:
-    flags = []
-    for problem in document["results"]["problems"]:
-        methods = by_label(problem)
-        for first, second in _pairs(problem):
-            if methods[second]["method"].get("form") == "coupled":
-                agents, parts = (curves.average_losses(methods[name]) for name in (first, second))
-                changed = experiment.paired_difference(agents, parts)
-                slower = experiment.stands_out(changed) and changed["change"] > 0
-                flags.append(bool(slower or np.isnan(parts).sum() > np.isnan(agents).sum()))
-    return verdicts.all_of(flags)
-
-
-PRESETS, run, draw, summary, markdown, finding, holds = Comparison(
+PRESETS, run, draw, summary, markdown = Comparison(
     presets={
         "smoke": {"kinds": ["residual"], "steps": 4, "seeds": 1, "every": 2, "number": 2,
                   "methods": {"SGD": _ALL[1:4]}},
@@ -76,8 +60,4 @@ PRESETS, run, draw, summary, markdown, finding, holds = Comparison(
     "structure. Ordinary: Keras's SGD, our EKFAC in open loop. The learning rate is the tuned one "
     "divided by the number of agents, at which they move about as far as the ordinary optimizer at "
     "the tuned one; where it says rate × N, the tuned one.",
-    claim="a partition of a layer is slower than agents, and for M = I is one player again",
-    rule="every partition in coupled form has a significantly higher loss over all steps than the "
-    "agents, or loses more runs.",
-    judge=_judge,
 ).parts()  # fmt: skip

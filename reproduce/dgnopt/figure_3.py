@@ -3,7 +3,7 @@
 from typing import Any
 
 from reproduce.dgnopt import experiment
-from reproduce.dgnopt.comparison import Comparison, from_first, judged
+from reproduce.dgnopt.comparison import Comparison, from_first
 from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 
 #: Names of the structures in the paper.
@@ -21,7 +21,7 @@ def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     ]
 
 
-PRESETS, run, draw, summary, markdown, finding, holds = Comparison(
+PRESETS, run, draw, summary, markdown = Comparison(
     presets={
         "smoke": {"steps": 4, "seeds": 1, "structures": ["open_loop", "cooperative"]},
         "quick": {"steps": QUICK_STEPS, "seeds": 2, "every": 10, "structures": None},
@@ -35,7 +35,4 @@ PRESETS, run, draw, summary, markdown, finding, holds = Comparison(
     "loop, η^O; with the players of a block solved jointly and no feedback, η^{O-CG}; with "
     "feedback, each player by itself, η^C; with both, η^{C-CG}; the last three in proximal form, "
     "all at the rate tuned for the open loop.",
-    claim="EKFAC trains better on cooperative blocks the more its players know",
-    rule=experiment.GAINS_RULE,
-    judge=judged(from_first, experiment.gains),
 ).parts()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reproduce import figures, provenance, verdicts
+from reproduce import figures, provenance
 from reproduce.dgnopt import problems as problem_list
 from reproduce.report import Table
 
@@ -279,21 +279,3 @@ def markdown(document: dict[str, Any]) -> str:
         f"{inside[0]} of {len(verdicts)} measurements of the runtime and in {inside[1]} of "
         f"{len(verdicts)} of the memory."
     )
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and every DGNOpt against EKFAC."""
-    told: dict[str, list[str]] = {}
-    for name, runtime, _, memory, _ in _claim(document).rows:
-        problem, _, method = name.partition(": DGNOpt, ")
-        told.setdefault(problem, []).append(f"{method} {runtime}, {memory}")
-    seen = "; ".join(f"{problem}: {' · '.join(parts)}" for problem, parts in told.items())
-    seen = f"runtime and memory over EKFAC's: {seen}"
-    wanted = f"DGNOpt costs within ±{100 * BANDS['runtime']:g} % of EKFAC's time"
-    return f"{wanted} and ±{100 * BANDS['memory']:g} % of its memory", seen
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether every DGNOpt is inside the paper's bands."""
-    rows = _claim(document).rows
-    return verdicts.all_of([row[place] == "inside" for row in rows for place in (2, 4)])

@@ -83,33 +83,5 @@ def markdown(document: dict[str, Any]) -> str:
         "SGD or EKFAC in open loop. *Without K δx* the open gains k of the same recursion are "
         "applied alone. A run has diverged if its loss is not finite or ends above twice that of "
         f"a uniform guess; it is stuck if it ends below {ladder.LEARNED:g} % of the test images."
-        f"{same} {_feedback_term(document)} *Rule:* the claim holds if every run of every game "
-        "learns where a run of the baseline does not." + experiment.revisions_shown(document)
+        f"{same}" + experiment.revisions_shown(document)
     )
-
-
-def _feedback_term(document: dict[str, Any]) -> str:
-    """Where K δx makes fewer or more runs learn."""
-    found: dict[str, list[str]] = {"more": [], "fewer": []}
-    for problem in document["results"]["problems"]:
-        for rung in ladder.rungs(problem):
-            for without, label in _pairs(rung):
-                counts = [sum(ladder.fate(one) == "learned" for one in rung.methods[name]["runs"])
-                          for name in (without, label)]  # fmt: skip
-                if counts[0] != counts[1]:
-                    word = "more" if counts[1] > counts[0] else "fewer"
-                    found[word].append(f"{problem['data']}, {rung.title}, {label}")
-    named = {word: f"{len(names)} settings" + (f" ({'; '.join(names)})" if names else "")
-             for word, names in found.items()}  # fmt: skip
-    return f"K δx makes more runs learn in {named['more']} and fewer in {named['fewer']}."
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and how many runs of every method learned."""
-    wanted = "at steps too large for the baseline DGNOpt still converges"
-    return wanted, f"runs that learned: {ladder.fates_shown(document)}"
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether every run of every game learns where the baseline's fail."""
-    return ladder.survives(document, _BASELINE, lambda label: label != _BASELINE)

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
-from reproduce import verdicts
 from reproduce.dgnopt import curves, experiment
 from reproduce.dgnopt.comparison import Comparison
 from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
@@ -63,42 +60,8 @@ def _steps(problem: dict[str, Any], method: dict[str, Any]) -> str:
     return f"{curves.shown_steps(curves.steps_to(method, target), problem['steps'])} ({target:g} %)"
 
 
-def _typical(problem: dict[str, Any]) -> dict[tuple[str, float], dict[int, float]]:
-    """(optimizer, factor on the tuned rate) → number of agents → median steps to the target."""
-    labels = {method["label"]: method for method in problem["methods"]}
-    found: dict[tuple[str, float], dict[int, float]] = {}
-    for method in problem["methods"]:
-        if method["agents"] > 1:
-            ladder = found.setdefault((method["optimizer"], method["rate_times"]), {})
-            for one in (labels[_ordinary(method, 1)], method):
-                steps = curves.steps_to(one, TARGETS[problem["data"]])
-                ladder[one["agents"]] = curves.typical_steps(steps)
-    return found
-
-
-def _judge(document: dict[str, Any]) -> str:
-    return verdicts.all_of([
-        min(steps for n, steps in ladder.items() if n > 1) < ladder[1]
-        for problem in document["results"]["problems"] for ladder in _typical(problem).values()
-    ])  # fmt: skip
-
-
-def _seen(document: dict[str, Any]) -> str:
-    parts = []
-    for problem in document["results"]["problems"]:
-        for (name, times), ladder in _typical(problem).items():
-            shown = " ".join(
-                f"{steps:.0f}" if np.isfinite(steps) else f">{problem['steps']}"
-                for _, steps in sorted(ladder.items())
-            )
-            counts = ", ".join(str(n) for n in sorted(ladder))
-            parts.append(f"median steps to the target for N = {counts}, {name} at {times:.3g} "
-                         f"times the tuned rate: {shown}")  # fmt: skip
-    return "; ".join(parts)
-
-
 _QUOTED = "; ".join(f"{data} {values}" for data, values in _PAPER.items())
-PRESETS, run, draw, summary, markdown, finding, holds = Comparison(
+PRESETS, run, draw, summary, markdown = Comparison(
     presets={
         "smoke": {"steps": 4, "seeds": 1, "every": 2, "optimizers": ["SGD"], "agents": [1, 2]},
         "quick": {
@@ -124,9 +87,5 @@ PRESETS, run, draw, summary, markdown, finding, holds = Comparison(
     "times the learning rate, which therefore stands beside them. A target counts as reached at "
     "the first measurement of a curve, on at most 1,000 test images, that is at it, and not at all "
     f"by a run that diverges. The paper's Table 4, thousands of steps, N = 1, 2, 4, 6: {_QUOTED}.",
-    claim="agents shorten the way to an accuracy, and too many lengthen it",
-    rule="on every ladder some N > 1 has a smaller median of steps to the target than N = 1.",
-    judge=_judge,
     extra=("steps to the target (seeds)", _steps),
-    seen=_seen,
 ).parts()  # fmt: skip

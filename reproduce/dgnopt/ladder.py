@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.dgnopt import experiment
 from reproduce.report import Table
 
@@ -194,25 +194,3 @@ def _grid(problem: dict[str, Any]) -> tuple[np.ndarray, list[list[str]], list[st
                 text.insert(0, f"{good.mean():.2f}")
             words[row][column] = "\n".join(text)
     return means, words, labels, ladder
-
-
-def fates_shown(document: dict[str, Any]) -> str:
-    """How many runs of every method learned, over all problems and rates."""
-    counts: dict[str, list[int]] = {}
-    for problem in document["results"]["problems"]:
-        for method in problem["methods"]:
-            count = counts.setdefault(method["label"], [0, 0])
-            count[0] += sum(fate(one) == "learned" for one in method["runs"])
-            count[1] += len(method["runs"])
-    return ", ".join(f"{label} {good} of {all_}" for label, (good, all_) in counts.items())
-
-
-def survives(document: dict[str, Any], baseline: str, games: Callable[[str], bool]) -> str:
-    """The verdict on: wherever a run of the baseline fails, every run of the games learns."""
-    flags = []
-    for problem in document["results"]["problems"]:
-        for rung in rungs(problem):
-            if any(fate(one) != "learned" for one in rung.methods[baseline]["runs"]):
-                flags += [fate(one) == "learned" for label, method in rung.methods.items()
-                          if games(label) for one in method["runs"]]  # fmt: skip
-    return verdicts.all_of(flags)

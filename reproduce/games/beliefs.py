@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.report import Table
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -138,19 +138,3 @@ def markdown(document: dict[str, Any]) -> str:
         "no more than real parts below one, nor does damping that is strong enough, and both "
         "converge."
     )
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    broken = document["results"]["cases"][-1]["error"]
-    seen = ", ".join(f"{rule} {broken[rule][-1]:.1e}" for rule in _RULES)
-    return "a game that breaks plain play is rescued by damping and averaging", (
-        f"error of the belief after {len(broken['last'])} stages there: {seen}"
-    )
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether plain play's error grows there, and that of the other two shrinks."""
-    broken = document["results"]["cases"][-1]["error"]
-    growth = {rule: broken[rule][-1] / broken[rule][0] for rule in ("last", "damped", "average")}
-    return verdicts.all_of([growth["last"] > 1, growth["damped"] < 1, growth["average"] < 1])

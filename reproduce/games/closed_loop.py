@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -132,28 +132,3 @@ def markdown(document: dict[str, Any]) -> str:
         "best response of twice the width, trained against the profile: a lower bound, which may "
         "come out negative by its standard error."
     )
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    cases = document["results"]["cases"]
-    names = [f"{case['game']} {case['network']}" for case in cases]
-    gains = [f"{100 * case['gain_error']['closed_loop']:.2f} %" for case in cases]
-    return (
-        "feedback controls reach the closed-loop equilibrium: cost within .5 %, gains within 3 %",
-        f"{solving.largest_errors(cases, names)}; error of the gains {', '.join(gains)}",
-    )
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether costs and gains do; far apart, also whether the other equilibrium is far."""
-    flags = []
-    for case in document["results"]["cases"]:
-        flags += [case["cost_error"]["closed_loop"] <= 0.005]
-        flags += [case["gain_error"]["closed_loop"] <= 0.03]
-        if case["game"] == _FAR:
-            flags += [
-                case[what]["closed_loop"] <= case[what]["open_loop"] / 3
-                for what in ("cost_error", "gain_error")
-            ]
-    return verdicts.all_of(flags)

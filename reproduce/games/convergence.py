@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.report import Table
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -173,21 +173,3 @@ def _slope(error) -> float:
     last = _anchor(error)
     first = max(0, last - 4)
     return float((error[last] / error[first]) ** (1.0 / max(1, last - first)))
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    seen = max(_differences(document))
-    return "the closed formula for the contraction factor is right to 1e-5", (
-        f"largest difference from extrapolated spectra, T = 1: {seen:.0e}"
-    )
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether every factor agrees with the formula to 1e-5."""
-    return verdicts.all_of([apart <= 1e-5 for apart in _differences(document)])
-
-
-def _differences(document: dict[str, Any]) -> list[float]:
-    limits = document["results"]["limits"]
-    return [abs(limit["extrapolated"] - limit["closed"]) for limit in limits]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -127,16 +127,3 @@ def _parameters(game: dict[str, Any]) -> str:
         f"σ = {game['sigma']:g}, ρ = {game['rho']:g}, T = {game['horizon']:g}, "
         f"N_T = {game['steps']}, X_0 ~ N({game['initial_mean']:g}, {game['initial_std']:g}²)"
     )
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    cases = document["results"]["cases"]
-    names = [f"N = {case['players']}" for case in cases]
-    wanted = "learned costs are within .5 % of the exact equilibrium"
-    return wanted, solving.largest_errors(cases, names)
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether every case is within .5 %."""
-    return verdicts.all_of(solving.within(document["results"]["cases"], 0.005))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -150,24 +150,3 @@ def _final_error(cases) -> str:
         return solving.percent(*worst[0])
     errors = [error for error, _ in worst]
     return f"{100 * np.mean(errors):+.3f} % ± {100 * np.std(errors, ddof=1):.3f} (seeds)"
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    cases = document["results"]["cases"]
-    names = [f"{case['game']} {case['network']}" for case in cases]
-    return (
-        "cost error at most .5 % (N = 5, 10) and 1 % (N = 24); with the skip path .1, .2, .4 %, "
-        "from a spread start .5 %",
-        solving.largest_errors(cases, names),
-    )
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether every case is within its limit."""
-    flags = []
-    for case in document["results"]["cases"]:
-        limits = _LIMITS["faithful" if case["game"] == _SPREAD_START else case["network"]]
-        size = min((size for size in limits if size >= case["players"]), default=max(limits))
-        flags += solving.within([case], limits[size])
-    return verdicts.all_of(flags)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -102,16 +102,3 @@ def markdown(document: dict[str, Any]) -> str:
         "`fp.ring_game`, `fp.two_group_game` and `fp.convoy_game` where nothing is said. The "
         "faithful network; errors are against the exact discrete-time open-loop equilibrium."
     )
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    cases = document["results"]["cases"]
-    names = [case["title"] for case in cases]
-    wanted = "players of unequal kinds, each game within 1 %"
-    return wanted, solving.largest_errors(cases, names)
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether every game is within 1 %."""
-    return verdicts.all_of(solving.within(document["results"]["cases"], 0.01))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -106,18 +106,3 @@ def markdown(document: dict[str, Any]) -> str:
 
 def _marker(look) -> dict[str, Any]:
     return {"color": look["color"], "marker": look["marker"], "markersize": 3.5}
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    wanted = f"learned controls follow the exact ones within {100 * _LIMIT:g} % (preset best)"
-    return wanted, (
-        f"relative L2 error of the controls {100 * document['results']['control_error']:.1f} %"
-    )
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether they do so within 3 % at the preset best; no other preset has a limit."""
-    if document["provenance"]["preset"] != "best":
-        return "No limit at this preset."
-    return verdicts.all_of([document["results"]["control_error"] <= _LIMIT])

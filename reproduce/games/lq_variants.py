@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -101,16 +101,3 @@ def markdown(document: dict[str, Any]) -> str:
         "elsewhere, or that have more and longer steps. Errors are against the exact "
         "discrete-time open-loop equilibrium of the asymmetric recursion."
     )
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    cases = document["results"]["cases"]
-    names = [case["variant"] for case in cases]
-    wanted = "every variant within 1 %"
-    return wanted, solving.largest_errors(cases, names)
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether every variant is within 1 %."""
-    return verdicts.all_of(solving.within(document["results"]["cases"], 0.01))

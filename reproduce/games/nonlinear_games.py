@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -274,22 +274,3 @@ def _back(found) -> str:
         return ""
     player = int(np.argmin(found["loss"]))
     return solving.percent(found["loss"][player], found["standard_error"][player])
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    cases = document["results"]["portfolio"]
-    curved = document["results"]["flock"][-1]
-    return (
-        "games that are not linear-quadratic are solved: the portfolio game within 1 % of its "
-        "known equilibrium, the flock certified",
-        f"{solving.largest_errors(cases, [case['title'] for case in cases])}; trained "
-        f"exploitability of {curved['title']} {solving.certified(curved)}",
-    )
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether the portfolio game's costs are within 1 %, and no bird gains 1 %."""
-    relative = document["results"]["flock"][-1]["exploitability"]["relative"]
-    flags = solving.within(document["results"]["portfolio"], 0.01)
-    return verdicts.all_of([*flags, float(np.nanmax(np.asarray(relative, float))) <= 0.01])

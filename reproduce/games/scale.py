@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, store, verdicts
+from reproduce import figures, store
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -164,26 +164,3 @@ def _title(case: dict[str, Any]) -> str:
 
 def _width(case: dict[str, Any]) -> int:
     return case["settings"].get("hidden", (32, 32))[0]
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    seen = [
-        f"N = {case['players']:,} {case['features'].replace('_', ' ')}, width "
-        f"{_width(case)}, "
-        f"{100 * case['relative_error']:.2f} % ± {100 * case['relative_standard_error']:.2f} in "
-        f"{case['seconds'] / 60:.1f} minutes"
-        for case in document["results"]["cases"]
-    ]
-    wanted = "cost error at most 1 % for N = 50 and 100, 2 % for N = 1,000"
-    return wanted, "largest cost error: " + ", ".join(seen)
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether every case is within its limit; the full path at width 32 has none."""
-    flags = []
-    for case in document["results"]["cases"]:
-        if case["features"] == "own_and_mean" or _width(case) == 16:
-            limit = 0.01 if case["players"] < 1000 else 0.02
-            flags.append(abs(case["relative_error"]) <= limit)
-    return verdicts.all_of(flags)

@@ -119,17 +119,3 @@ def percent(value: float, error: float | None = None) -> str:
     """ "0.123 % ± 0.004"."""
     text = f"{100 * value:+.3f} %"
     return text if error is None else f"{text} ± {100 * error:.3f}"
-
-
-def largest_errors(cases: list[dict[str, Any]], names: list[str]) -> str:
-    """A case's largest relative cost error over its players, and its standard error, in words."""
-    parts = []
-    for case, name in zip(cases, names, strict=True):
-        error, spread = worst(case)
-        parts.append(f"{name} {100 * error:+.2f} % ± {100 * spread:.2f}")
-    return "largest cost error over the players: " + ", ".join(parts)
-
-
-def within(cases: list[dict[str, Any]], limit: float) -> list[bool]:
-    """For every case, whether each player's relative cost error is at most `limit` in size."""
-    return [abs(worst(case)[0]) <= limit for case in cases]

@@ -160,13 +160,3 @@ def _distance(cost, error, exact) -> str:
     """Relative distance of the mean cost from the exact stage's."""
     mean = float(np.mean(exact))
     return solving.percent(float(np.mean(cost)) / mean - 1.0, float(np.mean(error)) / mean)
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    worst = max(stage["error_to_exact_stage"] for stage in document["results"]["stages"][1:])
-    wanted = "a stage's networks are near that stage's exact best responses (no limit was set)"
-    return wanted, (
-        f"relative L2 distance of the controls to exact play's, largest after the first stage: "
-        f"{100 * worst:.1f} %"
-    )

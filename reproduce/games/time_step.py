@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, verdicts
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -77,17 +77,3 @@ def markdown(document: dict[str, Any]) -> str:
         "exact discrete-time equilibrium cost against the continuous-time one. *Order* is the "
         "slope between neighbouring step numbers; it tends to one."
     )
-
-
-def finding(document: dict[str, Any]) -> tuple[str, str]:
-    """What should hold, and what was seen."""
-    seen = [f"{case['game']} {case['order'][-1]:.3f}" for case in document["results"]["cases"]]
-    return "the discrete equilibrium tends to the continuous one at first order", (
-        "order at the finest steps: " + ", ".join(seen)
-    )
-
-
-def holds(document: dict[str, Any]) -> str:
-    """Whether the last orders are one within 2 %."""
-    cases = document["results"]["cases"]
-    return verdicts.all_of([abs(case["order"][-1] - 1.0) <= 0.02 for case in cases])

@@ -40,8 +40,8 @@ def test_the_site_has_every_page(site):
         assert (site / name / "index.html").exists(), name
     start = (site / "index.html").read_text()
     assert 'href="your_own_game/"' in start
-    assert 'src="results/quick/inter-bank.png"' in start
-    assert (site / "results" / "quick" / "inter-bank.png").exists()
+    assert 'src="results/inter-bank.png"' in start
+    assert (site / "results" / "inter-bank.png").exists()
 
 
 def public_names(module):

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reproduce import __main__ as command
-from reproduce import catalogue, report, runner, store
+from reproduce import catalogue, pages, report, runner, store
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROVENANCE = {
@@ -19,6 +20,7 @@ _PROVENANCE = {
 }  # fmt: skip
 
 
+_COMMITTED = [item for item in catalogue.ITEMS if pages.Place.of_repository(_ROOT).found(item)]
 #: One item of each kind of run; the others are cases of these, with figures and tables of their own
 #: that are drawn from the committed results below.
 _ALWAYS = {
@@ -44,15 +46,16 @@ def test_an_item_writes_its_json_figure_and_report(name, tmp_path, capsys):
     label = catalogue.find(name).label
     assert f"reproduce {label} --preset smoke --seed 3" in document["provenance"]["command"]
     figures = list((tmp_path / "smoke").glob(f"{name}*.png"))
-    assert figures
-    text = (tmp_path / "RESULTS.md").read_text()
-    assert f"## {name}" in text
+    page, front = tmp_path / "pages" / f"{name}.md", tmp_path / "RESULTS.md"
+    text = page.read_text()
+    assert text.startswith(f"# {name}")
+    assert all(f"(../smoke/{figure.name})" in text for figure in figures)
     printed = capsys.readouterr().out
-    for path in (tmp_path / "smoke" / f"{name}.json", *figures, tmp_path / "RESULTS.md"):
+    for path in (tmp_path / "smoke" / f"{name}.json", *figures, page, front):
         assert path.name in printed
     assert not list((tmp_path / "smoke" / "checkpoints").iterdir())
 
-    before = {path: path.read_bytes() for path in (*figures, tmp_path / "RESULTS.md")}
+    before = {path: path.read_bytes() for path in (*figures, page, front)}
     for path in before:
         path.unlink()
     assert command.main(["report", "--out", str(tmp_path)]) == 0
@@ -60,23 +63,43 @@ def test_an_item_writes_its_json_figure_and_report(name, tmp_path, capsys):
         assert path.read_bytes() == content
 
 
-_SHOWN = [item for item in catalogue.ITEMS if report.by_size(_ROOT / "results", item.name)]
+def written_anew(folder):
+    """The pages of the committed results, in another place; the place and what was written."""
+    shutil.copytree(_ROOT / "results", folder / "results")
+    place = pages.Place.of_repository(folder)
+    shutil.copytree(_ROOT / "docs" / "results", place.pages, ignore=shutil.ignore_patterns("*.md"))
+    return place, pages.write(place)
 
 
-@pytest.mark.parametrize("item", _SHOWN, ids=lambda item: item.name)
-def test_a_committed_result_can_be_drawn_and_reported(item, tmp_path):
-    """Figures, tables, text and verdict, from the JSON that RESULTS.md shows."""
-    shown = report.by_size(_ROOT / "results", item.name)[0]
-    path = tmp_path / shown.parent.name / shown.name
-    path.parent.mkdir()
-    shutil.copy(shown, path)
-    assert command.main(["report", "--out", str(tmp_path)]) == 0
-    assert list(path.parent.glob(f"{item.name}*.png"))
-    text = (tmp_path / "RESULTS.md").read_text()
-    document = store.read(path)
-    tables = importlib.import_module(item.module).summary(document)
-    assert tables
-    assert all(table.markdown() in text for table in tables)
+def test_every_committed_result_has_its_tables_on_a_page_and_the_front_is_short(tmp_path):
+    place, _ = written_anew(tmp_path)
+    assert len(place.front.read_bytes()) <= 9000
+    for item in _COMMITTED:
+        text = (place.pages / f"{item.name}.md").read_text()
+        for path in place.found(item):
+            tables = importlib.import_module(item.module).summary(store.read(path))
+            assert tables
+            assert all(table.markdown() in text for table in tables)
+
+
+@pytest.mark.release
+def test_the_committed_pages_are_those_of_the_committed_results(tmp_path):
+    """But for the sentence on runs that other training code made."""
+    changed = re.compile(r" The training code has changed since these runs[^.]*\.")
+    place, written = written_anew(tmp_path)
+    for path in written:
+        committed = _ROOT / path.relative_to(tmp_path)
+        assert changed.sub("", path.read_text()) == changed.sub("", committed.read_text())
+    figures = (place.figures(item, place.found(item)[0]) for item in _COMMITTED)
+    assert {path for drawn in figures for path in drawn} == set(place.pages.glob("*.png"))
+
+
+@pytest.mark.parametrize("item", _COMMITTED, ids=lambda item: item.name)
+def test_the_figures_of_a_committed_result_are_drawn(item, tmp_path):
+    document = store.read(pages.Place.of_repository(_ROOT).found(item)[0])
+    drawn = pages.draw(item, document, tmp_path / item.name)
+    committed = pages.Place.of_repository(_ROOT).figures(item, Path())
+    assert [path.name for path in drawn] == [path.name for path in committed]
 
 
 @pytest.mark.parametrize("item", catalogue.ITEMS, ids=lambda item: item.name)
@@ -152,13 +175,18 @@ def test_publishing_takes_runs_into_the_committed_results(tmp_path, capsys):
     (root / "results" / "quick").mkdir(parents=True)
     (root / "README.md").write_text("A\n<!-- results -->\nold\n<!-- end of results -->\nB\n")
     store.write(root / "results" / "quick" / "inter-bank.json", {**document, "title": "old"})
+    stale = root / "docs" / "results" / "gone.png"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
     runner.publish(str(out), root)
     assert store.read(root / "results" / "quick" / "inter-bank.json")["title"] == "old"
     (out / "smoke").rename(out / "quick")
     runner.publish(str(out), root)
     assert store.read(root / "results" / "quick" / "inter-bank.json") == document
-    assert (root / "results" / "quick" / "inter-bank.png").exists()
-    assert "## inter-bank" in (root / "RESULTS.md").read_text()
+    assert (root / "docs" / "results" / "inter-bank.png").exists()
+    assert not stale.exists()
+    assert "fp/inter-bank" in (root / "RESULTS.md").read_text()
+    assert "./run reproduce fp/inter-bank" in (root / "docs/results/inter-bank.md").read_text()
     readme = (root / "README.md").read_text()
     assert readme.startswith("A\n<!-- results -->\n**Largest over the players")
     assert "Made by `./run reproduce fp/inter-bank --preset smoke" in readme
@@ -200,15 +228,17 @@ def test_a_table_in_markdown():
     assert table.markdown() == "**Costs**\n\n| player | cost |\n|---|---|\n| 1 | 0.5 |"
 
 
-def test_the_largest_preset_is_shown_and_a_smaller_one_told(tmp_path):
-    document = store.read(_ROOT / "results" / "quick" / "dgnopt-lq.json")
+def test_a_page_has_a_section_for_every_preset_and_the_front_the_largest(tmp_path):
+    document = store.read(_ROOT / "results" / "quick" / "convergence.json")
     for preset in ("smoke", "quick"):
         document["provenance"]["preset"] = preset
         (tmp_path / preset).mkdir()
-        store.write(tmp_path / preset / "dgnopt-lq.json", document)
+        store.write(tmp_path / preset / "convergence.json", document)
     assert command.main(["report", "--out", str(tmp_path)]) == 0
-    text = (tmp_path / "RESULTS.md").read_text()
-    assert text.count("## dgnopt-lq") == 1
-    assert "![dgnopt-lq](quick/dgnopt-lq.png)" in text
-    assert "*At the preset smoke*: **Holds.** every error is at most" in text
-    assert "[JSON](smoke/dgnopt-lq.json), [figure](smoke/dgnopt-lq.png)" in text
+    text = (tmp_path / "pages" / "convergence.md").read_text()
+    assert text.index("## Preset quick") < text.index("## Preset smoke")
+    assert "![convergence](../quick/convergence.png)" in text
+    assert "![convergence](../smoke/convergence.png)" in text
+    assert "<li>oneDNN: not recorded</li>" in text
+    front = (tmp_path / "RESULTS.md").read_text()
+    assert front.count("(pages/convergence.md)") == 1

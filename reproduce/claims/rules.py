@@ -1,0 +1,118 @@
+"""What a claim is, and when records support it: the 95 % interval has to exclude the contrary."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+SUPPORTED, REFUTED, OPEN = "supported", "not supported", "undecided"
+#: Half a 95 % interval in standard errors of a mean over thousands of paths.
+NORMAL = 1.96
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one result says of a claim.
+
+    Attributes:
+        on: what was run: data or games, network, epochs.
+        seen: the number that the rule reads, with its interval and n.
+        verdict: `SUPPORTED`, `REFUTED` or `OPEN`.
+        data: the finding of a larger preset on the same data takes the place of a smaller one's.
+    """
+
+    on: str
+    seen: str
+    verdict: str
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of a paper and the rule that decides it.
+
+    Attributes:
+        item: whose records decide it.
+        words: the claim; in quotation marks where the words are the paper's.
+        rule: what `judge` does, in words.
+        judge: findings from the item's JSON.
+        missing: what the paper has and no record here.
+        data: the paper's data sets; those without a record are named as missing.
+    """
+
+    item: str
+    words: str
+    rule: str
+    judge: Callable[[Document], list[Finding]]
+    missing: str = ""
+    data: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Something that contradicts or bounds a paper.
+
+    Attributes:
+        items: whose records show it.
+        tell: a sentence from the items' JSON; None where these records do not show it.
+    """
+
+    items: tuple[str, ...]
+    tell: Callable[[list[Document]], str | None]
+
+
+def above(low: float, high: float, limit: float = 0.0) -> str:
+    """Whether a quantity is above a limit, by its interval. NaN is a failure, not a doubt."""
+    if math.isnan(low) or math.isnan(high):
+        return REFUTED
+    return SUPPORTED if low > limit else REFUTED if high < limit else OPEN
+
+
+def below(low: float, high: float, limit: float) -> str:
+    """Whether a quantity is below a limit, by its interval."""
+    return above(-high, -low, -limit)
+
+
+def every(verdicts: Iterable[str]) -> str:
+    """The verdict on a claim about several cases: all must be supported, one can refute it."""
+    found = list(verdicts)
+    if REFUTED in found:
+        return REFUTED
+    return SUPPORTED if found and set(found) == {SUPPORTED} else OPEN
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and half its 95 % interval (Student's t); the half is infinite for one value."""
+    given = np.asarray(values, float)
+    if len(given) < 2:
+        return (float(given.mean()) if len(given) else math.nan), math.inf
+    error = float(np.std(given, ddof=1)) / math.sqrt(len(given))
+    return float(given.mean()), float(stats.t.ppf(0.975, len(given) - 1)) * error
+
+
+def share_difference(first: Sequence[int], second: Sequence[int]) -> tuple[float, float, float]:
+    """The second share minus the first, and its 95 % interval (Newcombe's, from Wilson's).
+
+    Args:
+        first, second: successes and trials.
+    """
+    shares, lows, highs = zip(*(_wilson(*given) for given in (first, second)), strict=True)
+    apart = shares[1] - shares[0]
+    return (
+        apart,
+        apart - math.hypot(shares[1] - lows[1], highs[0] - shares[0]),
+        apart + math.hypot(highs[1] - shares[1], shares[0] - lows[0]),
+    )
+
+
+def _wilson(successes: int, trials: int) -> tuple[float, float, float]:
+    share, z = successes / trials, NORMAL
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials)
+    half *= math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return share, centre - half, centre + half

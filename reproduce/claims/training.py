@@ -1,0 +1,407 @@
+"""Claims of Liu et al. (2021): differences paired by seed, shares of runs, costs of a step."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from reproduce.claims.rules import (
+    OPEN,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    Contrast,
+    Document,
+    Finding,
+    above,
+    below,
+    every,
+    mean_interval,
+    share_difference,
+)
+from reproduce.dgnopt import curves, experiment, figure_9, ladder
+
+#: Percentage points below which a loss of accuracy counts as none.
+_HARMLESS = 0.5
+#: Images to train on, of data sets that have not 60,000.
+_IMAGES = {"digits": 1437, "svhn": 73_257, "cifar10": 50_000, "cifar100": 50_000}
+
+
+def _problems(document: Document) -> Iterator[tuple[Document, str, str]]:
+    """Problems, what each was trained on in words, and its data set and network."""
+    for problem in document["results"]["problems"]:
+        on = problem["title"].replace(" · ", ", ").replace(", width", "")
+        if "steps" in problem:
+            images = problem.get("train") or _IMAGES.get(problem["data"], 60_000)
+            on += f", {problem['steps'] * problem['batch'] / images:.1f} epochs"
+        yield problem, on, f"{problem['data']}, {problem['network']}"
+
+
+def _plays(method: Document) -> bool:
+    """Whether it is DGNOpt, and no optimizer in open loop."""
+    return method["method"].get("structure", "open_loop") != "open_loop"
+
+
+def _change(first: Document, second: Document) -> tuple[float, float, Document]:
+    """The interval of a paired change of accuracy; without bounds where no noise is known."""
+    changed = experiment.difference(first, second)
+    if changed["change"] is None:
+        return -np.inf, np.inf, changed
+    half = np.inf if changed["noise"] is None else changed["noise"]
+    return changed["change"] - half, changed["change"] + half, changed
+
+
+def _told(changed: Document) -> str:
+    if changed["change"] is None:
+        return "no pair of finished runs"
+    noise = "" if changed["noise"] is None else f" ± {changed['noise']:.2f}"
+    return f"{changed['change']:+.2f}{noise} points (n = {changed['pairs']})"
+
+
+def _mean(method: Document) -> float:
+    values = experiment.accuracies(method)
+    return float(np.nanmean(values)) if np.isfinite(values).any() else -np.inf
+
+
+def _improves(document: Document) -> list[Finding]:
+    """Every DGNOpt of a table against every baseline; the best of these is told."""
+    found = []
+    for problem, on, data in _problems(document):
+        others = [method for method in problem["methods"] if not _plays(method)]
+        best = max(others, key=_mean)
+        for game in (method for method in problem["methods"] if _plays(method)):
+            verdicts = []
+            for other in others:
+                low, high, changed = _change(other, game)
+                more = changed["lost"][1] > changed["lost"][0]
+                found_here = above(low, high)
+                verdicts.append(OPEN if more and found_here == SUPPORTED else found_here)
+            if not any(np.isfinite(experiment.accuracies(game))):
+                verdicts = [REFUTED]
+            ahead = _told(_change(best, game)[2])
+            told = (
+                f"{game['label']} {experiment.shown(game)}; {ahead} over {best['label']}, the best"
+            )
+            told += " baseline"
+            found.append(Finding(on, told, every(verdicts), f"{data}, {game['label']}"))
+    return found
+
+
+def _richer(document: Document) -> list[Finding]:
+    found = []
+    for problem, on, data in _problems(document):
+        methods = {method["label"]: method for method in problem["methods"]}
+        changes = [
+            _change(methods[label.split(", ")[0]], method)
+            for label, method in methods.items()
+            if _plays(method) and label.split(", ")[0] in methods
+        ]
+        if changes:
+            found.append(_counted(on, data, changes, -_HARMLESS, "changes"))
+    return found
+
+
+def _counted(on: str, data: str, changes: list, limit: float, what: str) -> Finding:
+    """Changes that should all lie above a limit; told by how many are significant."""
+    gains = sum(low > 0 for low, _, _ in changes)
+    losses = sum(high < 0 for _, high, _ in changes)
+    widest = min(changes, key=lambda change: change[0])[2]
+    told = (f"of {len(changes)} {what} {gains} are significant gains, {losses} losses; lowest "
+            f"{_told(widest)}")  # fmt: skip
+    verdict = every(REFUTED if high < 0 else above(low, high, limit) for low, high, _ in changes)
+    return Finding(on, told, verdict, data)
+
+
+def _information(document: Document) -> list[Finding]:
+    found = []
+    for problem, on, data in _problems(document):
+        first, *others = problem["methods"]
+        changes = [_change(first, method) for method in others]
+        found.append(_counted(on, data, changes, 0.0, "differences from open loop"))
+    return found
+
+
+def _cost(document: Document) -> list[Finding]:
+    found = []
+    for problem, on, data in _problems(document):
+        rows = [row for row in problem["methods"] if _plays(row) and "wall_to_EKFAC" in row]
+        parts, verdicts = [], []
+        for row in rows:
+            wall, memory = row["wall_to_EKFAC"], row["net_to_EKFAC"]
+            name = row["label"].removeprefix("DGNOpt, ")
+            parts.append(
+                f"{100 * wall['median'] - 100:+.0f} %, {100 * memory - 100:+.0f} % ({name})"
+            )
+            for low, high, band in ((wall["low"], wall["high"], 0.4), (memory, memory, 0.3)):
+                verdicts += [below(low, high, 1 + band), above(low, high, 1 - band)]
+        if rows:
+            told = "; ".join(dict.fromkeys((parts[0], parts[-1])))
+            told += f"; {document['settings']['rounds']} rounds"
+            found.append(Finding(on, told, every(verdicts), data))
+    return found
+
+
+def _learned(method: Document) -> tuple[int, int]:
+    return sum(ladder.fate(run) == "learned" for run in method["runs"]), len(method["runs"])
+
+
+def _pooled(problem: Document, label: str, columns: list) -> tuple[int, int]:
+    counts = [_learned(methods[label]) for methods in columns if label in methods]
+    return sum(count for count, _ in counts), sum(count for _, count in counts)
+
+
+def _survivors(
+    document: Document, baseline: str, groups: Mapping[str, Sequence[str]]
+) -> list[Finding]:
+    """Runs that learn at the learning rates where most of the baseline's runs do not, a finding a
+    group of labels."""
+    found = []
+    for problem, on, data in _problems(document):
+        rungs = [rung.methods for rung in ladder.rungs(problem) if baseline in rung.methods]
+        lost = [methods for methods in rungs
+                if 2 * _learned(methods[baseline])[0] < _learned(methods[baseline])[1]]  # fmt: skip
+        base = _pooled(problem, baseline, lost)
+        for group, chosen in groups.items():
+            labels = [label for label in chosen if rungs and label in rungs[0]]
+            pairs = {label: _pooled(problem, label, lost) for label in labels}
+            parts = [f"{label.removesuffix(f', {group}')} {own[0]} of {own[1]}"
+                     for label, own in pairs.items()]  # fmt: skip
+            verdicts = [
+                above(*share_difference(base, own)[1:]) if own[0] else REFUTED
+                for own in pairs.values()
+                if lost
+            ]
+            told = f"runs that learn: {baseline} {base[0]} of {base[1]}, {', '.join(parts)}"
+            told = told if lost else f"{baseline} learns at every rate tried"
+            if labels:
+                place = f"{on}, {group}" if group else on
+                found.append(Finding(place, told, every(verdicts), f"{data}, {group}"))
+    return found
+
+
+def _large_rates(document: Document) -> list[Finding]:
+    forms = document["settings"]["forms"]
+    groups = {form: [f"{name}, {form}" for name in ("FNE", "GR", "FNE = GR")] for form in forms}
+    return _survivors(document, "baseline", groups)
+
+
+def _larger_rates(document: Document) -> list[Finding]:
+    groups: dict[str, tuple[str, ...]] = {"": ("ours", "GR, exact", "FNE"),
+              "as printed": ("as printed",), "KL clip": ("open loop, KL clip",)}  # fmt: skip
+    return _survivors(document, "open loop", groups)
+
+
+def _ladders(document: Document) -> Iterator[tuple[float, str, str, str, dict, dict]]:
+    """Target, `on`, data, optimizer and rate, agents by N, the optimizer at N times the rate by N,
+    at the tuned rate and at a fraction of it."""
+    counts = document["settings"]["agents"]
+    for problem, on, data in _problems(document):
+        for level, base in (
+            ("tuned rate", 1.0),
+            (f"1/{max(counts)} of the tuned rate", 1.0 / max(counts)),
+        ):
+            for optimizer in document["settings"]["optimizers"]:
+                own = [m for m in problem["methods"] if m["optimizer"] == optimizer]
+                methods = {(m["agents"], round(m["rate_times"], 9)): m for m in own}
+                agents = {n: methods[n, round(base, 9)] for n in counts}
+                ordinary = {n: methods[1, round(n * base, 9)] for n in counts}
+                name = f"{optimizer} {agents[1]['rate']:.3g}"
+                yield (
+                    figure_9.TARGETS[problem["data"]],
+                    f"{on}, {level}",
+                    f"{data}, {level}",
+                    name,
+                    agents,
+                    ordinary,
+                )
+
+
+def _agents(document: Document) -> list[Finding]:
+    """Steps to the target accuracy with N agents over those with one, paired by seed."""
+    told: dict[tuple[str, str], list] = {}
+    for target, on, data, name, agents, _ in _ladders(document):
+        first = curves.steps_to(agents[1], target)
+        part = f"{name}: by no N > 1 from every seed"
+        verdict = OPEN if np.isinf(first).any() else REFUTED
+        lowest = np.inf
+        for count, method in agents.items():
+            steps = curves.steps_to(method, target)
+            both = np.isfinite(steps) & np.isfinite(first)
+            if count == 1 or not both.all():
+                continue
+            mean, half = mean_interval(np.log(steps / first))
+            if mean < lowest:
+                low, lowest, high = np.exp(mean - half), mean, np.exp(mean + half)
+                part = f"{name}: × {np.exp(mean):.2f} [{low:.2f}, {high:.2f}] (N = {count})"
+                verdict = below(low, high, 1.0)
+        told.setdefault((on, data), []).append((target, part, verdict, len(first)))
+    return [
+        Finding(on, f"steps to {rows[0][0]:g} %, {'; '.join(row[1] for row in rows)}; "
+                f"n = {rows[0][3]}", every(row[2] for row in rows), data)
+        for (on, data), rows in told.items()
+    ]  # fmt: skip
+
+
+def _adaptive(document: Document) -> list[Finding]:
+    found = []
+    for problem, on, data in _problems(document):
+        methods = {method["label"]: method for method in problem["methods"]}
+        if "adaptive" not in methods:
+            continue
+        changes = {name: _change(methods[name], methods["adaptive"])
+                   for name in ("fixed", "random") if name in methods}  # fmt: skip
+        told = ", ".join(f"{_told(c)} over {name}" for name, (*_, c) in changes.items())
+        verdict = every(above(low, high) for low, high, _ in changes.values())
+        found.append(Finding(on, told, verdict, data))
+    return found
+
+
+def _partition(document: Document) -> list[Finding]:
+    number = document["settings"]["number"]
+    found = []
+    for problem, on, data in _problems(document):
+        methods = {method["label"]: method for method in problem["methods"]}
+        for name in document["settings"]["methods"]:
+            agents = methods[f"{name}, {number} agents (16)"]
+            parts, verdicts = [], []
+            for label in (f"{number} parts", f"{number} parts, rate × {number}",
+                          f"{number} parts, proximal"):  # fmt: skip
+                other = methods.get(f"{name}, {label}")
+                if other is None:
+                    continue
+                losses = curves.average_losses(other)
+                changed = experiment.paired_difference(curves.average_losses(agents), losses)
+                lost = int(np.isnan(losses).sum())
+                if changed["noise"] is not None:
+                    low, high = (changed["change"] + sign * changed["noise"] for sign in (-1, 1))
+                    verdicts.append(above(low, high))
+                    parts.append(f"{label}: {changed['change']:+.2f} ± {changed['noise']:.2f} nats "
+                                 f"(n = {changed['pairs']})")  # fmt: skip
+                else:
+                    counted = curves.average_losses(agents), losses
+                    shares = ((int(np.isnan(each).sum()), len(each)) for each in counted)
+                    _, low, high = share_difference(*shares)
+                    verdicts.append(above(low, high))
+                    parts.append(f"{label}: {lost} of {len(losses)} diverge")
+            told = f"{name}, against {number} agents: {'; '.join(parts)}"
+            found.append(Finding(on, told, every(verdicts), data))
+    return found
+
+
+def _emsa(documents: list[Document]) -> str | None:
+    told = []
+    for document in documents:
+        for problem, on, _ in _problems(document):
+            baselines = [method for method in problem["methods"] if not _plays(method)]
+            first, second, *_ = sorted(baselines, key=_mean, reverse=True)
+            if first["label"] == "EMSA":
+                ahead = _mean(first) - _mean(second)
+                told.append(f"{ahead:.1f} points ahead of {second['label']} on {on}")
+    if not told:
+        return None
+    return f"EMSA, mostly the paper's weakest method, is the best baseline: {'; '.join(told)}."
+
+
+def _feedback_term(documents: list[Document]) -> str | None:
+    told = []
+    for document in documents:
+        for problem, on, _ in _problems(document):
+            columns = [rung.methods for rung in ladder.rungs(problem)]
+            labels = [label for label in columns[0] if label.endswith("proximal")]
+            own, other = (
+                np.sum([_pooled(problem, f"{label}{more}", columns) for label in labels], axis=0)
+                for more in ("", ", without K δx")
+            )
+            _, low, high = share_difference(other, own)
+            if low <= 0 and own[0] + other[0]:
+                told.append(f"{own[0]} of {own[1]} proximal runs learn with it, {other[0]} of "
+                            f"{other[1]} without: {100 * low:+.0f} to {100 * high:+.0f} points "
+                            f"({on})")  # fmt: skip
+    return f"K δx is not what saves runs at large rates: {'; '.join(told)}." if told else None
+
+
+def _learning_rate(documents: list[Document]) -> str | None:
+    found = [
+        (*_change(ordinary[n], agents[n]), name, on)
+        for document in documents
+        for _, on, _, name, agents, ordinary in _ladders(document)
+        for n in agents if n > 1
+    ]  # fmt: skip
+    known = [row for row in found if np.isfinite(row[0])]
+    if not known:
+        return None
+    out = sum(low > 0 or high < 0 for low, high, *_ in known)
+    names, places = (dict.fromkeys(str(row[place]) for row in known) for place in (3, 4))
+    return (
+        f"N agents are about the optimizer at N times the learning rate: {out} of {len(known)} "
+        f"differences in accuracy are significant ({', '.join(names)}; {'; '.join(places)})."
+    )
+
+
+_PAPER_DATA = ("mnist", "svhn", "cifar10", "cifar100")
+_AT_LEAST = "The 95 % interval of the difference, paired by seed, lies above 0"
+CLAIMS = (
+    Claim(
+        "dgnopt-table-2", "“convergence improvements over existing methods”, residual networks "
+        "(Table 2)",
+        f"{_AT_LEAST} for every baseline, and DGNOpt diverges no more often.",
+        _improves, "", _PAPER_DATA,
+    ),
+    Claim(
+        "dgnopt-table-3", "“convergence improvements …”, inception networks (Table 3)",
+        f"{_AT_LEAST} for every baseline, and DGNOpt diverges no more often.",
+        _improves, "", _PAPER_DATA[:3],
+    ),
+    Claim(
+        "dgnopt-figure-5", "richer information improves a baseline or does no harm (Figure 5)",
+        f"No interval of a change lies below 0, and all exclude a loss of {_HARMLESS:g} percentage "
+        "points.",
+        _richer, "", _PAPER_DATA,
+    ),
+    Claim(
+        "dgnopt-figure-3", "more information trains faster on cooperative blocks (Figure 3)",
+        f"{_AT_LEAST} for every structure against open loop.",
+        _information, "", ("mnist", "svhn"),
+    ),
+    Claim(
+        "dgnopt-figure-7", "time within ±40 % and memory within ±30 % of EKFAC (Figure 7)",
+        "The quartiles of the time and the memory lie in the band, for every structure.",
+        _cost, "GPUs",
+    ),
+    Claim(
+        "dgnopt-figure-8", "DGNOpt converges at learning rates too large for the baseline "
+        "(Figure 8)",
+        "Where most of the baseline's runs diverge, the 95 % interval (Newcombe) of the difference "
+        "in the share of runs that learn lies above 0, for FNE and GR.",
+        _large_rates, "", ("mnist",),
+    ),
+    Claim(
+        "dgnopt-differences", "the game makes larger learning rates usable than EKFAC in open loop",
+        "Where most runs in open loop fail, the 95 % interval (Newcombe) of the difference in the "
+        "share of runs that learn lies above 0; beside it the printed update, and open loop with "
+        "K-FAC's KL clip.",
+        _larger_rates,
+    ),
+    Claim(
+        "dgnopt-figure-9", "fictitious agents accelerate training (Figure 9, Table 4)",
+        "For some N > 1 the interval of the ratio of steps to the target lies below 1, at every "
+        "learning rate.",
+        _agents, "", ("svhn", "cifar10"),
+    ),
+    Claim(
+        "dgnopt-figure-10", "a bandit's alignment improves on a fixed or random one (Figure 10, "
+        "Table 5)",
+        f"{_AT_LEAST}, against both.",
+        _adaptive, "", ("svhn", "cifar10"),
+    ),
+    Claim(
+        "dgnopt-figure-11", "agents beat a partition of each layer (Figure 11)",
+        "The interval of the partition's extra training loss, or of its extra share of diverged "
+        "runs, lies above 0 for every form.",
+        _partition, "", ("svhn", "cifar10"),
+    ),
+)  # fmt: skip
+CONTRASTS = (
+    Contrast(("dgnopt-table-2", "dgnopt-table-3"), _emsa),
+    Contrast(("dgnopt-figure-8",), _feedback_term),
+    Contrast(("dgnopt-figure-9",), _learning_rate),
+)

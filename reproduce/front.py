@@ -1,0 +1,107 @@
+"""The first page of the results: which claims hold, on what, and how to run it again."""
+
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from reproduce import claims, store
+from reproduce.catalogue import ITEMS, PAPERS, find
+from reproduce.pages import Place
+from reproduce.report import Table
+
+_TEMPLATE = Path(__file__).with_name("front.md")
+_COLUMNS = ("claim", "verdict", "result", "run on", "missing")
+_NAMES = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+#: Seeds, or rounds of a timing, from which on a result counts here where an item has several.
+_SEEDS, _ROUNDS = 3, 10
+
+
+def page(place: Place) -> str:
+    """The page in Markdown.
+
+    Args:
+        place: of the results.
+    """
+    found = {item.name: [store.read(path) for path in place.found(item)] for item in ITEMS}
+    found = {name: documents for name, documents in found.items() if documents}
+    where = place.pages.relative_to(place.front.parent).as_posix()
+    tables = {f"{paper}_claims": _claims(found, where, paper) for paper in PAPERS}
+    return _TEMPLATE.read_text().format(
+        **PAPERS, **tables, contrasts=_contrasts(found, where), commands=_commands(found)
+    )
+
+
+def _decisive(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Results of enough seeds or rounds, where there are such."""
+    many = [
+        document
+        for document in documents
+        if document["settings"].get("seeds", _SEEDS) >= _SEEDS
+        and document["settings"].get("rounds", _ROUNDS) >= _ROUNDS
+    ]
+    return many or documents
+
+
+def _claims(found: dict[str, list[dict[str, Any]]], where: str, paper: str) -> str:
+    rows = [
+        row
+        for claim in claims.CLAIMS
+        if find(claim.item).paper == paper and claim.item in found
+        for row in _rows(claim, _decisive(found[claim.item]), where)
+    ]
+    width = 5 if any(row[-1] for row in rows) else 4
+    shown = [row[:width] for row in rows]
+    return Table("", _COLUMNS[:width], shown).markdown() if rows else "Nothing was run."
+
+
+def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> Iterator[tuple]:
+    """A row a data set: the claim in the first."""
+    seen: dict[str, claims.Finding] = {}
+    for document in documents:
+        for finding in claim.judge(document):
+            seen.setdefault(finding.data, finding)
+    trained = {
+        problem["data"]
+        for document in documents
+        for problem in document["results"].get("problems", [])
+    }
+    absent = ", ".join(_NAMES[name] for name in claim.data if name not in trained)
+    head, tail = f"[{claim.words}]({where}/{claim.item}.md)", absent or claim.missing
+    before: list[str] = []
+    for finding in seen.values():
+        mark = "*" if finding.verdict == claims.OPEN else "**"
+        parts = finding.on.split(", ")
+        pairs = zip(before, parts, strict=False)
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        on = ", ".join((["…"] if shared else []) + parts[shared:])
+        yield head, f"{mark}{finding.verdict}{mark}", finding.seen, on, tail
+        head, tail, before = "", "", parts
+
+
+def _contrasts(found: dict[str, list[dict[str, Any]]], where: str) -> str:
+    told = []
+    for contrast in claims.CONTRASTS:
+        documents = [d for name in contrast.items for d in _decisive(found.get(name, []))]
+        if documents and (sentence := contrast.tell(documents)):
+            links = (f"[{find(name).label}]({where}/{name}.md)" for name in contrast.items)
+            told.append(f"- {sentence} ({', '.join(links)})")
+    return "\n".join(told) or "Nothing in these results."
+
+
+def _commands(found: dict[str, list[dict[str, Any]]]) -> str:
+    """Items by preset and revision; the largest group of a preset is called the others."""
+    groups: dict[str, dict[str, list[str]]] = {}
+    for name, documents in found.items():
+        for document in documents:
+            given = document["provenance"]
+            kept = " and kept runs" if "--keep" in given["command"] else ""
+            made = groups.setdefault(given["preset"], {})
+            made.setdefault(given["revision"][:7] + kept, []).append(find(name).label)
+    rows = []
+    for preset, made in groups.items():
+        *few, (most, labels) = sorted(made.items(), key=lambda entry: len(entry[1]))
+        last = f"{len(labels)} others" if few and len(labels) > 3 else ", ".join(labels)
+        told = [f"{', '.join(names)}: {revision}" for revision, names in few]
+        rows.append((preset, "; ".join([*told, f"{last}: {most}"])))
+    return Table("", ("preset", "items: revision"), rows).markdown()

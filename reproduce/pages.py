@@ -1,0 +1,192 @@
+"""The pages made from the JSON: a section per preset for every item, and `front`'s first page."""
+
+import html
+import importlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reproduce import claims, figures, provenance, store
+from reproduce.catalogue import ITEMS, MAIN_ITEM, PAPERS, Item, find
+from reproduce.report import Table
+
+#: Presets from the largest to the smallest.
+PRESET_ORDER = ("paper", "best", "standard", "quick", "smoke")
+_RECORDED = {"True": "on", "False": "off"}
+_README_TABLE = ("<!-- results -->\n", "<!-- end of results -->")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where results lie and where their pages go.
+
+    Attributes:
+        results: a folder per preset, of JSON files.
+        front: the first page.
+        pages: the folder of the items' pages.
+        beside: whether every preset's figures lie beside its JSON; else those of the largest
+            preset lie beside the pages.
+    """
+
+    results: Path
+    front: Path
+    pages: Path
+    beside: bool
+
+    @classmethod
+    def of_runs(cls, out: Path) -> "Place":
+        """A folder of runs."""
+        return cls(out, out / "RESULTS.md", out / "pages", True)
+
+    @classmethod
+    def of_repository(cls, root: Path) -> "Place":
+        """The committed results."""
+        return cls(root / "results", root / "RESULTS.md", root / "docs" / "results", False)
+
+    def found(self, item: Item) -> list[Path]:
+        """An item's JSON files, that of the largest preset first."""
+        paths = (self.results / preset / f"{item.name}.json" for preset in PRESET_ORDER)
+        return [path for path in paths if path.exists()]
+
+    def draw(self) -> list[Path]:
+        """Draws every figure anew from the JSON; returns the files."""
+        written: list[Path] = []
+        for item in ITEMS:
+            paths = self.found(item)
+            for path in paths if self.beside else paths[:1]:
+                written += draw(item, store.read(path), self._stem(item, path))
+        return written
+
+    def figures(self, item: Item, path: Path) -> list[Path]:
+        """The figures that `draw` makes from a JSON file: of its name, or with a suffix."""
+        stem = self._stem(item, path)
+        if not self.beside and path != self.found(item)[0]:
+            return []
+        name = rf"{re.escape(stem.name)}(\.[a-z0-9-]+)?\.png"
+        return [file for file in sorted(stem.parent.glob("*.png")) if re.fullmatch(name, file.name)]
+
+    def _stem(self, item: Item, path: Path) -> Path:
+        return (path.parent if self.beside else self.pages) / item.name
+
+
+def draw(item: Item, document: dict[str, Any], stem: Path) -> list[Path]:
+    """The item's figures, from its JSON; an item whose tables say it all has none."""
+    module = importlib.import_module(item.module)
+    if not hasattr(module, "draw"):
+        return []
+    with figures.style():
+        return module.draw(store.plain(document), stem)
+
+
+def write(place: Place) -> list[Path]:
+    """Writes the first page and every item's; returns what was written."""
+    from reproduce import front
+
+    store.open_folder(place.pages)
+    written = [page for item in ITEMS for page in _page(place, item)]
+    place.front.write_text(front.page(place))
+    return [place.front, *written]
+
+
+def publish(root: Path) -> list[Path]:
+    """Draws the committed figures anew, writes the pages, and the main item's last table into the
+    README; figures and pages that nothing made go.
+
+    Args:
+        root: of the repository, with `results/` and README.md.
+    """
+    place = Place.of_repository(root)
+    store.open_folder(place.pages)
+    written = [*place.draw(), *write(place)]
+    for path in place.pages.iterdir():
+        if path.suffix in (".md", ".png") and path not in written:
+            path.unlink()
+    readme = root / "README.md"
+    old = readme.read_text()
+    for path in place.found(find(MAIN_ITEM))[:1]:
+        document = store.read(path)
+        table = importlib.import_module(find(MAIN_ITEM).module).summary(document)[-1].markdown()
+        command = document["provenance"]["command"]
+        made = f"Made by `{command}`; more in [RESULTS.md](RESULTS.md)."
+        start, end = _README_TABLE
+        before, _, rest = old.partition(start)
+        after = rest.partition(end)[2]
+        new = f"{before}{start}{table}\n\n{made}\n{end}{after}" if after else old
+        if new != old:
+            readme.write_text(new)
+            written.append(readme)
+    return written
+
+
+def _page(place: Place, item: Item) -> Iterator[Path]:
+    """Writes an item's page, where it has results."""
+    documents = [(path, store.read(path)) for path in place.found(item)]
+    if not documents:
+        return
+    name = " and ".join((item.name, *item.also))
+    parts = [
+        f"# {name}",
+        f"{item.title[0].upper()}{item.title[1:]}. *{PAPERS[item.paper]}.*",
+        *_verdicts(item, [document for _, document in documents]),
+        *(_section(place, item, document, path) for path, document in documents),
+    ]
+    page = place.pages / f"{item.name}.md"
+    page.write_text("\n\n".join(parts) + "\n")
+    yield page
+
+
+def _verdicts(item: Item, documents: list[dict[str, Any]]) -> Iterator[str]:
+    """A paragraph and a table for every claim that the item's records decide."""
+    for claim in claims.CLAIMS:
+        if claim.item != item.name:
+            continue
+        rows = [
+            (document["provenance"]["preset"], found.on, found.seen, f"**{found.verdict}**")
+            for document in documents
+            for found in claim.judge(document)
+        ]
+        table = Table("", ("preset", "run on", "result", "verdict"), rows)
+        yield f"Claim: {claim.words}. Rule: {claim.rule}"
+        yield table.markdown()
+
+
+def _section(place: Place, item: Item, document: dict[str, Any], path: Path) -> str:
+    module = importlib.import_module(item.module)
+    given = document["provenance"]
+    try:
+        text, tables = module.markdown(document), module.summary(document)
+    except (KeyError, TypeError, IndexError):
+        raise ValueError(
+            f"{path} was written by another version of {item.name} and cannot be reported. "
+            f"Make it anew: {given['command']}. Received: revision {given['revision']}"
+        ) from None
+    parts = [f"## Preset {given['preset']}", text, *(table.markdown() for table in tables)]
+    parts += [
+        f"![{item.name}]({Path(os.path.relpath(figure, place.pages)).as_posix()})"
+        for figure in place.figures(item, path)
+    ]
+    return "\n\n".join([*filter(None, parts), _provenance(given)])
+
+
+def _provenance(given: dict[str, Any]) -> str:
+    """Where the numbers came from, folded away."""
+    versions = ", ".join(f"{name} {value}" for name, value in given["versions"].items())
+    facts = {
+        "seed": given["seed"],
+        "made": f"{given['date']}, revision {given['revision']}",
+        "device": f"{given['backend']} on {given['device']}, {provenance.threads_shown(given)}",
+        "processor": given.get("processor", "not recorded"),
+        "oneDNN": given.get("onednn", "not recorded"),
+        "TF32": _RECORDED.get(str(given.get("tf32")), "not recorded"),
+        "time": f"{given['seconds']:.0f} s, {given['cpu_seconds']:.0f} CPU-seconds",
+        "versions": versions,
+    }
+    rows = "\n".join(f"<li>{name}: {html.escape(str(value))}</li>" for name, value in facts.items())
+    command = html.escape(given["command"])
+    return (
+        f"<details>\n<summary>Made by <code>{command}</code></summary>\n<ul>\n{rows}\n</ul>\n"
+        "</details>"
+    )

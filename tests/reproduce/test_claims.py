@@ -1,0 +1,184 @@
+"""A verdict can fail: every rule is shown records that support, refute, and leave it open."""
+
+import math
+
+import numpy as np
+import pytest
+
+from reproduce import claims, store
+from reproduce.catalogue import ITEMS, find
+from reproduce.claims import OPEN, REFUTED, SUPPORTED, rules, training
+from reproduce.pages import Place
+from tests.reproduce.test_items import _ROOT
+
+NAN = float("nan")
+
+
+def claim(item, number=0):
+    return [each for each in claims.CLAIMS if each.item == item][number]
+
+
+def verdicts(item, document, number=0):
+    return [found.verdict for found in claim(item, number).judge(document)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.1, 0.2, SUPPORTED), (-0.2, -0.1, REFUTED), (-0.1, 0.2, OPEN), (NAN, 1.0, REFUTED),
+     (-math.inf, math.inf, OPEN), (0.0, 1.0, OPEN)],
+)  # fmt: skip
+def test_an_interval_supports_only_what_it_leaves_no_room_against(low, high, verdict):
+    assert rules.above(low, high) == verdict
+    assert rules.below(-high, -low, 0.0) == verdict
+
+
+def test_a_claim_about_several_cases_needs_all_and_falls_with_one():
+    assert rules.every([SUPPORTED, SUPPORTED]) == SUPPORTED
+    assert rules.every([SUPPORTED, OPEN]) == OPEN
+    assert rules.every([OPEN, REFUTED, SUPPORTED]) == REFUTED
+    assert rules.every([]) == OPEN
+
+
+def test_the_interval_of_a_difference_of_shares():
+    """Newcombe (1998), method 10, Table II: 56/70 - 48/80, 9/10 - 3/10, 10/10 - 0/10."""
+    for first, second, expected in (
+        ((48, 80), (56, 70), (0.2, 0.0524, 0.3339)),
+        ((3, 10), (9, 10), (0.6, 0.1705, 0.8090)),
+        ((0, 10), (10, 10), (1.0, 0.6075, 1.0)),
+    ):
+        assert np.allclose(rules.share_difference(first, second), expected, atol=1e-4)
+
+
+def test_every_claim_says_how_it_is_decided_and_has_records():
+    place = Place.of_repository(_ROOT)
+    for each in claims.CLAIMS:
+        assert each.rule.endswith(".")
+        assert find(each.item) in ITEMS
+        found = [each.judge(store.read(path)) for path in place.found(find(each.item))]
+        assert all(found), each.item
+        assert {one.verdict for each in found for one in each} <= {SUPPORTED, REFUTED, OPEN}
+
+
+def solved(error, spread=0.0, **more):
+    return {"relative_error": [0.0, error], "relative_standard_error": [0.0, spread], **more}
+
+
+def of(*cases, settings=None, **more):
+    return {"results": {"cases": list(cases), **more}, "settings": settings or {}}
+
+
+@pytest.mark.parametrize(
+    ("players", "error", "spread", "verdict"),
+    [(5, -0.0049, 0.0, SUPPORTED), (10, 0.006, 0.0, REFUTED), (24, 0.006, 0.001, SUPPORTED),
+     (10, 0.0049, 0.001, OPEN), (10, None, 0.0, REFUTED)],
+)  # fmt: skip
+def test_costs(players, error, spread, verdict):
+    case = solved(error, spread, players=players, network="faithful", game=f"N = {players}")
+    other = solved(0.9, players=5, network="skip path", game="N = 5")
+    assert verdicts("lq-costs", of(case, other)) == [verdict]
+
+
+def test_several_seeds_take_the_place_of_the_paths_interval():
+    cases = [solved(error, players=5, network="faithful", game="N = 5") for error in (0.001, 0.008)]
+    assert verdicts("lq-costs", of(*cases)) == [OPEN]
+    (found,) = claim("lq-costs").judge(of(*cases))
+    assert "n = 2" in found.seen
+
+
+def test_a_gain_by_deviating_counts_and_a_loss_does_not():
+    def case(*relative):
+        gain = {"relative": list(relative), "relative_standard_error": [0.0] * len(relative)}
+        return {"game": "g", "network": "faithful", "players": 2, "exploitability": gain}
+
+    assert verdicts("lq-costs", of(case(0.001, -0.2)), 1) == [SUPPORTED]
+    assert verdicts("lq-costs", of(case(0.001, 0.006)), 1) == [REFUTED]
+    assert verdicts("lq-costs", of(case(0.001, None)), 1) == [REFUTED]
+
+
+def closed(cost, gain, apart):
+    return {
+        **solved(cost),
+        "game": "N = 2",
+        "network": "one network per step",
+        "players": 2,
+        "cost_error": {"closed_loop": cost, "open_loop": cost * apart},
+        "gain_error": {"closed_loop": gain, "open_loop": 0.2},
+    }
+
+
+def test_closed_loop_far_apart_needs_the_other_equilibrium_to_be_far():
+    assert verdicts("closed-loop", of(closed(0.004, 0.02, 4.0))) == [SUPPORTED]
+    assert verdicts("closed-loop", of(closed(0.004, 0.02, 2.5))) == [REFUTED]
+    assert verdicts("closed-loop", of(closed(0.004, 0.04, 4.0))) == [REFUTED]
+    assert verdicts("closed-loop", of(closed(0.006, 0.02, 4.0))) == [REFUTED]
+
+
+def test_play_that_does_not_converge_is_no_support():
+    errors = {"last": [1.0, 9.0], "damped": [1.0, 0.1], "average": [1.0, 0.5]}
+    assert verdicts("beliefs", of({"error": errors})) == [SUPPORTED]
+    assert verdicts("beliefs", of({"error": {**errors, "damped": [1.0, 2.0]}})) == [REFUTED]
+    assert verdicts("beliefs", of({"error": {**errors, "average": [1.0, None]}})) == [REFUTED]
+
+
+def method(label, accuracies, game=False, **more):
+    runs = [
+        {"seed": seed, "accuracy": value or 0.0, "loss": 0.1, "diverged": value is None}
+        for seed, value in enumerate(accuracies)
+    ]
+    given = {"name": label, **({"structure": "cooperative"} if game else {})}
+    return {"label": label, "method": given, "rate": 0.1, "runs": runs, **more}
+
+
+def problem(*methods, **more):
+    about = {"title": "MNIST · residual-dense, width 8", "data": "mnist", "train": None}
+    about |= {"network": "residual-dense", "steps": 469, "batch": 128, "methods": list(methods)}
+    return {"results": {"problems": [about | more]}, "settings": {}}
+
+
+@pytest.mark.parametrize(
+    ("game", "verdict"),
+    [([97.0, 97.1, 97.2], SUPPORTED), ([95.0, 95.1, 95.3], REFUTED), ([96.0, 97.9, 95.3], OPEN),
+     ([97.0, 97.1, None], OPEN), ([None, None, None], REFUTED), ([97.0], OPEN)],
+)  # fmt: skip
+def test_an_improvement_is_significant_over_every_baseline(game, verdict):
+    document = problem(method("SGD", [96.0, 96.2, 96.1]), method("Adam", [90.0, 90.1, 90.3]),
+                       method("DGNOpt", game, game=True))  # fmt: skip
+    (found,) = claim("dgnopt-table-2").judge(document)
+    assert found.verdict == verdict
+    assert found.on == "MNIST, residual-dense 8, 1.0 epochs"
+
+
+def test_the_update_as_printed_is_judged_beside_ours():
+    document = problem(method("SGD", [96.0, 96.2, 96.1]), method("ours", [97, 97.1, 97.3], True),
+                       method("as printed", [95, 95.1, 95.3], True))  # fmt: skip
+    assert verdicts("dgnopt-table-2", document) == [SUPPORTED, REFUTED]
+
+
+def test_a_rate_at_which_the_baseline_fails_needs_runs_that_learn():
+    def at(rate, baseline, game):
+        ours = method("GR, proximal", game, game=True)
+        other = method("GR, proximal, without K δx", [None] * 6, game=True)
+        found = [method("baseline", baseline), ours, other]
+        for each in found:
+            each["method"]["name"], each["rate"] = "SGD", rate
+        return found
+
+    lost, won = [None] * 6, [90.0] * 6
+    settings = {"settings": {"forms": ["proximal"]}}
+    for game, verdict in ((won, SUPPORTED), (lost, REFUTED), ([90.0, *lost[1:]], OPEN)):
+        document = problem(*at(1.0, lost, game), *at(0.1, won, lost)) | settings
+        assert verdicts("dgnopt-figure-8", document) == [verdict]
+    told = training.CONTRASTS[1].tell([problem(*at(1.0, lost, won)) | settings])
+    assert told is None, "K δx saves these runs"
+
+
+def test_a_cost_is_inside_the_papers_band_with_its_quartiles():
+    def row(low, high, memory):
+        spread = {"low": low, "median": (low + high) / 2, "high": high}
+        return {**method("DGNOpt, feedback", [], True), "wall_to_EKFAC": spread,
+                "net_to_EKFAC": memory}  # fmt: skip
+
+    for given, verdict in (((0.9, 1.3, 1.2), SUPPORTED), ((1.3, 1.5, 1.2), OPEN),
+                           ((1.5, 1.6, 1.2), REFUTED), ((0.9, 1.3, 1.4), REFUTED)):  # fmt: skip
+        document = problem(row(*given)) | {"settings": {"rounds": 31}}
+        assert verdicts("dgnopt-figure-7", document) == [verdict]
