@@ -94,16 +94,6 @@ ITEMS = (
         "many players: N = 50 and 100 (quick), 1,000 (standard)",
     ),
     Item(
-        "lq-table",
-        "reproduce.games.lq_table",
-        "exact equilibrium costs, open and closed loop, discrete and continuous",
-    ),
-    Item(
-        "time-step",
-        "reproduce.games.time_step",
-        "the discrete equilibrium tends to the continuous one at first order",
-    ),
-    Item(
         "lq-heterogeneous",
         "reproduce.games.lq_heterogeneous",
         "a major bank, a ring, two groups, and a convoy with vector states, one trained case each",

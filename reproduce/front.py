@@ -73,7 +73,7 @@ def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> I
         mark = "*" if finding.verdict == claims.OPEN else "**"
         parts = finding.on.split(", ")
         pairs = zip(before, parts, strict=False)
-        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs))) if claim.data else 0
         on = ", ".join((["…"] if shared else []) + parts[shared:])
         yield head, f"{mark}{finding.verdict}{mark}", finding.seen, on, tail
         head, tail, before = "", "", parts

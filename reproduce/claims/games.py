@@ -16,6 +16,7 @@ from reproduce.claims.rules import (
     every,
     mean_interval,
 )
+from reproduce.games.cases import PAPER_NETWORK, names
 
 
 def _largest(values: Any, errors: Any) -> tuple[float, float]:
@@ -85,10 +86,10 @@ def _gain(document: Document) -> list[Finding]:
             "spread": case["exploitability"]["relative_standard_error"],
         }
         for case in document["results"]["cases"]
-        if case["network"] == "faithful"
+        if names(case)[1] == PAPER_NETWORK
     ]
     found = _within(cases, lambda case: 0.005, "the same profiles, exactly",
-                    lambda case: case["game"], what="gain by deviating", key="gain",
+                    _title, what="gain by deviating", key="gain",
                     error="spread")  # fmt: skip
     return [found]
 
@@ -106,7 +107,7 @@ def _controls(document: Document) -> list[Finding]:
 
 
 def _title(case: Document) -> str:
-    return case.get("title") or case.get("variant") or f"{case['game']}, {case['network']}"
+    return " ".join(names(case))
 
 
 def _scale(document: Document) -> list[Finding]:
@@ -214,8 +215,8 @@ CLAIMS = (
         "“comparing to the closed-form solution of the linear quadratic game”: costs",
         "Every player's relative cost error is below .5 % (N ≤ 10) or 1 % (N = 24).",
         _costs(lambda case: 0.01 if case["players"] > 10 else 0.005,
-               "inter-bank game, N = 5, 10, 24, paper's architecture", lambda case: case["game"],
-               lambda case: case["network"] == "faithful"),
+               "inter-bank game, N = 5, 10, 24, paper's architecture", _title,
+               lambda case: names(case)[1] == PAPER_NETWORK),
     ),
     Claim(
         "lq-trajectories", "“comparing to the closed-form solution”: controls",

@@ -26,7 +26,7 @@ def run(context) -> dict[str, Any]:
 
     training = dict(context.settings)
     players, paths, game = (training.pop(key) for key in ("players", "paths", "game"))
-    result = solving.train(context, "game", {**game, "players": players}, training, context.seed)
+    result = solving.solve(context, "game", {**game, "players": players}, training, context.seed)
     exact = fp.lq.nash(result.game)
     generator = np.random.default_rng((context.seed, 2))
     initial = result.game.initial_states(generator.standard_normal((_ERROR_PATHS, players)))

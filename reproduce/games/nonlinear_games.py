@@ -70,18 +70,12 @@ def run(context) -> dict[str, Any]:
 
 
 def _case(title, result, certificate) -> dict[str, Any]:
-    found = result.exploitability(steps=certificate)
     return {
         "title": title,
         "players": result.game.players,
         "cost": result.cost,
         "cost_standard_error": result.cost_standard_error,
-        "exploitability": {
-            "method": found.method,
-            "gain": found.gain,
-            "relative": found.relative,
-            "relative_standard_error": found.relative_standard_error,
-        },
+        "exploitability": solving.certificate(result, steps=certificate),
         "change": result.history[-1].change,
         "cpu_seconds": sum(record.cpu_seconds for record in result.history),
         "settings": result.settings,

@@ -64,7 +64,7 @@ def run(context) -> dict[str, Any]:
             continue
         name = f"players-{players}-{training['features']}"
         arguments = {**context.settings["game"], "players": players}
-        result = solving.train(context, name, arguments, training, context.seed)
+        result = solving.solve(context, name, arguments, training, context.seed)
         exact = fp.lq.nash(result.game)
         mean_field = fp.lq.mean_field_cost(result.game, "discrete")
         error, spread = result.relative_error(exact), result.relative_standard_error(exact)

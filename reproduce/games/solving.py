@@ -26,25 +26,19 @@ BEST = {"stages": 12, "steps_per_stage": 100, "batch_size": 1024, "skip": True}
 _SOLVE = ("stages", "steps_per_stage", "tolerance", "validation_paths", "stage_paths")
 
 
-def train(context, name: str, game_arguments: dict[str, Any], training: dict[str, Any], seed: int):
-    """Solves one inter-bank game, going on from an interrupted run; the `Result`.
+def solve(context, name: str, game, training: dict[str, Any], seed: int):
+    """Solves one game, going on from an interrupted run; the `Result`.
 
     Args:
         context: the item's `Context`.
         name: of the case, for its folder.
-        game_arguments: of `InterBankGame`.
+        game: a game, or settings of `InterBankGame`.
         training: arguments of `DeepFictitiousPlay` and of its `solve`, together.
         seed: of the solve.
     """
     import fictitious_play as fp
 
-    return solve(context, name, fp.InterBankGame(**game_arguments), training, seed)
-
-
-def solve(context, name: str, game, training: dict[str, Any], seed: int):
-    """Solves any game, with the other arguments of `train`; the `Result`."""
-    import fictitious_play as fp
-
+    game = fp.InterBankGame(**game) if isinstance(game, dict) else game
     arguments = {"game": game.get_config(), "training": training, "seed": seed}
     digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:10]
     solver = {key: value for key, value in training.items() if key not in _SOLVE}
@@ -64,7 +58,6 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
 
     information = result.settings["information"]
     exact = fp.lq.nash(result.game, information=information)
-    certificate = result.exploitability(**certificate_settings)
     history = [record.to_json() for record in result.history]
     for record in history:
         del record["loss"]
@@ -73,15 +66,12 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
         "cost": result.cost,
         "cost_standard_error": result.cost_standard_error,
         "exact_discrete": exact.cost,
-        "exact_continuous": continuous_cost(result.game, information),
+        "exact_continuous": fp.lq.nash(
+            result.game, information=information, time="continuous"
+        ).cost,
         "relative_error": result.relative_error(exact),
         "relative_standard_error": result.relative_standard_error(exact),
-        "exploitability": {
-            "method": certificate.method,
-            "gain": certificate.gain,
-            "relative": certificate.relative,
-            "relative_standard_error": certificate.relative_standard_error,
-        },
+        "exploitability": certificate(result, **certificate_settings),
         "history": history,
         "seconds": sum(record.seconds for record in result.history),
         "cpu_seconds": sum(record.cpu_seconds for record in result.history),
@@ -92,11 +82,16 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
     }
 
 
-def continuous_cost(game, information: str = "open_loop") -> np.ndarray:
-    """Costs of the continuous-time equilibrium."""
-    import fictitious_play as fp
+def certificate(result, **settings) -> dict[str, Any]:
+    """What every player could gain by deviating.
 
-    return fp.lq.nash(game, information=information, time="continuous").cost
+    Args:
+        result: the `Result`.
+        settings: arguments of `Result.exploitability`.
+    """
+    found = result.exploitability(**settings)
+    names = ("method", "gain", "relative", "relative_standard_error")
+    return {name: getattr(found, name) for name in names}
 
 
 def worst(case: dict[str, Any]) -> tuple[float, float]:
@@ -113,6 +108,23 @@ def certified(case: dict[str, Any]) -> str:
     player = int(np.nanargmax(gains))
     text = f"{100 * gains[player]:.3f} % ± {100 * found['relative_standard_error'][player]:.3f}"
     return text if found["method"] == "exact" else f"≥ {text}"
+
+
+def largest(cases: list[dict[str, Any]]) -> str:
+    """The largest relative error over the players: its standard error, or the spread of seeds."""
+    found = [worst(case) for case in cases]
+    if len(found) == 1:
+        return percent(*found[0])
+    errors = [error for error, _ in found]
+    return f"{percent(float(np.mean(errors)), float(np.std(errors, ddof=1)))} (seeds)"
+
+
+def gain(cases: list[dict[str, Any]]) -> str:
+    """The largest gain by deviating over the players: likewise."""
+    if len(cases) == 1:
+        return certified(cases[0])
+    gains = [np.nanmax(np.asarray(case["exploitability"]["relative"], float)) for case in cases]
+    return f"{100 * np.mean(gains):.3f} % ± {100 * np.std(gains, ddof=1):.3f} (seeds)"
 
 
 def percent(value: float, error: float | None = None) -> str:

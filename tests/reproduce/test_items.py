@@ -24,7 +24,7 @@ _COMMITTED = [item for item in catalogue.ITEMS if pages.Place.of_repository(_ROO
 #: One item of each kind of run; the others are cases of these, with figures and tables of their own
 #: that are drawn from the committed results below.
 _ALWAYS = {
-    "inter-bank", "figure-2", "lq-trajectories", "scale", "lq-table", "time-step", "convergence",
+    "inter-bank", "figure-2", "lq-trajectories", "scale", "convergence",
     "beliefs", "stage-by-stage", "dgnopt-rates", "dgnopt-table-2", "dgnopt-figure-3",
     "dgnopt-figure-5", "dgnopt-figure-8", "dgnopt-figure-9",
 }  # fmt: skip
@@ -156,9 +156,9 @@ def test_a_run_touches_nothing_but_its_folder(tmp_path, monkeypatch, capsys):
     tracked = [_ROOT / "README.md", _ROOT / "RESULTS.md", *(_ROOT / "results").rglob("*")]
     before = {path: path.read_bytes() for path in tracked if path.is_file()}
     monkeypatch.chdir(tmp_path)
-    assert command.main(["time-step", "--preset", "smoke"]) == 0
+    assert command.main(["figure-2", "--preset", "smoke"]) == 0
     assert command.main(["report"]) == 0
-    assert (tmp_path / "runs" / "smoke" / "time-step.json").exists()
+    assert (tmp_path / "runs" / "smoke" / "figure-2.json").exists()
     assert (tmp_path / "runs" / "RESULTS.md").exists()
     status = ["git", "status", "--porcelain", "--untracked-files=all"]
     told = subprocess.run(status, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
@@ -198,15 +198,15 @@ def test_publishing_takes_runs_into_the_committed_results(tmp_path, capsys):
     ("arguments", "rule"),
     [
         (["figure-99"], "The item must be one of fp/inter-bank"),
-        (["lq-table", "--preset", "best"], "`--preset` must be one of smoke, quick, paper"),
-        (["lq-table", "--preset", "smoke", "--publish"], "`--publish` belongs to `report`"),
-        (["lq-table", "--only", "mnist"], "`--only` is for items that train on data sets"),
+        (["beliefs", "--preset", "best"], "`--preset` must be one of smoke, quick, paper"),
+        (["beliefs", "--preset", "smoke", "--publish"], "`--publish` belongs to `report`"),
+        (["beliefs", "--only", "mnist"], "`--only` is for items that train on data sets"),
         (["dgnopt/table-2", "--preset", "smoke", "--only", "x"], "`--only` must name data sets"),
-        (["lq-table", "--out", str(_ROOT / "results")], "`--out` must be another folder"),
+        (["beliefs", "--out", str(_ROOT / "results")], "`--out` must be another folder"),
         (["report", "--out", str(_ROOT / "results")], "`--out` must be another folder"),
-        (["lq-table", "--seed", "-1"], "`--seed` must be at least 0"),
-        (["lq-table", "--threads", "0"], "`--threads` must be at least 1"),
-        (["lq-table", "--preset", "smoke", "--out", "/proc/nowhere"], "`--out` must be a writable"),
+        (["beliefs", "--seed", "-1"], "`--seed` must be at least 0"),
+        (["beliefs", "--threads", "0"], "`--threads` must be at least 1"),
+        (["beliefs", "--preset", "smoke", "--out", "/proc/nowhere"], "`--out` must be a writable"),
         (["report", "--out", "/proc/nowhere"], "`--out` must hold results"),
     ],
 )
