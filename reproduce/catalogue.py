@@ -20,22 +20,30 @@ class Item:
 
     Attributes:
         name: of its files; may be typed after `./run reproduce`, as may `label`.
-        module: where it lives; the module has PRESETS, `run`, `draw`, `markdown` and `summary`.
         title: one line on what it shows.
         also: other names of the same runs: a figure and a table drawn from them.
-        data: whether it trains on image data sets.
     """
 
     name: str
-    module: str
     title: str
     also: tuple[str, ...] = ()
-    data: bool = False
+
+    @property
+    def module(self) -> str:
+        """Where it lives; the module has PRESETS, `run`, `summary`, `markdown`, and `draw` where
+        a figure says more than the tables."""
+        file = self.name.removeprefix("dgnopt-").replace("-", "_")
+        return f"reproduce.{'dgnopt' if self.data else 'games'}.{file}"
+
+    @property
+    def data(self) -> bool:
+        """Whether it trains on image data sets."""
+        return self.name.startswith("dgnopt-")
 
     @property
     def paper(self) -> str:
         """Which of `PAPERS` it belongs to."""
-        return "dgnopt" if self.module.startswith("reproduce.dgnopt") else "fp"
+        return "dgnopt" if self.data else "fp"
 
     @property
     def label(self) -> str:
@@ -62,131 +70,47 @@ class Item:
 
 
 ITEMS = (
-    Item(
-        "inter-bank",
-        "reproduce.games.inter_bank",
-        "the inter-bank game, N = 5 and 10: costs against the exact equilibrium (the main job)",
-    ),
-    Item("figure-2", "reproduce.games.figure_2", "the network of one player, drawn"),
-    Item(
-        "lq-costs",
-        "reproduce.games.lq_costs",
-        "cost error per stage, N = 5, 10, 24, faithful and with the linear skip path",
-    ),
-    Item(
-        "lq-trajectories",
-        "reproduce.games.lq_trajectories",
-        "states and controls on a few paths, network against exact",
-    ),
-    Item(
-        "lq-variants",
-        "reproduce.games.lq_variants",
-        "common noise, asymmetric weights, a non-zero first belief, 50 steps: a trained case each",
-    ),
-    Item(
-        "closed-loop",
-        "reproduce.games.closed_loop",
-        "feedback controls against the closed-loop equilibrium, in cost and in gains",
-    ),
-    Item(
-        "scale",
-        "reproduce.games.scale",
-        "many players: N = 50 and 100 (quick), 1,000 (standard)",
-    ),
-    Item(
-        "lq-heterogeneous",
-        "reproduce.games.lq_heterogeneous",
-        "a major bank, a ring, two groups, and a convoy with vector states, one trained case each",
-    ),
-    Item(
-        "nonlinear-games",
-        "reproduce.games.nonlinear_games",
-        "a flock with no closed form, and a portfolio game with N growing to its mean-field limit",
-    ),
-    Item(
-        "convergence",
-        "reproduce.games.convergence",
-        "how fast fictitious play contracts: against the horizon, and stage by stage",
-    ),
-    Item(
-        "beliefs",
-        "reproduce.games.beliefs",
-        "last, average, damped and sequential beliefs, and a game that the last one breaks",
-    ),
-    Item(
-        "stage-by-stage",
-        "reproduce.games.stage_by_stage",
-        "trained networks against the exact best responses at every stage",
-    ),
-    Item(
-        "dgnopt-rates",
-        "reproduce.dgnopt.rates",
-        "the search for learning rates that the other items take theirs from",
-        data=True,
-    ),
-    Item(
-        "dgnopt-table-2",
-        "reproduce.dgnopt.table_2",
-        "accuracy of six methods on residual networks",
-        data=True,
-    ),
-    Item(
-        "dgnopt-table-3",
-        "reproduce.dgnopt.table_3",
-        "accuracy of six methods on inception networks",
-        data=True,
-    ),
-    Item(
-        "dgnopt-figure-5",
-        "reproduce.dgnopt.figure_5",
-        "the change of accuracy that richer information brings each baseline",
-        data=True,
-    ),
-    Item(
-        "dgnopt-figure-3",
-        "reproduce.dgnopt.figure_3",
-        "EKFAC under four information structures on cooperative blocks",
-        data=True,
-    ),
-    Item(
-        "dgnopt-figure-7",
-        "reproduce.dgnopt.figure_7",
-        "runtime and memory of a step, relative to SGD and EKFAC",
-        data=True,
-    ),
-    Item(
-        "dgnopt-figure-8",
-        "reproduce.dgnopt.figure_8",
-        "large steps, with and without the game, its forms and K δx",
-        data=True,
-    ),
-    Item(
-        "dgnopt-differences",
-        "reproduce.dgnopt.differences",
-        "what each difference from the printed update does, and where each update breaks",
-        data=True,
-    ),
-    Item(
-        "dgnopt-figure-9",
-        "reproduce.dgnopt.figure_9",
-        "fictitious agents in SGD and EKFAC, curves and steps to a target",
-        also=("dgnopt-table-4",),
-        data=True,
-    ),
-    Item(
-        "dgnopt-figure-10",
-        "reproduce.dgnopt.figure_10",
-        "the alignment fixed, random, or chosen by a bandit",
-        also=("dgnopt-table-5",),
-        data=True,
-    ),
-    Item(
-        "dgnopt-figure-11",
-        "reproduce.dgnopt.figure_11",
-        "fictitious agents against a partition of every layer's units",
-        data=True,
-    ),
-)
+    Item("inter-bank",
+         "the inter-bank game, N = 5 and 10: costs against the exact equilibrium (the main job)"),
+    Item("figure-2", "the network of one player, drawn"),
+    Item("lq-costs",
+         "cost error per stage, N = 5, 10, 24, paper's architecture and linear skip connection"),
+    Item("lq-trajectories",
+         "states and controls on a few paths, network against exact; preset best: linear skip "
+         "connection"),
+    Item("lq-variants",
+         "common noise, asymmetric weights, a non-zero first belief, 50 time steps"),
+    Item("closed-loop",
+         "feedback controls with a linear skip connection against the closed-loop equilibrium"),
+    Item("scale",
+         "many players: N = 50 and 100 (quick), 1,000 (standard, linear skip connection)"),
+    Item("lq-heterogeneous", "a major bank, a ring, two groups, and a convoy with vector states"),
+    Item("nonlinear-games",
+         "a flock with no closed form, and a portfolio game with N growing to its mean-field "
+         "limit"),
+    Item("convergence",
+         "how fast fictitious play contracts: against the horizon, and stage by stage"),
+    Item("beliefs",
+         "last, average, damped and sequential beliefs, and a game that the last one breaks"),
+    Item("stage-by-stage",
+         "trained networks against the exact best responses at every stage"),
+    Item("dgnopt-rates", "the search for learning rates that the other items take theirs from"),
+    Item("dgnopt-table-2", "accuracy of eight methods on residual networks"),
+    Item("dgnopt-table-3", "accuracy of eight methods on inception networks"),
+    Item("dgnopt-figure-5",
+         "the change of accuracy that richer information brings each baseline"),
+    Item("dgnopt-figure-3", "EKFAC under four information structures on cooperative blocks"),
+    Item("dgnopt-figure-7", "runtime and memory of a step, relative to SGD and EKFAC"),
+    Item("dgnopt-figure-8",
+         "large learning rates, with and without the game, its forms and K δx"),
+    Item("dgnopt-differences",
+         "what each difference from the printed update does, and where each update breaks"),
+    Item("dgnopt-figure-9",
+         "fictitious agents in SGD and EKFAC, and steps to a target", ("dgnopt-table-4",)),
+    Item("dgnopt-figure-10",
+         "the alignment fixed, random, or chosen by a bandit", ("dgnopt-table-5",)),
+    Item("dgnopt-figure-11", "fictitious agents against a partition of every layer's units"),
+)  # fmt: skip
 MAIN_ITEM = "inter-bank"
 
 

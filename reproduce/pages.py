@@ -16,7 +16,9 @@ from reproduce.report import Table
 #: Presets from the largest to the smallest.
 PRESET_ORDER = ("paper", "best", "standard", "quick", "smoke")
 _RECORDED = {"True": "on", "False": "off"}
-_README_TABLE = ("<!-- results -->\n", "<!-- end of results -->")
+#: Pages with a results table, between two comments, and the items whose last table that is.
+_TABLES = {"README.md": MAIN_ITEM}
+_BEGIN, _END = "<!-- results -->\n", "<!-- end of results -->"
 
 
 @dataclass(frozen=True)
@@ -92,32 +94,31 @@ def write(place: Place) -> list[Path]:
 
 
 def publish(root: Path) -> list[Path]:
-    """Draws the committed figures anew, writes the pages, and the main item's last table into the
-    README; figures and pages that nothing made go.
+    """Draws the committed figures anew, writes the pages, and the tables into pages that have one;
+    figures and pages that nothing made go.
 
     Args:
         root: of the repository, with `results/` and README.md.
     """
     place = Place.of_repository(root)
     store.open_folder(place.pages)
-    written = [*place.draw(), *write(place)]
+    written = place.draw()
     for path in place.pages.iterdir():
-        if path.suffix in (".md", ".png") and path not in written:
+        if path.suffix == ".md" or (path.suffix == ".png" and path not in written):
             path.unlink()
-    readme = root / "README.md"
-    old = readme.read_text()
-    for path in place.found(find(MAIN_ITEM))[:1]:
-        document = store.read(path)
-        table = importlib.import_module(find(MAIN_ITEM).module).summary(document)[-1].markdown()
-        command = document["provenance"]["command"]
-        made = f"Made by `{command}`; more in [RESULTS.md](RESULTS.md)."
-        start, end = _README_TABLE
-        before, _, rest = old.partition(start)
-        after = rest.partition(end)[2]
-        new = f"{before}{start}{table}\n\n{made}\n{end}{after}" if after else old
-        if new != old:
-            readme.write_text(new)
-            written.append(readme)
+    written += write(place)
+    for name, item in _TABLES.items():
+        page, paths = root / name, place.found(find(item))
+        before, start, rest = page.read_text().partition(_BEGIN)
+        after = rest.partition(_END)[2]
+        if not (paths and after):
+            continue
+        document = store.read(paths[0])
+        table = importlib.import_module(find(item).module).summary(document)[-1].markdown()
+        link = Path(os.path.relpath(place.front, page.parent)).as_posix()
+        made = f"Made by `{document['provenance']['command']}`; more in [RESULTS.md]({link})."
+        page.write_text(f"{before}{start}{table}\n\n{made}\n{_END}{after}")
+        written.append(page)
     return written
 
 

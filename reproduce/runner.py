@@ -72,15 +72,6 @@ class Context:
     cells: Path = Path("cells")
     reused: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
 
-    def kept(self) -> dict[str, Any] | None:
-        """Where the command line asks to keep what it holds, the result that is there before this
-        run: in its folder, or else the committed one. None otherwise."""
-        if not self.options.keep:
-            return None
-        folders = (self.results, COMMITTED / self.preset)
-        paths = (folder / f"{self.solves.name}.json" for folder in folders)
-        return next((store.read(path) for path in paths if path.exists()), None)
-
     def problems(self, kinds: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
         """The problems of some kinds at this preset, on the data sets that are here and wanted."""
         return problems.problems(self.preset, kinds, self.options.data_dir, self.options.only)

@@ -172,7 +172,7 @@ class Comparison:
                           color=look["color"], capsize=3, linestyle="none")  # fmt: skip
         axis.axvline(0.0, color="#777777", linewidth=0.8)
         _name(axis, [f"{second} − {first}" for first, second, _ in found])
-        axis.set_xlabel(f"difference ({self.quantity.unit}), 95 % interval; × not significant")
+        axis.set_xlabel(f"difference ({self.quantity.unit})\n95 % interval; × not significant")
 
     def markdown(self, document: dict[str, Any]) -> str:
         """What is compared, and the conditions."""

@@ -46,13 +46,3 @@ def shown_steps(found: np.ndarray, most: int) -> str:
         if count:
             parts.append(f"{text} ({count})")
     return ", ".join(parts)
-
-
-def typical_steps(found: np.ndarray) -> float:
-    """The median over seeds, those that never came there above all others.
-
-    A run that diverged or failed never came there. With an even number of seeds the upper of the
-    two middle ones counts, so that the median is finite only where most seeds reached the target.
-    """
-    ranked = np.sort(np.where(np.isnan(found), np.inf, found))
-    return float(ranked[len(ranked) // 2])

@@ -154,10 +154,6 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     return [figures.save(figure, stem)]
 
 
-def _to_ekfac(row: dict[str, Any], quantity: str) -> float:
-    return row["wall_to_EKFAC"]["median"] if quantity == "runtime" else row["net_to_EKFAC"]
-
-
 def _bars(axis: Any, rows: list[dict[str, Any]], quantity: str, band: float) -> None:
     axis.axvspan(1 - band, 1 + band, color="#d9d9d9", alpha=0.7, zorder=0, linewidth=0,
                  label=f"the paper's {quantity} of DGNOpt: EKFAC's ±{100 * band:g} %")  # fmt: skip
@@ -210,7 +206,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
         rows = [_shown(row, len(columns)) for row in problem["methods"]]
         title = f"A step of batch {problem['batch']} and its memory, {problem['title']}"
         tables.append(Table(title, columns, rows))
-    return [*tables, _claim(document)]
+    return tables
 
 
 def _shown(row: dict[str, Any], columns: int) -> tuple[str, ...]:
@@ -236,36 +232,11 @@ def _ratio(spread: dict[str, float] | None) -> str:
     return f"{spread['median']:.2f} ({spread['low']:.2f} to {spread['high']:.2f})"
 
 
-def _claim(document: dict[str, Any]) -> Table:
-    """Every DGNOpt against EKFAC, in per cent, beside the paper's band."""
-    rows = []
-    for problem in document["results"]["problems"]:
-        for row in problem["methods"]:
-            if "wall_to_EKFAC" not in row or "structure" not in row["method"]:
-                continue
-            cells = []
-            for quantity, band in BANDS.items():
-                change = _to_ekfac(row, quantity) - 1
-                cells += [f"{100 * change:+.0f} %", _place(change, band)]
-            rows.append((f"{problem['title']}: {row['label']}", *cells))
-    columns = ("problem and method", "runtime", f"the paper's ±{100 * BANDS['runtime']:g} %",
-               "memory", f"the paper's ±{100 * BANDS['memory']:g} %")  # fmt: skip
-    return Table("DGNOpt against EKFAC in open loop", columns, rows)
-
-
-def _place(change: float, band: float) -> str:
-    if abs(change) <= band:
-        return "inside"
-    return "above" if change > 0 else "below"
-
-
 def markdown(document: dict[str, Any]) -> str:
-    """How it is measured, and how many of the measurements lie in the paper's bands."""
+    """How it is measured."""
     from reproduce.training.methods import FACTOR_DEFAULTS
 
     settings, given = document["settings"], document["provenance"]
-    verdicts = _claim(document).rows
-    inside = [sum(row[place] == "inside" for row in verdicts) for place in (2, 4)]
     load, where = document["results"]["load_average"], _memory(document)
     busy = "" if load is None else f" The load average at the start was {load[0]:.1f}."
     return (
@@ -275,7 +246,5 @@ def markdown(document: dict[str, Any]) -> str:
         "and of processor time, and medians (quartiles) of the ratios within a round. Factors of "
         f"EKFAC move every {FACTOR_DEFAULTS['update_every']} steps and their bases every "
         f"{FACTOR_DEFAULTS['refresh_every']}, in the open loop and in the game. {_MEMORY[where]} "
-        f"EMSA is partly Python and scipy.{busy} DGNOpt stays in the paper's band around EKFAC in "
-        f"{inside[0]} of {len(verdicts)} measurements of the runtime and in {inside[1]} of "
-        f"{len(verdicts)} of the memory."
+        f"EMSA is partly Python and scipy.{busy}"
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, provenance, store
+from reproduce import provenance, store
 from reproduce.dgnopt import problems as problem_list
 from reproduce.report import Table
 from reproduce.training import cell as cell_of
@@ -229,76 +229,20 @@ def _tried(
         yield row, rate, number, None if lost else result["accuracy"]
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Accuracy on the validation images against the rate, a panel a problem; hollow: diverged."""
-    from matplotlib import pyplot
-
-    rows = document["results"]["rows"]
-    titles = list(dict.fromkeys(row["problem"] for row in rows))
-    columns = min(3, len(titles))
-    lines = math.ceil(len(titles) / columns)
-    figure, axes = pyplot.subplots(
-        lines,
-        columns,
-        figsize=(4.4 * columns, 3.3 * lines),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-    )
-    names = list(METHODS)
-    for axis, title in zip(axes.flat, titles, strict=False):
-        for row in (row for row in rows if row["problem"] == title):
-            tried = list(zip(row["rates"], row["accuracy"], strict=True))
-            look = figures.STYLES[names.index(row["name"]) % len(figures.STYLES)]
-            values = [math.nan if accuracy is None else accuracy for _, accuracy in tried]
-            axis.plot(row["rates"], values, label=row["name"], **look)
-            lost = [rate for rate, accuracy in tried if accuracy is None]
-            axis.plot(
-                lost,
-                [0.03] * len(lost),
-                transform=axis.get_xaxis_transform(),
-                ls="none",
-                marker=look["marker"],
-                mfc="none",
-                mec=look["color"],
-            )
-        axis.set(xscale="log", title=title.replace(" · ", "\n"), xlabel="learning rate")
-        axis.title.set_fontsize(8.5)
-        axis.tick_params(labelbottom=True)
-    for axis in axes.flat[len(titles) :]:
-        axis.set_visible(False)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("validation accuracy (%)")
-    entries: dict[str, Any] = {}
-    for axis in axes.flat:
-        for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
-            entries.setdefault(text, handle)
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=6)
-    return [figures.save(figure, stem)]
-
-
 def summary(document: dict[str, Any]) -> list[Table]:
     """The grid, the accuracies and the rate taken."""
     rows = [
         (
-            row["problem"],
-            row["name"],
-            ", ".join(_marked(row, rate) for rate in row["rates"]),
+            row["problem"], row["name"], ", ".join(_marked(row, rate) for rate in row["rates"]),
             ", ".join("diverged" if a is None else f"{a:.1f}" for a in row["accuracy"]),
             ", ".join(f"{rate:g}" for rate in row["rejected"]) or "–",
-            "none" if row["chosen"] is None else f"{row['chosen']:g}",
+            "none" if row["chosen"] is None else f"{row['chosen']:g}", row["revision"],
         )
         for row in document["results"]["rows"]
-    ]
+    ]  # fmt: skip
     steps = document["settings"]["steps"]
-    columns = (
-        "problem",
-        "method",
-        "rates tried",
-        "validation accuracy (%)",
-        "diverged later",
-        "taken",
-    )
+    columns = ("problem", "method", "rates tried", "validation accuracy (%)", "diverged later",
+               "taken", "revision")  # fmt: skip
     return [Table(f"Learning rates after {steps} steps", columns, rows)]
 
 
@@ -314,12 +258,12 @@ def markdown(document: dict[str, Any]) -> str:
     return (
         f"Every method gets the same search: {_number(settings['rates'])} rates a method, "
         f"{settings['steps']} steps, seed {SEED + document['provenance']['seed']}, the accuracy on "
-        "validation images that no run trains on; hollow marks in the figure diverged. While "
+        "validation images that no run trains on. While "
         "the best rate is at an end of the grid, the grid goes on past that end (rates in "
         f"brackets), by {_number(settings['beyond'])} rates a side at most. {_taken_by(document)} "
         "The other items take their rates from here. DGNOpt is EKFAC "
         "in the cooperative structure and proximal form; with a structure beside it, any other "
-        "method keeps its baseline's rate." + _at_an_end(document) + _revisions(document)
+        "method keeps its baseline's rate." + _at_an_end(document)
     )
 
 
@@ -343,14 +287,3 @@ def _at_an_end(document: dict[str, Any]) -> str:
         if row["chosen"] in (row["rates"][0], row["rates"][-1])
     ]
     return f" Still at an end: {'; '.join(ends)}." if ends else " No rate taken is at an end."
-
-
-def _revisions(document: dict[str, Any]) -> str:
-    """Which sources made which rows, where they are not of one revision."""
-    made: dict[str, list[str]] = {}
-    for row in document["results"]["rows"]:
-        made.setdefault(row["revision"], []).append(f"{row['name']} on {row['kind']}")
-    if len(made) < 2:
-        return ""
-    told = "; ".join(f"{revision}: {', '.join(names)}" for revision, names in made.items())
-    return f" Rows were made at these revisions, a row with two of them was gone on with: {told}."

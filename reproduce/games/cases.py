@@ -114,6 +114,11 @@ def by_game(document: dict[str, Any]) -> Iterator[tuple[tuple[str, str], list[di
     yield from found.items()
 
 
+def first_seed(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """One record of every game and network."""
+    return [cases[0] for _, cases in by_game(document)]
+
+
 def names(case: dict[str, Any]) -> tuple[str, str]:
     """The game's and the network's name of a record."""
     game = case.get("game") or case.get("variant") or case.get("title")

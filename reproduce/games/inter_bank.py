@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from reproduce.games import solving
-from reproduce.games.cases import Case, Games, inter_bank, save
+from reproduce.games.cases import Case, Games, first_seed, inter_bank, save
 from reproduce.report import Table
 
 
@@ -14,7 +14,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     """Costs of every player, ours beside the exact ones, from the first seed."""
     from matplotlib import pyplot
 
-    cases = [case for case in document["results"]["cases"] if not case.get("seed")]
+    cases = first_seed(document)
     widths = [max(4, case["players"]) for case in cases]
     figure, axes = pyplot.subplots(
         1, len(cases), figsize=(3.6 * len(cases), 3.2), squeeze=False, width_ratios=widths
@@ -47,7 +47,7 @@ def _players(document: dict[str, Any]) -> list[Table]:
             solving.percent(case["relative_error"][player],
                             case["relative_standard_error"][player]),
         )
-        for case in document["results"]["cases"] if not case.get("seed")
+        for case in first_seed(document)
         for player in range(case["players"])
     ]  # fmt: skip
     title = "Expected costs: ours, exact in discrete time, closed form in continuous time"

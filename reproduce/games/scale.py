@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures, store
+from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
@@ -48,20 +48,12 @@ PRESETS["paper"] = PRESETS["standard"]
 
 
 def run(context) -> dict[str, Any]:
-    """Solves every case; N = 1,000 against the symmetric solution, which needs no matrices.
-
-    Where the command line asks to keep what the present result holds, cases with the same settings
-    stay, each with the revision that made it.
-    """
+    """Solves every case; N = 1,000 against the symmetric solution, which needs no matrices."""
     import fictitious_play as fp
 
-    before, cases = _kept(context), []
+    cases = []
     for case in context.settings["cases"]:
         players, training = case["players"], case["training"]
-        kept = [old for old in before if _same(old, case)]
-        if kept:
-            cases.append(kept[0])
-            continue
         name = f"players-{players}-{training['features']}"
         arguments = {**context.settings["game"], "players": players}
         result = solving.solve(context, name, arguments, training, context.seed)
@@ -69,57 +61,49 @@ def run(context) -> dict[str, Any]:
         mean_field = fp.lq.mean_field_cost(result.game, "discrete")
         error, spread = result.relative_error(exact), result.relative_standard_error(exact)
         worst = int(np.argmax(np.abs(error)))
-        cases.append(
-            {
-                "players": players,
-                "features": training["features"],
-                "skip": bool(training.get("skip")),
-                "weights": result.policy.count_params(),
-                "relative_error": error[worst],
-                "relative_standard_error": spread[worst],
-                "mean_error": error.mean(),
-                "mean_field_distance": mean_field[0] / exact.cost[0] - 1.0,
-                "change": [record.change for record in result.history],
-                "mean_error_by_stage": [
-                    np.mean(record.cost / exact.cost - 1.0) for record in result.history
-                ],
-                "seconds": sum(record.seconds for record in result.history),
-                "cpu_seconds": sum(record.cpu_seconds for record in result.history),
-                "settings": training,
-            }
-        )
+        cases.append({
+            "players": players,
+            "features": training["features"],
+            "skip": bool(training.get("skip")),
+            "weights": result.policy.count_params(),
+            "relative_error": error[worst],
+            "relative_standard_error": spread[worst],
+            "mean_error": error.mean(),
+            "mean_field_distance": mean_field[0] / exact.cost[0] - 1.0,
+            "mean_error_by_stage": [
+                np.mean(record.cost / exact.cost - 1.0) for record in result.history
+            ],
+            "seconds": sum(record.seconds for record in result.history),
+            "cpu_seconds": sum(record.cpu_seconds for record in result.history),
+            "settings": training,
+        })  # fmt: skip
     return {"cases": cases}
 
 
-def _kept(context) -> list[dict[str, Any]]:
-    present = context.kept()
-    if present is None or present["settings"]["game"] != store.plain(context.settings["game"]):
-        return []
-    made_at = {"revision": present["provenance"]["revision"]}
-    return [{**made_at, **case} for case in present["results"]["cases"]]
-
-
-def _same(old: dict[str, Any], case: dict[str, Any]) -> bool:
-    return old["players"] == case["players"] and old["settings"] == store.plain(case["training"])
-
-
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Mean relative cost error of the players after every stage."""
+    """Mean relative cost error of the players after every stage, the case at the end of a line."""
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(5.2, 3.6))
+    figure, axis = pyplot.subplots(figsize=(8.4, 3.8))
     for number, case in enumerate(document["results"]["cases"]):
         error = 100 * np.abs(np.asarray(case["mean_error_by_stage"], float))
-        axis.plot(np.arange(1, len(error) + 1), error, label=_title(case), **figures.STYLES[number])
-    axis.set(yscale="log", xlabel="stage", ylabel="mean relative cost error (%)")
-    axis.legend()
+        look = figures.STYLES[number % len(figures.STYLES)]
+        axis.plot(np.arange(1, len(error) + 1), error, **look)
+        # Lines that end close together: the wider network's label below, the larger game's above.
+        high = (case["players"] == 100) - 2 * (case["settings"].get("hidden") == [32, 32])
+        axis.annotate(_title(case), (len(error), error[-1]), (6, 4 * high - 3), fontsize=8.5,
+                      textcoords="offset points", color=look["color"])  # fmt: skip
+    axis.set(yscale="log", xlabel="stage (best-response iteration)", xlim=(1, 1.6 * len(error)),
+             ylabel="mean relative cost error (%)")  # fmt: skip
+    axis.set_xticks(range(2, len(error) + 1, 2))
     return [figures.save(figure, stem)]
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """One row a case."""
     columns = ("case", "largest error ± s.e.", "mean error", "mean-field limit", "weights",
-               "wall s", "CPU-s")  # fmt: skip
+               "CPU-seconds", "revision")  # fmt: skip
+    made = document["provenance"]["revision"]
     rows = [
         (
             _title(case),
@@ -127,8 +111,8 @@ def summary(document: dict[str, Any]) -> list[Table]:
             solving.percent(case["mean_error"]),
             solving.percent(case["mean_field_distance"]),
             f"{case['weights'] / 1e6:.1f} M",
-            f"{case['seconds']:.0f}",
             f"{case['cpu_seconds']:.0f}",
+            case.get("revision", made),
         )
         for case in document["results"]["cases"]
     ]
@@ -137,30 +121,15 @@ def summary(document: dict[str, Any]) -> list[Table]:
 
 def markdown(document: dict[str, Any]) -> str:
     """What is compared."""
-    made: dict[str, list[str]] = {}
-    for case in document["results"]["cases"]:
-        made.setdefault(case.get("revision", ""), []).append(_title(case))
-    new = made.pop("", [])
-    kept = "; ".join(f"{', '.join(titles)} at {revision}" for revision, titles in made.items())
-    if kept:
-        kept = f" Cases kept from earlier results: {kept}. The seconds below are those of the " + (
-            f"new: {', '.join(new)}." if new else "report."
-        )
     return (
-        "The standard game with many players, width 16 but where another one is named. *Own and "
-        "mean*: a network sees its "
-        "player's own path, the common noise and the weighted mean of all paths, so its size does "
-        "not grow with N; it has the linear path. *Full path*: the paper's features and network. "
+        "The standard game with many players. *Own and mean*: a network sees its player's own "
+        "path, the common noise and the weighted mean of all paths, so its size does not grow with "
+        "N; it has a linear skip connection. *Full path*: the paper's features and architecture. "
         "Errors are against the exact discrete-time N-player equilibrium; *mean-field limit* is "
-        "how far the limit's cost is from that of N players." + kept
+        "how far the limit's cost is from that of N players."
     )
 
 
 def _title(case: dict[str, Any]) -> str:
-    features = "own and mean, skip path" if case["skip"] else "full path, faithful"
-    width = _width(case)
-    return f"N = {case['players']}, {features}" + (f", width {width}" if width != 16 else "")
-
-
-def _width(case: dict[str, Any]) -> int:
-    return case["settings"].get("hidden", (32, 32))[0]
+    features = "own and mean" if case["skip"] else "full path"
+    return f"N = {case['players']:,}, {features}, width {case['settings'].get('hidden', (32,))[0]}"

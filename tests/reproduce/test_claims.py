@@ -172,6 +172,41 @@ def test_a_rate_at_which_the_baseline_fails_needs_runs_that_learn():
     assert told is None, "K δx saves these runs"
 
 
+def ladder(steps_of_two, ordinary=20):
+    """Figure 9 with two seeds: N = 1 is at 90 % after 20 steps, at both learning rates."""
+
+    def agents(steps, count, times):
+        reached = [95.0 if step >= steps else 0.0 for step in (10, 20, 30)]
+        curve = {"step": [10, 20, 30], "accuracy": reached, "loss": [1.0, 1.0, 1.0]}
+        label = f"SGD, N = {count}, rate × {times:g}"
+        found = method(label, [95.0, 95.1], game=count > 1, agents=count, rate_times=times)
+        found["method"]["name"], found["optimizer"] = "SGD", "SGD"
+        found["runs"] = [{**run, "curve": curve} for run in found["runs"]]
+        return found
+
+    methods = [agents(ordinary, 1, times) for times in (0.5, 1.0, 2.0)]
+    methods += [agents(steps_of_two, 2, times) for times in (0.5, 1.0)]
+    settings = {"agents": [1, 2], "optimizers": ["SGD"]}
+    return {**problem(*methods, data="digits", steps=30), "settings": settings}
+
+
+def test_agents_accelerate_where_they_need_fewer_steps_from_every_seed():
+    assert verdicts("dgnopt-figure-9", ladder(10)) == [SUPPORTED, SUPPORTED]
+    assert verdicts("dgnopt-figure-9", ladder(30)) == [REFUTED, REFUTED]
+    assert verdicts("dgnopt-figure-9", ladder(40)) == [REFUTED, REFUTED]
+    assert verdicts("dgnopt-figure-9", ladder(40, ordinary=40)) == [OPEN, OPEN]
+
+
+def test_no_harm_excludes_a_loss_of_half_a_point():
+    def document(*accuracies):
+        return problem(method("SGD", [96.0, 96.2, 96.1]), method("SGD, feedback", accuracies, True))
+
+    assert verdicts("dgnopt-figure-5", document(96.1, 96.2, 96.2)) == [SUPPORTED]
+    assert verdicts("dgnopt-figure-5", document(95.0, 97.2, 96.0)) == [OPEN]
+    assert verdicts("dgnopt-figure-5", document(95.9, 96.1, 96.0)) == [OPEN]
+    assert verdicts("dgnopt-figure-5", document(94.0, 94.3, 94.2)) == [REFUTED]
+
+
 def test_a_cost_is_inside_the_papers_band_with_its_quartiles():
     def row(low, high, memory):
         spread = {"low": low, "median": (low + high) / 2, "high": high}

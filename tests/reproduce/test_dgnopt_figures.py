@@ -1,18 +1,10 @@
-"""Figures 7 and 8: what their texts conclude follows from the numbers, whatever these are."""
+"""Tables and figures of training runs follow from the numbers, whatever these are."""
 
 import numpy as np
 import pytest
 
 from reproduce import figures
-from reproduce.dgnopt import (
-    differences,
-    experiment,
-    figure_3,
-    figure_5,
-    figure_7,
-    figure_8,
-    ladder,
-)
+from reproduce.dgnopt import differences, experiment, figure_3, figure_5, figure_8, ladder
 
 GAMES = ("FNE, proximal", "FNE, proximal, without K δx", "FNE, explicit",
          "FNE, explicit, without K δx")  # fmt: skip
@@ -55,11 +47,6 @@ def test_the_four_fates_of_a_run():
 
 def test_figure_8_says_what_became_of_the_runs():
     document = large_steps({"baseline": LOST, "FNE, explicit": LOST})
-    assert "K δx makes more runs learn in 0 settings and fewer in 1 settings (digits, SGD 1, " in (
-        figure_8.markdown(document)
-    )
-    seen = figure_8.finding(document)[1]
-    assert "baseline 0 of 2, FNE, proximal 2 of 2, " in seen
     cells = {row[0]: row[1:] for row in figure_8.summary(document)[0].rows}
     assert cells["baseline"] == ("1 stuck, 1 diverged", "none")
     assert cells["FNE, proximal"] == ("90.00 ± 0.00 (2)", "1")
@@ -97,34 +84,18 @@ def test_a_ladder_is_drawn_where_runs_fail(tmp_path):
     assert path.exists()
 
 
-@pytest.mark.parametrize(("ours", "wanted"), [(0.03, "Holds."), (0.01, "Does not hold.")])
-def test_the_game_buys_stability_if_it_breaks_later_than_the_open_loop(ours, wanted):
+def test_the_differences_are_told_by_where_each_update_breaks():
     methods = [
         {"label": label, "method": {"name": "EKFAC"}, "rate": rate,
          "runs": [run(), run()] if rate <= end else LOST}
-        for label, end in (("open loop", 0.01), ("ours", ours)) for rate in (0.01, 0.03, 0.1)
+        for label, end in (("open loop", 0.01), ("ours", 0.03)) for rate in (0.01, 0.03, 0.1)
     ]  # fmt: skip
     problem = {"title": "t", "data": "digits", "batch": 8, "steps": 3, "methods": methods}
     document = {"settings": {"steps": 3, "seeds": 2}, "results": {"problems": [problem]},
                 "provenance": {"revision": "r"}}  # fmt: skip
-    assert differences.holds(document) == wanted
     assert differences.markdown(document).startswith(
-        f"Every seed learns up to rate: open loop 0.01, ours {ours:g}."
+        "Every seed learns up to rate: open loop 0.01, ours 0.03."
     )
-
-
-@pytest.mark.parametrize(
-    ("change", "place"), [(0.41, "above"), (0.39, "inside"), (-0.39, "inside"), (-0.41, "below")]
-)
-def test_figure_7_places_a_ratio_in_the_papers_band(change, place):
-    spread = {"median": 1 + change, "low": 0.9, "high": 2.0}
-    game = {"label": "DGNOpt", "method": {"name": "EKFAC", "structure": "feedback"},
-            "wall_to_EKFAC": spread, "net_to_EKFAC": 1.1}  # fmt: skip
-    failed = {"label": "EMSA", "method": {"name": "EMSA"}, "error": "x"}
-    document = {"results": {"problems": [{"title": "net", "methods": [game, failed]}]}}
-    ((_, runtime, where, memory, inside),) = figure_7._claim(document).rows
-    assert (runtime, where) == (f"{100 * change:+.0f} %", place)
-    assert (memory, inside) == ("+10 %", "inside")
 
 
 def test_seeds_that_agree_to_less_than_an_image_do_not_stand_out():
@@ -157,12 +128,6 @@ def test_figure_5_compares_with_baselines_and_cooperation_with_feedback():
     rows = {row[0]: row[-1] for row in figure_5.summary(document)[0].rows}
     # Differences 1, 1.5, 1 have a standard error of 1/6; t(2) at 97.5 % is 4.303.
     assert rows["SGD, cooperative"].endswith("from SGD, feedback: +1.17 ± 0.72, significant")
-    assert figure_5.finding(document)[1].startswith("of 3 differences 3 are positive")
-    assert figure_5.holds(document) == "Holds."
-    for method in methods[1:]:
-        method["runs"] = method["runs"][:1]
-    assert figure_5.finding(document)[1].endswith("3 have too few pairs for an interval")
-    assert figure_5.holds(document) == "Not decided."
 
 
 def test_a_comparison_is_drawn_where_runs_diverge(tmp_path):
@@ -173,36 +138,3 @@ def test_a_comparison_is_drawn_where_runs_diverge(tmp_path):
     with figures.style():
         [path] = figure_3.draw({"results": {"problems": [problem]}}, tmp_path / "figure")
     assert path.exists()
-
-
-def change(mean, noise, lost=(0, 0)):
-    return {"change": mean, "noise": noise, "pairs": 3, "lost": list(lost)}
-
-
-@pytest.mark.parametrize(
-    ("changes", "gains", "no_loss"),
-    [
-        ([change(1.0, 0.5), change(2.0, 0.5)], "Holds.", "Holds."),
-        ([change(1.0, 0.5), change(0.2, 0.5)], "Holds in part.", "Holds."),
-        ([change(0.2, 0.5), change(-0.2, 0.5)], "Not decided.", "Holds in part."),
-        ([change(-0.2, 0.5)], "Not decided.", "Not decided."),
-        ([change(1.0, 0.5), change(-1.0, 0.5)], "Holds in part.", "Holds in part."),
-        ([change(-1.0, 0.5)], "Does not hold.", "Does not hold."),
-        ([change(5.0, None)], "Not decided.", "Not decided."),
-        ([change(1.0, 0.5, lost=(0, 1)), change(1.0, 0.5)], "Holds.", "Holds in part."),
-        ([change(None, None, lost=(0, 3))], "Not decided.", "Does not hold."),
-    ],
-)
-def test_verdicts_follow_from_the_noise_and_from_lost_runs(changes, gains, no_loss):
-    assert experiment.gains(changes) == gains
-    assert experiment.no_loss(changes) == no_loss
-
-
-def test_verdict_of_figure_8():
-    learns = large_steps({"baseline": LOST})
-    assert figure_8.holds(learns) == "Holds."
-    assert figure_8.holds(large_steps({"baseline": LOST, GAMES[2]: LOST})) == "Holds in part."
-    assert (
-        figure_8.holds(large_steps(dict.fromkeys(("baseline", *GAMES), LOST))) == "Does not hold."
-    )
-    assert figure_8.holds(large_steps({})) == "Not decided."

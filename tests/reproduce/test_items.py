@@ -96,9 +96,10 @@ def test_the_committed_pages_are_those_of_the_committed_results(tmp_path):
 
 @pytest.mark.parametrize("item", _COMMITTED, ids=lambda item: item.name)
 def test_the_figures_of_a_committed_result_are_drawn(item, tmp_path):
-    document = store.read(pages.Place.of_repository(_ROOT).found(item)[0])
-    drawn = pages.draw(item, document, tmp_path / item.name)
-    committed = pages.Place.of_repository(_ROOT).figures(item, Path())
+    place = pages.Place.of_repository(_ROOT)
+    path = place.found(item)[0]
+    drawn = pages.draw(item, store.read(path), tmp_path / item.name)
+    committed = place.figures(item, path)
     assert [path.name for path in drawn] == [path.name for path in committed]
 
 
