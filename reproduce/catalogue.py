@@ -93,7 +93,7 @@ ITEMS = (
     Item("beliefs",
          "last, average, damped and sequential beliefs, and a game that the last one breaks"),
     Item("stage-by-stage",
-         "trained networks against the exact best responses at every stage"),
+         "networks with a linear skip connection against exact best responses, stage by stage"),
     Item("dgnopt-rates", "the search for learning rates that the other items take theirs from"),
     Item("dgnopt-table-2", "accuracy of eight methods on residual networks"),
     Item("dgnopt-table-3", "accuracy of eight methods on inception networks"),

@@ -56,7 +56,7 @@ def _claims(found: dict[str, list[dict[str, Any]]], where: str, paper: str) -> s
 
 
 def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> Iterator[tuple]:
-    """A row a data set: the claim in the first."""
+    """A row per data set, the paper's own first and in full: the claim stands in the first row."""
     seen: dict[str, claims.Finding] = {}
     for document in documents:
         for finding in claim.judge(document):
@@ -68,14 +68,16 @@ def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> I
     }
     absent = ", ".join(_NAMES[name] for name in claim.data if name not in trained)
     head, tail = f"[{claim.words}]({where}/{claim.item}.md)", absent or claim.missing
+    own = {key for key in seen if key.split(", ")[0] in claim.data}
     before: list[str] = []
-    for finding in seen.values():
+    for key, finding in sorted(seen.items(), key=lambda entry: entry[0] not in own):
         mark = "*" if finding.verdict == claims.OPEN else "**"
         parts = finding.on.split(", ")
         pairs = zip(before, parts, strict=False)
         shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs))) if claim.data else 0
         on = ", ".join((["…"] if shared else []) + parts[shared:])
-        yield head, f"{mark}{finding.verdict}{mark}", finding.seen, on, tail
+        told = finding.seen if key in own or not own else "on the page"
+        yield head, f"{mark}{finding.verdict}{mark}", told, on, tail
         head, tail, before = "", "", parts
 
 

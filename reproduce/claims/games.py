@@ -188,7 +188,7 @@ def _stages(document: Document) -> list[Finding]:
     mean, half = mean_interval(errors)
     told = (f"controls {100 * mean:.1f} ± {100 * half:.1f} % from exact best responses; "
             f"{len(errors)} stages, n = 1")  # fmt: skip
-    on = f"inter-bank game, N = {document['results']['players']}, strong coupling"
+    on = f"inter-bank game, N = {document['results']['players']}, ε = c = 4, linear skip connection"
     return [Finding(on, told, below(mean - half, mean + half, 0.05))]
 
 

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def listing(data_dir: str | None = None) -> list[str]:
-    """A line a data set that is here, more for one that is not.
+    """A line per data set that is here, more for one that is not.
 
     Args:
         data_dir: the only folder to look in; None for the usual places.

@@ -1,6 +1,6 @@
 """The IDX format of MNIST, plain or compressed with gzip.
 
-Four bytes 0, 0, type, rank; one big-endian unsigned 32-bit size an axis; then the values, the last
+Four bytes 0, 0, type, rank; one big-endian unsigned 32-bit size per axis; then the values, the last
 axis fastest. Type 8 is the unsigned byte.
 """
 

@@ -20,7 +20,7 @@ class Quantity:
     """What is compared.
 
     Attributes:
-        of: method → a number a seed, `(seeds,)`, NaN where the run diverged or failed.
+        of: method → a number per seed, `(seeds,)`, NaN where the run diverged or failed.
         name, unit: in tables and at axes.
         digits: shown.
     """
@@ -92,7 +92,7 @@ class Comparison:
         return {**experiment.paired_difference(*pair), "lost": lost}
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
-        """A table a problem: every method, the paper's value, and its differences from others."""
+        """A table per problem: every method, the paper's value, and its differences from others."""
         tables = [self._table(problem) for problem in document["results"]["problems"]]
         used = {problem["data"] for problem in document["results"]["problems"]}
         rows = [

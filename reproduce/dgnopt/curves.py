@@ -42,7 +42,7 @@ def shown_steps(found: np.ndarray, most: int) -> str:
     if len(reached):
         spread = f" ± {np.std(reached, ddof=1):.0f}" if len(reached) > 1 else ""
         parts.append(f"{np.mean(reached):.0f}{spread} ({len(reached)})")
-    for text, count in ((f"> {most}", np.isinf(found).sum()), ("lost", np.isnan(found).sum())):
+    for text, count in ((f"> {most}", np.isinf(found).sum()), ("diverged", np.isnan(found).sum())):
         if count:
             parts.append(f"{text} ({count})")
     return ", ".join(parts)

@@ -10,7 +10,7 @@ from reproduce.training.methods import PRINTED
 _OURS = {"name": "EKFAC", "structure": "cooperative"}
 _CLIP = {"kl_clip": 1e-3}
 _OPEN = "open loop"
-#: On one player a stage: FNE and GR are one step, and Proposition 5 has nothing to solve.
+#: On one player per stage: FNE and GR are one step, and Proposition 5 has nothing to solve.
 _CHAIN: dict[str, dict[str, Any]] = {
     _OPEN: {"name": "EKFAC"},
     "ours": _OURS,
@@ -24,7 +24,7 @@ _CHAIN: dict[str, dict[str, Any]] = {
     "ours, KL clip": {**_OURS, **_CLIP},
     "as printed, KL clip": {**PRINTED, **_CLIP},
 }
-#: On two players a stage.
+#: On two players per stage.
 _BLOCKS: dict[str, dict[str, Any]] = {
     _OPEN: {"name": "EKFAC"},
     "GR, exact": _OURS,

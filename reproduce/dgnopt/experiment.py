@@ -48,9 +48,9 @@ def experiment(
         settings: further entries of the cells, such as `decay`.
 
     Returns:
-        A dictionary a problem: `title`, `data`, `network`, `options`, `source`, `train`, `steps`,
+        A dictionary per problem: `title`, `data`, `network`, `options`, `source`, `train`, `steps`,
         `batch`, `methods`: for every entry its `label`, `method`, `rate`, `rate_from`, `seeds`, and
-        `runs`, a dictionary a seed with `accuracy` (percent on the test images), `loss`, `curve`,
+        `runs`, a dictionary per seed with `accuracy` (percent on the test images), `loss`, `curve`,
         `diverged`, `cpu_seconds`, or `error`.
     """
     chosen: Sequence[dict[str, Any]] = (

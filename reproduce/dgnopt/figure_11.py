@@ -20,7 +20,7 @@ _ALL = list(_PLAYERS)
 
 
 def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """Every optimizer with agents, with parts, and with one player a layer."""
+    """Every optimizer with agents, with parts, and with one player per layer."""
     number, entries = settings["number"], []
     for name, chosen in settings["methods"].items():
         for label in chosen:

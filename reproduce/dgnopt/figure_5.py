@@ -15,7 +15,7 @@ _ONE = {"kinds": ["residual"], "structures": ["feedback"]}
 
 
 def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    # The residual networks have one player a stage: feedback and cooperation are the same step.
+    # The residual networks have one player per stage: feedback and cooperation are the same step.
     structures = settings["structures"] if kind != "residual" else ["feedback"]
     entries = []
     for name in settings["baselines"]:
@@ -48,5 +48,5 @@ PRESETS, run, draw, summary, markdown = Comparison(
     cells={"decay": [0.5, 0.75]},
     about="Each baseline at the rate of its own search; then DGNOpt (proximal form) with the same "
     "curvature, rate, weights and batches, in the feedback and the cooperative structure. Residual "
-    "networks have one player a stage, so both structures are one step there.",
+    "networks have one player per stage, so both structures are one step there.",
 ).parts()

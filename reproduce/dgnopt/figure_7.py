@@ -198,7 +198,7 @@ def _memory(document: dict[str, Any]) -> str:
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
-    """Milliseconds, ratios and memory of every method, a table a problem."""
+    """Milliseconds, ratios and memory of every method, a table per problem."""
     columns = ("method", "ms", "CPU ms", "÷ SGD", "÷ EKFAC", "CPU ÷ EKFAC", "first step (s)",
                "peak (MiB)", "net (MiB)", "net ÷ SGD", "net ÷ EKFAC")  # fmt: skip
     tables = []

@@ -139,7 +139,7 @@ def _shown(method: dict[str, Any] | None) -> str:
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Methods by learning rates, a panel a problem: mean accuracy of the runs that learned, the
+    """Methods by learning rates, a panel per problem: mean accuracy of the runs that learned, the
     darker the better, and how many did not; a field where none did is empty."""
     from matplotlib import pyplot
 

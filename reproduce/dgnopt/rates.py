@@ -2,7 +2,7 @@
 
 Every rate of a method's grid is tried with one seed of its own for a few hundred steps. While the
 best one is at an end of the grid, the grid goes on past that end, and below it where every rate
-diverged, by two rates a side at most. The best two are tried with two further seeds; one that
+diverged, by two rates per side at most. The best two are tried with two further seeds; one that
 diverges there gives way to the next best. The rate is taken whose further seeds have the better
 mean accuracy on the validation images, which nothing is ever trained on. Items read the rates from
 this item's result in their own folder, or else from the committed one.
@@ -23,7 +23,7 @@ from reproduce.training import cell as cell_of
 from reproduce.training import cells
 from reproduce.training.methods import PRINTED
 
-#: Rates tried at first, a grid a method: 1 and 3 times powers of ten.
+#: Rates tried at first, a grid per method: 1 and 3 times powers of ten.
 GRIDS: dict[str, list[float]] = {
     "SGD": [0.1, 0.3, 1.0, 3.0],
     "RMSprop": [3e-4, 1e-3, 3e-3, 1e-2],
@@ -127,7 +127,7 @@ def run(context: Any) -> dict[str, Any]:
 
 
 def _rows(context: Any) -> list[dict[str, Any]]:
-    """An empty row a method and problem.
+    """An empty row per method and problem.
 
     Entries: `grid`, the rates at first; `rates`, those tried, ascending; `accuracy` of each, None
     where it diverged; `further`, the accuracies of each with further seeds; `rejected`, rates that
@@ -256,11 +256,11 @@ def markdown(document: dict[str, Any]) -> str:
     """How the rates are found."""
     settings = document["settings"]
     return (
-        f"Every method gets the same search: {_number(settings['rates'])} rates a method, "
+        f"Every method gets the same search: {_number(settings['rates'])} rates per method, "
         f"{settings['steps']} steps, seed {SEED + document['provenance']['seed']}, the accuracy on "
         "validation images that no run trains on. While "
         "the best rate is at an end of the grid, the grid goes on past that end (rates in "
-        f"brackets), by {_number(settings['beyond'])} rates a side at most. {_taken_by(document)} "
+        f"brackets), by {_number(settings['beyond'])} per side at most. {_taken_by(document)} "
         "The other items take their rates from here. DGNOpt is EKFAC "
         "in the cooperative structure and proximal form; with a structure beside it, any other "
         "method keeps its baseline's rate." + _at_an_end(document)

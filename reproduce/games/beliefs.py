@@ -68,7 +68,7 @@ def _needed(error) -> int | None:
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Error against stage, a panel a game, and the stages needed against the horizon."""
+    """Error against stage, a panel per game, and the stages needed against the horizon."""
     from matplotlib import pyplot
 
     results = document["results"]

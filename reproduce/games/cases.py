@@ -80,7 +80,7 @@ class Games:
         return {"cases": records}
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
-        """A row a game and network."""
+        """A row per game and network."""
         rows = []
         for (game, network), cases in by_game(document):
             rows.append((

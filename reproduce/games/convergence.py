@@ -93,7 +93,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         axis.set(xscale="log", yscale="log", xlabel="horizon T (units of time)", title=coupling,
                  ylim=(0.01, 1.3))  # fmt: skip
         axis.axhline(1.0, color="#5a5a5a", linewidth=0.8)
-    axes[0].set_ylabel("contraction factor λ a stage")
+    axes[0].set_ylabel("contraction factor λ per stage")
     axes[0].plot([], [], linestyle="none", marker="o", color="black", label="discrete time")
     axes[0].legend(fontsize=8)
     last = axes[3]
@@ -148,7 +148,7 @@ def markdown(document: dict[str, Any]) -> str:
         "they lie apart by the time step; halving it and extrapolating leaves the *difference* of "
         "the table (*points, all T* is the largest distance of a point of the figure from its "
         "curve). On the right, exact play of the discrete game: points are errors of the belief "
-        "after each stage, lines fall by the predicted factor a stage. "
+        "after each stage, lines fall by the predicted factor per stage. "
         "Play starts from the belief that everybody plays 1, which excites the slowest mode; a "
         "belief of zero excites only modes that are N - 1 times faster."
     )

@@ -101,7 +101,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
-    """Layers and parameters, a row a kind."""
+    """Layers and parameters, a row per kind."""
     results = document["results"]
     rows = []
     for kind, (label, _, _) in _KINDS.items():

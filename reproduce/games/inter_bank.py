@@ -39,7 +39,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 
 def _players(document: dict[str, Any]) -> list[Table]:
-    """A row a player of the first seed."""
+    """A row per player of the first seed."""
     rows = [
         (
             str(case["players"]), str(player + 1), f"{case['cost'][player]:.5f}",

@@ -26,7 +26,7 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """The largest relative cost error over the players against the stage, a panel a game."""
+    """The largest relative cost error over the players against the stage, a panel per game."""
     from matplotlib import pyplot
 
     groups = dict(by_game(document))

@@ -69,7 +69,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         middle.plot(times[:-1], results["controls"][path], linestyle="none", **_marker(look))
     line = left.plot([], [], color="black", linewidth=1.0, label="exact")[0]
     dots = left.plot([], [], "o", color="black", markersize=3, label="network")[0]
-    left.legend(handles=[line, dots])
+    left.legend(handles=[line, dots], title="a colour per path")
     left.set(xlabel="time $t$", ylabel="state $X^1_t$ (log-reserves)", title="state of player 1")
     middle.set(xlabel="time $t$", ylabel="control $α^1_t$ (log-reserves per unit time)",
                title="control of player 1")  # fmt: skip

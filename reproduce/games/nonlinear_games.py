@@ -208,7 +208,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
-    """A table a game."""
+    """A table per game."""
     flock = [
         (
             case["title"],
@@ -250,7 +250,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
 def markdown(document: dict[str, Any]) -> str:
     """What is compared."""
     return (
-        "Two games that no Riccati equation solves, by the faithful network. Birds "
+        "Two games that no Riccati equation solves, by the paper's architecture. Birds "
         "(`fp.FlockingGame`, positions and velocities in the plane) align with birds near them "
         "and fly in noise that grows with their speed; no solution is known. For β = γ = 0 every "
         "coordinate of the velocities is an inter-bank game, whose exact cost is *known*. With "

@@ -100,7 +100,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
-    """One row a case."""
+    """One row per case."""
     columns = ("case", "largest error ± s.e.", "mean error", "mean-field limit", "weights",
                "CPU-seconds", "revision")  # fmt: skip
     made = document["provenance"]["revision"]

@@ -116,7 +116,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
-    """Costs and controls, a row a stage."""
+    """Costs and controls, a row per stage."""
     results = document["results"]
     rows = []
     for number, row in enumerate(results["stages"]):
@@ -150,7 +150,7 @@ def markdown(document: dict[str, Any]) -> str:
         "that everybody plays 1. *One solve* is Algorithm 1 with its few warm-started steps a "
         "stage: its costs lag behind exact play, since no best response is found to its end. *To "
         "their end*: every stage is a solve of one stage against the controls of the one before, "
-        "with the linear skip path and a learning rate that falls to the end; distances of "
+        "with the linear skip connection and a learning rate that falls to the end; distances of "
         "controls are √(Σ E|α - α'|² / Σ E|α'|²) on fresh noise. Errors of a stage carry over to "
         "the next, damped by the contraction factor."
     )

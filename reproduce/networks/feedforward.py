@@ -12,7 +12,7 @@ _CONVOLUTIONS = ((1, 2), (1, 1), (2, 2), (2, 2))
 def network(shape: tuple[int, ...], classes: int, *, width: int = 16) -> keras.Model:
     """Four 3 × 3 convolutions, a dense layer of 4 · `width` units, and the logits.
 
-    A chain: one player a stage, T = 6.
+    A chain: one player per stage, T = 6.
 
     Args:
         shape: (height, width, channels).

@@ -36,7 +36,7 @@ def make(**given: Any) -> dict[str, Any]:
             network), `train`, `validation`, `test` (numbers of images), `curve_images` (how many
             of the test images the curve is measured on), `data_dir`, `batch`, `decay` (fractions
             of the steps at which the rate falls tenfold), `evaluate_every` (steps; by default at
-            most ten times a run), `score` ("test" or "validation": the images `accuracy` is
+            most ten times per run), `score` ("test" or "validation": the images `accuracy` is
             measured on), `seed`.
 
     Raises:

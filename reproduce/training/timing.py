@@ -1,7 +1,7 @@
 """What a training step costs: every step in a process of its own, the processes taking turns.
 
 A process holds one compiled step. Turns of a few steps go round all of them, so that whatever else
-the machine does meets all alike, and ratios are taken within a round. A process a step makes its
+the machine does meets all alike, and ratios are taken within a round. A process per step makes its
 peak memory its own, and costs no second compilation.
 """
 

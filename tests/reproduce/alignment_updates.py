@@ -55,7 +55,7 @@ def measure(
         seed: of the weights.
 
     Returns:
-        A dictionary a form and number of steps: `form`, `trained`, `tuned`, `times`; `late`, the
+        A dictionary per form and number of steps: `form`, `trained`, `tuned`, `times`; `late`, the
         difference of the latest alignment at every rate; `slope` of its logarithm against that of
         the rate, up to the tuned one; `at_tuned`, of every other alignment at the tuned rate, the
         latest last; `batch`, the difference of the earliest alignment's update on the next batch

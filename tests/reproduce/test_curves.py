@@ -29,7 +29,7 @@ _METHOD = {
 def test_the_first_step_at_the_target_counts_and_no_diverged_run_reaches_it():
     found = curves.steps_to(_METHOD, 80.0)
     np.testing.assert_array_equal(found, [20.0, 10.0, np.inf, np.nan, np.nan])
-    assert curves.shown_steps(found, 30) == "15 ± 7 (2), > 30 (1), lost (2)"
+    assert curves.shown_steps(found, 30) == "15 ± 7 (2), > 30 (1), diverged (2)"
     assert curves.shown_steps(np.array([np.inf, np.inf]), 30) == "> 30 (2)"
 
 

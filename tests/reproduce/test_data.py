@@ -290,7 +290,7 @@ def test_every_truncation_is_refused_with_the_name_of_the_file(tmp_path):
 
 
 def test_damaged_bytes_give_a_sentence_or_data_and_never_another_error(tmp_path):
-    """Thirty random bytes of each file set to other values, 40 times a data set."""
+    """Thirty random bytes of each file set to other values, 40 times per data set."""
     rng = np.random.default_rng(3)
     refused = []
     for name in sorted(_FILES):
