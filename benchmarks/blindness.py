@@ -10,7 +10,7 @@ from reproduce import startup
 
 
 def main() -> int:
-    """Prints a row a case; `--out` keeps them as JSON."""
+    """Prints a row per case; `--out` keeps them as JSON."""
     parser = argparse.ArgumentParser("./run bench blindness", description=__doc__)
     parser.add_argument("--steps", type=int, default=300, help="training steps of a certificate")
     parser.add_argument("--paths", type=int, default=4096, help="paths that measure it")

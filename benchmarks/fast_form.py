@@ -1,4 +1,4 @@
-"""Cost of the joint policy against the faithful graph of one Functional model a player.
+"""Cost of the joint policy against the paper's graph of one Functional model a player.
 
 Both train the same game with the same widths and batch, in one process, taking turns. Times are
 CPU-seconds of the process, so they do not depend on what else the machine does.

@@ -106,4 +106,4 @@ def summary(document: dict) -> list:
         spread = f"{min(good):.1f} to {max(good):.1f}" if good else "–"
         rows.append((*name.split(": "), spread, f"{len(runs) - len(good)} of {len(runs)}"))
     columns = ("steps", "game", "test accuracy (%)", "diverged")
-    return [Table("Digits, dense residual network of one player a stage", columns, rows)]
+    return [Table("Digits, dense residual network of one player per stage", columns, rows)]

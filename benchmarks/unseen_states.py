@@ -61,7 +61,7 @@ def measure(game, seed: int, stages: int, steps_per_stage: int, paths: int) -> d
 
 
 def main() -> int:
-    """Prints a row a game, the worst over the seeds; `--out` keeps all as JSON."""
+    """Prints a row per game, the worst over the seeds; `--out` keeps all as JSON."""
     parser = argparse.ArgumentParser("./run bench unseen-states", description=__doc__)
     names = ["follower", *DUOPOLIES]
     parser.add_argument("--only", nargs="+", default=names, choices=names)

@@ -28,7 +28,7 @@ _STEPS = {
 
 
 def main() -> int:
-    """Prints the achieved fraction of the machine's rate, a row a game; `--out` keeps it."""
+    """Prints the achieved fraction of the machine's rate, a row per game; `--out` keeps it."""
     parser = argparse.ArgumentParser("./run bench utilisation", description=__doc__)
     parser.add_argument("--players", type=int, nargs="+", default=[10, 24, 100])
     parser.add_argument("--width", type=int, default=32)

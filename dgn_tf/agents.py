@@ -47,7 +47,7 @@ def naive_partition(model: keras.Model, parts: int, **kwargs: Any) -> GameModel:
 
     Args:
         model: a Functional or built Sequential model; its weights are copied.
-        parts: players a layer, at most its units or filters.
+        parts: players per layer, at most its units or filters.
         kwargs: as for `GameModel`.
 
     Raises:

@@ -80,7 +80,7 @@ def has_shape(name: str, array: np.ndarray, shape: tuple[int, ...], axes: str = 
 def per_item(
     name: str, value: Any, size: int, what: str = "player", least: float | None = None
 ) -> np.ndarray:
-    """A scalar, or one value a player (or state), as a float64 vector of length `size`."""
+    """A scalar, or one value per player (or state), as a float64 vector of length `size`."""
     array = finite_array(name, value)
     if array.ndim > 1 or (array.ndim == 1 and array.shape[0] != size):
         raise ValueError(

@@ -11,7 +11,7 @@ from reproduce.pages import Place
 from reproduce.report import Table
 
 _TEMPLATE = Path(__file__).with_name("front.md")
-_COLUMNS = ("claim", "verdict", "result", "run on", "missing")
+_COLUMNS = ("claim", "verdict", "result", "run on", "not run")
 _NAMES = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 #: Seeds, or rounds of a timing, from which on a result counts here where an item has several.
 _SEEDS, _ROUNDS = 3, 10

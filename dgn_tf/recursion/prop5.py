@@ -40,7 +40,7 @@ def solve(
     """
     if len(captures) > 2:
         raise ValueError(
-            "Proposition 5 is for two players a stage. Received: "
+            "Proposition 5 is for two players per stage. Received: "
             f"{len(captures)}. Use the sample-space or the Khatri-Rao solver."
         )
     factors = joint_factors(captures, damping, fisher)

@@ -126,7 +126,7 @@ class _Problem:
 
 
 def _spread(kernels, values):
-    """One value a stage, given to each of its players."""
+    """One value per stage, given to each of its players."""
     return [
         [value if kernel is not None else None for kernel in stage]
         for stage, value in zip(kernels, values, strict=True)

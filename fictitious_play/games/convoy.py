@@ -33,7 +33,7 @@ def convoy_game(
         players: N, at least 2.
         horizon, steps: T > 0 and the number of Euler steps.
         position_weight, speed_weight: w and s, ≥ 0.
-        sigma: volatility of the speeds, a scalar or one value a player, ≥ 0.
+        sigma: volatility of the speeds, a scalar or one value per player, ≥ 0.
         initial_mean, initial_std: of positions and speeds; scalars, or 2N values.
 
     Returns:

@@ -34,7 +34,7 @@ class InterBankGame(Game):
         initial_mean, initial_std: X_0^i ~ N(initial_mean_i, initial_std_i²), independent.
         control_bounds: as in `Game`; the game then has no exact solution.
 
-        a, q, epsilon, c, sigma and the initial law are scalars or hold one value a player.
+        a, q, epsilon, c, sigma and the initial law are scalars or hold one value per player.
 
     Raises:
         ValueError, TypeError: where an argument breaks a rule above.

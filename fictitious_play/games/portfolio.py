@@ -55,7 +55,7 @@ class PortfolioGame(Game):
         theta: weight of the comparison, 0 ≤ θ ≤ 1.
         initial_mean, initial_std: of the wealth.
 
-        mu, nu, sigma, delta, theta and the initial law are scalars or hold one value a player.
+        mu, nu, sigma, delta, theta and the initial law are scalars or hold one value per player.
 
     Raises:
         ValueError, TypeError: where an argument breaks a rule above, or no equilibrium exists

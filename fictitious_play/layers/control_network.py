@@ -49,7 +49,8 @@ class ControlNetwork(keras.layers.Layer):
         control_size: size k of the control.
         batch_normalization: whether to normalise before each ReLU; without it the Dense layers
             have a bias.
-        skip: whether to add a linear path from the features to the control, starting at zero.
+        skip: whether to add a linear skip connection from the features to the control; it starts
+            at zero.
         seed: of the initial weights.
         activation: of the hidden layers, by its Keras name.
 

@@ -19,7 +19,7 @@ _ROUNDING = 1e-3
 
 
 class FullPath:
-    """The faithful features: x_0 and every column of ΔW_0, …, ΔW_{t-1} (Hu 2019, Section 2).
+    """The paper's features: x_0 and every column of ΔW_0, …, ΔW_{t-1} (Hu 2019, Section 2).
 
     They are the same for all players.
     """

@@ -15,10 +15,10 @@ from fictitious_play.networks.units import Units
 class FeedbackPolicy(StackedNetworks):
     """Feedback controls α^i(t, X_t), the closed-loop extension of Hu (2019, Section 5.3).
 
-    Every player has one network a step, or, with `time_shared`, one network for all steps that
+    Every player has one network per step, or, with `time_shared`, one network for all steps that
     also reads t / T. Networks are stacked over steps and players and evaluated together.
 
-    The linear path of networks that are shared in time has coefficients that are cubic in time:
+    The skip connection of networks that are shared in time has coefficients that are cubic in time:
     gains move along the horizon, and ReLU layers make a product of time and state only roughly.
 
     The state is read in standard units, (x - state_mean) · state_scale of the step, weights that

@@ -149,7 +149,7 @@ class StackedNetworks(keras.Model):
         Args:
             layers: `layers_of`, or the slices of it that belong to `values`.
             values: products of the first layer, (..., players, width, batch).
-            linear: what the linear path adds, (..., players, control_size, batch), or None.
+            linear: what the skip connection adds, (..., players, control_size, batch), or None.
             statistics: where given, batch normalisation uses the batch's own statistics and
                 appends them, (..., players, width) means and variances, a pair a layer; else it
                 uses its moving averages, as `keras.layers.BatchNormalization` does.

@@ -1,4 +1,4 @@
-"""The parameters of all players' corrections, one row a player, and where each of them stands."""
+"""The parameters of all players' corrections, one row per player, and where each of them stands."""
 
 import numpy as np
 from keras import ops

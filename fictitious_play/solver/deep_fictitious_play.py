@@ -50,13 +50,13 @@ class DeepFictitiousPlay:
     Args:
         game: the `Game`.
         hidden, batch_normalization, skip, activation: form of every subnetwork, as in
-            `ControlNetwork`. The defaults are the paper's; `skip` adds a linear path, which suits
-            games whose equilibrium is nearly linear.
+            `ControlNetwork`. The defaults are the paper's; `skip` adds a linear skip connection,
+            which suits games whose equilibrium is nearly linear.
         features: what a player sees, as in `JointPolicy`: "full_path" or "own_and_mean".
         information: "open_loop", controls adapted to the noise; or "closed_loop", feedback
             controls α^i(t, X_t), where the others' networks answer a deviation.
         time_shared: closed loop only: one network for all steps, which also reads the time,
-            instead of one a step.
+            instead of one per step.
         belief: what the players expect of each other: "last", the profile of the stage before;
             "average", the mean of all profiles so far, α^0 among them; "damped",
             α ← (1 - ω) α + ω α^k; "sequential", the last profile too, but the players answer one

@@ -61,15 +61,19 @@ def _within(cases, limit, on, grouped, data="", what="cost error", key="relative
     games: dict[str, list[Document]] = {}
     for case in cases:
         games.setdefault(grouped(case), []).append(case)
-    verdicts, worst = [], (-1.0, "")
+    worst: dict[float, tuple[float, float]] = {}
+    verdicts, seeds = [], 1
     for own in games.values():
         size, half, seeds = _over_seeds(own, key, error)
         most = limit(own[0])
         verdicts.append(below(size - half, size + half, most))
-        if not size / most <= worst[0]:
-            worst = size / most, f"{100 * size:.2f} ± {100 * half:.2f} %, n = {seeds}"
-    count = f", {len(games)} games" if len(games) > 1 else ""
-    told = f"{what} ≤ {worst[1]}{count}"
+        if not size <= worst.get(most, (-1.0,))[0]:
+            worst[most] = size, half
+    parts = [f"{100 * size:.2f} ± {100 * half:.2f} %"
+             + (f" (limit {100 * most:g} %)" if len(worst) > 1 else "")
+             for most, (size, half) in worst.items()]  # fmt: skip
+    told = f"{what} ≤ {' and '.join(parts)}, n = {seeds}"
+    told += f", {len(games)} games" if len(games) > 1 else ""
     return Finding(on, told, every(verdicts), data)
 
 

@@ -168,7 +168,7 @@ def test_a_rate_at_which_the_baseline_fails_needs_runs_that_learn():
     for game, verdict in ((won, SUPPORTED), (lost, REFUTED), ([90.0, *lost[1:]], OPEN)):
         document = problem(*at(1.0, lost, game), *at(0.1, won, lost)) | settings
         assert verdicts("dgnopt-figure-8", document) == [verdict]
-    told = training.CONTRASTS[1].tell([problem(*at(1.0, lost, won)) | settings])
+    told = training.CONTRASTS[2].tell([problem(*at(1.0, lost, won)) | settings])
     assert told is None, "K δx saves these runs"
 
 
@@ -217,3 +217,20 @@ def test_a_cost_is_inside_the_papers_band_with_its_quartiles():
                            ((1.5, 1.6, 1.2), REFUTED), ((0.9, 1.3, 1.4), REFUTED)):  # fmt: skip
         document = problem(row(*given)) | {"settings": {"rounds": 31}}
         assert verdicts("dgnopt-figure-7", document) == [verdict]
+
+
+def test_the_largest_error_is_told_for_every_limit():
+    cases = [solved(error, players=players, network="faithful", game=f"N = {players}")
+             for players, error in ((5, 0.003), (10, 0.002), (24, 0.004))]  # fmt: skip
+    (found,) = claim("lq-costs").judge(of(*cases))
+    assert "≤ 0.30 ± 0.00 % (limit 0.5 %) and 0.40 ± 0.00 % (limit 1 %)" in found.seen
+
+
+def test_what_is_younger_than_the_paper_is_no_baseline_of_it():
+    muon = method("Muon", [98.0, 98.1, 98.3])
+    ours = method("DGNOpt", [97.0, 97.1, 97.2], game=True)
+    document = problem(method("SGD", [96.0, 96.2, 96.1]), ours, muon)
+    assert verdicts("dgnopt-table-2", document) == [SUPPORTED]
+    told = [contrast.tell([document]) for contrast in training.CONTRASTS[:2]]
+    assert told[0] is None
+    assert told[1].startswith("Muon, which is younger than the paper, is ahead of DGNOpt: +1.03 ±")

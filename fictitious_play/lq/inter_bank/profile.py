@@ -1,7 +1,7 @@
 """Equilibrium of one symmetric inter-bank game without its matrices, for any number of players.
 
 The general form of an N-player game holds N matrices of size N², the symmetric equilibrium a single
-number a step: the control of every player is φ_t (X̄ - X^i).
+number per step: the control of every player is φ_t (X̄ - X^i).
 """
 
 from dataclasses import dataclass
