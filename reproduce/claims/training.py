@@ -295,10 +295,10 @@ def _emsa(documents: list[Document]) -> str | None:
     told = []
     for document in documents:
         for problem, on, _ in _problems(document):
-            first, second, *_ = sorted(_baselines(problem), key=_mean, reverse=True)
-            if first["label"] == "EMSA":
-                ahead = _mean(first) - _mean(second)
-                told.append(f"{ahead:.1f} points ahead of {second['label']} on {on}")
+            ranked = sorted(_baselines(problem), key=_mean, reverse=True)
+            if ranked[0]["label"] == "EMSA" and len(ranked) > 1:
+                ahead = _mean(ranked[0]) - _mean(ranked[1])
+                told.append(f"{ahead:.1f} points ahead of {ranked[1]['label']} on {on}")
     if not told:
         return None
     return f"EMSA, mostly the paper's weakest method, is the best baseline: {'; '.join(told)}."
