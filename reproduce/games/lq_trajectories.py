@@ -57,7 +57,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
 
     results = document["results"]
     times = np.asarray(results["times"])
-    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(10.2, 3.2))
+    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(10.2, 3.6))
     for path in range(len(results["states"])):
         look = figures.STYLES[path]
         left.plot(times, results["exact_states"][path], color=look["color"], linewidth=1.0)
@@ -69,15 +69,15 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         middle.plot(times[:-1], results["controls"][path], linestyle="none", **_marker(look))
     line = left.plot([], [], color="black", linewidth=1.0, label="exact")[0]
     dots = left.plot([], [], "o", color="black", markersize=3, label="network")[0]
-    left.legend(handles=[line, dots], title="a colour per path")
+    figure.legend(handles=[line, dots], title="a colour per path", loc="outside lower center",
+                  ncols=2)  # fmt: skip
     left.set(xlabel="time $t$", ylabel="state $X^1_t$ (log-reserves)", title="state of player 1")
-    middle.set(xlabel="time $t$", ylabel="control $α^1_t$ (log-reserves per unit time)",
+    middle.set(xlabel="time $t$", ylabel="control $α^1_t$ (per unit time)",
                title="control of player 1")  # fmt: skip
     right.plot(times[:-1], 100 * np.asarray(results["control_error_by_step"]), "o-",
-               color="#1b3a5c", label=f"{results['error_paths']} paths, all players")  # fmt: skip
-    right.set(xlabel="time $t$", ylabel="relative L2 error of the controls (%)",
-              title="error against time", ylim=(0, None))  # fmt: skip
-    right.legend()
+               color="#1b3a5c")  # fmt: skip
+    right.set(xlabel="time $t$", ylabel="error of the controls (%)",
+              title=f"all players, {results['error_paths']:,} paths", ylim=(0, None))  # fmt: skip
     return [figures.save(figure, stem)]
 
 

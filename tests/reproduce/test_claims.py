@@ -234,3 +234,18 @@ def test_what_is_younger_than_the_paper_is_no_baseline_of_it():
     told = [contrast.tell([document]) for contrast in training.CONTRASTS[:2]]
     assert told[0] is None
     assert told[1].startswith("Muon, which is younger than the paper, is ahead of DGNOpt: +1.03 ±")
+
+
+def test_larger_rates_are_judged_against_open_loop_and_against_its_clipped_steps():
+    lost, won = [None] * 6, [90.0] * 6
+
+    def document(ours, clipped):
+        methods = [method("open loop", lost), method("ours", ours, True),
+                   method("open loop, KL clip", clipped)]  # fmt: skip
+        for each in methods:
+            each["method"]["name"] = "EKFAC"
+        return problem(*methods)
+
+    assert verdicts("dgnopt-differences", document(won, lost)) == [SUPPORTED, SUPPORTED]
+    assert verdicts("dgnopt-differences", document(won, won)) == [SUPPORTED, OPEN]
+    assert verdicts("dgnopt-differences", document(lost, won)) == [REFUTED, REFUTED]
