@@ -16,6 +16,7 @@ from fictitious_play.game_checks.shapes import (
     check_shapes,
     check_tensor_time,
 )
+from fictitious_play.game_checks.simulation import Simulator
 from fictitious_play.games.base import Game
 from fictitious_play.scan import is_loop
 
@@ -84,7 +85,8 @@ def _tried(game: Game, dtype: str | None) -> Findings:
     check_shapes(trial)
     if is_loop(game.steps):
         check_tensor_time(trial)
-    paths = check_paths(trial)
+    simulate = Simulator(trial)
+    paths = check_paths(trial, simulate)
     check_gradients(trial)
-    check_form(trial)
+    check_form(trial, simulate)
     return Findings(paths, check_config(trial))

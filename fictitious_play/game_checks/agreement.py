@@ -6,14 +6,14 @@ import keras
 import numpy as np
 
 from fictitious_play import lq
-from fictitious_play.game_checks.probe import METHODS, Trial, points, run, values
-from fictitious_play.game_checks.simulation import simulate
+from fictitious_play.game_checks.probe import METHODS, Trial, arrays, points, quick, values
+from fictitious_play.game_checks.simulation import Simulator
 
 #: Entries of the matrices of a linear-quadratic form that are still written down, and of a path.
 _LARGEST_FORM, _PATHS = 10**6, 4
 
 
-def check_form(trial: Trial) -> None:
+def check_form(trial: Trial, simulate: Simulator) -> None:
     """`linear_quadratic_form` must be the game of the methods: the same costs along the same
     paths, under random controls, and the same initial law."""
     game, method = trial.game, "linear_quadratic_form"
@@ -36,7 +36,7 @@ def check_form(trial: Trial) -> None:
     shape = (_PATHS, game.steps, game.players, game.control_size)
     controls = rng.standard_normal(shape)
     exact = lq.simulate_controls(form, game.stacked_controls(controls), initial, noise)
-    _, simulated = simulate(trial, initial, controls, noise)
+    _, simulated = simulate(initial, controls, noise)
     size = np.abs(exact.cost).max(axis=0) + 1e-300
     off = np.abs(simulated - exact.cost).max(axis=0) / size
     if not np.all(off <= 10.0 * trial.relative):
@@ -81,10 +81,9 @@ def check_config(trial: Trial) -> list[str]:
     except Exception as error:
         return [f"{rule} Received: {type(error).__name__}: {error}"]
     given = [trial.tensor(array) for array in points(trial, (trial.paths,))]
-    first, second = (
-        run(lambda *both, trial=each: values(trial, 0.0, *both), *given)
-        for each in (trial, Trial(copy, trial.dtype, trial.paths, trial.copies))
-    )
+    both = trial, Trial(copy, trial.dtype, trial.paths, trial.copies)
+    function = quick(lambda *given: [values(each, 0.0, *given) for each in both])
+    first, second = arrays(function(*given))
     normals = np.random.default_rng(5).standard_normal((trial.paths, game.state_size))
     first["initial_states"] = np.asarray(game.initial_states(normals))
     second["initial_states"] = np.asarray(copy.initial_states(normals))

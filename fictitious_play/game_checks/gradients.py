@@ -39,7 +39,7 @@ def check_gradients(trial: Trial) -> None:
     count = trial.paths * trial.copies
     start = np.asarray(game.initial_states(rng.standard_normal((count, game.state_size))))
     near, moved = points(trial, (count,))
-    noise = trial.tensor(np.zeros((count, game.noise_size)))
+    noise = trial.tensor(np.zeros((2 * count, game.noise_size)))
 
     def running(controls, states):
         return game.running_cost(0.0, states, controls)
@@ -50,27 +50,30 @@ def check_gradients(trial: Trial) -> None:
     def total(controls, states):
         return ops.sum(running(controls, states)) + ops.sum(terminal(controls, states))
 
-    for states, controls, where in (
-        (start, np.zeros(moved.shape), "at the initial states, with controls of zero"),
-        (near, moved, "near the initial states, with random controls"),
-    ):
-        at = trial.tensor(controls), trial.tensor(states)
-        if np.all(np.isfinite(gradient(total, *at))):
-            continue
-        for method, function in (("running_cost", running), ("terminal_cost", terminal)):
-            costs = ops.convert_to_numpy(function(*at))
-            slopes = gradient(lambda *at, of=function: ops.sum(of(*at)), *at)
-            finite = np.broadcast_to(np.isfinite(costs), (count, game.players)).all(axis=1)
-            wrong = finite & ~np.isfinite(slopes).all(axis=(1, 2))
-            if wrong.any():
+    states = trial.tensor(np.concatenate([start, near]))
+    controls = trial.tensor(np.concatenate([np.zeros(moved.shape), moved]))
+    if np.all(np.isfinite(gradient(total, controls, states))):
+        return
+    for method, function in (("running_cost", running), ("terminal_cost", terminal)):
+        costs = ops.convert_to_numpy(function(controls, states))
+        slopes = gradient(lambda *at, of=function: ops.sum(of(*at)), controls, states)
+        finite = np.broadcast_to(np.isfinite(costs), (2 * count, game.players)).all(axis=1)
+        wrong = (finite & ~np.isfinite(slopes).all(axis=(1, 2))).reshape(2, count)
+        for place, where in enumerate(_WHERE):
+            if wrong[place].any():
                 rule = "must have finite gradients with respect to the controls."
                 received = (
-                    f"finite costs with NaN or infinite gradients on {wrong.sum()} of {count} "
-                    f"paths {where}"
+                    f"finite costs with NaN or infinite gradients on {wrong[place].sum()} of "
+                    f"{count} paths {where}"
                 )
                 trial.refuse(method, rule, received, _CAUSE)
 
 
+#: Where the two halves of the points lie.
+_WHERE = (
+    "at the initial states, with controls of zero",
+    "near the initial states, with random controls",
+)
 _CAUSE = (
     "Likely cause: a root or a norm at zero (add a small number under it), or ops.where around a "
     "function outside its domain (bound its argument first)"

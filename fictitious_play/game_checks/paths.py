@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fictitious_play.game_checks.probe import METHODS, Trial
-from fictitious_play.game_checks.simulation import simulate
+from fictitious_play.game_checks.simulation import Simulator
 
 #: Paths along which nobody moves, Euler steps that are simulated, and numbers in one array of them.
 _PATHS, _STEPS, _NUMBERS = 256, 24, 2**22
@@ -59,7 +59,7 @@ def make_rays(game, steps: int, most: int) -> Rays:
     return Rays(scaled.reshape(-1, *shape), players[:count], words[:count])
 
 
-def check_paths(trial: Trial) -> list[str]:
+def check_paths(trial: Trial, simulate: Simulator) -> list[str]:
     """Simulates the game near its start.
 
     Returns:
@@ -87,7 +87,7 @@ def check_paths(trial: Trial) -> list[str]:
     noise = np.concatenate([noise, np.zeros((moved, *noise.shape[1:]))])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        found, costs = simulate(trial, initial, controls, noise)
+        found, costs = simulate(initial, controls, noise)
     sentences = _not_finite(trial, found, paths)
     _warn_of_rays(trial, rays, costs[paths:], steps)
     return sentences

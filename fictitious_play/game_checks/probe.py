@@ -38,7 +38,8 @@ class Trial:
         return 1e-4 if self.dtype == "float32" else 1e-9
 
     def tensor(self, array):
-        return ops.convert_to_tensor(np.asarray(array), dtype=self.dtype)
+        # Cast by NumPy: JAX compiles a cast of its own for every shape.
+        return ops.convert_to_tensor(np.asarray(array, self.dtype), dtype=self.dtype)
 
     def refuse(self, method: str, rule: str, received: Any, cause: str, error=None):
         """Raises the ValueError of a broken rule."""
@@ -68,20 +69,26 @@ def points(trial: Trial, leading: tuple[int, ...]):
     return states.reshape(*leading, -1), controls
 
 
-def quick(function):
+def quick(function, graph: bool = False):
     """A function of tensors as the backend runs it soonest: JAX compiles it as a whole, with
-    little optimisation; the others take it operation by operation."""
-    if keras.config.backend() != "jax":
-        return function
-    import jax
+    little optimisation; the others take it operation by operation, TensorFlow with `graph` as a
+    graph, for functions that run often."""
+    backend = keras.config.backend()
+    if backend == "jax":
+        import jax
 
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+        options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+        return jax.jit(function, compiler_options=options)
+    if backend == "tensorflow" and graph:
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False)
+    return function
 
 
-def run(function, *tensors):
-    """What `quick` gives on these tensors, in numpy arrays."""
-    function = quick(function)
-    return keras.tree.map_structure(ops.convert_to_numpy, function(*tensors))
+def arrays(tensors):
+    """Tensors in any structure as numpy arrays."""
+    return keras.tree.map_structure(ops.convert_to_numpy, tensors)
 
 
 def trace(function, *tensors) -> None:

@@ -5,9 +5,10 @@ import numpy as np
 from fictitious_play.game_checks.probe import (
     METHODS,
     Trial,
+    arrays,
     check_signatures,
     points,
-    run,
+    quick,
     trace,
     values,
 )
@@ -70,21 +71,20 @@ def check_shapes(trial: Trial) -> None:
     states, controls = points(trial, (trial.paths, trial.copies))
     flat = (states.reshape(-1, states.shape[-1]), controls.reshape(-1, *controls.shape[2:]))
 
-    def evaluate(states, controls):
-        return values(trial, time, states, controls)
+    one = tuple(array[:1] for array in flat)
 
-    def evaluated(states, controls):
-        return run(evaluate, trial.tensor(states), trial.tensor(controls))
+    def evaluate(*pairs):
+        return [values(trial, time, *pair) for pair in pairs]
 
-    several = evaluated(*flat)
-    alone = evaluated(*(array[:1] for array in flat))
-    copies = evaluated(states, controls)
-    trace(evaluate, trial.tensor(states), trial.tensor(controls))
-    again = evaluated(*flat)
+    pairs = [tuple(map(trial.tensor, pair)) for pair in (flat, one, (states, controls))]
+    function = quick(evaluate)
+    several, alone, copies = arrays(function(*pairs))
+    trace(lambda *pair: values(trial, time, *pair), *pairs[-1])
+    again = arrays(function(*pairs))
     for method in METHODS:
         full = _whole(several[method], trial, method, 1)
         rule = "must give every path a value of its own, whatever the other paths are."
-        if not _equal(trial, full, _whole(again[method], trial, method, 1)):
+        if not _equal(trial, full, _whole(again[0][method], trial, method, 1)):
             pure = "must give the same values for the same arguments."
             cause = "Likely cause: random numbers; noise enters through `diffusion` only"
             trial.refuse(method, pure, "other values in a second call", cause)
@@ -104,17 +104,15 @@ def check_tensor_time(trial: Trial) -> None:
     """The methods where the time is a scalar tensor."""
     states, controls = (trial.tensor(array) for array in points(trial, (trial.paths,)))
     game = trial.game
-    for step in (0, game.steps // 2, game.steps - 1):
-        time = step * game.step_size
 
-        def evaluate(moment, states, controls):
-            return values(trial, moment, states, controls)
+    times = [step * game.step_size for step in (0, game.steps // 2, game.steps - 1)]
 
-        moment = trial.tensor(time)
-        if step == 0:
-            trace(evaluate, moment, states, controls)
-        tensor = run(evaluate, moment, states, controls)
-        number = run(lambda *both, time=time: values(trial, time, *both), states, controls)
+    def evaluate(times):
+        return [values(trial, time, states, controls) for time in times]
+
+    tensors = arrays(quick(evaluate, graph=True)([trial.tensor(time) for time in times]))
+    numbers = arrays(quick(lambda: evaluate(times))())
+    for time, tensor, number in zip(times, tensors, numbers, strict=True):
         for method in METHODS:
             if not _equal(trial, tensor[method], number[method]):
                 rule = "must give the same values whether `time` is a float or a scalar tensor."

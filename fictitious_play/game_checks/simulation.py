@@ -6,79 +6,84 @@ import keras
 import numpy as np
 from keras import ops
 
-from fictitious_play.game_checks.probe import METHODS, Trial, quick, run, values
+from fictitious_play.game_checks.probe import METHODS, Trial, arrays, quick, values
+from fictitious_play.scan import is_loop
 
 
-def simulate(trial: Trial, initial, controls, noise) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """Plays paths from time 0, as many Euler steps as there are controls.
+class Simulator:
+    """Plays paths of a game from time 0.
+
+    On JAX, and where the time is a tensor anyway, the Euler step is compiled, once: fewer paths
+    than the first call had are made as many. A game of few steps may need the time as a number on
+    JAX; it is then played operation by operation.
 
     Args:
         trial: the game, and the dtype to play it in.
-        initial: (paths, state_size).
-        controls: (paths, steps, players, control_size).
-        noise: (paths, steps, noise_size).
-
-    Returns:
-        A list with a dictionary for every step and one for the end: "step", its number; "states",
-        (paths, state_size); and "finite", for every method that is called there whether what it
-        returns is finite, (paths,). And the path costs, (paths, players), in float64.
-    """
-    game, h = trial.game, trial.game.step_size
-    play = _compiled(trial, initial, controls, noise)
-    states, total, found = trial.tensor(initial), np.zeros(()), []
-    steps = controls.shape[1]
-    for number in range(steps):
-        now = (states, trial.tensor(controls[:, number]), trial.tensor(noise[:, number]))
-        after, running, finite = play(number * h, *now)
-        found.append({"step": number, "states": ops.convert_to_numpy(states), "finite": finite})
-        total = total + h * running.astype(np.float64)
-        states = trial.tensor(after)
-
-    def end(states):
-        return _costs(game, game.terminal_cost(states), states)
-
-    cost, finite = run(end, states)
-    last = {"step": steps, "states": ops.convert_to_numpy(states)}
-    found.append({**last, "finite": {"terminal_cost": finite}})
-    return found, total + cost.astype(np.float64)
-
-
-def _compiled(trial: Trial, initial, controls, noise):
-    """One Euler step as a function of a float and tensors, which gives numpy arrays.
-
-    JAX compiles it once where the game takes the time as a tensor, else once a step.
     """
 
-    def step(time, states, controls, noise):
-        given = values(trial, time, states, controls)
-        after = trial.game.euler_step(time, states, controls, noise)
-        cost, finite = _costs(trial.game, given["running_cost"], states)
-        flags = {"running_cost": finite}
-        for name in METHODS[:2]:
+    def __init__(self, trial: Trial):
+        self.trial, self._paths = trial, 0
+        self._compiled = None
+        loops = is_loop(trial.game.steps)
+        if keras.config.backend() == "jax" or loops:
+            self._compiled = quick(self._step, loops)
+
+    def __call__(self, initial, controls, noise) -> tuple[list[dict[str, Any]], np.ndarray]:
+        """Plays as many Euler steps as there are controls.
+
+        Args:
+            initial: (paths, state_size).
+            controls: (paths, steps, players, control_size).
+            noise: (paths, steps, noise_size).
+
+        Returns:
+            A list with a dictionary for every step and one for the end: "step", its number;
+            "states", (paths, state_size); and "finite", for every method that is called there
+            whether what it returns is finite, (paths,). And the path costs, (paths, players), in
+            float64.
+        """
+        trial, h = self.trial, self.trial.game.step_size
+        paths, steps = controls.shape[:2]
+        if self._compiled is not None:
+            self._paths = max(self._paths, paths)
+            rows = np.arange(self._paths) % paths
+            initial, controls, noise = (array[rows] for array in (initial, controls, noise))
+        states, total, found = trial.tensor(initial), np.zeros(()), []
+        seen = np.asarray(initial)
+        for number in range(steps):
+            now = (states, trial.tensor(controls[:, number]), trial.tensor(noise[:, number]))
+            states, costs, flags = self._play(number * h, *now)
+            costs, flags = arrays((costs, flags))
+            end = {"terminal_cost": flags.pop("terminal_cost")[:paths]}
+            finite = {name: flag[:paths] for name, flag in flags.items()}
+            found.append({"step": number, "states": seen[:paths], "finite": finite})
+            total = total + h * costs[0].astype(np.float64)
+            seen = ops.convert_to_numpy(states)
+        found.append({"step": steps, "states": seen[:paths], "finite": end})
+        return found, (total + costs[1].astype(np.float64))[:paths]
+
+    def _play(self, time, *now):
+        if self._compiled is not None:
+            try:
+                return self._compiled(self.trial.tensor(time), *now)
+            except ValueError:  # of `values`: the time has to be a number
+                if is_loop(self.trial.game.steps):
+                    raise
+                self._compiled = None
+        return self._step(time, *now)
+
+    def _step(self, time, states, controls, noise):
+        """The states after an Euler step; running costs, and what the end would cost there; and
+        which paths are finite, by method."""
+        game = self.trial.game
+        given = values(self.trial, time, states, controls)
+        after = game.euler_step(time, states, controls, noise)
+        given["terminal_cost"] = game.terminal_cost(after)
+        flags = {}
+        for name in METHODS:
             axes = (-2, -1) if name == "diffusion" else (-1,)
             flag = ops.all(ops.isfinite(ops.convert_to_tensor(given[name])), axis=axes)
             flags[name] = ops.broadcast_to(flag, ops.shape(states)[:1])
-        return after, cost, flags
-
-    def by_number(time, *now):
-        return run(lambda *now: step(time, *now), *now)
-
-    if keras.config.backend() != "jax":
-        return by_number
-    compiled = quick(step)
-
-    def by_tensor(time, *now):
-        return keras.tree.map_structure(ops.convert_to_numpy, compiled(trial.tensor(time), *now))
-
-    try:
-        by_tensor(0.0, *(trial.tensor(each) for each in (initial, controls[:, 0], noise[:, 0])))
-    except ValueError:  # the time has to be a number
-        return by_number
-    return by_tensor
-
-
-def _costs(game, cost, states):
-    """Costs of all players on every path, and whether they are finite there."""
-    paths = ops.shape(states)[0]
-    finite = ops.all(ops.isfinite(cost), axis=-1)
-    return ops.broadcast_to(cost, (paths, game.players)), ops.broadcast_to(finite, (paths,))
+        shape = (ops.shape(states)[0], game.players)
+        costs = [ops.broadcast_to(given[name], shape) for name in METHODS[2:]]
+        return ops.broadcast_to(after, ops.shape(states)), costs, flags

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.game_checks.probe import run
+from fictitious_play.game_checks.probe import arrays, quick
 from fictitious_play.games.base import Game
 from fictitious_play.solver.initial_belief import InitialBelief, initial_belief_function
 
@@ -52,7 +52,7 @@ def fingerprint(game: Game, belief: InitialBelief, dtype: str) -> dict[str, list
 
     tensors = _tensors(states, controls, noise)
     for step in sorted({0, steps // 2, steps - 1}):
-        for name, value in run(at(step * h), *tensors).items():
+        for name, value in arrays(quick(at(step * h))(*tensors)).items():
             key = name if name == "terminal_cost" else f"{name} at step {step}"
             found[key] = value
     path = h**0.5 * _spread(_POINTS, steps * game.noise_size, 4)
