@@ -13,25 +13,16 @@ from dgn_tf.game.graph import Graph
 
 @dataclass(frozen=True)
 class Schedule:
-    """Stages of every call.
-
-    Attributes:
-        stages: T, the number of stages.
-        call_stage: call index → stage it runs in.
-        player_stage: player's first call index → stage.
-        earliest: player's first call index → ASAP stage.
-        latest: player's first call index → ALAP stage.
-    """
+    """T stages; call index → the stage it runs in; player's first call index → ASAP, ALAP stage."""
 
     stages: int
     call_stage: dict[int, int]
-    player_stage: dict[int, int]
     earliest: dict[int, int]
     latest: dict[int, int]
 
 
-def _forward(graph: Graph, players: set[int], wanted: Mapping[int, int]) -> tuple[dict, dict, int]:
-    """Levels of all tensors with each player at max(its earliest stage, wanted)."""
+def _forward(graph: Graph, players: set[int], wanted: Mapping[int, int]) -> tuple[dict, int]:
+    """Stages of all calls, a player's at max(its earliest, wanted), and the outputs' level."""
     level = dict.fromkeys(graph.inputs, 0)
     stage: dict[int, int] = {}
     for call in graph.calls:
@@ -44,41 +35,34 @@ def _forward(graph: Graph, players: set[int], wanted: Mapping[int, int]) -> tupl
             made = reached
         for key in call.outputs:
             level[key] = made
-    return stage, level, max((level[key] for key in graph.outputs), default=0)
+    return stage, max((level[key] for key in graph.outputs), default=0)
 
 
 def _after(graph: Graph, players: set[int]) -> dict[int, int]:
     """Players on the longest path strictly after each player."""
-    readers = graph.consumers_of()
-    below: dict[int, int] = {}
-    longest: dict[int, int] = {}
+    below, longest = dict.fromkeys(graph.shapes, 0), {}
     for call in reversed(graph.calls):
-        after = max(
-            (below[next_.index] for key in call.outputs for next_ in readers[key]), default=0
-        )
-        longest[call.index] = after
-        below[call.index] = after + (call.index in players)
-    return {index: longest[index] for index in players}
+        after = max((below[key] for key in call.outputs), default=0)
+        if call.index in players:
+            longest[call.index] = after
+            after += 1
+        for key in call.inputs:
+            below[key] = max(below[key], after)
+    return longest
 
 
 def schedule(
     graph: Graph, names: Mapping[str, int], alignment: str | Mapping[str, int] = "asap"
 ) -> Schedule:
-    """Schedules the players of a graph.
-
-    Args:
-        graph: the model's calls.
-        names: player's name → index of its first call.
-        alignment: "asap", "alap", or {layer name: stage} with the others as soon as possible.
+    """Schedules players, {name: index of first call}, those that `alignment` leaves out ASAP.
 
     Raises:
-        ValueError: for an unknown alignment, an unknown layer or a stage outside the slack.
+        TypeError, ValueError: for an unknown alignment or layer, or a stage outside the slack.
     """
     players = set(names.values())
-    earliest, _, total = _forward(graph, players, {})
-    total = max(total, 1)
-    after = _after(graph, players)
-    earliest = {index: earliest[index] for index in players}
+    soonest, total = _forward(graph, players, {})
+    total, after = max(total, 1), _after(graph, players)
+    earliest = {index: soonest[index] for index in players}
     latest = {index: max(total - 1 - after[index], earliest[index]) for index in players}
     if isinstance(alignment, str):
         if alignment not in ("asap", "alap"):
@@ -98,7 +82,7 @@ def schedule(
         raise TypeError(
             f"`alignment` must be a string or a dictionary. Received: {type(alignment).__name__}"
         )
-    stage, _, _ = _forward(graph, players, wanted)
+    stage, _ = _forward(graph, players, wanted)
     for name, index in names.items():
         low, high = earliest[index], latest[index]
         placed, asked = stage[index], wanted.get(index, stage[index])
@@ -107,29 +91,12 @@ def schedule(
                 f"The stage of layer '{name}' must be an integer within its slack, "
                 f"{low} to {high}, and after every player before it. Received: stage {asked}"
             )
-    return Schedule(
-        stages=total,
-        call_stage=stage,
-        player_stage={index: stage[index] for index in players},
-        earliest=earliest,
-        latest=latest,
-    )
+    return Schedule(total, stage, earliest, latest)
 
 
 def schedules(graph: Graph, names: Mapping[str, int], limit: int) -> list[dict[str, int]]:
-    """Every schedule inside the slack, ASAP first and ALAP last.
-
-    Args:
-        graph: the model's calls.
-        names: player's name → index of its first call.
-        limit: the largest number that is listed.
-
-    Returns:
-        A list of different {name: stage}, each with all players.
-
-    Raises:
-        ValueError: if there are more than `limit`.
-    """
+    """Every schedule {name: stage} inside the slack, ASAP first and ALAP last; a ValueError if
+    there are more than `limit`."""
     latest = schedule(graph, names).latest
     called = {index: name for name, index in names.items()}
     found: list[dict[str, int]] = []

@@ -29,63 +29,58 @@ class Capture:
     """One player on one batch.
 
     Args:
-        inputs: the inputs without the column of ones, `(B, P, I0)`, or a function that makes them.
+        inputs: what the layer was handed, a tensor a use: `(B, P, I0)` where `rows` is None.
         cotangents: `(B, P, R, O)`, per sample, without 1/B.
         layout: how the variables form one matrix.
-        positions: P where it is known when the graph is traced, else None.
+        rows: function that makes `(B, P, I0)` of one use's input.
         c: `(B, R)` with φ_x = Z c; ones by default.
         curvature_scale: `(B, R)`, square root of the diagonal of C_T; ones by default.
         gradient: the batch gradient (1/B) U c in the shapes of the variables, computed if absent.
-        thin: function of `(stride, offset)` that gives the inputs of every stride-th sample.
         weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
         expected: samples in a batch where the tensors do not say.
     """
 
     def __init__(
         self,
-        inputs: tf.Tensor | Callable[[], tf.Tensor],
+        inputs: Sequence[tf.Tensor],
         cotangents: tf.Tensor,
         layout: WeightLayout,
         *,
-        positions: int | None = None,
+        rows: Callable[[tf.Tensor], tf.Tensor] | None = None,
         c: tf.Tensor | None = None,
         curvature_scale: tf.Tensor | None = None,
         gradient: tuple | None = None,
-        thin: Callable | None = None,
         weighted: Callable[[tf.Tensor], tuple] | None = None,
         expected: int = EXPECTED_BATCH,
     ):
         self._inputs = inputs
+        self._rows = rows
         self.g = cotangents
         self.layout = layout
         self.rows, self.outputs = layout.shape
         self.has_bias = layout.has_bias
         self.columns = int(cotangents.shape[-2])
-        self.positions = positions
-        self._c = c
-        self._curvature_scale = curvature_scale
+        self.positions: int | None = cotangents.shape[1]
+        self.dtype: tf.DType = cotangents.dtype
+        ones = tf.ones((tf.shape(cotangents)[0], self.columns), self.dtype)
+        self.c = ones if c is None else c
+        self.curvature_scale = ones if curvature_scale is None else curvature_scale
         self._gradient = gradient
-        self._thin = thin
         self._weighted = weighted
         self._expected = expected
         self._cache: dict[tuple, Any] = {}
-        self.memo: dict = {}
 
     @classmethod
     def patches(cls, a: tf.Tensor, g: tf.Tensor, has_bias: bool = True, **kwargs: Any) -> "Capture":
         """A player with positions from inputs `(B, P, I0)` and cotangents `(B, P, R, O)`."""
         outputs = int(g.shape[-1])
         shapes = ((int(a.shape[-1]), outputs), (outputs,))[: 1 + has_bias]
-        return cls(a, g, WeightLayout(shapes, outputs), positions=a.shape[1], **kwargs)
+        return cls([a], g, WeightLayout(shapes, outputs), **kwargs)
 
     @classmethod
     def dense(cls, x: tf.Tensor, g: tf.Tensor, has_bias: bool = True, **kwargs: Any) -> "Capture":
         """A Dense player from inputs `(B, I0)` and cotangents `(B, R, O)`."""
         return cls.patches(x[:, None, :], g[:, None, :, :], has_bias, **kwargs)
-
-    @property
-    def dtype(self) -> tf.DType:
-        return self.g.dtype
 
     @property
     def batch(self) -> tf.Tensor:
@@ -112,9 +107,12 @@ class Capture:
     @property
     def plain_inputs(self) -> tf.Tensor:
         """Inputs or patches `(B, P, I0)` without the column of ones."""
-        if not callable(self._inputs):
-            return self._inputs
-        return self.once("inputs", self._inputs)
+        made = self._rows
+
+        def make() -> tf.Tensor:
+            return tf.concat([x if made is None else made(x) for x in self._inputs], 1)
+
+        return self.once("inputs", make)
 
     @property
     def a(self) -> tf.Tensor:
@@ -125,20 +123,6 @@ class Capture:
             return tf.concat([a, tf.ones_like(a[..., :1])], -1) if self.has_bias else a
 
         return self.once("a", make)
-
-    @property
-    def c(self) -> tf.Tensor:
-        """`(B, R)`, the coefficients with φ_x = Z c."""
-        if self._c is not None:
-            return self._c
-        return tf.ones((tf.shape(self.g)[0], self.columns), self.dtype)
-
-    @property
-    def curvature_scale(self) -> tf.Tensor:
-        """`(B, R)`, the square root of the diagonal of C_T."""
-        if self._curvature_scale is not None:
-            return self._curvature_scale
-        return tf.ones((tf.shape(self.g)[0], self.columns), self.dtype)
 
     @property
     def gradient(self) -> tuple:
@@ -186,35 +170,25 @@ class Capture:
 
     def pullback(self, tensors: Sequence) -> tf.Tensor:
         """U'X, `(B R,)`, for variable-shaped X: a row sum, ((a X) ∘ g) summed over units."""
+        matrix = self.matrix(tensors)
         if self._find("tangents") is not None:
             flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
-            return matvec(flat, tf.reshape(self.matrix(tensors), (-1,)))
-        return self.pullback_matrix(self.matrix(tensors))
-
-    def pullback_matrix(self, matrix: tf.Tensor) -> tf.Tensor:
-        """U'X, `(B R,)`, for an `(I, O)` matrix."""
-        plain = self.plain_inputs
+            return matvec(flat, tf.reshape(matrix, (-1,)))
         weights = matrix[:-1] if self.has_bias else matrix
-        projected = tensordot(plain, weights, 1)
+        projected = tensordot(self.plain_inputs, weights, 1)
         if self.has_bias:
             projected += matrix[-1]
         return tf.reshape(einsum("bpo,bpro->br", projected, self.g), (-1,))
 
     def thinned(self, stride: int | tf.Tensor, offset: int | tf.Tensor = 0) -> "Capture":
         """The capture of samples offset, offset + stride, …, thinned before patches are made."""
-
-        def every(x: tf.Tensor | None) -> tf.Tensor | None:
-            return None if x is None else thin_samples(x, stride, offset)
-
-        thin = self._thin
-        inputs = (lambda: thin(stride, offset)) if thin is not None else every(self.plain_inputs)
         return Capture(
-            inputs,
+            [thin_samples(x, stride, offset) for x in self._inputs],
             thin_samples(self.g, stride, offset),
             self.layout,
-            positions=self.positions,
-            c=every(self._c),
-            curvature_scale=every(self._curvature_scale),
+            rows=self._rows,
+            c=thin_samples(self.c, stride, offset),
+            curvature_scale=thin_samples(self.curvature_scale, stride, offset),
             expected=self._expected,
         )
 

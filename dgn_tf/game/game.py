@@ -1,5 +1,6 @@
 """The dynamic game a model is: stages, players, and the tensors alive at every cut."""
 
+import itertools
 import math
 import weakref
 from collections.abc import Iterator, Mapping
@@ -8,38 +9,11 @@ from typing import Any
 
 import keras
 
-from dgn_tf.game import keras_surface as surface
-from dgn_tf.game.alignment import Schedule, schedule, schedules
-from dgn_tf.game.capture import EXPECTED_BATCH
+from dgn_tf.game.alignment import schedule, schedules
 from dgn_tf.game.graph import Call, Graph, read_graph
-from dgn_tf.game.players import Player, read_player
+from dgn_tf.game.players import Bystander, Player, read_player
 from dgn_tf.game.summary import table
 from dgn_tf.game.uses import Uses, read_uses
-
-
-@dataclass(frozen=True)
-class Bystander:
-    """Trainable weights that are no player's: a diagonal block, the plain preconditioned gradient.
-
-    Attributes:
-        layer: the Keras layer that owns them.
-        variables: the weights.
-        stage: the stage the layer first runs in.
-        reason: why they are no player's.
-        decays: whether weight decay applies (not to normalisation).
-    """
-
-    layer: Any
-    variables: tuple
-    stage: int
-    reason: str
-    decays: bool
-    label: str = ""
-
-    @property
-    def name(self) -> str:
-        """The layer's name; a number is added where nested models repeat one."""
-        return self.label or str(self.layer.name)
 
 
 @dataclass(frozen=True)
@@ -54,13 +28,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the alignments that a policy chooses between.
-
-    Attributes:
-        index: of this one.
-        placements: {player: stage} of all.
-        chooser: the policy's name.
-    """
+    """One of the alignments that the policy `chooser` chooses between, all {player: stage}."""
 
     index: int
     placements: tuple[dict[str, int], ...]
@@ -97,9 +65,7 @@ class Game:
         traced: tuple[Graph, Uses] | None = None,
     ):
         self.graph, self.uses = trace(model) if traced is None else traced
-        self.alignment = alignment
-        self.strict = strict
-        self.arm = arm
+        self.alignment, self.strict, self.arm = alignment, strict, arm
         self.trainable = tuple(model.trainable_variables)
         self._model = weakref.ref(model)
         if not self.trainable:
@@ -107,26 +73,27 @@ class Game:
                 "A game needs at least one trainable layer. "
                 f"Received: model '{model.name}' without one."
             )
-        players, leftovers = self._read_layers()
-        self.players: tuple[Player, ...] = _tell_apart(players)
-        self.schedule: Schedule = schedule(self.graph, self._firsts(), alignment)
-        bystanders = self._settle_bystanders(model, leftovers)
-        owners = _tell_apart([*self.players, *bystanders])
-        self.players, self.bystanders = owners[: len(players)], owners[len(players) :]
-        counts = _agent_counts(agents, [player.name for player in self.players])
-        slot_of = self._slots(slots or {}, _layer_order(model))
+        read, leftovers = self._read_layers()
+        players: tuple[Player, ...] = _tell_apart(read)
+        self._firsts = {player.name: player.call_indices[0] for player in players}
+        self.schedule = schedule(self.graph, self._firsts, alignment)
+        bystanders = self._settle_bystanders(model, players, leftovers)
+        self.bystanders = _tell_apart([*players, *bystanders])[len(players) :]
+        counts = _agent_counts(agents, list(self._firsts))
+        placed = self.placement()
+        slot_of = _slots(slots or {}, placed, _layer_order(model, players))
         self.players = tuple(
             replace(
                 player,
-                stage=self.schedule.player_stage[player.call_indices[0]],
+                stage=placed[player.name],
                 earliest=self.schedule.earliest[player.call_indices[0]],
                 latest=self.schedule.latest[player.call_indices[0]],
                 slot=slot_of[player.name],
                 agents=counts[player.name],
             )
-            for player in self.players
+            for player in players
         )
-        self.stages: tuple[Stage, ...] = self._stages()
+        self.stages = self._stages()
         self.columns = max((player.slot for player in self.players), default=0) + 1
         for stage in self.stages:
             if len({player.agents for player in stage.players}) > 1:
@@ -141,19 +108,16 @@ class Game:
             raise AttributeError(f"A game does not change once it is built. Received: {name}=")
         super().__setattr__(name, value)
 
-    def _firsts(self) -> dict[str, int]:
-        return {player.name: player.call_indices[0] for player in self.players}
-
     def placement(self, alignment: str | Mapping[str, int] | None = None) -> dict[str, int]:
         """Player's name → stage, of this game or under another alignment."""
         placed = self.schedule
         if alignment is not None:
-            placed = schedule(self.graph, self._firsts(), alignment)
-        return {name: placed.player_stage[index] for name, index in self._firsts().items()}
+            placed = schedule(self.graph, self._firsts, alignment)
+        return {name: placed.call_stage[index] for name, index in self._firsts.items()}
 
     def schedules(self, limit: int) -> list[dict[str, int]]:
         """Every alignment of the same players, as `dgn_tf.alignments`."""
-        return schedules(self.graph, self._firsts(), limit)
+        return schedules(self.graph, self._firsts, limit)
 
     @property
     def horizon(self) -> int:
@@ -179,19 +143,19 @@ class Game:
             layer = self.graph.calls[indices[0]].operation
             own = [v for v in layer.trainable_variables if id(v) in trainable]
             player = read_player(layer) if own else None
-            reason = _reason(layer) if player is None else self._uncovered(player, own, indices)
-            if player is not None and not reason:
+            if player is None:
+                leftovers += [(layer, _reason(layer))] if own else []
+            elif reason := self._uncovered(player, own, indices):
+                uncovered.append((layer, reason))
+            else:
                 positions = self._positions(player, indices)
                 players.append(replace(player, call_indices=tuple(indices), positions=positions))
-            elif own:
-                (leftovers if player is None else uncovered).append((layer, reason))
         return players, uncovered + leftovers
 
     def _positions(self, player: Player, calls: list[int]) -> int | None:
         made = [self.graph.shapes[self.graph.calls[i].outputs[0]][1:] for i in calls]
-        if any(size is None for shape in made for size in shape):
-            return None
-        return sum(math.prod(shape) for shape in made) // player.layout.shape[1]
+        known = all(size is not None for shape in made for size in shape)
+        return sum(map(math.prod, made)) // player.layout.shape[1] if known else None
 
     def _uncovered(self, player: Player, own: list, calls: list[int]) -> str:
         """Why a layer's inputs and pre-activations do not show all that its weights do; or ""."""
@@ -206,75 +170,48 @@ class Game:
                 return f"its {variable.name} is also used by an activation"
         return ""
 
-    def _settle_bystanders(self, model: Any, leftovers: list[tuple[Any, str]]) -> list[Bystander]:
+    def _settle_bystanders(
+        self, model: Any, players: tuple[Player, ...], leftovers: list[tuple[Any, str]]
+    ) -> list[Bystander]:
         bystanders: list[Bystander] = []
-        taken = {id(v) for player in self.players for v in player.variables}
-        order = {id(v): position for position, v in enumerate(self.trainable)}
+        free = {id(v) for v in self.trainable} - {id(v) for p in players for v in p.variables}
         for layer, reason in [*leftovers, (model, "no layer of the graph owns them")]:
-            own = tuple(
-                v for v in layer.trainable_variables if id(v) in order and id(v) not in taken
-            )
-            taken.update(id(v) for v in own)
+            own = tuple(v for v in layer.trainable_variables if id(v) in free)
+            free -= {id(v) for v in own}
+            if not own:
+                continue
             normal = _is_normalisation(layer)
-            if self.strict and own and not normal:
+            if self.strict and not normal:
                 raise ValueError(
                     "With strict=True every trainable layer but normalisation must be a player. "
                     f"Received: layer '{layer.name}' ({type(layer).__name__}), left to a diagonal "
                     f"block: {reason}."
                 )
-            if own:
-                users = [i for v in own for i in self.uses.reads.get(id(v), [])]
-                stage = min((self.schedule.call_stage[i] for i in users), default=0)
-                bystanders.append(Bystander(layer, own, stage, reason, not normal))
+            users = [i for v in own for i in self.uses.reads.get(id(v), [])]
+            stage = min((self.schedule.call_stage[i] for i in users), default=0)
+            settled = {"layer": layer, "variables": own, "stage": stage}
+            bystanders.append(Bystander(**settled, reason=reason, decays=not normal))
         return bystanders
 
-    def _slots(self, slots: Mapping[str, int], order: dict[int, int]) -> dict[str, int]:
-        unknown = set(slots) - {player.name for player in self.players}
-        if unknown:
-            raise ValueError(f"`slots` must name players. Received: {sorted(unknown)}")
-        by_stage: dict[int, list[Player]] = {}
-        for player in sorted(self.players, key=lambda player: order[id(player.layer)]):
-            stage = self.schedule.player_stage[player.call_indices[0]]
-            by_stage.setdefault(stage, []).append(player)
-        found: dict[str, int] = {}
-        for members in by_stage.values():
-            fixed = {slots[player.name] for player in members if player.name in slots}
-            asked = [slots[player.name] for player in members if player.name in slots]
-            bad = [slot for slot in asked if not isinstance(slot, int) or slot < 0]
-            if bad or len(fixed) < len(asked):
-                raise ValueError(
-                    f"Slots of one stage must be different non-negative integers. Received: {asked}"
-                )
-            free = (slot for slot in range(len(members) + max(fixed, default=0) + 1))
-            remaining = (slot for slot in free if slot not in fixed)
-            for player in members:
-                name = player.name
-                found[name] = slots[name] if name in slots else next(remaining)
-        return found
-
     def _stages(self) -> tuple[Stage, ...]:
-        total = self.schedule.stages
-        made_in = dict.fromkeys(self.graph.inputs, -1)
-        last_use = dict.fromkeys(self.graph.shapes, -1)
-        for call in self.graph.calls:
+        total, graph = self.schedule.stages, self.graph
+        made_in = dict.fromkeys(graph.inputs, -1)
+        last_use = dict.fromkeys(graph.shapes, -1)
+        order = {key: -1 - key for key in graph.inputs}
+        for call in graph.calls:
             stage = self.schedule.call_stage[call.index]
-            for key in call.outputs:
-                made_in[key] = stage
+            made_in.update(dict.fromkeys(call.outputs, stage))
+            order.update(dict.fromkeys(call.outputs, call.index))
             for key in call.inputs:
                 last_use[key] = max(last_use[key], stage)
-        for key in self.graph.outputs:
-            last_use[key] = total
-        order = {key: call.index for call in self.graph.calls for key in call.outputs}
-        stages: list[Stage] = []
+        last_use.update(dict.fromkeys(graph.outputs, total))
+        newest_first = sorted(made_in, key=order.__getitem__, reverse=True)
+        floats = [key for key in newest_first if "float" in graph.dtypes[key]]
+        stages = []
         for t in range(total):
-            alive = [
-                key
-                for key, made in made_in.items()
-                if made < t and last_use[key] >= t and "float" in self.graph.dtypes[key]
-            ]
-            alive.sort(key=lambda key: order.get(key, -1 - key), reverse=True)
+            alive = [key for key in floats if made_in[key] < t <= last_use[key]]
             members = sorted((p for p in self.players if p.stage == t), key=lambda p: p.slot)
-            calls = [c for c in self.graph.calls if self.schedule.call_stage[c.index] == t]
+            calls = [c for c in graph.calls if self.schedule.call_stage[c.index] == t]
             stages.append(Stage(t, tuple(members), tuple(calls), tuple(alive)))
         return tuple(stages)
 
@@ -286,20 +223,9 @@ class Game:
         return model.solve(x, y, sample_weight, game=self)
 
     def summary(self, curvature: Any = None, print_fn: Any = print) -> str:
-        """A table: stage, slot, player, layer, weights, block, tensors at the cut, slack."""
-        model: Any = self._model()
-        optimizer = getattr(model, "optimizer", None)
-        if curvature is None:
-            curvature = getattr(optimizer, "curvature", None)
-        terminal = getattr(optimizer, "terminal", "rank_one")
-        shape = tuple(size or 1 for size in self.graph.shapes[self.graph.outputs[0]][1:])
-        columns = terminal + 1 if isinstance(terminal, int) else 1
-        if not isinstance(terminal, int | str):  # a `Terminal`
-            columns = terminal.columns(shape)
-        elif terminal == "exact":
-            columns = shape[-1]
-        batch = getattr(model, "expected_batch", EXPECTED_BATCH)
-        text = table(self, curvature, batch * columns)
+        """A table: stage, slot, player, layer, weights, block, tensors at the cut, slack; and what
+        the game does not see of its loss."""
+        text = table(self, self._model(), curvature)
         if print_fn is not None:
             print_fn(text)
         return text
@@ -311,8 +237,8 @@ def trace(model: keras.Model) -> tuple[Graph, Uses]:
     return graph, read_uses(graph, model.weights)
 
 
-def _layer_order(model: Any) -> dict[int, int]:
-    """id of layer → its place in `model.layers`, those of nested models in between."""
+def _layer_order(model: Any, players: tuple[Player, ...]) -> list[str]:
+    """The players' names in the order of `model.layers`, those of nested models in between."""
 
     def walk(model: Any) -> Iterator[Any]:
         for layer in model.layers:
@@ -320,10 +246,27 @@ def _layer_order(model: Any) -> dict[int, int]:
             if isinstance(layer, keras.Model):
                 yield from walk(layer)
 
-    order: dict[int, int] = {}
-    for layer in walk(model):
-        order.setdefault(id(layer), len(order))
-    return order
+    names = {id(player.layer): player.name for player in players}
+    return list(dict.fromkeys(names[id(layer)] for layer in walk(model) if id(layer) in names))
+
+
+def _slots(slots: Mapping[str, int], placed: dict[str, int], order: list[str]) -> dict[str, int]:
+    """Player's name → slot: the one asked for, or the first that is free in its stage."""
+    unknown = set(slots) - set(order)
+    if unknown:
+        raise ValueError(f"`slots` must name players. Received: {sorted(unknown)}")
+    found = dict(slots)
+    for stage in set(placed.values()):
+        members = [name for name in order if placed[name] == stage]
+        asked = [slots[name] for name in members if name in slots]
+        bad = [slot for slot in asked if not isinstance(slot, int) or slot < 0]
+        if bad or len(set(asked)) < len(asked):
+            raise ValueError(
+                f"Slots of one stage must be different non-negative integers. Received: {asked}"
+            )
+        free = (slot for slot in itertools.count() if slot not in asked)
+        found.update((name, next(free)) for name in members if name not in slots)
+    return found
 
 
 def _tell_apart(owners: list) -> tuple:
@@ -354,9 +297,6 @@ def _is_normalisation(layer: Any) -> bool:
 
 
 def _reason(layer: Any) -> str:
-    surface_reason = surface.is_adapted(layer)
-    if surface_reason:
-        return surface_reason
     if _is_normalisation(layer):
         return "normalisation is no player"
     if getattr(layer, "groups", 1) != 1:

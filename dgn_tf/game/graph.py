@@ -19,9 +19,8 @@ class Call:
     Attributes:
         index: its place in the order of execution.
         operation: the Keras layer or operation.
-        inputs: keys of the tensors it reads, in order of appearance.
-        outputs: keys of the tensors it makes.
-        arguments: maps a dictionary from key to value to `(args, kwargs)`.
+        inputs, outputs: keys of the tensors it reads and makes, in order.
+        arguments: {key: value} → `(args, kwargs)`.
     """
 
     index: int
@@ -37,14 +36,11 @@ class Call:
 
 @dataclass
 class Graph:
-    """The calls of a model from its inputs to its outputs.
+    """The calls of a model, in an order in which they can run.
 
     Attributes:
-        calls: in an order in which they can run.
-        inputs: keys of the model's inputs, flattened.
-        outputs: keys of the model's outputs, flattened.
-        shapes: key → symbolic shape, batch axis first.
-        dtypes: key → dtype name.
+        inputs, outputs: keys of the model's tensors, flattened.
+        shapes, dtypes: key → symbolic shape, batch axis first, and dtype name.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -58,14 +54,6 @@ class Graph:
         self.shapes[key] = tuple(tensor.shape)
         self.dtypes[key] = str(tensor.dtype)
         return key
-
-    def consumers_of(self) -> dict[int, list[Call]]:
-        """Tensor key → the calls that read it."""
-        readers: dict[int, list[Call]] = {key: [] for key in self.shapes}
-        for call in self.calls:
-            for key in dict.fromkeys(call.inputs):
-                readers[key].append(call)
-        return readers
 
 
 def functional_of(model: keras.Model) -> keras.Model:
@@ -84,7 +72,7 @@ def functional_of(model: keras.Model) -> keras.Model:
             f"Received: {type(model).__name__} without a graph. Build a Sequential model first "
             "(`keras.Input` as first entry), or rewrite a subclassed one with the Functional API."
         )
-    if any(surface.is_ragged_or_sparse(tensor) for tensor in functional.inputs):
+    if any(tensor.sparse or tensor.ragged for tensor in functional.inputs):
         raise ValueError(
             "The inputs of a game must be dense tensors. "
             f"Received: model '{model.name}' with a sparse or ragged input."
@@ -93,17 +81,10 @@ def functional_of(model: keras.Model) -> keras.Model:
 
 
 def read_graph(model: keras.Model) -> Graph:
-    """Reads a Functional or built Sequential model, nested ones opened.
-
-    Raises:
-        TypeError, ValueError: as `functional_of`.
-    """
-    functional = functional_of(model)
-    graph = Graph()
-    keys: dict[int, int] = {}
-    for tensor in functional.inputs:
-        keys[id(tensor)] = graph.new_key(tensor)
-        graph.inputs.append(keys[id(tensor)])
+    """Reads a Functional or built Sequential model, nested ones opened, or raises as above."""
+    functional, graph = functional_of(model), Graph()
+    keys = {id(tensor): graph.new_key(tensor) for tensor in functional.inputs}
+    graph.inputs = list(keys.values())
     _read_into(graph, functional, keys)
     graph.outputs = [keys[id(tensor)] for tensor in functional.outputs]
     return graph
@@ -114,13 +95,13 @@ def _read_into(graph: Graph, functional: Any, keys: dict[int, int]) -> None:
         if any(id(tensor) not in keys for tensor in node.input_tensors):
             continue
         inner = _opened(node)
-        if inner is not None:
-            inner_keys = _enter(graph, inner, node, keys)
-            _read_into(graph, inner, inner_keys)
-            for outside, inside in zip(node.outputs, inner.outputs, strict=True):
-                keys[id(outside)] = inner_keys[id(inside)]
+        if inner is None:
+            _add_call(graph, node.operation, node, node.outputs, keys)
             continue
-        _add_call(graph, node.operation, node, node.outputs, keys)
+        inner_keys = _enter(graph, inner, node, keys)
+        _read_into(graph, inner, inner_keys)
+        for outside, inside in zip(node.outputs, inner.outputs, strict=True):
+            keys[id(outside)] = inner_keys[id(inside)]
 
 
 def _opened(node: Any) -> Any:
@@ -168,17 +149,15 @@ class _Entrance:
 
 
 def _add_call(graph: Graph, operation: Any, node: Any, made: list, keys: dict[int, int]) -> None:
-    ids = {id(tensor): keys[id(tensor)] for tensor in node.input_tensors}
-    inputs = tuple(keys[id(tensor)] for tensor in node.input_tensors)
-    outputs = []
-    for tensor in made:
-        keys[id(tensor)] = graph.new_key(tensor)
-        outputs.append(keys[id(tensor)])
+    read = [(id(tensor), keys[id(tensor)]) for tensor in node.input_tensors]
+    outputs = tuple(graph.new_key(tensor) for tensor in made)
+    keys.update(zip(map(id, made), outputs, strict=True))
 
     def fill(values: dict) -> tuple:
-        return node.arguments.fill_in({tensor: values[key] for tensor, key in ids.items()})
+        return node.arguments.fill_in({tensor: values[key] for tensor, key in read})
 
-    graph.calls.append(Call(len(graph.calls), operation, inputs, tuple(outputs), fill))
+    inputs = tuple(key for _, key in read)
+    graph.calls.append(Call(len(graph.calls), operation, inputs, outputs, fill))
 
 
 def run_call(

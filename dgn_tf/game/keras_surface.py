@@ -3,6 +3,7 @@
 `TESTED_KERAS` names the minor versions these hold for; a test compares it with the installed one.
 """
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,61 +14,18 @@ import numpy as np
 import tensorflow as tf
 from keras.src import backend
 from keras.src.losses.losses import LossFunctionWrapper
-from keras.src.models.functional import Functional
+from keras.src.models.functional import Functional as Functional
 from keras.src.random.seed_generator import global_seed_generator
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 TESTED_KERAS = ("3.15",)
-
 untracked = no_automatic_dependency_tracking
 """Decorator: attributes set inside a method are not tracked as state."""
 
-__all__ = [
-    "TESTED_KERAS",
-    "Functional",
-    "additional_losses",
-    "as_loss",
-    "batch_norms",
-    "batch_size",
-    "build_metrics",
-    "built_losses",
-    "call_operation",
-    "compute_loss",
-    "copy_mask",
-    "data_loss",
-    "functional_of",
-    "global_seed_state",
-    "has_fused_activation",
-    "has_other_mask",
-    "inner_layers",
-    "is_adapted",
-    "is_plain",
-    "is_ragged_or_sparse",
-    "logits_of",
-    "loss_arguments",
-    "nodes_in_order",
-    "pack_outputs",
-    "producer",
-    "replaced",
-    "rewrites_once",
-    "scratch_graph",
-    "standardize_inputs",
-    "structure",
-    "track_loss",
-    "unconverted",
-    "untracked",
-    "update_average",
-    "uses_weight_decay",
-    "with_moments",
-]
-
 
 def functional_of(model: keras.Model) -> Any:
-    """The Functional graph of a Functional or a built Sequential model, None if there is none.
-
-    There is none either where a subclass has a `call` of its own, unless it says that this runs
-    the graph (`runs_graph`).
-    """
+    """The Functional graph of a Functional or a built Sequential model; None if there is none, or
+    where a subclass has a `call` of its own that does not say `runs_graph`."""
     own = type(model).call not in (Functional.call, keras.Sequential.call)
     if own and not getattr(type(model), "runs_graph", False):
         return None
@@ -76,19 +34,12 @@ def functional_of(model: keras.Model) -> Any:
     return model if isinstance(model, Functional) else None
 
 
-def is_ragged_or_sparse(tensor: Any) -> bool:
-    """Whether a symbolic tensor stands for no dense one."""
-    return bool(tensor.sparse or tensor.ragged)
-
-
 def unconverted(tensor: Any, known: dict) -> Any:
-    """The symbolic tensor, of those with an id in `known`, that this one is; None for another.
-
-    A conversion to the dtype a tensor has already is that tensor.
-    """
+    """The symbolic tensor, of those with an id in `known`, that this one is; None for another."""
     while tensor is not None and id(tensor) not in known:
         operation, index, _ = tensor._keras_history
         sources = operation._inbound_nodes[index].input_tensors
+        # A conversion to the dtype that a tensor has already is that tensor.
         same = type(operation).__name__ == "ConvertToTensor" and sources[0].dtype == tensor.dtype
         tensor = sources[0] if same else None
     return tensor
@@ -109,12 +60,8 @@ def has_other_mask(tensor: Any, mask: Any) -> bool:
 
 
 def batch_size(x: Any, size: int | None) -> int | None:
-    """Samples in a batch of what `fit` or `train_on_batch` is given; None where it cannot be seen.
-
-    Args:
-        x: arrays, a `tf.data.Dataset`, or another source of batches.
-        size: the batch size that arrays are cut into; None where they are one batch.
-    """
+    """Samples in a batch of what `fit` is given as x and batch size (None where x is one batch);
+    None where it cannot be seen."""
     while isinstance(x, tf.data.Dataset):
         batched = getattr(x, "_batch_size", None)
         if batched is not None:
@@ -145,11 +92,6 @@ def nodes_in_order(functional: Any) -> list:
     return [node for node in nodes if node.operation is not None and not node.is_input]
 
 
-def producer(tensor: Any) -> tuple:
-    """(operation, node index, tensor index) that made a symbolic tensor."""
-    return tuple(tensor._keras_history)
-
-
 def call_operation(operation: Any, args: tuple, kwargs: dict, training: bool) -> Any:
     """Calls an operation as a Functional model does: `training` where the call knows it."""
     if "training" in getattr(operation, "_call_context_args", ()):
@@ -164,30 +106,11 @@ def copy_mask(source: Any, target: Any) -> None:
         backend.set_keras_mask(target, mask)
 
 
-_FUSED = (
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
-)
-
-
 def has_fused_activation(operation: Any) -> bool:
     """Whether a layer's output is its `activation` of a pre-activation, and nothing else."""
-    return type(operation) in _FUSED
-
-
-def rewrites_once(operation: Any) -> bool:
-    """Whether a layer that assigns its weight in training only applies it otherwise."""
-    return isinstance(operation, keras.layers.SpectralNormalization)
+    name = type(operation).__name__
+    fused = re.fullmatch(r"(Einsum)?Dense|(Depthwise|Separable)?Conv[123]D(Transpose)?", name)
+    return bool(fused) and type(operation) is getattr(keras.layers, name, None)
 
 
 class replaced:
@@ -212,17 +135,10 @@ def global_seed_state() -> Any:
     return global_seed_generator().state
 
 
-def scratch_graph() -> Any:
-    """A graph in which things can be traced that are never run."""
-    return tf.__internal__.FuncGraph("scratch")
-
-
 def batch_norms(operation: Any) -> list:
     """The batch normalisations a layer is or holds."""
-    if not isinstance(operation, keras.layers.Layer):
-        return []
     kind = keras.layers.BatchNormalization
-    return [layer for layer in operation._flatten_layers() if isinstance(layer, kind)]
+    return [layer for layer in inner_layers(operation) if isinstance(layer, kind)]
 
 
 def with_moments(layer: Any, moments: Any) -> Any:
@@ -249,21 +165,14 @@ def data_loss(model: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
     return model._compile_loss(y, y_pred, sample_weight)
 
 
-def additional_losses(model: Any) -> list:
-    """Regularisers and added losses of the last call, as scalars."""
-    return [tf.reduce_sum(loss) for loss in model.losses]
-
-
 def track_loss(model: Any, loss: tf.Tensor, size: tf.Tensor) -> None:
     """Moves the model's running mean of the loss."""
     model._loss_tracker.update_state(loss, sample_weight=size)
 
 
 def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
-    """Creates the variables of the compiled metrics apart from a step that is being traced.
-
-    Where a step creates variables, TensorFlow traces the whole of it a second time.
-    """
+    """Creates the variables of the compiled metrics apart from a step that is being traced: where
+    a step creates variables, TensorFlow traces the whole of it a second time."""
     metrics = model._compile_metrics
     if metrics is None or metrics.built:
         return
@@ -292,12 +201,8 @@ def built_losses(model: Any, y: Any, y_pred: Any) -> list[tuple]:
 
 def is_plain(loss: Any) -> bool:
     """Whether a loss is a function that Keras masks, weights and reduces, and nothing else."""
-    kind = type(loss)
-    return (
-        isinstance(loss, LossFunctionWrapper)
-        and kind.call is LossFunctionWrapper.call
-        and kind.__call__ is keras.losses.Loss.__call__
-    )
+    kind, plain = type(loss), (LossFunctionWrapper.call, keras.losses.Loss.__call__)
+    return isinstance(loss, LossFunctionWrapper) and (kind.call, kind.__call__) == plain
 
 
 def logits_of(output: tf.Tensor) -> tuple:
@@ -345,20 +250,20 @@ def uses_weight_decay(optimizer: Any, variable: Any) -> bool:
 
 def update_average(optimizer: Any, variables: list) -> None:
     """Keras's own weight averaging, with its periodic overwrite."""
-    if not optimizer.use_ema:
-        return
     optimizer._update_model_variables_moving_average(variables)
     every = optimizer.ema_overwrite_frequency
-    if every:
-        due = tf.equal((optimizer.iterations.value + 1) % every, 0)
+    if not optimizer.use_ema or not every:
+        return
 
-        def overwrite() -> tf.Tensor:
-            optimizer._overwrite_model_variables_with_average_value(variables)
-            return tf.constant(True)
+    def overwrite() -> tf.Tensor:
+        optimizer._overwrite_model_variables_with_average_value(variables)
+        return tf.constant(True)
 
-        tf.cond(due, overwrite, lambda: tf.constant(False))
+    due = tf.equal((optimizer.iterations.value + 1) % every, 0)
+    tf.cond(due, overwrite, lambda: tf.constant(False))
 
 
-def inner_layers(layer: Any) -> Iterator[Any]:
-    """The layers a layer holds, itself first."""
-    yield from layer._flatten_layers()
+def inner_layers(operation: Any) -> Iterator[Any]:
+    """The layers an operation holds, a layer itself first."""
+    if isinstance(operation, keras.layers.Layer):
+        yield from operation._flatten_layers()

@@ -9,47 +9,62 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
-from dgn_tf.game.capture import EXPECTED_BATCH, Capture, thin_samples
+from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
 
 
-@dataclass(frozen=True)
-class Player:
-    """A layer whose weights are the controls of one player.
-
-    Attributes:
-        layer: the Keras layer.
-        variables: its kernel and, where it has one, its bias.
-        kind: "dense", "convolution" or "einsum".
-        layout: how the variables form one matrix, `(I, O)`.
-        inputs_of: layer input → function that makes the `(B, P, I0)` inputs or patches.
-        cotangents_of: cotangent at the pre-activation, `(B, …)` → `(B, P, O)`.
-        linear: (layer input, kernel) → pre-activation without bias, for a direct weighted gradient.
-        call_indices: the uses of the layer, in order; the first gives the stage.
-        positions: rows of inputs a sample that its weights are applied to; None where unknown.
-        stage, slot, earliest, latest: its place in the game, filled in by the schedule.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Weights that move together, those of one layer at one stage."""
 
     layer: Any
     variables: tuple
-    kind: str
-    layout: WeightLayout
-    inputs_of: Callable[[tf.Tensor], tf.Tensor]
-    cotangents_of: Callable[[tf.Tensor], tf.Tensor]
-    linear: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
-    call_indices: tuple[int, ...] = ()
-    positions: int | None = None
     stage: int = -1
-    slot: int = 0
-    earliest: int = -1
-    latest: int = -1
-    agents: int = 1
     label: str = ""
 
     @property
     def name(self) -> str:
         """The layer's name; a number is added where nested models repeat one."""
         return self.label or str(self.layer.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bystander(Owner):
+    """Trainable weights that are no player's: a diagonal block, the plain preconditioned gradient.
+
+    Attributes:
+        reason: why they are no player's.
+        decays: whether weight decay applies (not to normalisation).
+    """
+
+    reason: str
+    decays: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player(Owner):
+    """A layer whose weights, its kernel and perhaps its bias, are the controls of one player.
+
+    Attributes:
+        layout: how the variables form one matrix, `(I, O)`.
+        inputs_of: layer input → function that makes the `(B, P, I0)` inputs or patches.
+        cotangents_of: cotangent at the pre-activation, `(B, …)` → `(B, P, O)`.
+        linear: (layer input, kernel) → pre-activation without bias, for a direct weighted gradient.
+        call_indices: the uses of the layer, in order; the first gives the stage.
+        positions: rows of inputs a sample that its weights are applied to; None where unknown.
+        slot, earliest, latest, agents: its place in the game.
+    """
+
+    layout: WeightLayout
+    inputs_of: Callable[[tf.Tensor], tf.Tensor]
+    cotangents_of: Callable[[tf.Tensor], tf.Tensor]
+    linear: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
+    call_indices: tuple[int, ...] = ()
+    positions: int | None = None
+    slot: int = 0
+    earliest: int = -1
+    latest: int = -1
+    agents: int = 1
 
     @property
     def has_bias(self) -> bool:
@@ -61,58 +76,29 @@ class Player:
         return self.latest - self.earliest
 
     def capture(
-        self,
-        inputs: list[tf.Tensor],
-        cotangents: list[list[tf.Tensor]],
-        c: tf.Tensor | None = None,
-        curvature_scale: tf.Tensor | None = None,
-        gradient: tuple | None = None,
-        expected: int = EXPECTED_BATCH,
+        self, inputs: list[tf.Tensor], cotangents: list[list[tf.Tensor]], **settings: Any
     ) -> Capture:
-        """The player on a batch, from its layer inputs and, a use and a column of Z, cotangents."""
-        columns = [
-            tf.stack([self.cotangents_of(g) for g in per_column], 2)
-            if len(per_column) > 1
-            else self.cotangents_of(per_column[0])[:, :, None]
-            for per_column in cotangents
-        ]
-        g = columns[0] if len(columns) == 1 else tf.concat(columns, 1)
+        """The player on a batch, from its layer inputs and, a use and a column of Z, cotangents.
 
-        def make_inputs() -> tf.Tensor:
-            made = [self.inputs_of(x) for x in inputs]
-            return made[0] if len(made) == 1 else tf.concat(made, 1)
-
-        def thin(stride: int | tf.Tensor, offset: int | tf.Tensor) -> tf.Tensor:
-            made = [self.inputs_of(thin_samples(x, stride, offset)) for x in inputs]
-            return made[0] if len(made) == 1 else tf.concat(made, 1)
-
-        weighted = None
-        if self.linear is not None and len(inputs) == 1 and len(cotangents[0]) == 1:
-            weighted = self._direct(inputs[0], cotangents[0][0])
-        return Capture(
-            make_inputs,
-            g,
-            self.layout,
-            positions=g.shape[1],
-            c=c,
-            curvature_scale=curvature_scale,
-            gradient=gradient,
-            thin=thin,
-            weighted=weighted,
-            expected=expected,
-        )
+        Args:
+            inputs, cotangents: a list item a use.
+            settings: c, curvature_scale, gradient and expected, as for `Capture`.
+        """
+        columns = [tf.stack([self.cotangents_of(g) for g in use], 2) for use in cotangents]
+        direct = self.linear is not None and len(inputs) == 1 and len(cotangents[0]) == 1
+        weighted = self._direct(inputs[0], cotangents[0][0]) if direct else None
+        g = tf.concat(columns, 1)
+        return Capture(inputs, g, self.layout, rows=self.inputs_of, weighted=weighted, **settings)
 
     def _direct(self, x: tf.Tensor, g: tf.Tensor) -> Callable[[tf.Tensor], tuple]:
-        kernel = self.variables[0].value
-        linear = self.linear
-        assert linear is not None
+        kernel, linear = self.variables[0].value, self.linear
 
         def weighted(w: tf.Tensor) -> tuple:
             size = tf.cast(tf.shape(g)[0], g.dtype)
             mixed = g * tf.reshape(w / size, [-1] + [1] * (len(g.shape) - 1))
             with tf.GradientTape() as tape:
                 tape.watch(kernel)
-                z = linear(x, kernel)
+                z = linear(x, kernel)  # type: ignore[misc]
             gradient = tape.gradient(z, kernel, output_gradients=mixed)
             if not self.has_bias:
                 return (gradient,)
@@ -179,34 +165,25 @@ def read_player(layer: Any) -> Player | None:
     return player
 
 
-def _variables(layer: Any) -> tuple:
-    return (layer.kernel,) if layer.bias is None else (layer.kernel, layer.bias)
+def _player(layer: Any, outputs: int, inputs_of: Callable, **settings: Any) -> Player:
+    variables = (layer.kernel,) if layer.bias is None else (layer.kernel, layer.bias)
+    layout = WeightLayout(
+        tuple(tuple(v.shape) for v in variables), outputs, settings.pop("order", None)
+    )
+    found = {"inputs_of": inputs_of, "cotangents_of": _flatten_positions, **settings}
+    return Player(layer=layer, variables=variables, layout=layout, **found)
 
 
-def _layout(variables: tuple, outputs: int, order: tuple | None = None) -> WeightLayout:
-    return WeightLayout(tuple(tuple(v.shape) for v in variables), outputs, order)
-
-
-def _flatten_positions(x: tf.Tensor) -> tf.Tensor:
-    """`(B, …, D)` → `(B, P, D)`, with P static where it can be."""
-    if len(x.shape) == 2:
-        return x[:, None, :]
-    middle = x.shape[1:-1]
-    known = all(size is not None for size in middle)
-    return tf.reshape(x, (tf.shape(x)[0], math.prod(middle) if known else -1, x.shape[-1]))
+def _flatten_positions(x: tf.Tensor, last: int = 1) -> tf.Tensor:
+    """`(B, …, D)` → `(B, P, D)`, D the last axes and P static where it can be."""
+    middle, size = x.shape[1 : len(x.shape) - last], math.prod(x.shape[-last:])
+    count = math.prod(middle) if all(length is not None for length in middle) else -1
+    return tf.reshape(x, (tf.shape(x)[0], count, size))
 
 
 @register_player(keras.layers.Dense)
 def _dense(layer: Any) -> Player:
-    variables = _variables(layer)
-    return Player(
-        layer,
-        variables,
-        "dense",
-        _layout(variables, layer.kernel.shape[-1]),
-        _flatten_positions,
-        _flatten_positions,
-    )
+    return _player(layer, layer.kernel.shape[-1], _flatten_positions)
 
 
 def windows(x: tf.Tensor, window: tuple, step: tuple, rate: tuple, padding: str) -> tf.Tensor:
@@ -243,7 +220,6 @@ def windows(x: tf.Tensor, window: tuple, step: tuple, rate: tuple, padding: str)
 def _convolution(layer: Any) -> Player | None:
     if layer.data_format != "channels_last" or layer.groups != 1:
         return None
-    variables = _variables(layer)
     *size, _, outputs = layer.kernel.shape
     strides, dilation = tuple(layer.strides), tuple(layer.dilation_rate)
     causal = layer.padding == "causal"
@@ -259,15 +235,7 @@ def _convolution(layer: Any) -> Player | None:
             return _flatten_positions(x[:, :: step[0], :: step[1]])
         return _flatten_positions(windows(x, window, step, rate, padding))
 
-    return Player(
-        layer,
-        variables,
-        "convolution",
-        _layout(variables, outputs),
-        patches,
-        _flatten_positions,
-        linear=None if causal else layer.convolution_op,
-    )
+    return _player(layer, outputs, patches, linear=None if causal else layer.convolution_op)
 
 
 @register_player(keras.layers.EinsumDense)
@@ -294,32 +262,20 @@ def _einsum(layer: Any) -> Player | None:
     if not regular or not contracted:
         return None
     sizes = dict(zip(kernel, layer.kernel.shape, strict=True))
-    inputs = math.prod(sizes[c] for c in contracted)
     outputs = math.prod(sizes[c] for c in made)
     if layer.bias is not None and (
         math.prod(layer.bias.shape) != outputs or set(layer.bias_axes or "") != set(made)
     ):
         return None
-    variables = _variables(layer)
-    order = tuple(kernel.index(c) for c in contracted + made)
 
-    def gather(labels: str, wanted: str, size: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    def gather(labels: str, wanted: str) -> Callable[[tf.Tensor], tf.Tensor]:
         permutation = [labels.index(c) for c in batch + positions + wanted]
+        return lambda x: _flatten_positions(tf.transpose(x, permutation), len(wanted))
 
-        def apply(x: tf.Tensor) -> tf.Tensor:
-            moved = tf.transpose(x, permutation)
-            middle = moved.shape[1 : 1 + len(positions)]
-            known = all(length is not None for length in middle)
-            count = math.prod(middle) if known else -1
-            return tf.reshape(moved, (tf.shape(x)[0], count, size))
-
-        return apply
-
-    return Player(
+    return _player(
         layer,
-        variables,
-        "einsum",
-        _layout(variables, outputs, order),
-        gather(source, contracted, inputs),
-        gather(outcome, made, outputs),
+        outputs,
+        gather(source, contracted),
+        cotangents_of=gather(outcome, made),
+        order=tuple(kernel.index(c) for c in contracted + made),
     )

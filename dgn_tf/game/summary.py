@@ -8,63 +8,49 @@ from dgn_tf.game.capture import EXPECTED_BATCH, TANGENT_BUDGET
 HEADER = ("stage", "slot", "player", "layer", "weights", "curvature", "cut before it", "slack")
 
 
-def table(game: Any, curvature: Any = None, numbers: int = EXPECTED_BATCH) -> str:
+def table(game: Any, model: Any, curvature: Any = None) -> str:
     """Stage, slot, player, layer, weights, curvature block, tensors alive at the cut, slack.
 
-    Below it the arms, where a policy chooses between alignments.
+    Below it the arms, where a policy chooses between alignments, and what is not seen of the loss.
 
     Args:
         game: a `Game`.
-        curvature: the optimizer's curvature, None before `compile`.
-        numbers: tangents of a weight, the samples of a batch times the columns of Z.
+        model: its model, compiled or not.
+        curvature: instead of the optimizer's.
     """
+    optimizer = getattr(model, "optimizer", None)
+    curvature = getattr(optimizer, "curvature", None) if curvature is None else curvature
     block = "-" if curvature is None else getattr(curvature, "name", str(curvature))
-    fallback = "-"
-    if curvature is not None:
-        fallback = curvature if isinstance(curvature, str) else curvature.fallback().name
+    fallback = block if curvature is None or block == curvature else curvature.fallback().name
+    terminal = getattr(optimizer, "terminal", "rank_one")
+    classes = game.graph.shapes[game.graph.outputs[0]][-1] or 1
+    columns = {"exact": classes}.get(terminal, 1) if isinstance(terminal, str) else terminal + 1
+    tangents = columns * getattr(model, "expected_batch", EXPECTED_BATCH)
     rows = []
     for stage in game.stages:
         cut = " + ".join(_shape(game.graph.shapes[key]) for key in stage.cut)
         for player in stage.players:
-            weights = sum(int(variable.numpy().size) for variable in player.variables)
             name = f"{block} ×{player.agents} agents" if player.agents > 1 else block
-            size = math.prod(player.layout.shape)
-            if player.positions != 1 and numbers * size > TANGENT_BUDGET:
+            if player.positions != 1 and tangents * math.prod(player.layout.shape) > TANGENT_BUDGET:
                 name += " (kernel of position sums)"
-            rows.append(
-                (
-                    str(stage.index),
-                    str(player.slot),
-                    player.name,
-                    type(player.layer).__name__,
-                    str(weights),
-                    name,
-                    cut,
-                    str(player.slack),
-                )
-            )
+            shown = _shown(player, player.name, name)
+            rows.append((str(stage.index), str(player.slot), *shown, cut, str(player.slack)))
             cut = ""
         for bystander in game.bystanders:
             if bystander.stage == stage.index:
-                weights = sum(int(variable.numpy().size) for variable in bystander.variables)
-                rows.append(
-                    (
-                        str(stage.index),
-                        "-",
-                        f"({bystander.name})",
-                        type(bystander.layer).__name__,
-                        str(weights),
-                        f"{fallback}: {bystander.reason}",
-                        "",
-                        "-",
-                    )
-                )
-    slots = game.columns
-    title = f"{len(game.players)} players, {game.horizon} stages, {slots} slots"
+                name = f"{fallback}: {bystander.reason}"
+                shown = _shown(bystander, f"({bystander.name})", name)
+                rows.append((str(stage.index), "-", *shown, "", "-"))
+    title = f"{len(game.players)} players, {game.horizon} stages, {game.columns} slots"
     lines = [title, *_lines(HEADER, rows)]
     if game.arm is not None:
         lines += ["", *_arms(game.arm)]
     return "\n".join(lines)
+
+
+def _shown(owner: Any, name: str, block: str) -> tuple[str, str, str, str]:
+    weights = sum(math.prod(variable.shape) for variable in owner.variables)
+    return name, type(owner.layer).__name__, str(weights), block
 
 
 def _arms(arm: Any) -> list[str]:
@@ -83,9 +69,7 @@ def _lines(header: tuple, rows: list[tuple]) -> list[str]:
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(row: tuple) -> str:
-        return "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
+        return "  ".join(map(str.ljust, row, widths)).rstrip()
 
     return [line(header), "  ".join("-" * w for w in widths), *map(line, rows)]
 

@@ -81,7 +81,7 @@ def read_uses(graph: Graph, weights: list) -> Uses:
     uses = Uses(global_seed=surface.global_seed_state())
     notes: list[_Notes] = []
     drawn_before = random.getstate()
-    with surface.scratch_graph().as_default() as scratch:
+    with tf.__internal__.FuncGraph("scratch").as_default() as scratch:
         values: dict[int, Any] = {
             key: tf.compat.v1.placeholder(graph.dtypes[key], graph.shapes[key])
             for key in graph.inputs
@@ -136,11 +136,10 @@ def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
 
 def _is_foreign(operation: Any) -> bool:
     """Whether an operation may be traced differently a second time: only Keras is known not to."""
-    layers = surface.inner_layers(operation) if isinstance(operation, keras.Layer) else [operation]
     return any(
         isinstance(layer, keras.layers.Lambda | keras.layers.AugMix)
         or not type(layer).__module__.startswith("keras.")
-        for layer in layers
+        for layer in (operation, *surface.inner_layers(operation))
     )
 
 
@@ -168,5 +167,7 @@ def _note_unrepeatable(graph: Graph, traced: Any, uses: Uses) -> None:
             uses.unrepeatable[call.index] = f"it draws by {', '.join(drawn)}"
         elif _is_foreign(call.operation) and first != found.get(f"again{call.index}", []):
             uses.unrepeatable[call.index] = "traced twice it is not the same"
-        elif call.index in uses.rewrites and not surface.rewrites_once(call.operation):
+        elif call.index in uses.rewrites and not isinstance(
+            call.operation, keras.layers.SpectralNormalization
+        ):
             uses.unrepeatable[call.index] = "it assigns a trainable weight"

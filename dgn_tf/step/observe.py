@@ -128,8 +128,9 @@ def observe(
         reading = objective.reading()
         with reading.recording():
             loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
-        added = surface.additional_losses(model)
-        extra = tf.add_n([tf.cast(term, loss.dtype) for term in added]) if added else None
+        # Regularisers and added losses.
+        added = [tf.cast(tf.reduce_sum(term), loss.dtype) for term in model.losses]
+        extra = tf.add_n(added) if added else None
         data_loss = loss if extra is None else loss - extra
         end = objective.end(y_pred, reading)
         nexts = []

@@ -101,7 +101,7 @@ def _costate_patches(player: Player, x: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     spread out by the stride s.
     """
     layer = player.layer
-    if player.kind != "convolution" or math.prod(layer.kernel_size) == 1:
+    if math.prod(getattr(layer, "kernel_size", ())) == 1:
         return player.cotangents_of(p)
     size, stride, rate = layer.kernel_size, layer.strides, layer.dilation_rate
     if len(size) == 1:

@@ -100,10 +100,9 @@ def test_convolution_factors_of_a_keras_layer():
     gradient = tape.gradient(loss, layer.trainable_variables)
     patches = tf.image.extract_patches(x, (1, 3, 3, 1), (1,) * 4, (1,) * 4, "SAME")
     cap = Capture(
-        tf.reshape(patches, (B, 25, 18)),
+        [tf.reshape(patches, (B, 25, 18))],
         tf.reshape(g, (B, 25, 1, 3)),
         WeightLayout(((3, 3, 2, 3), (3,)), 3),
-        positions=25,
     )
     for ours, theirs in zip(cap.gradient, gradient, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
