@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
+from dgn_tf.curvature.base import period
 from dgn_tf.game_model import GameModel
 
 
@@ -16,8 +18,7 @@ def with_agents(
 ) -> GameModel:
     """Lets N fictitious agents share each player's weights, θ = Σ_n θ_n (equation (16)).
 
-    Every agent sees the same input and the same gradient, so agents need no weights of their own:
-    they exist in the recursion, and their updates are summed. In the coupled form N agents
+    Agents exist in the recursion, where their updates are summed. In the coupled form N agents
     interpolate from gradient descent to Gauss-Newton (Levenberg-Marquardt with damping
     1/(lr (N - 1))); in the proximal and the explicit form they are a learning rate of N lr.
 
@@ -53,8 +54,7 @@ def naive_partition(model: keras.Model, parts: int, **kwargs: Any) -> GameModel:
     Raises:
         ValueError: for a number of parts below one or above the units or filters of a layer.
     """
-    if isinstance(parts, bool) or not isinstance(parts, int) or parts < 1:
-        raise ValueError(f"`parts` must be a positive integer. Received: parts={parts!r}")
+    period("parts", parts)
     made: dict[str, list[Any]] = {}
 
     def call(layer: Any, *args: Any, **call_kwargs: Any) -> Any:
@@ -72,13 +72,12 @@ def naive_partition(model: keras.Model, parts: int, **kwargs: Any) -> GameModel:
 
 
 def _can_split(layer: Any) -> bool:
-    if type(layer) not in (keras.layers.Dense, keras.layers.Conv2D):
-        return False
-    if layer.activation is keras.activations.softmax:
-        return False
-    if isinstance(layer, keras.layers.Dense):
-        return True
-    return layer.groups == 1 and layer.data_format == "channels_last"
+    plain = type(layer) is keras.layers.Dense or (
+        type(layer) is keras.layers.Conv2D
+        and layer.groups == 1
+        and layer.data_format == "channels_last"
+    )
+    return plain and layer.activation is not keras.activations.softmax
 
 
 def _pieces(layer: Any, parts: int) -> list[Any]:
@@ -105,8 +104,7 @@ def _copy_weights(model: keras.Model, clone: keras.Model, made: dict[str, list[A
             if layer.weights:
                 clone.get_layer(layer.name).set_weights(layer.get_weights())
             continue
-        start = 0
-        for piece in pieces:
-            end = start + piece.kernel.shape[-1]
-            piece.set_weights([weight[..., start:end] for weight in layer.get_weights()])
-            start = end
+        ends = np.cumsum([piece.kernel.shape[-1] for piece in pieces])[:-1]
+        shares = [np.split(weight, ends, axis=-1) for weight in layer.get_weights()]
+        for piece, *weights in zip(pieces, *shares, strict=True):
+            piece.set_weights(weights)

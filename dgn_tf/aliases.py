@@ -15,20 +15,14 @@ class _OpenLoop(DGNOpt):
     block: type[curvature.KFAC]
 
     def __init__(self, learning_rate: Any = 0.03, **kwargs: Any):
-        names = self._block_settings()
-        block = type(self).block(**{k: kwargs.pop(k) for k in names if k in kwargs})
+        names = inspect.signature(self.block).parameters
+        block = self.block(**{name: kwargs.pop(name) for name in names if name in kwargs})
         kwargs.setdefault("name", type(self).__name__.lower())
         super().__init__(learning_rate, "open_loop", block, **kwargs)
 
-    @classmethod
-    def _block_settings(cls) -> list[str]:
-        return list(inspect.signature(cls.block).parameters)
-
     def get_config(self) -> dict:
-        config = super().get_config()
-        for fixed in ("information_structure", "curvature"):
-            config.pop(fixed)
-        return {**config, **self.curvature.get_config()}
+        config = {**super().get_config(), **self.curvature.get_config()}
+        return {k: v for k, v in config.items() if k not in ("information_structure", "curvature")}
 
 
 @keras.saving.register_keras_serializable("dgn_tf.optimizers")
@@ -37,8 +31,7 @@ class KFAC(_OpenLoop):
 
     Args:
         learning_rate: a positive number or a Keras schedule.
-        kwargs: damping and the other settings of `dgn_tf.curvature.KFAC`; all else as for `DGNOpt`,
-            weight decay, clipping and `kl_clip` among them.
+        kwargs: the settings of `dgn_tf.curvature.KFAC`; all else as for `DGNOpt`.
     """
 
     block = curvature.KFAC
@@ -50,8 +43,7 @@ class EKFAC(_OpenLoop):
 
     Args:
         learning_rate: a positive number or a Keras schedule.
-        kwargs: damping, rank and the other settings of `dgn_tf.curvature.EKFAC`; all else as for
-            `DGNOpt`, weight decay, clipping and `kl_clip` among them.
+        kwargs: the settings of `dgn_tf.curvature.EKFAC`; all else as for `DGNOpt`.
     """
 
     block = curvature.EKFAC

@@ -20,7 +20,9 @@ from dgn_tf.optimizer import DGNOpt
 from dgn_tf.rules import FORMS, one_of
 from dgn_tf.step.solution import solve_batch
 from dgn_tf.step.train import refuse_replicas, train_step
-from dgn_tf.terminal import check_loss
+from dgn_tf.terminal.objective import check_loss
+
+_SETTINGS = ("alignment", "slots", "strict", "agents", "agents_form")
 
 
 @keras.saving.register_keras_serializable("dgn_tf")
@@ -64,45 +66,30 @@ class GameModel(surface.Functional):
         if agents_form is not None:
             one_of("agents_form", agents_form, FORMS)
         super().__init__(inputs, outputs, name=name, **kwargs)
-        self._recorder = _Recorder()
-        self._settings = _Settings(
-            alignment=alignment,
-            slots=slots,
-            strict=strict,
-            agents=agents,
-            agents_form=agents_form,
-        )
+        self._held = _Held(alignment, slots, strict, agents, agents_form)
         self._read_game()
 
     def _read_game(self) -> None:
-        settings, alignment = self._settings, self._settings.alignment
-        read = (settings.slots, settings.strict, settings.agents)
-        if isinstance(alignment, AlignmentPolicy):
-            games = games_of_arms(self, alignment, *read)
-            self._check_policy(alignment)
-        else:
-            games = [Game(self, alignment, *read)]
-        self._games = _Held(tuple(games))
-
-    def _check_policy(self, policy: AlignmentPolicy) -> None:
-        held = getattr(policy, "held", None)
-        if held is not None:
-            held.check(self, by_accuracy=getattr(policy, "reward", None) == "accuracy")
+        held, alignment = self._held, self._held.alignment
+        read = (held.slots, held.strict, held.agents)
+        if not isinstance(alignment, AlignmentPolicy):
+            held.games = (Game(self, alignment, *read),)
+            return
+        held.games = tuple(games_of_arms(self, alignment, *read))
+        images = getattr(alignment, "held", None)
+        if images is not None:
+            images.check(self, by_accuracy=getattr(alignment, "reward", None) == "accuracy")
 
     @classmethod
     def from_model(cls, model: keras.Model, **kwargs: Any) -> "GameModel":
-        """The game of a Functional or built Sequential model, whose layers it shares.
-
-        Args:
-            model: the model.
-            kwargs: as for `GameModel`.
-        """
+        """The game of a Functional or built Sequential model, whose layers it shares."""
         functional = functional_of(model)
         return cls(functional.input, functional.output, **kwargs)
 
     def settings(self) -> dict:
         """The arguments the game was read with, as `GameModel` takes them."""
-        return self._settings.config()
+        shown = {name: getattr(self._held, name) for name in _SETTINGS}
+        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in shown.items()}
 
     @property
     def game(self) -> Game:
@@ -110,30 +97,30 @@ class GameModel(surface.Functional):
 
         Where a policy chooses the alignment it is that of the first arm.
         """
-        return self._games.games[0]
+        return self._held.games[0]
 
     @property
     def games(self) -> tuple[Game, ...]:
         """The games of all arms of an alignment policy; the one game without."""
-        return self._games.games
+        return self._held.games
 
     @property
     def alignment_policy(self) -> AlignmentPolicy | None:
         """The policy that chooses between alignments, None where there is one alignment."""
-        alignment = self._settings.alignment
+        alignment = self._held.alignment
         return alignment if isinstance(alignment, AlignmentPolicy) else None
 
     @contextlib.contextmanager
     def recording(self, first: Any) -> Iterator[None]:
         """Within this context a call of the model runs a `FirstPass`."""
-        self._recorder.active = first
+        self._held.active = first
         try:
             yield
         finally:
-            self._recorder.active = None
+            self._held.active = None
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
-        first = self._recorder.active
+        first = self._held.active
         if first is None:
             return super().call(inputs, training=training, mask=mask, **kwargs)
         flat = first.run(surface.standardize_inputs(self, inputs, mask), bool(training))
@@ -159,7 +146,7 @@ class GameModel(surface.Functional):
             )
         self._refuse_mixed_precision()
         self._read_game()
-        check_loss(loss, self.game, optimizer.terminal)
+        self.unseen = check_loss(loss, self.game, optimizer.rules)
         if kwargs.get("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = False
         refuse_replicas()
@@ -177,8 +164,7 @@ class GameModel(surface.Functional):
         adapts = getattr(optimizer.curvature, "adaptive_damping", False)
         if optimizer.rules.closed_loop or adapts:
             self._refuse_unrepeatable(to_the_end=adapts)
-        form = self._settings.agents_form
-        optimizer.bind(self.game, lambda: self.game.uses.random, self.alignment_policy, form)
+        optimizer.bind(self.game, self.alignment_policy, self._held.agents_form)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)
 
@@ -201,11 +187,25 @@ class GameModel(surface.Functional):
 
     @property
     def expected_batch(self) -> int:
-        """Samples in a batch, as `fit` or `train_on_batch` last saw them.
+        """Samples in a batch, as last seen; whether per-sample tangents fit depends on it."""
+        return self._held.batch
 
-        Whether per-sample tangents fit into memory depends on it.
-        """
-        return self._recorder.batch
+    @property
+    def unseen(self) -> str:
+        """What the game does not see of its loss, as far as is known; empty for nothing."""
+        return self._held.unseen
+
+    @unseen.setter
+    def unseen(self, sentence: str) -> None:
+        if sentence and sentence != self._held.unseen:
+            warnings.warn(sentence, stacklevel=2)
+        self._held.unseen = sentence
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.summary`, and below it the game's."""
+        given = inspect.signature(super().summary).bind(*args, **kwargs).arguments
+        super().summary(*args, **kwargs)
+        self.game.summary(print_fn=given.get("print_fn") or print)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`."""
@@ -220,7 +220,7 @@ class GameModel(surface.Functional):
 
     def _expect(self, x: Any, batch_size: int | None) -> None:
         """Notes the batch size; a larger one that may change which kernels fit is traced anew."""
-        size, before = surface.batch_size(x, batch_size), self._recorder.batch
+        size, before = surface.batch_size(x, batch_size), self._held.batch
         if size is None or size == before:
             return
         outputs = math.prod(n or 1 for n in self.game.graph.shapes[self.game.graph.outputs[0]][1:])
@@ -228,7 +228,7 @@ class GameModel(surface.Functional):
         if size > before and size * (outputs + 1) * max(weights, default=0) > TANGENT_BUDGET:
             self.train_function = None
         if size > before or self.train_function is None:
-            self._recorder.batch = size
+            self._held.batch = size
 
     def make_train_function(self, force: bool = False) -> Any:
         """As Keras's, which `fit` and `train_on_batch` call before they train.
@@ -303,25 +303,16 @@ class GameModel(surface.Functional):
         return cls(plain.input, plain.output, name=plain.name, **config)
 
 
-class _Recorder:
-    active: Any = None
-    batch: int = EXPECTED_BATCH
-
-
+@dataclass
 class _Held:
-    """Keeps the games out of Keras's attribute tracking."""
+    """The settings the game was read with and what is made of them, out of Keras's tracking."""
 
-    def __init__(self, games: tuple[Game, ...]):
-        self.games = games
-
-
-@dataclass(frozen=True)
-class _Settings:
     alignment: str | Mapping[str, int] | AlignmentPolicy
     slots: Mapping[str, int] | None
     strict: bool
     agents: int | Mapping[str, int]
     agents_form: str | None
-
-    def config(self) -> dict:
-        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in vars(self).items()}
+    games: tuple[Game, ...] = ()
+    active: Any = None
+    unseen: str = ""
+    batch: int = EXPECTED_BATCH

@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.curvature.base import period
+
 
 @dataclass(frozen=True)
 class StepGuard:
@@ -40,18 +42,15 @@ class StepGuard:
             raise ValueError(f"`retries` must be an integer, at least 0. Received: {self.retries}")
         if not 0 < self.shrink < 1:
             raise ValueError(f"`shrink` must lie between 0 and 1. Received: {self.shrink}")
-        if not (isinstance(self.patience, int) and self.patience >= 1):
-            raise ValueError(f"`patience` must be a positive integer. Received: {self.patience}")
+        period("patience", self.patience)
 
     @classmethod
     def make(cls, guard: Any) -> "StepGuard | None":
         """A guard from True, False, None, a dictionary of settings, or a guard."""
-        if guard is None or guard is False:
-            return None
-        if guard is True:
-            return cls()
         if isinstance(guard, dict):
             return cls(**guard)
+        if guard is None or isinstance(guard, bool):
+            return cls() if guard else None
         if isinstance(guard, cls):
             return guard
         raise TypeError(f"`guard` must be a StepGuard or a bool. Received: {guard!r}")
@@ -60,12 +59,7 @@ class StepGuard:
         return asdict(self)
 
     def passes(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Whether updates may be applied: a boolean scalar.
-
-        Args:
-            size: half the squared norm of all of them, times the learning rate.
-            weights: θ.
-        """
+        """Whether updates of half the squared norm `size` may be applied to weights θ, a scalar."""
         return size <= self._bound(size, weights)
 
     def factor(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:

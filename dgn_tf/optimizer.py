@@ -1,9 +1,11 @@
 """DGNOpt: the optimizer of a `GameModel`, settings and state."""
 
 import math
+import re
 import warnings
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -16,16 +18,8 @@ from dgn_tf.guard import StepGuard
 from dgn_tf.rules import ITERATIONS, Rules
 from dgn_tf.terminal.own import Terminal
 
-_RULES = (
-    "information_structure",
-    "curvature",
-    "form",
-    "terminal",
-    "solver",
-    "absent_players",
-    "state_feedback",
-    "khatri_rao_iterations",
-)
+_RULES = tuple(name for name in Rules.__dataclass_fields__ if not name.startswith("agents"))
+_REFUSED = ("loss_scale_factor", "gradient_accumulation_steps")
 
 
 class _States:
@@ -69,13 +63,13 @@ class DGNOpt(keras.optimizers.Optimizer):
             recursion are applied alone, in one forward pass.
         weight_decay: ℓ = ½ weight_decay |θ|² on all weights but those of normalisation.
         guard: a `StepGuard`, True for its defaults, False or None for no guard.
-        clipnorm, clipvalue, global_clipnorm: as in Keras, applied to the update divided by the
-            learning rate; the global norm is that of the open gains k.
-        use_ema, ema_momentum, ema_overwrite_frequency: Keras's weight averaging.
         kl_clip: κ > 0 of the trust region lr² Σ Δ'FΔ ≤ κ that steps are scaled into (Martens and
             Grosse 2015; Ba, Grosse and Martens 2017), None for none. 1e-3 is the usual value: it
             holds training together on raw pixels or at too large a learning rate.
         name: of the optimizer.
+        kwargs: of Keras: clipnorm, clipvalue or global_clipnorm, applied to the update divided by
+            the learning rate (the global norm is that of the open gains k); use_ema, ema_momentum
+            and ema_overwrite_frequency.
 
     Raises:
         ValueError: for an argument outside what is listed.
@@ -93,18 +87,12 @@ class DGNOpt(keras.optimizers.Optimizer):
         weight_decay: float = 0.0,
         khatri_rao_iterations: int = ITERATIONS,
         guard: Any = True,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
         state_feedback: bool = True,
         kl_clip: float | None = None,
         name: str = "dgnopt",
         **kwargs: Any,
     ):
-        for refused in ("loss_scale_factor", "gradient_accumulation_steps"):
+        for refused in _REFUSED:
             if kwargs.pop(refused, None) is not None:
                 raise ValueError(
                     f"DGNOpt moves every step on the step's own states, so `{refused}` must be "
@@ -116,17 +104,7 @@ class DGNOpt(keras.optimizers.Optimizer):
                     f"`learning_rate` must be positive. Received: learning_rate={learning_rate}"
                 )
             learning_rate = float(learning_rate)
-        super().__init__(
-            learning_rate=learning_rate,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            name=name,
-            **kwargs,
-        )
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         weight_decay = 0.0 if weight_decay is None else weight_decay
         if not (isinstance(weight_decay, int | float) and 0 <= weight_decay < math.inf):
             raise ValueError(
@@ -149,7 +127,6 @@ class DGNOpt(keras.optimizers.Optimizer):
         self.kl_clip = kl_clip
         self.guard = StepGuard.make(guard)
         self._game: Any = None
-        self._seeds: Any = None
         self._bandit: Any = None
 
     def __getattr__(self, name: str) -> Any:
@@ -159,17 +136,12 @@ class DGNOpt(keras.optimizers.Optimizer):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(rules, name)
 
-    def bind(
-        self, game: Any, seeds: Any, policy: Any = None, agents_form: str | None = None
-    ) -> None:
-        """Hands the optimizer its game; `GameModel.compile` does it.
+    def bind(self, game: Any, policy: Any = None, agents_form: str | None = None) -> None:
+        """Hands the optimizer its game, whose players it keeps a state for; `compile` does it.
 
         Args:
-            game: the `Game` whose players the optimizer moves; its state is by player, whatever
-                the alignment.
-            seeds: function that lists the seed generator states to be saved along.
-            policy: the policy that chooses between the game's arms, whose state is the optimizer's;
-                None for one alignment.
+            game: a `Game`, whose seed generators are saved along.
+            policy: what chooses between the game's arms, its state the optimizer's; None for one.
             agents_form: the form that fictitious agents bring; None for the optimizer's.
 
         Raises:
@@ -177,7 +149,7 @@ class DGNOpt(keras.optimizers.Optimizer):
                 rules that mean nothing with the game's agents.
         """
         agents = max((player.agents for player in game.players), default=1)
-        rules = self.rules.with_agents(agents, agents_form)
+        rules = replace(self.rules, agents=agents, agents_form=agents_form)
         if self._game is not None and self.built and game.identity() != self._game.identity():
             raise ValueError(
                 "A DGNOpt belongs to the model it was first compiled with. "
@@ -191,17 +163,14 @@ class DGNOpt(keras.optimizers.Optimizer):
                     "A DGNOpt keeps the state of the alignment policy it was first compiled with. "
                     "Create a new one for another policy or another number of arms."
                 )
-        self._game, self._seeds, self._bandit, self.rules = game, seeds, policy, rules
+        self._game, self._bandit, self.rules = game, policy, rules
 
     @property
     def bandit_state(self) -> dict[str, Any]:
-        """The state of the alignment policy as NumPy arrays: what its functions are handed.
-
-        Besides, the number of `steps` and the last `reward`. Empty without a policy.
-        """
-        if not self.built:
-            return {}
-        return {name: variable.numpy() for name, variable in self.states.bandit.items()}
+        """The state of the alignment policy as NumPy arrays, the number of `steps` and the last
+        `reward`; empty without a policy."""
+        held = self.states.bandit if self.built else {}
+        return {name: variable.numpy() for name, variable in held.items()}
 
     @surface.untracked
     def build(self, variables: list) -> None:
@@ -217,14 +186,12 @@ class DGNOpt(keras.optimizers.Optimizer):
         self.states = _States()
         game = self._game
         for player in () if self.rules.exact else game.players:
-            self.states.players[player.name] = self._add_state(
-                self.curvature, player.layout, player.name, player.variables[0].dtype
-            )
+            spec, dtype = self.curvature.state_spec(player.layout), player.variables[0].dtype
+            self.states.players[player.name] = self._add_state(spec, player.name, dtype)
         for bystander in game.bystanders:
             self.states.bystanders[bystander.name] = [
                 self._add_state(
-                    self.rules.fallback,
-                    WeightLayout((tuple(v.shape),)),
+                    self.rules.fallback.state_spec(WeightLayout((tuple(v.shape),))),
                     f"{bystander.name}_{v.name}",
                     v.dtype,
                 )
@@ -234,21 +201,17 @@ class DGNOpt(keras.optimizers.Optimizer):
             self.guard_rejections = self.add_variable((), dtype="int64", name="guard_rejections")
             self.guard_streak = self.add_variable((), dtype="int64", name="guard_streak")
         for name, (shape, dtype) in _bandit_spec(self._bandit, game).items():
-            start = keras.initializers.Constant(self._bandit.seed if name == "seed" else 0)
-            self.states.bandit[name] = self.add_variable(
-                shape, start, dtype=dtype, name=f"bandit_{name}"
-            )
-            self.states.initial.append((self.states.bandit[name], start))
+            start = self._bandit.seed if name == "seed" else 0
+            state = self._add_state({name: (shape, start)}, "bandit", dtype)
+            self.states.bandit.update(state)
 
-    def _add_state(self, block: Any, layout: WeightLayout, name: str, dtype: str) -> dict[str, Any]:
+    def _add_state(self, spec: dict, name: str, dtype: str) -> dict[str, Any]:
         state = {}
-        for key, (shape, initializer) in block.state_spec(layout).items():
-            if isinstance(initializer, int | float):
-                initializer = keras.initializers.Constant(initializer)
-            state[key] = self.add_variable(
-                shape, initializer=initializer, dtype=dtype, name=f"{name}_{key}"
-            )
-            self.states.initial.append((state[key], keras.initializers.get(initializer)))
+        for key, (shape, start) in spec.items():
+            number = isinstance(start, int | float)
+            start = keras.initializers.Constant(start) if number else keras.initializers.get(start)
+            state[key] = self.add_variable(shape, start, dtype=dtype, name=f"{name}_{key}")
+            self.states.initial.append((state[key], start))
         return state
 
     def _start_anew(self) -> None:
@@ -274,7 +237,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         return self.weight_decay > 0 and surface.uses_weight_decay(self, variable)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """Raises a ValueError: gradients alone are not enough for a game."""
+        """Raises a ValueError: a game needs more than gradients."""
         raise ValueError(
             "DGNOpt needs the states of a forward pass, not only gradients: train a "
             "`dgn_tf.GameModel` with `fit` or `train_on_batch`."
@@ -288,7 +251,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         held = getattr(self._bandit, "held", None)
         for i, variable in enumerate(held.variables if held is not None else ()):
             store[f"validation_{i}"] = variable.numpy()
-        for i, state in enumerate(self._seeds() if self._seeds is not None else ()):
+        for i, state in enumerate(self._game.uses.random if self._game is not None else ()):
             store[f"seed_{i}"] = state.numpy()
 
     def load_own_variables(self, store: Mapping) -> None:
@@ -297,16 +260,18 @@ class DGNOpt(keras.optimizers.Optimizer):
         State of another optimizer, block or model is left alone with a warning, as Keras does: the
         model's weights are loaded all the same, and this optimizer starts anew.
         """
-        saved = {key: store[key] for key in store.keys()}  # noqa: SIM118
-        kind = saved.pop("kind", None)
-        seeds = {key: saved.pop(key) for key in list(saved) if key.startswith("seed_")}
-        count = sum(key.startswith("validation_") for key in saved)
-        images = [saved.pop(f"validation_{i}") for i in range(count)]
-        states = self._seeds() if self._seeds is not None else []
+
+        keys = list(store.keys())
+
+        def listed(prefix: str) -> list:
+            count = sum(re.fullmatch(prefix + r"\d+", key) is not None for key in keys)
+            return [store[f"{prefix}{i}"] for i in range(count)]
+
+        saved, seeds, images = listed(""), listed("seed_"), listed("validation_")
+        states = self._game.uses.random if self._game is not None else []
         shapes = [tuple(v.shape) for v in self.variables]
-        found = [tuple(saved[key].shape) for key in sorted(saved, key=int)]
-        fits = kind is not None and int(kind[()]) == int(self._kind())
-        if not (fits and found == shapes and len(seeds) == len(states)):
+        fits = "kind" in keys and int(store["kind"][()]) == int(self._kind())
+        if not (fits and [v.shape for v in saved] == shapes and len(seeds) == len(states)):
             warnings.warn(
                 "Saved optimizer state must be that of the same curvature block on the same "
                 f"layers: {len(shapes)} variables and {len(states)} seed generators expected. "
@@ -316,16 +281,14 @@ class DGNOpt(keras.optimizers.Optimizer):
             )
             self._start_anew()
             return
-        for i, variable in enumerate(self.variables):
-            variable.assign(saved[str(i)])
-        for i, state in enumerate(states):
-            state.assign(seeds[f"seed_{i}"])
+        for variable, value in zip([*self.variables, *states], [*saved, *seeds], strict=True):
+            variable.assign(value)
         if images and self._bandit is not None:
             self._bandit.validation = (images[:-1], images[-1])
 
     def get_config(self) -> dict:
         config = super().get_config()
-        for dropped in ("loss_scale_factor", "gradient_accumulation_steps"):
+        for dropped in _REFUSED:
             config.pop(dropped)
         config.update({name: getattr(self.rules, name) for name in _RULES})
         if not self.rules.exact:

@@ -6,22 +6,17 @@ Names and what they mean stand here once, as data; the recursions and the step r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from dgn_tf import curvature as curvature_blocks
-from dgn_tf.terminal.loss import KINDS
-from dgn_tf.terminal.own import Terminal
+from dgn_tf.terminal.factor import Terminal, get
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What the players know (the information structure).
-
-    Attributes:
-        joint: whether the players of a stage are solved for together, (11).
-        sees_state: whether the gain has the term K δx, (6) and (7).
-    """
+    """What the players know: whether those of a stage are solved for together, (11), and whether
+    the gain has the term K δx, (6) and (7)."""
 
     joint: bool
     sees_state: bool
@@ -64,8 +59,6 @@ FORMS = {
 EXACT_FORM = Form(curved=True, preconditioned=False, crosses=True, reduces=True)
 """Of curvature="exact": Q_uu = ℓ_uu + F_n'V_xx F_n."""
 EXACT = "exact"
-ONE_COLUMN = ("rank_one", "gauss_newton")
-"""The terminal factors Z = φ_x, whose cotangents the loss's own backward pass makes."""
 SAMPLE_SPACE, KHATRI_RAO, PROP5 = SOLVERS = ("sample_space", "khatri_rao", "prop5")
 DUMMY, DUPLICATED = ABSENT_PLAYERS = ("dummy", "duplicated")
 ITERATIONS = 6
@@ -74,11 +67,8 @@ ITERATIONS = 6
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of one game, checked together.
-
-    A setting other than its default that would play no part under the others is refused. Two ways
-    remain to say one thing: without a state feedback to leave out, `state_feedback=False` changes
-    nothing, and "feedback_only", which solves nothing, is the same in both closed loops.
+    """The rules of one game, checked together: a setting other than its default that would play no
+    part under the others is refused.
 
     Args:
         information_structure, curvature, form, terminal, solver, absent_players, state_feedback,
@@ -109,23 +99,16 @@ class Rules:
         one_of("absent_players", self.absent_players, ABSENT_PLAYERS)
         if self.agents_form is not None:
             one_of("agents_form", self.agents_form, FORMS)
+        get(self.terminal)
         _check_numbers(self)
         if not self.exact:
             object.__setattr__(self, "curvature", curvature_blocks.get(self.curvature))
         for means_nothing, sentence, way_out in _contradictions(self):
             if means_nothing:
-                raise ValueError(f"{sentence} Received: {self._received()}. {way_out}")
-
-    def _received(self) -> str:
-        block = self.curvature if self.exact else self.curvature.name
-        shown = {**vars(self), "curvature": block}
-        plain = {name: field.default for name, field in self.__dataclass_fields__.items()}
-        kept = [f"{name}={value!r}" for name, value in shown.items() if value != plain[name]]
-        return ", ".join(kept)
-
-    def with_agents(self, agents: int, form: str | None) -> Rules:
-        """The same rules where each player's weights are shared by agents."""
-        return replace(self, agents=agents, agents_form=form)
+                block = self.curvature if self.exact else self.curvature.name
+                fields, shown = self.__dataclass_fields__, {**vars(self), "curvature": block}
+                given = [f"{k}={v!r}" for k, v in shown.items() if v != fields[k].default]
+                raise ValueError(f"{sentence} Received: {', '.join(given)}. {way_out}")
 
     @property
     def exact(self) -> bool:
@@ -157,6 +140,14 @@ class Rules:
         return EXACT_FORM if self.exact else FORMS[self.form_name]
 
     @property
+    def uses_terminal(self) -> bool:
+        """Whether the factor of the loss's Hessian plays a part."""
+        if self.exact or not self.structure.is_gradient:
+            return True
+        empirical = getattr(self.curvature, "fisher", None) == "empirical"
+        return not (self.curvature.elementwise or empirical)
+
+    @property
     def closed_loop(self) -> bool:
         """Whether the update pass adds K δx."""
         return self.state_feedback and self.structure.sees_state
@@ -178,11 +169,7 @@ class Rules:
 
 
 def _check_numbers(rules: Rules) -> None:
-    terminal, iterations = rules.terminal, rules.khatri_rao_iterations
-    if isinstance(terminal, bool) or not isinstance(terminal, int | Terminal):
-        one_of("terminal", terminal, KINDS, ", a positive integer, or a Terminal")
-    elif isinstance(terminal, int) and terminal < 1:
-        raise ValueError(f"`terminal` must be a positive rank. Received: terminal={terminal}")
+    iterations = rules.khatri_rao_iterations
     if not isinstance(rules.state_feedback, bool):
         raise ValueError(
             "`state_feedback` must be True or False. "
@@ -196,72 +183,86 @@ def _check_numbers(rules: Rules) -> None:
 
 def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
     """(whether it holds, the rule that is broken, the way out) of what means nothing together."""
-    structure, name = rules.structure, rules.form_name
-    default, joint = Rules.form, rules.joint_solver
+    structure, name, exact = rules.structure, rules.form_name, rules.exact
+    joint, solver = rules.joint_solver, f"The {rules.solver!r} solver"
     # Exact curvature keeps every second derivative, those between agents ("coupled") as well.
-    agents_default = rules.agents_form == "coupled"
-    yield (
-        rules.exact and name != default and not agents_default,
-        'With curvature="exact" Q_uu is exact and no form plays a part.',
-        "Leave out the form, or give a preconditioner as curvature.",
-    )
-    yield (
-        rules.exact and joint,
-        'With curvature="exact" a stage is solved exactly and no solver plays a part.',
-        "Leave out the solver, or give K-FAC or EKFAC as curvature.",
-    )
-    yield (
-        joint and getattr(rules.curvature, "name", "") not in ("kfac", "ekfac"),
-        f"The {rules.solver!r} solver works on Kronecker factors: curvature must be K-FAC or "
-        "EKFAC.",
-        'Give curvature="kfac", or leave out the solver.',
-    )
-    yield (
-        joint and not structure.joint,
-        f"The {rules.solver!r} solver is for players who are solved for together.",
-        'Give information_structure="cooperative" or "open_loop_cooperative", or leave out the '
-        "solver.",
-    )
-    yield (
-        joint and name in ("explicit", "coupled"),
-        f"The {rules.solver!r} solver brings its own Q_uu, the damped Kronecker factors of all "
-        "players of a stage, which contradicts the explicit form (no mixed terms) and the coupled "
-        "one (M / lr for the diagonal).",
-        'Use the proximal form or "feedback_only", or the sample-space solver.',
-    )
-    yield (
-        joint and rules.agents > 1,
-        f"The {rules.solver!r} solver knows of no fictitious agents.",
-        "Use the sample-space solver.",
-    )
-    yield (
-        rules.khatri_rao_iterations != ITERATIONS and rules.solver != KHATRI_RAO,
-        "`khatri_rao_iterations` are those of the Khatri-Rao solver.",
-        'Give solver="khatri_rao", or leave them out.',
-    )
-    yield (
-        not rules.exact and structure.is_gradient and name != default,
-        "In an open loop the update is the preconditioned gradient and no form plays a part.",
-        'Leave out the form (for fictitious agents form=None), or give "cooperative".',
-    )
-    yield (
-        not rules.exact and not structure.sees_state and name in ("explicit", "feedback_only"),
-        "Without state feedback the joint solve of a stage needs its second derivatives.",
-        'Use the proximal or the coupled form, or information_structure="open_loop".',
-    )
-    yield (
-        not rules.exact and not structure.joint and name == "coupled",
-        "The coupled form keeps the mixed second derivatives of players solved for together; "
-        "alone it is the explicit form.",
-        'Give information_structure="cooperative", or form="explicit" (for fictitious agents '
-        "form=None).",
-    )
+    other_form = name != Rules.form and not (exact and rules.agents_form == "coupled")
     alone = structure.sees_state and not structure.joint
-    yield (
-        rules.duplicated and not (alone and rules.second.reduces),
-        "Absent players are duplicated in the feedback structure alone, where every slot has a "
-        "value function of its own that the players' responses reduce.",
-        'Leave out `absent_players`, or give information_structure="feedback".',
+    return (
+        (
+            exact and other_form,
+            'With curvature="exact" Q_uu is exact and no form plays a part.',
+            "Leave out the form, or give a preconditioner as curvature.",
+        ),
+        (
+            exact and joint,
+            'With curvature="exact" a stage is solved exactly and no solver plays a part.',
+            "Leave out the solver, or give K-FAC or EKFAC as curvature.",
+        ),
+        (
+            joint and getattr(rules.curvature, "name", "") not in ("kfac", "ekfac"),
+            f"{solver} works on Kronecker factors: curvature must be K-FAC or EKFAC.",
+            'Give curvature="kfac", or leave out the solver.',
+        ),
+        (
+            joint and not structure.joint,
+            f"{solver} is for players who are solved for together.",
+            "Give a cooperative information_structure, or leave out the solver.",
+        ),
+        (
+            joint and name in ("explicit", "coupled"),
+            f"{solver} brings its own Q_uu, the damped Kronecker factors of all players of a "
+            "stage, which contradicts the explicit and the coupled form.",
+            'Use the proximal form or "feedback_only", or the sample-space solver.',
+        ),
+        (
+            joint and rules.agents > 1,
+            f"{solver} knows of no fictitious agents.",
+            "Use the sample-space solver.",
+        ),
+        (
+            rules.khatri_rao_iterations != ITERATIONS and rules.solver != KHATRI_RAO,
+            "`khatri_rao_iterations` are those of the Khatri-Rao solver.",
+            'Give solver="khatri_rao", or leave them out.',
+        ),
+        (
+            not exact and structure.is_gradient and name != Rules.form,
+            "In an open loop the update is the preconditioned gradient and no form plays a part.",
+            'Leave out the form (for fictitious agents form=None), or give "cooperative".',
+        ),
+        (
+            not (exact or structure.sees_state) and name in ("explicit", "feedback_only"),
+            "Without state feedback the joint solve of a stage needs its second derivatives.",
+            'Use the proximal or the coupled form, or information_structure="open_loop".',
+        ),
+        (
+            not (exact or structure.joint) and name == "coupled",
+            "The coupled form keeps the mixed second derivatives of players solved for together; "
+            "alone it is the explicit form.",
+            'Give "cooperative", or form="explicit" (for fictitious agents form=None).',
+        ),
+        (
+            rules.duplicated and not (alone and rules.second.reduces),
+            "Absent players are duplicated in the feedback structure alone, where every slot has "
+            "a value function of its own that the players' responses reduce.",
+            'Leave out `absent_players`, or give information_structure="feedback".',
+        ),
+        (
+            not (rules.state_feedback or structure.sees_state),
+            f'"{rules.information_structure}" has no state feedback to leave out.',
+            "Leave out `state_feedback`, or give a structure with feedback.",
+        ),
+        (
+            not (rules.state_feedback or rules.second.reduces),
+            "K δx is all that the form adds to the preconditioned gradient.",
+            'Give information_structure="open_loop" in the place of state_feedback=False.',
+        ),
+        (
+            rules.terminal != Rules.terminal and not rules.uses_terminal,
+            "In an open loop an elementwise block or an empirical Fisher matrix sees the loss's "
+            "gradient alone, and no terminal factor plays a part.",
+            "Leave out `terminal`, or give another curvature.",
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from dgn_tf.bandit.policy import AlignmentPolicy
+from dgn_tf.curvature.base import period
 from dgn_tf.game.game import Arm, Game, trace
 
 LIMIT = 64
@@ -13,21 +14,16 @@ LIMIT = 64
 
 
 def alignments(model: keras.Model, limit: int = LIMIT) -> list[dict[str, int]]:
-    """Every alignment of a model's players, as soon as possible first, as late as possible last.
+    """Every alignment {layer name: stage} of a model's players, ASAP first and ALAP last.
 
     Args:
         model: a Functional or built Sequential model, or a `GameModel`.
         limit: the largest number that is listed.
 
-    Returns:
-        A list of different {layer name: stage}, each with all players.
-
     Raises:
         ValueError: if there are more than `limit`, and as `GameModel` for a model without a game.
     """
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise ValueError(f"`limit` must be a positive integer. Received: limit={limit!r}")
-    return Game(model).schedules(limit)
+    return Game(model).schedules(period("limit", limit))
 
 
 def games_of_arms(

@@ -14,48 +14,22 @@ from dgn_tf.bandit.reward import Validation, accuracy
 class EXP3PP(AlignmentPolicy):
     """EXP3++ (Seldin and Slivkins 2014, Algorithm 1), with discounted losses.
 
-    Of K arms only the one played shows its loss ℓ = 1 - reward. Divided by the probability p of
-    having played it, it is an unbiased estimate of the loss of that arm, and zero is one of the
-    others'. Their sums L (`losses`) over the past give the next probabilities:
+    Of K arms, with losses L summed over the chances they were seen with, at the n-th choice,
 
         p(a) = (1 - Σ_b ε(b)) ρ(a) + ε(a),    ρ(a) ∝ exp(-η L(a)),
-        η = β = ½ √(ln K / (n K)),    ε(a) = min{1/(2K), β, ξ(a)},
+        η = β = ½ √(ln K / (n K)),    ε(a) = min{1/(2K), β, c ln(nΔ²)/(nΔ²)},
 
-    at the n-th choice. With ε = min{1/(2K), β} this is EXP3, whose exploration costs √n for ever;
-    EXP3++ explores an arm less the clearer it is worse. Its gap to the best arm is estimated as
-    Δ(a) = min{1, (L(a) - min L)/n}, and telling a gap Δ from zero takes of the order of ln(nΔ²)/Δ²
-    plays, so that a rate of
-
-        ξ(a) = c ln(nΔ(a)²) / (nΔ(a)²)
-
-    keeps the arm's estimate good enough. (The logarithm is taken of at least e: where nΔ² is small
-    nothing is known and β is the smaller one anyway.) Whatever ξ is, the expected regret against
-    the best fixed arm after T choices of an oblivious adversary is at most 4 √(K T ln K) (Theorem
-    1). The proofs for stochastic rewards, a regret of order ln(T)³/Δ, use (ln n)² for the logarithm
-    and c = 18, with which ξ < β needs millions of choices; the default c = 1/32 is the one the
-    authors experiment with.
-
-    **Non-stationary rewards.** The best alignment changes as a network is trained. With a discount
-    γ < 1 the past fades: L ← γ L + ℓ/p, and n, the number of choices, becomes their discounted
-    number, n ← 1 + γ (n - 1) + …, that is n = 1 + Σ_s γ^s over the past ones, at most 1/(1 - γ)
-    besides the next. It is EXP3++ with a memory of m = 1/(1 - γ) choices: a switch of the best
-    arm is made good within a few m, and no estimate is ever better than m plays can make it. Over T
-    choices with S switches the regret is of order T √(K ln K / m) + S m, smallest at
-    m = (T √(K ln K) / (2 S))^(2/3); the default, m = 200, is that for some thousand choices between
-    a few arms with a switch every few hundred. γ = 1 is EXP3++ itself.
+    Δ(a) = min{1, (L(a) - min L)/n}; then L ← γ L + ℓ/p of the arm played and n ← γ n + 1.
+    `docs/alignments.md` has its regret, with and without a fading memory (γ < 1).
 
     Args:
-        validation: `(x, y)`, the arrays that the reward is measured on, after every training step
-            with the new weights, in one forward pass: some hundred images are enough, and never the
-            training set. They are saved with the optimizer's state and come back with it. Not
-            needed outside of a model.
+        validation: `(x, y)`, never the training set: what the reward is measured on after every
+            training step, in one forward pass; saved with the optimizer. Only for a model.
         arms, every, seed: as for `AlignmentPolicy`. The reward of an arm is measured at the last of
             its `every` steps.
         discount: γ in (0, 1].
         exploration: c.
-        rate: a factor on η. Theorem 1 is for 1, the proofs for stochastic rewards for any larger
-            one. Alignments differ by little: with losses a gap g apart, ρ is far from uniform only
-            once rate · g · √(n ln K / K) / 2 is above one.
+        rate: a positive factor on η; Theorem 1 is for 1.
         reward: "accuracy" (labels sparse or one-hot), or a function of `(y, outputs)` that returns
             a scalar in [0, 1] and is made of TensorFlow or `keras.ops`. A step stops with an error
             at a reward outside of it (under `jit_compile=True`, where a step cannot stop, it is
@@ -95,11 +69,8 @@ class EXP3PP(AlignmentPolicy):
 
     @property
     def validation(self) -> tuple | None:
-        """`(x, y)`, the arrays the reward is measured on; None before they are known.
-
-        They can be set at any time. After a step was compiled with them, others must have the same
-        shape and type but for their length.
-        """
+        """`(x, y)`, None before they are known. They can be set at any time; after a step was
+        compiled with them, only to others of the same shape and type but for their length."""
         return None if self.held is None else self.held.arrays()
 
     @validation.setter
@@ -146,26 +117,20 @@ class EXP3PP(AlignmentPolicy):
 
     def remember(self, state: State, chosen: Any, reward: Any) -> dict[str, Any]:
         """L ← γ L + (1 - reward)/p on the arm played; the age ← γ age + 1."""
-        xp = numerics(state["losses"])
-        estimate = (1.0 - xp.cast(reward, "float64")) / self.probabilities(state)
+        estimate = (1.0 - reward) / self.probabilities(state)
         faded = self.discount * state["losses"]
         return {
-            "losses": faded + estimate * xp.cast(chosen, "float64"),
+            "losses": numerics(faded).where(chosen, faded + estimate, faded),
             "age": self.discount * state["age"] + 1.0,
         }
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments without the validation arrays."""
+        mine = {name: getattr(self, name) for name in ("discount", "exploration", "rate")}
         reward = self.reward
-        return {
-            **super().get_config(),
-            "discount": self.discount,
-            "exploration": self.exploration,
-            "rate": self.rate,
-            "reward": reward
-            if isinstance(reward, str)
-            else keras.saving.serialize_keras_object(reward),
-        }
+        if not isinstance(reward, str):
+            reward = keras.saving.serialize_keras_object(reward)
+        return {**super().get_config(), **mine, "reward": reward}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "EXP3PP":

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dgn_tf.curvature.base import period
+
 State = Mapping[str, Any]
 
 
@@ -51,13 +53,9 @@ class AlignmentPolicy:
             if not arms:
                 raise ValueError("`arms` must hold at least one alignment. Received: arms=[]")
             arms = [arm if isinstance(arm, str) else dict(arm) for arm in arms]
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"`every` must be a positive integer. Received: every={every!r}")
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
-        self.arms = arms
-        self.every = every
-        self.seed = seed
+        self.arms, self.every, self.seed = arms, period("every", every), seed
 
     @property
     def name(self) -> str:
@@ -68,26 +66,17 @@ class AlignmentPolicy:
         return {"plays": ((arms,), "int64")}
 
     def start(self, arms: int) -> dict[str, np.ndarray]:
-        """The state before the first choice, for use outside of a model.
-
-        Raises:
-            ValueError: for a number of arms below one.
-        """
-        if isinstance(arms, bool) or not isinstance(arms, int) or arms < 1:
-            raise ValueError(f"`arms` must be a positive integer. Received: arms={arms!r}")
-        return {name: np.zeros(*spec) for name, spec in self.state_spec(arms).items()}
+        """The state before the first choice, outside of a model; a ValueError without an arm."""
+        spec = self.state_spec(period("arms", arms))
+        return {name: np.zeros(shape, dtype) for name, (shape, dtype) in spec.items()}
 
     def probabilities(self, state: State) -> Any:
         """The chances of the arms at the next choice, `(…, arms)`."""
         raise NotImplementedError
 
     def choose(self, state: State, seed: Any = None) -> Any:
-        """The next arm: the same one for the same state, whose count of plays numbers the draw.
-
-        Args:
-            state: of the arms.
-            seed: instead of the policy's own; a model keeps it in a variable.
-        """
+        """The next arm: the same one for the same state, whose count of plays numbers the draw, and
+        seed, the policy's own or (in a model) a variable."""
         xp = numerics(state["plays"])
         seed = self.seed if seed is None else seed
         chances = self.probabilities(state)
@@ -95,11 +84,10 @@ class AlignmentPolicy:
         bits = tf.random.stateless_uniform(
             (), [seed, xp.sum(state["plays"])], None, None, "uint32", alg="philox"
         )
-        draw = (int(bits) if xp is _NumPy else tf.cast(bits, "float64")) * 2.0**-32
+        draw = (int(bits) if xp is np else tf.cast(bits, "float64")) * 2.0**-32
         reached = xp.cumsum(chances)
         # The last arm takes what rounding leaves.
-        arm = xp.sum(xp.cast(reached[:-1] <= draw * reached[-1], "int32"))
-        return int(arm) if xp is _NumPy else arm
+        return xp.count_nonzero(reached[:-1] <= draw * reached[-1])
 
     def observe(self, state: State, arm: Any, reward: Any = 0.0) -> dict[str, Any]:
         """The state after an arm was played.
@@ -115,24 +103,19 @@ class AlignmentPolicy:
         """
         xp = numerics(state["plays"])
         arms = state["plays"].shape[-1]
-        if xp is _NumPy:
-            if not (np.all(np.asarray(arm) >= 0) and np.all(np.asarray(arm) < arms)):
+        if xp is np:
+            index, value = np.asarray(arm), np.asarray(reward)
+            if not np.all((index >= 0) & (index < arms)):
                 raise ValueError(f"`arm` must lie in 0 … {arms - 1}. Received: arm={arm}")
-            inside = np.logical_and(np.asarray(reward) >= 0.0, np.asarray(reward) <= 1.0)
-            if not np.all(inside):
+            if not np.all((value >= 0.0) & (value <= 1.0)):
                 raise ValueError(f"`reward` must lie in [0, 1]. Received: reward={reward}")
         chosen = xp.equal(xp.expand_dims(arm, -1), xp.arange(arms))
         after = self.remember(state, chosen, xp.expand_dims(reward, -1))
-        return {"plays": state["plays"] + xp.cast(chosen, "int64"), **after}
+        return {"plays": xp.where(chosen, state["plays"] + 1, state["plays"]), **after}
 
     def remember(self, state: State, chosen: Any, reward: Any) -> dict[str, Any]:
-        """The new values of what the policy remembers besides the counts.
-
-        Args:
-            state: before.
-            chosen: `(…, arms)` booleans.
-            reward: `(…, 1)`.
-        """
+        """The new values of what the policy remembers besides the counts, from the state before,
+        `(…, arms)` booleans and `(…, 1)` rewards."""
         return {}
 
     def get_config(self) -> dict[str, Any]:
@@ -144,18 +127,6 @@ class AlignmentPolicy:
         return cls(**config)
 
 
-class _NumPy:
-    """The functions policies use, on arrays; `keras.ops` has the same names for tensors."""
-
-    arange, cumsum, equal, exp, expand_dims = np.arange, np.cumsum, np.equal, np.exp, np.expand_dims
-    log, max, maximum, min, minimum = np.log, np.max, np.maximum, np.min, np.minimum
-    sqrt, sum, where = np.sqrt, np.sum, np.where
-
-    @staticmethod
-    def cast(x: Any, dtype: str) -> np.ndarray:
-        return np.asarray(x).astype(dtype)
-
-
 def numerics(array: Any) -> Any:
     """The namespace that an array's mathematics is written in: one source for both kinds."""
-    return _NumPy if isinstance(array, np.ndarray | np.generic) else keras.ops
+    return np if isinstance(array, np.ndarray | np.generic) else keras.ops

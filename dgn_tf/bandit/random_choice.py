@@ -17,6 +17,5 @@ class Random(AlignmentPolicy):
 
     def probabilities(self, state: State) -> Any:
         """1/K for each of K arms, `(…, arms)`."""
-        xp = numerics(state["plays"])
-        arms = state["plays"].shape[-1]
-        return xp.cast(0 * state["plays"] + 1, "float64") / arms
+        plays = state["plays"]
+        return numerics(plays).full_like(plays, 1.0 / plays.shape[-1], dtype="float64")

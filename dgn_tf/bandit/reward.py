@@ -52,12 +52,9 @@ class Validation:
         *x, y = self.variables
         wanted = [tuple(tensor.shape[1:]) for tensor in model.inputs]
         shapes = [tuple(variable.shape[1:]) for variable in x]
-        fit = len(wanted) == len(shapes) and all(
-            len(want) == len(shape)
-            and all(size in (None, given) for size, given in zip(want, shape, strict=True))
-            for want, shape in zip(wanted, shapes, strict=True)
-        )
-        if not fit:
+        pairs = zip(x, wanted, strict=False)
+        fit = all(variable.shape[1:].is_compatible_with(shape) for variable, shape in pairs)
+        if len(wanted) != len(shapes) or not fit:
             raise ValueError(
                 f"The validation images of a policy must have the sample shape {_one(wanted)}. "
                 f"Received: {_one(shapes)}"
@@ -96,12 +93,10 @@ def accuracy(y: Any, outputs: Any) -> Any:
         y: class indices `(n, …)` or `(n, …, 1)`, or one-hot labels `(n, …, classes)`.
         outputs: logits or probabilities `(n, …, classes)`.
     """
-    predicted = tf.argmax(outputs, -1)
-    if y.shape.rank == outputs.shape.rank and y.shape[-1] == outputs.shape[-1]:
-        label = tf.argmax(y, -1)
-    else:
-        label = tf.reshape(tf.cast(y, "int64"), tf.shape(predicted))
-    return tf.reduce_mean(tf.cast(predicted == label, "float64"))
+    one_hot = y.shape.rank == outputs.shape.rank and y.shape[-1] == outputs.shape[-1]
+    names = ("sparse_categorical_accuracy", "categorical_accuracy")
+    hits = getattr(keras.metrics, names[one_hot])(y, outputs)
+    return tf.reduce_mean(tf.cast(hits, "float64"))
 
 
 def legal(reward: tf.Tensor, can_raise: bool) -> tf.Tensor:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from dgn_tf.game.capture import EXPECTED_BATCH, TANGENT_BUDGET
+from dgn_tf.terminal import factor as terminal
 
 HEADER = ("stage", "slot", "player", "layer", "weights", "curvature", "cut before it", "slack")
 
@@ -22,9 +23,8 @@ def table(game: Any, model: Any, curvature: Any = None) -> str:
     curvature = getattr(optimizer, "curvature", None) if curvature is None else curvature
     block = "-" if curvature is None else getattr(curvature, "name", str(curvature))
     fallback = block if curvature is None or block == curvature else curvature.fallback().name
-    terminal = getattr(optimizer, "terminal", "rank_one")
-    classes = game.graph.shapes[game.graph.outputs[0]][-1] or 1
-    columns = {"exact": classes}.get(terminal, 1) if isinstance(terminal, str) else terminal + 1
+    shape = tuple(size or 1 for size in game.graph.shapes[game.graph.outputs[0]][1:])
+    columns = terminal.get(getattr(optimizer, "terminal", "rank_one")).columns(shape)
     tangents = columns * getattr(model, "expected_batch", EXPECTED_BATCH)
     rows = []
     for stage in game.stages:
@@ -45,6 +45,8 @@ def table(game: Any, model: Any, curvature: Any = None) -> str:
     lines = [title, *_lines(HEADER, rows)]
     if game.arm is not None:
         lines += ["", *_arms(game.arm)]
+    unseen = getattr(model, "unseen", "")
+    lines += ["", unseen] if unseen else []
     return "\n".join(lines)
 
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.passes import FirstPass
-from dgn_tf.rules import ONE_COLUMN
 from dgn_tf.step.running_cost import running_costs
-from dgn_tf.terminal import Terminal, TerminalFactor, factor, read_objective
+from dgn_tf.terminal.factor import Terminal, TerminalFactor, get
+from dgn_tf.terminal.objective import read_objective
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,11 @@ class Observation:
         """
         costates: list[dict[int, tf.Tensor]] = []
         for stage in game.stages:
-            parts: dict[int, list[tf.Tensor]] = {}
+            parts: dict[int, list[tf.Tensor]] = {key: [] for key in stage.cut}
             for (key, index), costate in self.uses.items():
-                if stage.index and game.schedule.call_stage[index] >= stage.index:
-                    parts.setdefault(key, []).append(costate)
-            alive = [key for key in stage.cut if key in parts]
-            costates.append({key: tf.add_n(parts[key]) for key in alive})
+                if key in parts and 0 < stage.index <= game.schedule.call_stage[index]:
+                    parts[key].append(costate)
+            costates.append({key: tf.add_n(part) for key, part in parts.items() if part})
         return replace(self, first=self.first.seen_by(game), costates=costates)
 
     @property
@@ -107,9 +106,7 @@ def observe(
     """
     x, y, sample_weight = data
     games = model.games if games is None else games
-    game = games[0]
-    single = terminal in ONE_COLUMN
-    several = len(games) > 1
+    game, several = games[0], len(games) > 1
     first = FirstPass(
         game,
         copies=jacobians or (feedback and not several),
@@ -137,60 +134,58 @@ def observe(
         if jacobians:
             states = [flat_state(list(cut.values()), batch) for cut in first.cuts[1:]]
             nexts = [tf.reshape(x, [-1]) for x in (*states, end.x)]
-    variables = game.trainable
-    values = [variable.value for variable in variables]
+    values = [variable.value for variable in game.trainable]
     size = tf.cast(batch, values[0].dtype)
     calls = [i for player in game.players for i in player.call_indices] if captures else []
-    z = [first.preactivations[i] for i in calls]
     cuts = [(t, key) for t, cut in enumerate(first.cuts) for key in cut if _moves(game, key)]
     cuts = cuts if feedback else []
-    copies = [*[first.cuts[t][key] for t, key in cuts], *first.uses.values()]
-    with_factor = captures or feedback or jacobians
-    inner = [*z, *copies] if single else []
-    ends = [end.x, *reading.sources] if with_factor else []
-    sources = [*values, *inner, *ends]
+    inner = {
+        "preactivations": [first.preactivations[i] for i in calls],
+        "cuts": [first.cuts[t][key] for t, key in cuts],
+        "uses": list(first.uses.values()),
+    }
+    kind, with_factor = get(terminal), captures or feedback or jacobians
+    single = kind.along_gradient
+    zero = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
     # With a seed of B the cotangents come out per sample, without a product for each of them.
     seed = tf.cast(size, data_loss.dtype) if with_factor else None
-    gradients = tape.gradient(
-        data_loss,
-        sources,
-        output_gradients=seed,
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    by_variable = {}
-    for variable, gradient in zip(variables, gradients, strict=False):
-        dense = tf.convert_to_tensor(gradient)
-        by_variable[id(variable)] = dense / size if with_factor else dense
-    extras = {}
-    if extra is not None:
-        for variable, gradient in zip(variables, tape.gradient(extra, values), strict=True):
-            if gradient is not None:
-                extras[id(variable)] = tf.convert_to_tensor(gradient)
-    found = Observation(
-        first, y_pred, loss, by_variable, size, running_costs(model.optimizer, game, extras)
-    )
+    ends = [end.x, *reading.sources] if with_factor else []
+    sources = [values, inner if single else {}, ends]
+    slopes, column, ends = tape.gradient(data_loss, sources, output_gradients=seed, **zero)
+    slopes = [tf.convert_to_tensor(slope) for slope in slopes]
+    gradients = {
+        id(variable): slope / size if with_factor else slope
+        for variable, slope in zip(game.trainable, slopes, strict=True)
+    }
+    slopes = tape.gradient(extra, values) if added else [None] * len(values)
+    extras = {
+        id(variable): tf.convert_to_tensor(slope)
+        for variable, slope in zip(game.trainable, slopes, strict=True)
+        if slope is not None
+    }
+    running = running_costs(model.optimizer, game, extras)
+    found = Observation(first, y_pred, loss, gradients, size, running)
     if not with_factor:
         return found
-    phi_x, *counts = gradients[len(values) + len(inner) :]
-    made = factor(terminal, objective.terminal_loss(end, phi_x, reading, counts))
-    if single:
-        columns = [[g] for g in gradients[len(values) : len(values) + len(inner)]]
-    else:
-        columns = _columns(tape, end.x, made.Z, [*z, *copies])
-    cotangents = dict(zip(calls, columns, strict=False))
-    stacked = [
-        tf.stack(column, 1) if len(column) > 1 else column[0][:, None]
-        for column in columns[len(z) :]
-    ]
+    lost = objective.terminal_loss(end, ends[0], reading, ends[1:])
+    model.unseen = objective.sentence(lost)
+    made = kind.factor(lost)
+    columns = [column]
+    if not single:
+        Z = [tf.reshape(made.Z[:, r], tf.shape(end.x)) for r in range(made.Z.shape[1])]
+        columns = [tape.gradient(end.x, inner, output_gradients=z, **zero) for z in Z]
+    by_column = {name: list(zip(*[c[name] for c in columns], strict=True)) for name in inner}
+    cotangents = dict(zip(calls, by_column["preactivations"], strict=True))
     costates: list[dict[int, tf.Tensor]] = [{} for _ in game.stages]
-    for (t, key), costate in zip(cuts, stacked, strict=False):
-        costates[t][key] = costate
+    for (t, key), g in zip(cuts, by_column["cuts"], strict=True):
+        costates[t][key] = tf.stack(g, 1)
+    uses = [tf.stack(g, 1) for g in by_column["uses"]]
     return replace(
         found,
         factor=made,
         captures=_captures(model, found, game, made, cotangents) if captures else {},
         costates=costates,
-        uses=dict(zip(first.uses, stacked[len(cuts) :], strict=True)),
+        uses=dict(zip(first.uses, uses, strict=True)),
         jacobians=_jacobians(tape, game, first, nexts) if jacobians else [],
     )
 
@@ -204,11 +199,10 @@ def _jacobians(
     tape: tf.GradientTape, game: Any, first: FirstPass, nexts: list[tf.Tensor]
 ) -> list[list[tf.Tensor]]:
     found = []
-    for stage in game.stages:
+    for stage, state in zip(game.stages, nexts, strict=True):
         own = [v.value for player in stage.players for v in player.variables]
         sources = [*first.cuts[stage.index].values(), *own]
-        zero = tf.UnconnectedGradients.ZERO
-        found.append(tape.jacobian(nexts[stage.index], sources, unconnected_gradients=zero))
+        found.append(tape.jacobian(state, sources, unconnected_gradients="zero"))
     return found
 
 
@@ -222,26 +216,8 @@ def _moves(game: Any, key: int) -> bool:
     return key not in game.graph.inputs
 
 
-def _columns(tape: Any, end: tf.Tensor, Z: tf.Tensor, sources: list) -> list[list[tf.Tensor]]:
-    """For every source, the cotangents of each column of Z."""
-    by_column = [
-        tape.gradient(
-            end,
-            sources,
-            output_gradients=tf.reshape(Z[:, r], tf.shape(end)),
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        for r in range(Z.shape[1])
-    ]
-    return [list(column) for column in zip(*by_column, strict=True)]
-
-
 def _captures(
-    model: Any,
-    found: Observation,
-    game: Any,
-    made: TerminalFactor,
-    cotangents: dict[int, list[tf.Tensor]],
+    model: Any, found: Observation, game: Any, made: TerminalFactor, cotangents: dict
 ) -> dict[str, Capture]:
     return {
         player.name: player.capture(

@@ -10,31 +10,20 @@ The recursions start from the loss φ^b of every sample as a function of the net
   softmax need not sum to one, as φ_x then need not lie in the range of φ_xx;
 - an integer R: the R largest eigenpairs of φ_xx, and one column of zero curvature that carries what
   is left of φ_x, which does not lie in that eigenspace.
+
+With sample weights w the cotangents are weighted: the match is h / w, 0 where w is 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from dgn_tf.terminal.leading import leading_pairs
-from dgn_tf.terminal.loss import (
-    FAMILIES,
-    KINDS,
-    TerminalLoss,
-    across_positions,
-    diagonal,
-    hessian,
-    quadratic,
-)
-from dgn_tf.terminal.own import Terminal
-
-LARGEST_MATCH = 100.0
-"""Upper limit of h: a confidently right sample has a vanishing φ_x and an unbounded quotient."""
+from dgn_tf.terminal.loss import TerminalLoss
 
 
 @dataclass(frozen=True)
@@ -43,8 +32,7 @@ class TerminalFactor:
 
     Attributes:
         Z: ``(B, R, d...)``, the columns of the factor, without 1/B.
-        v: ``(B, R)``.
-        C: ``(B, R)``, the diagonal of C_T, not negative.
+        v, C: ``(B, R)``, C the diagonal of C_T, not negative.
     """
 
     Z: tf.Tensor
@@ -56,148 +44,91 @@ class TerminalFactor:
         """``(B, R)``, the square root of C."""
         return tf.sqrt(self.C)
 
-    def root(self) -> tf.Tensor:
-        """``(B R,)``, the diagonal of S with C_T = S S'."""
-        return tf.reshape(self.curvature_scale, [-1])
 
-    def dense_C(self) -> tf.Tensor:
-        """``(B R, B R)``, C_T as a matrix."""
-        return tf.linalg.diag(tf.reshape(self.C, [-1]))
+class Terminal(ABC):
+    """A kind of factor, one of the names of `DGNOpt(terminal=...)` or of one's own.
 
+    The recursion needs the gradient in the span of the columns, ``φ_x^b = Z^b v^b``, and C not
+    negative. Every column is one backward pass. A class that is registered with Keras is saved
+    with the optimizer.
 
-def columns(kind: str | int | Terminal, family: str, classes: int | Sequence[int]) -> int:
-    """The number of columns R of the factor.
-
-    Args:
-        kind: ``rank_one``, ``gauss_newton``, ``exact``, a rank or a `Terminal`.
-        family: of the loss.
-        classes: the size of x's last axis, or the whole shape of x without the batch.
-
-    Raises:
-        TypeError: for a rank that is no integer.
-        ValueError: for an unknown kind or family, and for a rank outside 1 to the size of x.
+    Class attributes:
+        along_gradient: whether Z = φ_x, whose cotangents the loss's own backward pass makes.
     """
-    size = classes if isinstance(classes, int) else math.prod(classes)
-    if family not in FAMILIES:
-        raise ValueError(f"`family` must be one of {', '.join(FAMILIES)}. Received: {family!r}.")
-    if isinstance(kind, Terminal):
-        return kind.columns((classes,) if isinstance(classes, int) else tuple(classes))
-    if isinstance(kind, str):
-        if kind not in KINDS:
+
+    along_gradient = False
+
+    @abstractmethod
+    def columns(self, shape: tuple[int, ...]) -> int:
+        """The number of columns R for a final state x_T of that shape."""
+
+    @abstractmethod
+    def factor(self, loss: TerminalLoss) -> TerminalFactor:
+        """The factor of a batch, from the loss of every sample as a function of x_T."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Terminal:
+        return cls(**config)
+
+
+class RankOne(Terminal):
+    along_gradient = True
+
+    def columns(self, shape: tuple[int, ...]) -> int:
+        return 1
+
+    def match(self, loss: TerminalLoss) -> tf.Tensor:
+        """h of every sample, ``(B,)``."""
+        return loss.match()
+
+    def factor(self, loss: TerminalLoss) -> TerminalFactor:
+        match = self.match(loss)
+        if loss.weight is not None:
+            weight = tf.maximum(tf.cast(loss.weight, match.dtype), 0.0)
+            match = tf.math.divide_no_nan(match, weight)
+        return TerminalFactor(loss.phi_x[:, None], tf.ones_like(match)[:, None], match[:, None])
+
+
+class GaussNewton(RankOne):
+    def match(self, loss: TerminalLoss) -> tf.Tensor:
+        return tf.ones_like(loss.gradient[:, 0])
+
+
+class Exact(Terminal):
+    def columns(self, shape: tuple[int, ...]) -> int:
+        return math.prod(shape)
+
+    def factor(self, loss: TerminalLoss) -> TerminalFactor:
+        Z, c = loss.root()
+        if not loss.complete:
+            return _with_rest(Z, c, loss)
+        return TerminalFactor(tf.reshape(Z, (-1, loss.size, *loss.shape)), c, tf.ones_like(c))
+
+
+class Leading(Terminal):
+    """R leading eigenpairs; a ValueError for a rank above the size of the network's output."""
+
+    def __init__(self, rank: int):
+        self.rank = rank
+
+    def columns(self, shape: tuple[int, ...]) -> int:
+        if self.rank > math.prod(shape):
             raise ValueError(
-                f"`terminal` must be one of {', '.join(KINDS)} or a rank. Received: {kind!r}."
+                "The rank of the terminal factor must lie between 1 and the size of the network's "
+                f"output, {math.prod(shape)}. Received: {self.rank}."
             )
-        return size if kind == "exact" else 1
-    if isinstance(kind, bool) or not isinstance(kind, int):
-        raise TypeError(f"`terminal` must be a name or an integer rank. Received: {kind!r}.")
-    if not 1 <= kind <= size:
-        raise ValueError(
-            "The rank of the terminal factor must lie between 1 and the size of the network's "
-            f"output, {size}. Received: {kind}."
-        )
-    return kind + 1
+        return self.rank + 1
 
-
-def factor(kind: str | int | Terminal, loss: TerminalLoss) -> TerminalFactor:
-    """The factor of the terminal Hessian.
-
-    With sample weights the cotangents are weighted, so that the match of ``rank_one`` is h / w, h
-    of the unweighted loss clipped to [0, 100], and of ``gauss_newton`` 1 / w; both 0 where w is 0,
-    and h is 0 where φ_x vanishes. A loss that mixes the samples has the Gauss-Newton match in the
-    place of h, and so have the samples at which a ``generic`` loss has no finite second derivative.
-
-    Raises:
-        TypeError, ValueError: as :func:`columns`; for a ``generic`` loss without `fn`, another
-            without `alpha`, and for a loss of the ``batch`` with more than one column.
-    """
-    columns(kind, loss.family, loss.shape)
-    if isinstance(kind, Terminal):
-        return kind.factor(loss)
-    if kind in ("rank_one", "gauss_newton"):
-        ones = tf.ones_like(loss.gradient[:, :1])
-        known = kind == "gauss_newton" or loss.family == "batch"
-        match = ones[:, 0] if known else _match(loss)
-        return TerminalFactor(loss.phi_x[:, None], ones, _unweighted(match, loss)[:, None])
-    if loss.family == "batch":
-        raise ValueError(
-            "A loss that is one number for the whole batch has a terminal factor of one column. "
-            f'Received: terminal={kind!r}. Use "rank_one" or "gauss_newton", or a loss that '
-            "returns a number for every sample."
-        )
-    return _exact(_apart(loss)) if kind == "exact" else _top(int(kind), _apart(loss))
-
-
-def _apart(loss: TerminalLoss) -> TerminalLoss:
-    """The same loss; running it fails where the loss mixes samples."""
-    if loss.separate is None:
-        return loss
-    message = (
-        "The loss of a sample depends on other samples of the batch, so that it has no second "
-        'derivative sample by sample. Use terminal="rank_one" or "gauss_newton".'
-    )
-    with tf.control_dependencies([tf.debugging.Assert(loss.separate, [message])]):
-        return replace(loss, x=tf.identity(loss.x))
-
-
-def _match(loss: TerminalLoss) -> tf.Tensor:
-    """h of the weighted loss times the weight, clipped: ``(B,)``."""
-    square = tf.reduce_sum(tf.square(loss.gradient), axis=-1)
-    along = quadratic(loss)
-    if loss.weight is not None:
-        along = along * tf.cast(loss.weight, along.dtype)
-    match = tf.math.divide_no_nan(tf.math.divide_no_nan(along, square), square)
-    vanishes = square <= np.finfo(square.dtype.as_numpy_dtype).tiny
-    match = tf.where(vanishes, tf.zeros_like(match), tf.clip_by_value(match, 0.0, LARGEST_MATCH))
-    if loss.family == "generic":
-        match = tf.where(tf.math.is_finite(along), match, tf.ones_like(match))
-    return match if loss.separate is None else tf.where(loss.separate, match, tf.ones_like(match))
-
-
-def _unweighted(match: tf.Tensor, loss: TerminalLoss) -> tf.Tensor:
-    """match / w, 0 where w is not positive."""
-    if loss.weight is None:
-        return match
-    return tf.math.divide_no_nan(match, tf.maximum(tf.cast(loss.weight, match.dtype), 0.0))
-
-
-def _exact(loss: TerminalLoss) -> TerminalFactor:
-    """A square root of φ_xx of full width, with Z c = φ_x in any precision.
-
-    The roots that c is divided by are bounded below by the machine's ε, in Z as in c: the gradient
-    stays exact, where p underflows too, and the Hessian is moved by less than ε².
-    """
-    epsilon = float(np.finfo(loss.x.dtype.as_numpy_dtype).eps)
-    if loss.family == "softmax":
-        p = tf.nn.softmax(loss.x)
-        scale = tf.sqrt(loss.weights)[..., None]
-        root = tf.maximum(tf.sqrt(p), epsilon)
-        c = tf.reshape(tf.math.divide_no_nan(loss.phi_x, scale * root), (-1, loss.size))
-        eye = tf.eye(int(loss.x.shape[-1]), dtype=p.dtype)
-        Z = across_positions((scale * root)[..., :, None] * (eye - p[..., None, :]))
-    elif loss.family == "generic":
-        values, vectors = tf.linalg.eigh(hessian(loss))
-        root = tf.sqrt(tf.maximum(values, epsilon**2))
-        Z = root[..., None] * tf.linalg.matrix_transpose(vectors)
-        c = tf.linalg.matvec(vectors, loss.gradient, transpose_a=True) / root
-    else:
-        curvature = diagonal(loss)
-        root = tf.where(curvature > 0.0, tf.maximum(tf.sqrt(curvature), epsilon), 0.0)
-        if loss.family == "sigmoid":  # a saturated sigmoid has a gradient without curvature
-            root = tf.where(loss.gradient != 0.0, tf.maximum(root, epsilon), root)
-        Z, c = tf.linalg.diag(root), tf.math.divide_no_nan(loss.gradient, root)
-    if not loss.balanced:
-        return _with_rest(Z, c, loss)
-    return TerminalFactor(tf.reshape(Z, (-1, loss.size, *loss.shape)), c, tf.ones_like(c))
-
-
-def _top(rank: int, loss: TerminalLoss) -> TerminalFactor:
-    """The largest eigenpairs of φ_xx, and the rest of φ_x in a column without curvature."""
-    values, vectors = leading_pairs(loss, rank)
-    epsilon = float(np.finfo(values.dtype.as_numpy_dtype).eps)
-    kept = values > epsilon * tf.maximum(values[:, -1:], epsilon)
-    root = tf.where(kept, tf.sqrt(tf.maximum(values, 0.0)), 0.0)
-    c = tf.math.divide_no_nan(tf.linalg.matvec(vectors, loss.gradient), root)
-    return _with_rest(root[..., None] * vectors, c, loss)
+    def factor(self, loss: TerminalLoss) -> TerminalFactor:
+        values, vectors = loss.leading(self.columns(loss.shape) - 1)
+        kept = values > loss.epsilon * tf.maximum(values[:, -1:], loss.epsilon)
+        root = tf.where(kept, tf.sqrt(tf.maximum(values, 0.0)), 0.0)
+        c = tf.math.divide_no_nan(tf.linalg.matvec(vectors, loss.gradient), root)
+        return _with_rest(root[..., None] * vectors, c, loss)
 
 
 def _with_rest(Z: tf.Tensor, c: tf.Tensor, loss: TerminalLoss) -> TerminalFactor:
@@ -208,4 +139,24 @@ def _with_rest(Z: tf.Tensor, c: tf.Tensor, loss: TerminalLoss) -> TerminalFactor
         tf.reshape(tf.concat([Z, rest[:, None]], axis=1), (-1, c.shape[1] + 1, *loss.shape)),
         tf.concat([c, one], axis=1),
         tf.concat([tf.ones_like(c), tf.zeros_like(one)], axis=1),
+    )
+
+
+NAMES = {"rank_one": RankOne(), "gauss_newton": GaussNewton(), "exact": Exact()}
+
+
+def get(terminal: str | int | Terminal) -> Terminal:
+    """The kind of factor of a name, a positive rank or a `Terminal`; a ValueError for another."""
+    if isinstance(terminal, Terminal):
+        return terminal
+    if isinstance(terminal, int) and not isinstance(terminal, bool):
+        if terminal < 1:
+            raise ValueError(f"`terminal` must be a positive rank. Received: terminal={terminal}")
+        return Leading(terminal)
+    if isinstance(terminal, str) and terminal in NAMES:
+        return NAMES[terminal]
+    names = ", ".join(f'"{name}"' for name in NAMES)
+    raise ValueError(
+        f"`terminal` must be one of {names}, a positive integer, or a Terminal. "
+        f"Received: terminal={terminal!r}"
     )

@@ -1,51 +1,14 @@
-"""The leading eigenpairs of φ_xx, without its dense eigendecomposition where it has a structure."""
+"""The leading eigenpairs of the softmax's Hessian, without its dense eigendecomposition."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.terminal.loss import TerminalLoss, diagonal, hessian
-
 EXTRA = 4
 """Coordinates beyond the rank that span the space of the softmax's leading eigenvectors."""
 POWERS = 3
 """Powers of the other probabilities in that space."""
-
-
-def leading_pairs(loss: TerminalLoss, rank: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The largest eigenvalues of φ_xx, ``(B, R)`` in ascending order, and its eigenvectors as rows.
-
-    Args:
-        loss: a loss with a Hessian.
-        rank: R, at most the size of x.
-
-    Returns:
-        ``(B, R)`` and ``(B, R, d)``; a row without an eigenvalue is zero.
-    """
-    if loss.family == "generic":
-        values, vectors = tf.linalg.eigh(hessian(loss))
-        return values[:, -rank:], tf.linalg.matrix_transpose(vectors[:, :, -rank:])
-    if loss.family != "softmax":
-        values, where = tf.math.top_k(diagonal(loss), rank)
-        rows = tf.one_hot(where, loss.size, dtype=values.dtype)
-        return tf.reverse(values, [1]), tf.reverse(rows, [1])
-    classes = int(loss.x.shape[-1])
-    positions = loss.size // classes
-    p = tf.reshape(tf.nn.softmax(loss.x), (-1, positions, classes))
-    alpha = tf.reshape(loss.weights, (-1, positions, 1))
-    values, vectors = softmax_pairs(p, min(rank, classes))
-    values *= alpha
-    if positions == 1:
-        return values[:, 0], vectors[:, 0]
-    # Of all positions, whose blocks do not meet, the largest.
-    each = int(values.shape[-1])
-    values = tf.reshape(values, (-1, positions * each))
-    values, where = tf.math.top_k(values, rank)
-    rows = tf.gather(tf.reshape(vectors, (-1, positions * each, classes)), where, batch_dims=1)
-    place = tf.one_hot(where // each, positions, dtype=rows.dtype)
-    rows = tf.reshape(place[..., None] * rows[:, :, None, :], (-1, rank, loss.size))
-    return tf.reverse(values, [1]), tf.reverse(rows, [1])
 
 
 def softmax_pairs(p: tf.Tensor, rank: int) -> tuple[tf.Tensor, tf.Tensor]:

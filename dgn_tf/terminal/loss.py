@@ -3,65 +3,34 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-FAMILIES = ("softmax", "sigmoid", "square", "generic", "batch")
-KINDS = ("rank_one", "gauss_newton", "exact")
+from dgn_tf.terminal.leading import softmax_pairs
+
+LARGEST_MATCH = 100.0
+"""Upper limit of h: a confidently right sample has a vanishing φ_x and an unbounded quotient."""
 
 
-@dataclass(frozen=True)
-class TerminalLoss:
-    """The loss of every sample as a function of the final state.
+@dataclass(frozen=True, kw_only=True)
+class TerminalLoss(ABC):
+    """φ^b of every sample.
 
     Attributes:
-        family: ``softmax``: cross-entropy of the softmax over x's last axis; ``sigmoid``: binary
-            cross-entropy of the sigmoid of every entry; ``square``: (x - target)² of every entry;
-            ``generic``: `fn`; ``batch``: one number for the whole batch, known by its gradient.
-        x: ``(B, d...)``, logits, or the prediction for ``square``.
-        target: of the shape of x: probabilities that sum to one (softmax), probabilities, values.
-        alpha: weight of every elementary loss, of the shape of x, without the last axis for
-            ``softmax``.
-        phi_x: ``(B, d...)``, the gradient of φ^b, weights included.
-        fn: for ``generic``, maps x to φ^b ``(B,)``, twice differentiable and sample by sample.
-        weight: ``(B,)``, the weights that alpha and phi_x already contain, a sample's elementary
-            losses taken together; ones when None.
-        separate: for ``generic``, a scalar bool: whether `fn` leaves the samples apart; None where
-            that is known.
-        balanced: whether φ_x of ``softmax`` is known to sum to zero, as it does where the labels
-            sum to one.
+        x: ``(B, d...)``, the logits or the prediction.
+        phi_x: of the same shape, the gradient of φ^b, weights included.
+        weight: ``(B,)``, the weights that φ_x contains, a sample's elementary losses taken
+            together; ones when None.
     """
 
-    family: str
     x: tf.Tensor
-    target: tf.Tensor | None
-    alpha: tf.Tensor | None
     phi_x: tf.Tensor
-    fn: Callable[[tf.Tensor], tf.Tensor] | None = None
     weight: tf.Tensor | None = None
-    separate: tf.Tensor | None = None
-    balanced: bool = True
-
-    @property
-    def weights(self) -> tf.Tensor:
-        """`alpha`, where the family has one."""
-        if self.alpha is None:
-            raise ValueError(
-                f"The losses of the {self.family} family need weights. Received: none."
-            )
-        return self.alpha
-
-    @property
-    def function(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """`fn`, where the family has one."""
-        if self.fn is None:
-            raise ValueError(
-                "The curvature of a generic loss needs it as a function of the output. Received: "
-                "fn=None."
-            )
-        return self.fn
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,7 +39,7 @@ class TerminalLoss:
 
     @property
     def size(self) -> int:
-        """Numbers in a sample's x."""
+        """d, the numbers in a sample's x."""
         return math.prod(self.shape)
 
     @property
@@ -78,65 +47,209 @@ class TerminalLoss:
         """``(B, d)``, φ_x flattened."""
         return flatten(self.phi_x)
 
+    @property
+    def epsilon(self) -> float:
+        """The rounding of x's type."""
+        return float(np.finfo(self.x.dtype.as_numpy_dtype).eps)
 
-def hessian(loss: TerminalLoss) -> tf.Tensor:
-    """φ_xx of every sample, ``(B, d, d)`` with d the size of x; φ_x φ_x' where it is not finite."""
-    if loss.family == "generic":
-        found = tf.reshape(_generic_hessian(loss), (-1, loss.size, loss.size))
-        outer = loss.gradient[:, :, None] * loss.gradient[:, None, :]
-        finite = tf.reduce_all(tf.math.is_finite(found), axis=(1, 2), keepdims=True)
-        return tf.where(finite, found, outer)
-    if loss.family == "softmax":
-        p = tf.nn.softmax(loss.x)
+    @abstractmethod
+    def hessian(self) -> tf.Tensor:
+        """φ_xx, ``(B, d, d)``."""
+
+    @abstractmethod
+    def quadratic(self) -> tf.Tensor:
+        """φ_x'φ_xx φ_x, ``(B,)``."""
+
+    @abstractmethod
+    def root(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Z ``(B, d, d)`` with φ_xx = Z'Z, and c ``(B, d)`` with φ_x = Z'c as far as it can be.
+
+        The roots that c is divided by are bounded below by the rounding ε, in Z as in c: the
+        gradient stays exact where φ_xx underflows, and the Hessian is moved by less than ε².
+        """
+
+    @abstractmethod
+    def leading(self, rank: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """The largest eigenvalues of φ_xx, ``(B, R)`` ascending, and eigenvectors as rows."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether φ_x is known to lie in the range of φ_xx."""
+        return True
+
+    def match(self) -> tf.Tensor:
+        """h = φ_x'φ_xx φ_x / |φ_x|⁴ of the unweighted loss, clipped, ``(B,)``; 0 without φ_x, and
+        Gauss-Newton's 1 without a finite second derivative."""
+        square = tf.reduce_sum(tf.square(self.gradient), axis=-1)
+        along = self.quadratic()
+        if self.weight is not None:
+            along = along * tf.cast(self.weight, along.dtype)
+        match = tf.math.divide_no_nan(tf.math.divide_no_nan(along, square), square)
+        there = square > np.finfo(square.dtype.as_numpy_dtype).tiny
+        match = tf.where(there, tf.clip_by_value(match, 0.0, LARGEST_MATCH), tf.zeros_like(match))
+        return tf.where(tf.math.is_finite(along), match, tf.ones_like(match))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(TerminalLoss):
+    """Cross-entropy of the softmax over x's last axis.
+
+    Attributes:
+        alpha: the weight of every elementary loss, of the shape of x without the last axis.
+        balanced: whether φ_x is known to sum to zero, as it does where labels sum to one.
+    """
+
+    alpha: tf.Tensor
+    balanced: bool = True
+
+    @property
+    def complete(self) -> bool:
+        return self.balanced
+
+    def hessian(self) -> tf.Tensor:
+        p = tf.nn.softmax(self.x)
         blocks = tf.linalg.diag(p) - p[..., :, None] * p[..., None, :]
-        blocks = loss.weights[..., None, None] * blocks
-        return tf.reshape(across_positions(blocks), (-1, loss.size, loss.size))
-    return tf.linalg.diag(diagonal(loss))
+        return across_positions(self.alpha[..., None, None] * blocks)
 
-
-def diagonal(loss: TerminalLoss) -> tf.Tensor:
-    """The diagonal of φ_xx, ``(B, d)``, of the families without mixed second derivatives."""
-    if loss.family == "sigmoid":
-        p = tf.sigmoid(loss.x)
-        return flatten(loss.weights * p * (1.0 - p))
-    return flatten(2.0 * loss.weights)
-
-
-def quadratic(loss: TerminalLoss) -> tf.Tensor:
-    """φ_x'φ_xx φ_x of every sample, ``(B,)``."""
-    gradient = loss.phi_x
-    if loss.family == "generic":
-        return _generic_quadratic(loss)
-    if loss.family == "softmax":
-        p = tf.nn.softmax(loss.x)
-        mean = tf.reduce_sum(p * gradient, axis=-1, keepdims=True)
-        terms = loss.weights * tf.reduce_sum(p * tf.square(gradient - mean), axis=-1)
+    def quadratic(self) -> tf.Tensor:
+        p = tf.nn.softmax(self.x)
+        mean = tf.reduce_sum(p * self.phi_x, axis=-1, keepdims=True)
+        terms = self.alpha * tf.reduce_sum(p * tf.square(self.phi_x - mean), axis=-1)
         return tf.reduce_sum(flatten(terms), axis=-1)
-    return tf.reduce_sum(diagonal(loss) * tf.square(loss.gradient), axis=-1)
+
+    def root(self) -> tuple[tf.Tensor, tf.Tensor]:
+        p = tf.nn.softmax(self.x)
+        root = tf.sqrt(self.alpha)[..., None] * tf.maximum(tf.sqrt(p), self.epsilon)
+        eye = tf.eye(int(self.x.shape[-1]), dtype=p.dtype)
+        Z = across_positions(root[..., :, None] * (eye - p[..., None, :]))
+        return Z, flatten(tf.math.divide_no_nan(self.phi_x, root))
+
+    def leading(self, rank: int) -> tuple[tf.Tensor, tf.Tensor]:
+        classes = int(self.x.shape[-1])
+        positions = self.size // classes
+        p = tf.reshape(tf.nn.softmax(self.x), (-1, positions, classes))
+        values, vectors = softmax_pairs(p, min(rank, classes))
+        values *= tf.reshape(self.alpha, (-1, positions, 1))
+        if positions == 1:
+            return values[:, 0], vectors[:, 0]
+        # Of all positions, whose blocks do not meet, the largest.
+        each = int(values.shape[-1])
+        values, where = tf.math.top_k(tf.reshape(values, (-1, positions * each)), rank)
+        rows = tf.gather(tf.reshape(vectors, (-1, positions * each, classes)), where, batch_dims=1)
+        place = tf.one_hot(where // each, positions, dtype=rows.dtype)
+        rows = tf.reshape(place[..., None] * rows[:, :, None, :], (-1, rank, self.size))
+        return tf.reverse(values, [1]), tf.reverse(rows, [1])
 
 
-def _generic_hessian(loss: TerminalLoss) -> tf.Tensor:
-    with tf.GradientTape() as outer:
-        outer.watch(loss.x)
-        gradient = _gradient_of(loss.function, loss.x)
-    return outer.batch_jacobian(gradient, loss.x, unconnected_gradients="zero")
+@dataclass(frozen=True, kw_only=True)
+class Separable(TerminalLoss):
+    """A sum over the entries of x: squares, or binary cross-entropies of sigmoids.
+
+    Attributes:
+        curvature: of the shape of x, the diagonal of φ_xx.
+    """
+
+    curvature: tf.Tensor
+
+    def hessian(self) -> tf.Tensor:
+        return tf.linalg.diag(flatten(self.curvature))
+
+    def quadratic(self) -> tf.Tensor:
+        return tf.reduce_sum(flatten(self.curvature * tf.square(self.phi_x)), axis=-1)
+
+    def root(self) -> tuple[tf.Tensor, tf.Tensor]:
+        curvature, gradient = flatten(self.curvature), self.gradient
+        # A saturated sigmoid has a gradient without curvature.
+        there = tf.logical_or(curvature > 0.0, gradient != 0.0)
+        root = tf.where(there, tf.maximum(tf.sqrt(tf.maximum(curvature, 0.0)), self.epsilon), 0.0)
+        return tf.linalg.diag(root), tf.math.divide_no_nan(gradient, root)
+
+    def leading(self, rank: int) -> tuple[tf.Tensor, tf.Tensor]:
+        values, where = tf.math.top_k(flatten(self.curvature), rank)
+        rows = tf.one_hot(where, self.size, dtype=values.dtype)
+        return tf.reverse(values, [1]), tf.reverse(rows, [1])
 
 
-def _generic_quadratic(loss: TerminalLoss) -> tf.Tensor:
-    """By one product with the Hessian."""
-    direction = tf.stop_gradient(loss.phi_x)
-    with tf.GradientTape() as outer:
-        outer.watch(loss.x)
-        along = tf.reduce_sum(_gradient_of(loss.function, loss.x) * direction)
-    product = outer.gradient(along, loss.x, unconnected_gradients="zero")
-    return tf.reduce_sum(flatten(product * direction), axis=-1)
+@dataclass(frozen=True, kw_only=True)
+class Generic(TerminalLoss):
+    """Any loss, by automatic differentiation; Gauss-Newton where that is not finite.
+
+    Attributes:
+        fn: maps x to φ^b ``(B,)``, twice differentiable.
+        separate: a scalar bool, whether `fn` leaves the samples apart; None where that is known.
+    """
+
+    fn: Callable[[tf.Tensor], tf.Tensor]
+    separate: tf.Tensor | None = None
+
+    def _slope(self, x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(self.fn(x))
+        return tape.gradient(total, x, unconnected_gradients="zero")
+
+    def hessian(self) -> tf.Tensor:
+        """φ_xx; φ_x φ_x' where it is not finite. Running it fails where the samples mix."""
+        message = (
+            "The loss of a sample depends on other samples of the batch, so that it has no second "
+            'derivative sample by sample. Use terminal="rank_one" or "gauss_newton".'
+        )
+        apart = True if self.separate is None else self.separate
+        with tf.control_dependencies([tf.debugging.Assert(apart, [message])]):
+            x = tf.identity(self.x)
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            gradient = self._slope(x)
+        found = outer.batch_jacobian(gradient, x, unconnected_gradients="zero")
+        found = tf.reshape(found, (-1, self.size, self.size))
+        finite = tf.reduce_all(tf.math.is_finite(found), axis=(1, 2), keepdims=True)
+        return tf.where(finite, found, self.gradient[:, :, None] * self.gradient[:, None, :])
+
+    def quadratic(self) -> tf.Tensor:
+        """By one product with the Hessian."""
+        direction = tf.stop_gradient(self.phi_x)
+        with tf.GradientTape() as outer:
+            outer.watch(self.x)
+            along = tf.reduce_sum(self._slope(self.x) * direction)
+        product = outer.gradient(along, self.x, unconnected_gradients="zero")
+        return tf.reduce_sum(flatten(product * direction), axis=-1)
+
+    def match(self) -> tf.Tensor:
+        match = super().match()
+        return match if self.separate is None else tf.where(self.separate, match, 1.0)
+
+    def root(self) -> tuple[tf.Tensor, tf.Tensor]:
+        values, vectors = tf.linalg.eigh(self.hessian())
+        root = tf.sqrt(tf.maximum(values, self.epsilon**2))
+        c = tf.linalg.matvec(vectors, self.gradient, transpose_a=True) / root
+        return root[..., None] * tf.linalg.matrix_transpose(vectors), c
+
+    def leading(self, rank: int) -> tuple[tf.Tensor, tf.Tensor]:
+        values, vectors = tf.linalg.eigh(self.hessian())
+        return values[:, -rank:], tf.linalg.matrix_transpose(vectors[:, :, -rank:])
 
 
-def _gradient_of(fn: Callable, x: tf.Tensor) -> tf.Tensor:
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        total = tf.reduce_sum(fn(x))
-    return tape.gradient(total, x, unconnected_gradients="zero")
+class Whole(TerminalLoss):
+    """One number for the whole batch, known by its gradient: the match is Gauss-Newton's."""
+
+    def match(self) -> tf.Tensor:
+        return tf.ones_like(self.gradient[:, 0])
+
+    def hessian(self) -> Any:
+        raise ValueError(
+            "A loss that is one number for the whole batch has a terminal factor of one column. "
+            'Use terminal="rank_one" or "gauss_newton", or a loss that returns a number for every '
+            "sample."
+        )
+
+    def quadratic(self) -> Any:
+        return self.hessian()
+
+    def root(self) -> Any:
+        return self.hessian()
+
+    def leading(self, rank: int) -> Any:
+        return self.hessian()
 
 
 def across_positions(blocks: tf.Tensor) -> tf.Tensor:

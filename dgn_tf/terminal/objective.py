@@ -4,7 +4,6 @@
 (1/B) Σ_b φ_b: masks, sample and class weights, reduction and loss weight are Keras's own.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,40 +13,83 @@ import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
-from dgn_tf.terminal.factor import columns
-from dgn_tf.terminal.loss import TerminalLoss
-from dgn_tf.terminal.own import Terminal
+from dgn_tf.rules import Rules
+from dgn_tf.terminal.factor import Exact, GaussNewton, Leading, RankOne, get
+from dgn_tf.terminal.loss import (
+    Generic,
+    Separable,
+    Softmax,
+    TerminalLoss,
+    Whole,
+)
 from dgn_tf.terminal.reading import Reading
 
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """What is known of a Keras loss.
+
+    Attributes:
+        make: (x, elementary weights, target, settings of `TerminalLoss`) → its closed form.
+        other: of a cross-entropy, the activation that belongs to the other one.
+        flat: whether it is piecewise linear.
+        whole: why it has no second derivative sample by sample; empty where it has.
+    """
+
+    make: Callable[..., TerminalLoss] | None = None
+    other: Callable | None = None
+    flat: bool = False
+    whole: str = ""
+
+
+def _square(x: tf.Tensor, alpha: tf.Tensor, target: tf.Tensor, **settings: Any) -> Separable:
+    return Separable(x=x, curvature=_per_entry(2.0 * alpha, x), **settings)
+
+
+def _sigmoid(x: tf.Tensor, alpha: tf.Tensor, target: tf.Tensor, **settings: Any) -> Separable:
+    p = tf.sigmoid(x)
+    return Separable(x=x, curvature=_per_entry(alpha, x) * p * (1.0 - p), **settings)
+
+
+def _sparse(x: tf.Tensor, alpha: tf.Tensor, target: tf.Tensor, **settings: Any) -> Softmax:
+    return Softmax(x=x, alpha=alpha, **settings)
+
+
+def _softmax(x: tf.Tensor, alpha: tf.Tensor, target: tf.Tensor, **settings: Any) -> Softmax:
+    # Labels y need not sum to one: φ_x is c p - α y with the c of φ_xx = c (diag p - pp'), and
+    # Keras's c depends on whether it finds the logits behind the probabilities.
+    c = alpha * tf.reduce_sum(target, -1) + tf.reduce_sum(settings["phi_x"], -1)
+    return Softmax(x=x, alpha=c, balanced=False, **settings)
+
+
+def _per_entry(alpha: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """The weights of means over x's last axis as weights of its entries."""
+    return tf.repeat(alpha[..., None] / x.shape[-1], x.shape[-1], axis=-1)
+
+
+_GENERIC, _FLAT = Family(), Family(flat=True)
+_BATCH = Family(whole="is one number for the whole batch")
+_SPARSE = Family(_sparse, tf.sigmoid)
 _FAMILIES = {
-    keras.losses.sparse_categorical_crossentropy: "softmax",
-    keras.losses.categorical_crossentropy: "softmax",
-    keras.losses.binary_crossentropy: "sigmoid",
-    keras.losses.mean_squared_error: "square",
-    keras.losses.mean_absolute_error: "flat",
-    keras.losses.mean_absolute_percentage_error: "flat",
-    keras.losses.hinge: "flat",
-    keras.losses.categorical_hinge: "flat",
-    keras.losses.ctc: "ctc",
+    keras.losses.sparse_categorical_crossentropy: _SPARSE,
+    keras.losses.categorical_crossentropy: Family(_softmax, tf.sigmoid),
+    keras.losses.binary_crossentropy: Family(_sigmoid, tf.nn.softmax),
+    keras.losses.mean_squared_error: Family(_square),
+    keras.losses.mean_absolute_error: _FLAT,
+    keras.losses.mean_absolute_percentage_error: _FLAT,
+    keras.losses.hinge: _FLAT,
+    keras.losses.categorical_hinge: _FLAT,
+    keras.losses.ctc: Family(whole="cannot be differentiated twice in TensorFlow"),
+    keras.losses.dice: _BATCH,
+    keras.losses.tversky: _BATCH,
 }
-"""Losses in closed form; "flat" ones are piecewise linear, and TensorFlow cannot differentiate CTC
-twice."""
-_ACTIVATIONS = ("softmax", "sigmoid")
-_ENTROPIES = [fn for fn, family in _FAMILIES.items() if family in _ACTIVATIONS]
-_OTHER = {"softmax": tf.sigmoid, "sigmoid": tf.nn.softmax}
-_GAUSS_NEWTON = "Gauss-Newton term φ_x φ_x' for terminals of one column, and refuses the others"
 
 
 @dataclass(frozen=True)
 class Objective:
-    """How a model's compiled loss ends the game.
+    """How a model's compiled loss, a Keras loss object, ends the game."""
 
-    Attributes:
-        family: "softmax", "sigmoid", "square", "ctc" or "generic".
-        loss: the Keras loss object.
-    """
-
-    family: str
+    family: Family
     loss: Any
 
     def reading(self) -> Reading:
@@ -60,22 +102,17 @@ class Objective:
         Keras's cross-entropies go past a softmax or a sigmoid to the logits that it was made of. A
         loss that does so is a function of the logits, and of the output only in part.
 
-        Args:
-            y_pred: the model's output.
-            reading: the record of the loss.
-
         Raises:
             ValueError: for a loss that reads both the logits and the output where the function
                 between them is not a softmax over the last axis or a sigmoid.
         """
         (output,) = keras.tree.flatten(y_pred)
         logits, activation = surface.logits_of(output)
-        entropy = surface.is_plain(self.loss) and self.loss.fn in _ENTROPIES
+        entropy = surface.is_plain(self.loss) and _of(self.loss).other is not None
         if logits is None or not (entropy or reading.reads(logits)):
-            known = self.family not in _ACTIVATIONS or surface.loss_arguments(self.loss).get(
-                "from_logits", False
-            )
-            return End(self.family if known else "generic", output, tf.identity)
+            given = surface.loss_arguments(self.loss).get("from_logits", False)
+            known = self.family.other is None or given
+            return End(self.family if known else _GENERIC, output, tf.identity)
         if activation is None and not entropy:
             raise ValueError(
                 "A loss that reads the output and the logits behind it needs a softmax over the "
@@ -86,8 +123,8 @@ class Objective:
             return surface.with_logits(tf.identity(output)[: tf.shape(values)[0]], values)
 
         # TensorFlow's own softmax and sigmoid are looked through by the loss that goes with them.
-        closed = activation is None or activation is not _OTHER.get(self.family)
-        return End(self.family if closed else "generic", logits, activation or stand_in)
+        closed = activation is None or activation is not self.family.other
+        return End(self.family if closed else _GENERIC, logits, activation or stand_in)
 
     def terminal_loss(
         self, end: "End", phi_x: tf.Tensor, reading: Reading, counts: list[tf.Tensor]
@@ -102,35 +139,22 @@ class Objective:
         """
         x = end.x
         if not counts:
-            warnings.warn(
-                f"The loss {self.loss.name!r} is one number for the whole batch, which has no "
-                f"second derivative sample by sample: the game takes its {_GAUSS_NEWTON}.",
-                stacklevel=2,
-            )
-            return TerminalLoss("batch", x, None, None, phi_x)
+            return Whole(x=x, phi_x=phi_x)
         alpha = tf.cast(counts[0], x.dtype)
         weight = tf.reduce_sum(tf.reshape(alpha, (tf.shape(x)[0], -1)), -1)
-        if end.family == "ctc":
-            warnings.warn(
-                f"CTC has no second derivative in TensorFlow: the game takes its {_GAUSS_NEWTON}.",
-                stacklevel=2,
-            )
-            return TerminalLoss("batch", x, None, None, phi_x, weight=weight)
-        target = self._target(x, reading) if end.family != "generic" else None
-        if target is None:
-            return _generic(end, phi_x, reading, alpha, weight)
-        balanced = end.family != "softmax" or self._sparse
-        if end.family != "softmax":
-            alpha = tf.repeat(alpha[..., None] / x.shape[-1], x.shape[-1], axis=-1)
-        elif not balanced:
-            # Labels y need not sum to one: φ_x is c p - α y with the c of φ_xx = c (diag p - pp'),
-            # and Keras's c depends on whether it finds the logits behind the probabilities.
-            alpha = alpha * tf.reduce_sum(target, -1) + tf.reduce_sum(phi_x, -1)
-        return TerminalLoss(end.family, x, target, alpha, phi_x, weight=weight, balanced=balanced)
+        settings = {"x": x, "phi_x": phi_x, "weight": weight}
+        if end.family.whole:
+            return Whole(**settings)
+        target = None if end.family.make is None else self._target(x, reading)
+        if end.family.make is None or target is None:
+            return _generic(end, reading, alpha, settings)
+        return end.family.make(alpha=alpha, target=target, **settings)
 
-    @property
-    def _sparse(self) -> bool:
-        return self.loss.fn is keras.losses.sparse_categorical_crossentropy
+    def sentence(self, loss: TerminalLoss) -> str:
+        """What the game does not see of the loss, empty where it sees its curvature."""
+        if not isinstance(loss, Whole):
+            return ""
+        return _sentence(self.loss, self.family.whole or _BATCH.whole)
 
     def _target(self, x: tf.Tensor, reading: Reading) -> tf.Tensor | None:
         """The target of every entry of x; None where the losses are not laid out as x is."""
@@ -139,7 +163,7 @@ class Objective:
         smoothing = surface.loss_arguments(self.loss).get("label_smoothing", 0.0) or 0.0
         if not losses.shape.is_compatible_with(x.shape[:-1]):
             return None
-        if self.family == "softmax" and self._sparse:
+        if self.family is _SPARSE:
             labels = tf.reshape(tf.cast(y, "int32"), tf.shape(x)[:-1])
             return tf.one_hot(labels, x.shape[-1], dtype=x.dtype)
         y = tf.cast(y, x.dtype)
@@ -148,7 +172,7 @@ class Objective:
         if y.shape.rank != x.shape.rank or not _fits(y.shape, x.shape):
             return None
         target = tf.broadcast_to(y, tf.shape(x))
-        center = 1.0 / x.shape[-1] if self.family == "softmax" else 0.5
+        center = 1.0 / x.shape[-1] if self.family.other is tf.sigmoid else 0.5
         return target * (1.0 - smoothing) + smoothing * center
 
 
@@ -162,14 +186,12 @@ class End:
         predict: the model's output as a function of it.
     """
 
-    family: str
+    family: Family
     x: tf.Tensor
     predict: Callable[[tf.Tensor], tf.Tensor]
 
 
-def _generic(
-    end: End, phi_x: tf.Tensor, reading: Reading, alpha: tf.Tensor, weight: tf.Tensor
-) -> TerminalLoss:
+def _generic(end: End, reading: Reading, alpha: tf.Tensor, settings: dict) -> Generic:
     def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
         found = tf.cast(reading.again(end.predict(values), rows), values.dtype) * alpha[rows]
         return tf.reduce_sum(tf.reshape(found, (tf.shape(values)[0], -1)), -1)
@@ -178,8 +200,13 @@ def _generic(
     together, alone = losses(end.x)[:1], losses(end.x[:1], slice(0, 1))
     tolerance = 1e-4 * (tf.abs(together) + tf.reduce_max(tf.abs(alpha)))
     separate = tf.reduce_all(tf.abs(alone - together) <= tolerance)
-    return TerminalLoss(
-        "generic", end.x, None, None, phi_x, fn=losses, weight=weight, separate=separate
+    return Generic(fn=losses, separate=separate, **settings)
+
+
+def _sentence(loss: Any, reason: str) -> str:
+    return (
+        f"The loss {loss.name!r} {reason}: it has no second derivative sample by sample, and the "
+        "game takes its Gauss-Newton term φ_x φ_x'."
     )
 
 
@@ -189,11 +216,15 @@ def _fits(shape: tf.TensorShape, target: tf.TensorShape) -> bool:
     return all(None in pair or pair[0] in (1, pair[1]) for pair in pairs)
 
 
-def check_loss(loss: Any, game: Game, terminal: str | int | Terminal) -> None:
+def check_loss(loss: Any, game: Game, rules: Rules) -> str:
     """Refuses at `compile` what cannot end a game, as far as it is known before any data.
 
+    Returns:
+        What the game does not see of the loss; empty where nothing is known of that.
+
     Raises:
-        ValueError: as `read_objective`, and for a rank above the size of the output.
+        ValueError: for several outputs, for a loss without the second derivative that the terminal
+            factor needs, and for a rank above the size of the output.
     """
     flat = keras.tree.flatten(loss)
     if len(game.graph.outputs) != 1 or len(flat) != 1:
@@ -204,27 +235,26 @@ def check_loss(loss: Any, game: Game, terminal: str | int | Terminal) -> None:
         )
     if flat[0] is None:
         raise ValueError("A game needs a loss as terminal cost. Received: loss=None")
-    if isinstance(flat[0], str) and flat[0].lower() in ("crossentropy", "ce"):
-        family = "softmax"
-    else:
-        family = _family(surface.as_loss(flat[0]))
-    if family == "flat" and terminal != "gauss_newton":
+    if not rules.uses_terminal or str(flat[0]).lower() in ("crossentropy", "ce"):
+        return ""
+    given = surface.as_loss(flat[0])
+    family = _family(given)
+    kind = get(rules.terminal)
+    bends = isinstance(kind, RankOne | Exact | Leading) and not isinstance(kind, GaussNewton)
+    if family.flat and bends:
         raise ValueError(
             "The terminal cost needs a second derivative. "
-            f"Received: loss {surface.as_loss(flat[0]).name!r}, piecewise linear. "
+            f"Received: loss {given.name!r}, piecewise linear. "
             'Use terminal="gauss_newton", which takes φ_x φ_x\' for it.'
         )
     sizes = game.graph.shapes[game.graph.outputs[0]][1:]
     if all(size is not None for size in sizes):
-        columns(terminal, "generic" if family in ("flat", "ctc") else family, sizes)
+        kind.columns(tuple(sizes))
+    return _sentence(given, family.whole) if family.whole else ""
 
 
 def read_objective(model: Any, y: Any, y_pred: Any) -> Objective:
-    """Reads the loss a model was compiled with.
-
-    Args:
-        model: the compiled model.
-        y, y_pred: labels and predictions, with which Keras builds the loss.
+    """Reads the loss a model was compiled with, which Keras builds with labels and predictions.
 
     Raises:
         ValueError: for a loss that does not reduce to a number.
@@ -232,12 +262,15 @@ def read_objective(model: Any, y: Any, y_pred: Any) -> Objective:
     ((_, loss, _),) = surface.built_losses(model, y, y_pred)
     if loss.reduction in (None, "none"):
         raise ValueError("The loss must reduce to a number. Received: reduction=None")
-    family = _family(loss)
-    return Objective("generic" if family == "flat" else family, loss)
+    return Objective(_family(loss), loss)
 
 
-def _family(loss: Any) -> str:
-    """The family of a Keras loss whose elementary losses are known in closed form, or "generic"."""
+def _family(loss: Any) -> Family:
+    """The family of a Keras loss whose elementary losses are known in closed form, or generic."""
     if not surface.is_plain(loss) or surface.loss_arguments(loss).get("axis", -1) not in (-1, None):
-        return "generic"
-    return _FAMILIES.get(loss.fn, "generic")
+        return _GENERIC
+    return _of(loss)
+
+
+def _of(loss: Any) -> Family:
+    return _FAMILIES.get(loss.fn, _GENERIC)

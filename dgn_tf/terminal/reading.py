@@ -16,14 +16,10 @@ from dgn_tf.game import keras_surface as surface
 
 
 class Reading:
-    """The call of a loss object within one evaluation of the model's loss.
-
-    Args:
-        loss: the Keras loss object.
+    """The call of a Keras loss object within one evaluation of the model's loss.
 
     Attributes:
-        y_true: the labels as the call received them.
-        y_pred: the predictions likewise.
+        y_true, y_pred: labels and predictions as the call received them.
         losses: the elementary losses, before masks, weights and reduction; None before the call
             and for a loss that reduces by itself, without `Loss.call`.
     """
@@ -62,10 +58,8 @@ class Reading:
         return len(batches - {None}) < 2
 
     def reads(self, logits: tf.Tensor) -> bool:
-        """Whether the loss depends on the logits behind the predictions by another way than them.
-
-        True for a loss that reduces by itself, of which that is not known.
-        """
+        """Whether the loss depends on the logits behind the predictions by another way than them;
+        True for a loss that reduces by itself, of which that is not known."""
         if self.losses is None:
             return True
         (y_pred,) = keras.tree.flatten(self.y_pred)

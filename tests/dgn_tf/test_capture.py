@@ -30,7 +30,11 @@ def read_scaled(layer):
         return tf.reshape(x, (len(x), -1, x.shape[-1])) / x.shape[-1] ** 0.5
 
     return Player(
-        layer, (layer.kernel,), "scaled", layout, inputs, lambda g: tf.reshape(g, (len(g), -1, 3))
+        layer=layer,
+        variables=(layer.kernel,),
+        layout=layout,
+        inputs_of=inputs,
+        cotangents_of=lambda g: tf.reshape(g, (len(g), -1, 3)),
     )
 
 

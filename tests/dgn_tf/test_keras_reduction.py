@@ -1,6 +1,7 @@
 """Masks, weights, labels and reductions: the terminal cost against autodiff of Keras's own loss."""
 
 import itertools
+import warnings
 
 import keras
 import numpy as np
@@ -221,9 +222,29 @@ def test_one_number_for_the_batch_has_the_gauss_newton_match(loss):
     for optimizer in (dgn_tf.DGNOpt(0.01), dgn_tf.EKFAC(0.01)):
         model.compile(optimizer, loss)
         assert np.isfinite(model.train_on_batch(x, y, return_dict=True)["loss"])
-    model.compile(dgn_tf.DGNOpt(0.01, terminal="exact"), loss)
-    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="rank_one"):
+    text: list = []
+    for show in (model.summary, model.game.summary):
+        show(print_fn=text.append)
+        assert ("Gauss-Newton" in text[-1]) == (loss is not mixing)
+
+    def exact():
+        model.compile(dgn_tf.DGNOpt(0.01, terminal="exact"), loss)
         model.train_on_batch(x, y)
+
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="rank_one"):
+        exact()
+
+
+def test_the_summary_says_at_compile_that_a_loss_has_no_curvature():
+    model = build(quartic, "sigmoid", "none", "rank_one", "sum")
+    for loss, said in ((losses.Dice(), True), (losses.Dice(axis=(1, 2)), False), ("mse", False)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.compile(dgn_tf.DGNOpt(), loss)
+        text = model.game.summary(print_fn=None)
+        assert ("one number for the whole batch" in text) == said == bool(caught)
+    model.compile(dgn_tf.DGNOpt(information_structure="open_loop", curvature="adam"), "dice")
+    assert "Gauss-Newton" not in model.game.summary(print_fn=None)
 
 
 def overlap(y_true, y_pred):
@@ -286,7 +307,7 @@ def test_where_there_is_no_second_derivative_the_match_is_gauss_newton():
     np.testing.assert_allclose(curvature[0], np.outer(slope[0], slope[0]), rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:CTC has no second derivative")
+@pytest.mark.filterwarnings("ignore:The loss .ctc. cannot be differentiated twice")
 def test_ctc_trains_as_keras_does():
     x, _, _ = data("labels", "none")
     y = np.array([[1, 2], [2, 0], [1, 0]])

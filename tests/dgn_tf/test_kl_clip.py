@@ -70,9 +70,11 @@ def test_open_loop_step_has_the_length_of_the_dense_fisher(float64, kl_clip):
 
 @pytest.mark.parametrize("structure", ["open_loop_cooperative", "feedback", "cooperative"])
 def test_open_gains_of_the_game_stay_within_it(float64, structure):
-    kl_clip = 1e-3
-    moved, matrices = step(kl_clip, information_structure=structure, state_feedback=False)
-    free, _ = step(None, information_structure=structure, state_feedback=False)
+    kl_clip, settings = 1e-3, {"information_structure": structure}
+    if structure != "open_loop_cooperative":
+        settings["state_feedback"] = False
+    moved, matrices = step(kl_clip, **settings)
+    free, _ = step(None, **settings)
 
     def size(steps):
         return sum(d @ F @ d for d, (_, F) in zip(steps, matrices, strict=True))

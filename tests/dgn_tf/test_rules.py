@@ -96,6 +96,18 @@ def test_what_is_allowed_is_a_step_of_its_own(float64):
         ({"khatri_rao_iterations": 3}, "Khatri-Rao solver"),
         ({"khatri_rao_iterations": True}, "at least 0"),
         ({"form": ["proximal"]}, "form"),
+        ({"information_structure": "open_loop", "state_feedback": False}, "no state feedback"),
+        ({"information_structure": "open_loop_cooperative", "state_feedback": False}, "no state"),
+        ({"form": "feedback_only", "state_feedback": False}, "K δx is all"),
+        ({"information_structure": "open_loop", "curvature": "adam", "terminal": 2}, "no terminal"),
+        (
+            {
+                "information_structure": "open_loop",
+                "curvature": dgn_tf.curvature.EKFAC(fisher="empirical"),
+                "terminal": "gauss_newton",
+            },
+            "no terminal factor",
+        ),
     ],
 )  # fmt: skip
 def test_rules_of_agents_and_numbers(settings, message):

@@ -143,9 +143,6 @@ def test_without_state_feedback_the_value_function_is_still_the_closed_loops(flo
     """Not the same as seeing no state: the open gains come from the recursion over (v, C)."""
     blind = trained(state_feedback=False)
     assert differ(blind, trained(information_structure="open_loop_cooperative"))
-    for structure in ("open_loop", "open_loop_cooperative"):
-        settings = {"information_structure": structure}
-        close(trained(state_feedback=False, **settings), trained(**settings), 1e-14)
 
 
 def test_state_feedback_is_a_boolean_in_the_configuration():

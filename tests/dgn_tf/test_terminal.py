@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgn_tf.terminal import TerminalLoss, columns, factor, hessian
+from dgn_tf.rules import Rules
+from dgn_tf.terminal.factor import get
+from dgn_tf.terminal.loss import Generic, Separable, Softmax
 
 B = 4
 SHAPES = {"vector": (5,), "sequence": (3, 4)}
@@ -30,11 +32,9 @@ def make(family, shape, weighted, dtype="float64", scale=2.0, seed=0):
     x = tf.constant(scale * rng.standard_normal((B, *shape)), dtype)
     if family == "softmax":
         labels = np.eye(shape[-1])[rng.integers(shape[-1], size=(B, *shape[:-1]))]
-        target = 0.9 * labels + 0.1 / shape[-1]
         y = tf.constant(labels, dtype)
     else:
         y = tf.constant(rng.uniform(size=(B, *shape)), dtype)
-        target = y
     w = tf.constant(rng.uniform(0.2, 3.0, B) if weighted else np.ones(B), dtype)
 
     def fn(x, y=y, w=w):
@@ -52,15 +52,15 @@ def make(family, shape, weighted, dtype="float64", scale=2.0, seed=0):
     places = shape[:-1] if family == "softmax" else shape
     alpha = tf.reshape(w, (B,) + (1,) * len(places)) * tf.ones((B, *places), dtype)
     alpha /= max(1, np.prod(places))
-    loss = TerminalLoss(
-        family,
-        x,
-        tf.constant(target, dtype),
-        alpha,
-        phi_x,
-        fn if family == "generic" else None,
-        w if weighted else None,
-    )
+    settings = {"x": x, "phi_x": phi_x, "weight": w if weighted else None}
+    if family == "softmax":
+        loss = Softmax(alpha=alpha, **settings)
+    elif family == "generic":
+        loss = Generic(fn=fn, **settings)
+    else:
+        p = tf.sigmoid(x)
+        bend = p * (1.0 - p) if family == "sigmoid" else tf.constant(2.0, dtype)
+        loss = Separable(curvature=alpha * bend, **settings)
     return loss, tf.reshape(phi_x, (B, d)).numpy(), exact
 
 
@@ -80,15 +80,15 @@ FAMILIES = ["softmax", "sigmoid", "square", "generic"]
 def test_against_automatic_differentiation(family, shape, weighted):
     loss, gradient, exact = make(family, SHAPES[shape], weighted)
     size = np.prod(SHAPES[shape])
-    np.testing.assert_allclose(hessian(loss), exact, atol=1e-13)
+    np.testing.assert_allclose(loss.hessian(), exact, atol=1e-13)
 
-    root = factor("exact", loss)
-    assert root.Z.shape[1] == columns("exact", family, SHAPES[shape]) == size
+    root = get("exact").factor(loss)
+    assert root.Z.shape[1] == size
     curvature, slope = product(root)
     np.testing.assert_allclose(curvature, exact, atol=1e-13)
     np.testing.assert_allclose(slope, gradient, atol=1e-13)
 
-    match = factor("rank_one", loss)
+    match = get("rank_one").factor(loss)
     w = np.ones(B) if loss.weight is None else loss.weight.numpy()
     square = (gradient**2).sum(1)
     h = np.einsum("bi,bij,bj->b", gradient, exact, gradient) / square**2 * w
@@ -96,12 +96,12 @@ def test_against_automatic_differentiation(family, shape, weighted):
     np.testing.assert_array_equal(match.Z.numpy()[:, 0], loss.phi_x)
     np.testing.assert_array_equal(match.v, np.ones((B, 1)))
 
-    plain = factor("gauss_newton", loss)
+    plain = get("gauss_newton").factor(loss)
     np.testing.assert_allclose(plain.C.numpy()[:, 0], 1 / w, rtol=1e-14)
 
     for rank in (1, 3):
-        top = factor(rank, loss)
-        assert top.Z.shape[1] == columns(rank, family, SHAPES[shape]) == rank + 1
+        top = get(rank).factor(loss)
+        assert top.Z.shape[1] == rank + 1
         curvature, slope = product(top)
         values, vectors = np.linalg.eigh(exact)
         best = np.einsum(
@@ -115,7 +115,7 @@ def test_against_automatic_differentiation(family, shape, weighted):
 def test_best_rank_one_match_is_the_nearest_multiple():
     """h minimises |φ_xx - h φ_x φ_x'| in Frobenius norm."""
     loss, gradient, exact = make("softmax", (5,), False)
-    h = factor("rank_one", loss).C.numpy()[:, 0]
+    h = get("rank_one").factor(loss).C.numpy()[:, 0]
     for b in range(B):
         outer = np.outer(gradient[b], gradient[b])
         error = [np.linalg.norm(exact[b] - t * outer) for t in (h[b], h[b] * 1.01, h[b] * 0.99)]
@@ -124,7 +124,7 @@ def test_best_rank_one_match_is_the_nearest_multiple():
 
 def test_without_the_residual_column_most_of_the_gradient_is_lost():
     loss, gradient, _ = make("softmax", (5,), False, seed=1)
-    top = factor(1, loss)
+    top = get(1).factor(loss)
     Z, v = top.Z.numpy()[:, :1], top.v.numpy()[:, :1]
     lost = np.linalg.norm(gradient - np.einsum("bri,br->bi", Z, v), axis=1)
     assert (lost / np.linalg.norm(gradient, axis=1)).max() > 0.5
@@ -135,7 +135,7 @@ def test_without_the_residual_column_most_of_the_gradient_is_lost():
 def test_saturated_outputs_in_single_precision(family, kind):
     """Probabilities that underflow: finite, and the gradient is not lost."""
     loss, gradient, exact = make(family, (5,), False, "float32", scale=150.0)
-    terminal = factor(kind, loss)
+    terminal = get(kind).factor(loss)
     curvature, slope = product(terminal)
     assert np.isfinite(terminal.Z).all()
     assert np.isfinite(terminal.v).all()
@@ -149,39 +149,29 @@ def test_vanishing_gradients_and_weights_have_no_curvature():
     x = tf.constant([[200.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     target = tf.constant([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     w = tf.constant([1.0, 0.0])
-    loss = TerminalLoss("softmax", x, target, w, w[:, None] * (tf.nn.softmax(x) - target), weight=w)
+    phi_x = w[:, None] * (tf.nn.softmax(x) - target)
+    loss = Softmax(x=x, alpha=w, phi_x=phi_x, weight=w)
     for kind in ("rank_one", "exact", "gauss_newton", 1):
-        terminal = factor(kind, loss)
+        terminal = get(kind).factor(loss)
         curvature = np.einsum("bri,br,brj->bij", terminal.Z, terminal.C, terminal.Z)
         assert np.abs(curvature).max() < 1e-12
-    assert factor("rank_one", loss).C.numpy().tolist() == [[0.0], [0.0]]
+    assert get("rank_one").factor(loss).C.numpy().tolist() == [[0.0], [0.0]]
 
 
 def test_views_of_the_curvature():
-    terminal = factor(2, make("softmax", (5,), True)[0])
-    C = terminal.C.numpy().reshape(-1)
-    np.testing.assert_allclose(terminal.dense_C(), np.diag(C))
-    np.testing.assert_allclose(terminal.root().numpy() ** 2, C)
+    terminal = get(2).factor(make("softmax", (5,), True)[0])
     np.testing.assert_allclose(terminal.curvature_scale.numpy() ** 2, terminal.C)
 
 
 @pytest.mark.parametrize(
-    "arguments, error, message",
-    [
-        (("best", "softmax", 3), ValueError, "terminal"),
-        ((0, "softmax", 3), ValueError, "between 1 and"),
-        ((4, "softmax", 3), ValueError, "between 1 and"),
-        ((1.5, "softmax", 3), TypeError, "integer rank"),
-        ((True, "softmax", 3), TypeError, "integer rank"),
-        (("exact", "hinge", 3), ValueError, "family"),
-    ],
+    "terminal, message",
+    [("best", "terminal"), (0, "positive rank"), (1.5, "terminal"), (True, "terminal")],
 )
-def test_refusals(arguments, error, message):
-    with pytest.raises(error, match=message):
-        columns(*arguments)
+def test_kinds_that_are_none(terminal, message):
+    with pytest.raises(ValueError, match=message):
+        Rules(terminal=terminal)
 
 
-def test_generic_loss_without_its_function_is_refused():
-    x = tf.ones((2, 3))
-    with pytest.raises(ValueError, match="function of the output"):
-        factor("exact", TerminalLoss("generic", x, None, None, x))
+def test_a_rank_above_the_size_of_the_output_is_refused():
+    with pytest.raises(ValueError, match="between 1 and"):
+        get(6).factor(make("softmax", (5,), False)[0])

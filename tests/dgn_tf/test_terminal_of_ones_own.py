@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import dgn_tf
-from dgn_tf.terminal import Terminal, TerminalFactor, hessian
+from dgn_tf.terminal import Terminal, TerminalFactor
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -20,7 +20,7 @@ class Spectral(Terminal):
         return int(np.prod(shape)) + 1
 
     def factor(self, loss):
-        values, vectors = tf.linalg.eigh(hessian(loss))
+        values, vectors = tf.linalg.eigh(loss.hessian())
         C = tf.where(values > self.floor, values, 0.0)
         Z = tf.where(C[..., None] > 0.0, tf.linalg.matrix_transpose(vectors), 0.0)
         v = tf.linalg.matvec(Z, loss.gradient)
