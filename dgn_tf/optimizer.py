@@ -16,7 +16,7 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.guard import StepGuard
 from dgn_tf.rules import ITERATIONS, Rules
-from dgn_tf.terminal.own import Terminal
+from dgn_tf.terminal import Terminal
 
 _RULES = tuple(name for name in Rules.__dataclass_fields__ if not name.startswith("agents"))
 _REFUSED = ("loss_scale_factor", "gradient_accumulation_steps")

@@ -11,7 +11,7 @@ import keras
 
 from dgn_tf.game.alignment import schedule, schedules
 from dgn_tf.game.graph import Call, Graph, read_graph
-from dgn_tf.game.players import Bystander, Player, read_player
+from dgn_tf.game.players import Bystander, Owner, Player, read_player
 from dgn_tf.game.summary import table
 from dgn_tf.game.uses import Uses, read_uses
 
@@ -124,10 +124,14 @@ class Game:
         """T, the number of stages."""
         return len(self.stages)
 
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """All players, then all bystanders."""
+        return (*self.players, *self.bystanders)
+
     def identity(self) -> list[tuple]:
         """What an optimizer's state belongs to: the owners of the weights, and the weights."""
-        owners: list = [*self.players, *self.bystanders]
-        return [(owner.name, tuple(id(v) for v in owner.variables)) for owner in owners]
+        return [(owner.name, tuple(id(v) for v in owner.variables)) for owner in self.owners]
 
     def _read_layers(self) -> tuple[list[Player], list[tuple[Any, str]]]:
         """The players, and the other layers with weights and why they are no players."""

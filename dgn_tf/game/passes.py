@@ -112,7 +112,7 @@ class FirstPass:
 
     def _remember(self, call: Call) -> list:
         """Keeps the states that a call reads, and the contexts that keep its batch statistics."""
-        states = self.game.uses.states_of(call.index)
+        states = self.game.uses.now(self.game.uses.states[call.index])
         self.constants[call.index] = [(v, tf.identity(v.value)) for v in states]
         found = self.moments[call.index] = []
 

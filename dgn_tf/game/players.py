@@ -15,12 +15,13 @@ from dgn_tf.game.layout import WeightLayout
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """Weights that move together, those of one layer at one stage."""
+    """Weights of one layer that move together; weight decay applies but to normalisation."""
 
     layer: Any
     variables: tuple
     stage: int = -1
     label: str = ""
+    decays: bool = True
 
     @property
     def name(self) -> str:
@@ -30,15 +31,10 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True)
 class Bystander(Owner):
-    """Trainable weights that are no player's: a diagonal block, the plain preconditioned gradient.
-
-    Attributes:
-        reason: why they are no player's.
-        decays: whether weight decay applies (not to normalisation).
-    """
+    """Trainable weights that for a reason are no player's: a diagonal block moves them by the
+    preconditioned gradient."""
 
     reason: str
-    decays: bool
 
 
 @dataclass(frozen=True, kw_only=True)

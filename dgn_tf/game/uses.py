@@ -44,10 +44,9 @@ class Uses:
     random: list[Any] = field(default_factory=list)
     global_seed: Any = None
 
-    def states_of(self, index: int) -> list[Any]:
-        """The states a call reads; Keras's own generator is the one there is now."""
-        held = self.states.get(index, [])
-        return [surface.global_seed_state() if v is self.global_seed else v for v in held]
+    def now(self, states: list[Any]) -> list[Any]:
+        """The states, of which Keras's own generator is the one there is now."""
+        return [surface.global_seed_state() if v is self.global_seed else v for v in states]
 
 
 class _Notes(keras.StatelessScope):

@@ -61,8 +61,7 @@ def reward(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
         return tf.cond(due, observe, lambda: tf.identity(run["reward"].value))
 
     found = _apart(settled)
-    logs = {"arm": arm}
-    return {**logs, "reward": found} if policy.needs_reward else logs
+    return {"arm": arm, **({"reward": found} if policy.needs_reward else {})}
 
 
 def require_validation(policy: Any) -> None:

@@ -26,15 +26,10 @@ def trust_region(kl_clip: float, gains: Gains, lr: tf.Tensor) -> tf.Tensor:
     taken to be the gradient that Δ was made of: with Δ = M⁻¹g the sum is Δ'MΔ, the damping
     included. The recursions' open gains k are shorter than M⁻¹g, so that it is an upper bound
     there; k + K δx has the factor of k.
-
-    Args:
-        kl_clip: κ.
-        gains: of the batch.
-        lr: scalar, the learning rate.
     """
     seen, opened = gains.seen, gains.opened()
     terms = []
-    for owner in (*gains.game.players, *gains.game.bystanders):
+    for owner in gains.game.owners:
         gradient: tuple = tuple(seen.gradients[id(v)] for v in owner.variables)
         extra = seen.running[owner.name]
         gradient = gradient if extra is None else add(gradient, extra)
@@ -46,12 +41,8 @@ def trust_region(kl_clip: float, gains: Gains, lr: tf.Tensor) -> tf.Tensor:
 
 
 def _as_keras(optimizer: Any, gains: Gains) -> Callable[[tuple], tuple]:
-    """`clipnorm`, `clipvalue` or `global_clipnorm`.
-
-    With open-loop SGD the update divided by the learning rate is the gradient, so this is what
-    Keras does. The global norm is that of the open gains k / lr of all weights, known before the
-    update pass begins; it scales k + K δx.
-    """
+    """`clipnorm`, `clipvalue` or `global_clipnorm`: what Keras does to a gradient. The global norm
+    is that of the open gains k / lr of all weights, known before the update pass begins."""
     norm, value, limit = optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm
     if norm:
         return lambda update: tuple(tf.clip_by_norm(u, tf.constant(norm, u.dtype)) for u in update)

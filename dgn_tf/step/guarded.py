@@ -16,8 +16,7 @@ class Outcome:
 
     Attributes:
         done: whether an attempt passed the guard, a boolean scalar.
-        sizes: half the squared norm of the last attempt's update, of every player and then every
-            bystander, `(owners,)`.
+        sizes: half the squared norm of the last attempt's update of `game.owners`, `(owners,)`.
         ratio: the reduction ratio of the damping that adapts, a scalar.
     """
 
@@ -96,5 +95,5 @@ def apply_guarded(
 
 
 def _sizes(game: Any, updates: dict[str, tuple]) -> tf.Tensor:
-    owners = (*game.players, *game.bystanders)
-    return tf.stack([tf.add_n([tf.nn.l2_loss(u) for u in updates[o.name]]) for o in owners])
+    sizes = [[tf.nn.l2_loss(u) for u in updates[owner.name]] for owner in game.owners]
+    return tf.stack([tf.add_n(parts) for parts in sizes])

@@ -33,7 +33,7 @@ class Trace:
             for v in (
                 *model.trainable_variables,
                 *model.non_trainable_variables,
-                *_random_states(model.game.uses),
+                *model.game.uses.now(model.game.uses.random),
                 *optimizer.variables,
             )
             if id(v) not in left
@@ -56,27 +56,14 @@ class Trace:
         ]
 
 
-def _random_states(uses: Any) -> list:
-    """The states of the seed generators; Keras's own generator is the one there is now."""
-    return [surface.global_seed_state() if v is uses.global_seed else v for v in uses.random]
-
-
 def settle(model: Any, game: Any, data: tuple, outcome: Outcome, trace: Trace) -> tf.Tensor:
     """Counts a refused step, takes it back, and stops training after too many in a row.
-
-    Args:
-        model: the compiled `GameModel`.
-        game: one of its games.
-        data: `(x, y, sample_weight)`.
-        outcome: of the step.
-        trace: the state before it.
 
     Returns:
         Whether `patience` is at its end, a boolean scalar.
 
     Raises:
-        InvalidArgumentError: (when the step runs) after `patience` refused steps in a row; not
-            under XLA.
+        InvalidArgumentError: (when the step runs, not under XLA) after `patience` refused steps.
     """
     optimizer = model.optimizer
     refused = tf.logical_not(outcome.done)
@@ -132,20 +119,18 @@ def _culprit(model: Any, game: Any, data: tuple, sizes: tf.Tensor) -> str:
     if not all(map(_finite, floats)):
         return f"the inputs of the batch, first read by {_title(game, graph.calls[0])}"
     for call in graph.calls:
-        if not all(_finite(values[key]) for key in call.outputs if key in values):
+        if not all(_finite(values.get(key)) for key in call.outputs):
             return _title(game, call)
     if not _finite(loss):
         return "the loss"
-    keys = list(values)
-    cotangents = dict(zip(keys, tape.gradient(loss, [values[key] for key in keys]), strict=True))
+    cotangents = tape.gradient(loss, values)
     for call in reversed(graph.calls):
         if not all(_finite(cotangents.get(key)) for key in call.outputs):
             return "the gradient of the loss"
         if not all(_finite(cotangents.get(key)) for key in call.inputs):
             return f"the gradient through {_title(game, call)}"
-    owners = [*game.players, *game.bystanders]
     ranked = tf.where(tf.math.is_finite(sizes), sizes, sizes.dtype.max)
-    return f"the update of {_owner_title(owners[int(tf.argmax(ranked))])}"
+    return f"the update of {_owner_title(game.owners[int(tf.argmax(ranked))])}"
 
 
 def _finite(tensor: Any) -> bool:
@@ -153,13 +138,13 @@ def _finite(tensor: Any) -> bool:
 
 
 def _title(game: Any, call: Any) -> str:
-    for owner in (*game.players, *game.bystanders):
+    for owner in game.owners:
         if owner.layer is call.operation:
             return _owner_title(owner)
     return f"stage {game.schedule.call_stage[call.index]}, layer '{call.name}'"
 
 
 def _owner_title(owner: Any) -> str:
-    if hasattr(owner, "slot"):
-        return f"stage {owner.stage}, player '{owner.name}' (slot {owner.slot})"
-    return f"stage {owner.stage}, layer '{owner.name}'"
+    slot = getattr(owner, "slot", None)
+    kind, place = ("layer", "") if slot is None else ("player", f" (slot {slot})")
+    return f"stage {owner.stage}, {kind} '{owner.name}'{place}"

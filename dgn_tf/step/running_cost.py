@@ -6,34 +6,23 @@ import tensorflow as tf
 
 
 def running_costs(optimizer: Any, game: Any, extras: dict[int, tf.Tensor]) -> dict:
-    """ℓ_u and the gradients of regularisers and added losses of every player and bystander.
-
-    Args:
-        optimizer: the `DGNOpt`.
-        game: its game.
-        extras: id of variable → gradient of regularisers and added losses; absent where zero.
-
-    Returns:
-        Name → variable-shaped tensors, or None where all are zero.
-    """
-    owners = (*game.players, *game.bystanders)
-    return {owner.name: _extra_gradient(optimizer, owner, extras) for owner in owners}
+    """Owner's name → ℓ_u with the gradients of regularisers and added losses (id of variable →
+    gradient, absent where zero), variable-shaped; None where all are zero."""
+    return {owner.name: _extra_gradient(optimizer, owner, extras) for owner in game.owners}
 
 
 def _extra_gradient(optimizer: Any, owner: Any, extras: dict[int, tf.Tensor]) -> tuple | None:
     terms = []
     for variable in owner.variables:
         term = extras.get(id(variable))
-        if optimizer.decays(variable) and getattr(owner, "decays", True):
+        if optimizer.decays(variable) and owner.decays:
             decay = tf.constant(optimizer.weight_decay, variable.dtype) * variable.value
             term = decay if term is None else term + decay
         terms.append(term)
     if all(term is None for term in terms):
         return None
-    return tuple(
-        tf.zeros_like(variable.value) if term is None else term
-        for variable, term in zip(owner.variables, terms, strict=True)
-    )
+    pairs = zip(owner.variables, terms, strict=True)
+    return tuple(tf.zeros_like(v.value) if term is None else term for v, term in pairs)
 
 
 def shift_of(optimizer: Any, player: Any, lr: tf.Tensor) -> tf.Tensor | None:

@@ -20,8 +20,7 @@ class PlayerSolution:
     Attributes:
         name: the layer's name; None for an absent player.
         k: open gain `(weights,)`; with a preconditioner it contains the learning rate.
-        K: feedback gain `(weights, state)`, exact curvature only.
-        V_x, V_xx: the slot's value function at the stage, exact curvature only.
+        K, V_x, V_xx: with exact curvature, feedback gain `(weights, state)` and value function.
         weights: the value (v, C) in sample space, with a preconditioner and a recursion only.
     """
 
@@ -63,21 +62,16 @@ class Solution:
 
 
 def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
-    """Solves the game of a batch without moving any state of the model or the optimizer.
-
-    Args:
-        model: a compiled `GameModel`.
-        data: `(x, y, sample_weight)`, arrays or tensors.
-        game: the game to solve, one of the model's.
-    """
+    """Solves one of a model's games on a batch `(x, y, sample_weight)`; no state moves."""
     optimizer = model.optimizer
-    x, y, sample_weight = (
+    x, *labels = (
         None if part is None else keras.tree.map_structure(tf.convert_to_tensor, part)
         for part in data
     )
-    x = keras.tree.map_structure(lambda t: _as_input(t, game), x)
+    dtype = game.graph.dtypes[game.graph.inputs[0]]
+    x = keras.tree.map_structure(lambda t: tf.cast(t, dtype) if t.dtype.is_floating else t, x)
     with keras.StatelessScope():
-        seen = observe_batch(model, (x, y, sample_weight), game)
+        seen = observe_batch(model, (x, *labels), game)
         left = observe_curvature(optimizer, game, seen)
         lr = optimizer.current_learning_rate(seen.batch.dtype)
         gains = gains_of(optimizer, game, seen, left)(lr)
@@ -86,34 +80,26 @@ def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
     return Solution(stages, loss)
 
 
-def _as_input(tensor: tf.Tensor, game: Any) -> tf.Tensor:
-    dtype = game.graph.dtypes[game.graph.inputs[0]]
-    return tf.cast(tensor, dtype) if tensor.dtype.is_floating else tensor
-
-
 def _running_cost(optimizer: Any, game: Any, dtype: tf.DType) -> tf.Tensor:
-    owners = [*game.players, *(b for b in game.bystanders if b.decays)]
-    decayed = [v.value for owner in owners for v in owner.variables if optimizer.decays(v)]
+    owned = [v for owner in game.owners if owner.decays for v in owner.variables]
+    decayed = [v.value for v in owned if optimizer.decays(v)]
     total = sum((tf.cast(tf.nn.l2_loss(v), dtype) for v in decayed), tf.zeros((), dtype))
     return optimizer.weight_decay * total
 
 
 def _stage(gains: Gains, stage: Any, lr: tf.Tensor) -> StageSolution:
     players = [PlayerSolution(None)] * gains.game.columns
-    W = (None, None)
     if isinstance(gains, DenseGains):
         result = gains.results[stage.index]
-        W = (result.W_x, result.W_xx)
         for slot, (V_x, V_xx) in enumerate(zip(result.V_x, result.V_xx, strict=True)):
             players[slot] = PlayerSolution(None, V_x=V_x, V_xx=V_xx)
         for player in stage.players:
             k, K = gains.summed(player)
             players[player.slot] = replace(players[player.slot], name=player.name, k=k, K=K)
-        return StageSolution(tuple(players), *W)
-    for owner, update in gains.stage(stage, None):
-        if owner in stage.players:
-            flat = tf.concat([tf.reshape(u, [-1]) for u in update], 0)
-            values = gains.values if isinstance(gains, SampleSpaceGains) else None
-            value = values[stage.index][owner.slot] if values else None
-            players[owner.slot] = PlayerSolution(owner.name, k=lr * flat, weights=value)
+        return StageSolution(tuple(players), result.W_x, result.W_xx)
+    for player, update in gains.team(stage, None):
+        flat = tf.concat([tf.reshape(u, [-1]) for u in update], 0)
+        values: list = gains.values[stage.index] if isinstance(gains, SampleSpaceGains) else []
+        value = values[player.slot] if values else None
+        players[player.slot] = PlayerSolution(player.name, k=lr * flat, weights=value)
     return StageSolution(tuple(players))

@@ -57,10 +57,8 @@ def _play(
     optimizer = model.optimizer
     if len(model.games) > 1:
         seen = seen.seen_by(game)
-    ratio_of = None
-    if optimizer.rules.adaptive_damping:
-        ratio_of = partial(_ratio, model, game, seen, data[1:])
-    gains_at = gains_of(optimizer, game, seen, left)
+    adapts, gains_at = optimizer.rules.adaptive_damping, gains_of(optimizer, game, seen, left)
+    ratio_of = partial(reduction_ratio, model, game, seen, data[1:]) if adapts else None
     fixed = _is_gradient(optimizer, game) and optimizer.kl_clip is None
     return apply_guarded(optimizer, game, gains_at, lr, fixed, ratio_of)
 
@@ -68,10 +66,6 @@ def _play(
 def _is_gradient(optimizer: Any, game: Any) -> bool:
     """Whether all that moves is a preconditioned gradient."""
     return optimizer.rules.structure.is_gradient or not game.players
-
-
-def _ratio(model: Any, game: Any, seen: Observation, labels: tuple, moves: Any, lr: Any) -> Any:
-    return reduction_ratio(model, game, seen, moves, lr, labels)
 
 
 def observe_batch(model: Any, data: tuple, game: Any = None) -> Observation:
@@ -92,14 +86,7 @@ def observe_batch(model: Any, data: tuple, game: Any = None) -> Observation:
 def gains_of(
     optimizer: Any, game: Any, seen: Observation, left: dict
 ) -> Callable[[tf.Tensor], Gains]:
-    """The gains of a batch as a function of the learning rate.
-
-    Args:
-        optimizer: the `DGNOpt`.
-        game: its game.
-        seen: the batch.
-        left: what `observe_curvature` returned.
-    """
+    """The gains of a batch as a function of the learning rate; `left` is `observe_curvature`'s."""
     rules = optimizer.rules
     if rules.exact:
         exact = DenseGains(optimizer, game, dense_game(optimizer, game, seen))
@@ -121,11 +108,8 @@ def refuse_replicas() -> None:
 
 
 def observe_curvature(optimizer: Any, game: Any, seen: Observation) -> dict[str, Any]:
-    """Moves the statistics of every curvature block by what a batch shows.
-
-    Returns:
-        Player name → what its block leaves for the gains of this batch, None where nothing.
-    """
+    """Moves the statistics of every curvature block by what a batch shows; returns player name →
+    what its block leaves for the gains of this batch, None where nothing."""
     rules, step = optimizer.rules, optimizer.iterations.value
     lr = optimizer.current_learning_rate(game.trainable[0].dtype)
     left: dict[str, Any] = {}
