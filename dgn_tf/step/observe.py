@@ -122,14 +122,13 @@ def observe(
         with model.recording(first):
             y_pred = model(x, training=True)
         objective = read_objective(model, y, y_pred)
-        reading = objective.reading()
-        with reading.recording():
+        with objective.recording():
             loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
         # Regularisers and added losses.
         added = [tf.cast(tf.reduce_sum(term), loss.dtype) for term in model.losses]
         extra = tf.add_n(added) if added else None
         data_loss = loss if extra is None else loss - extra
-        end = objective.end(y_pred, reading)
+        end = objective.end(y_pred)
         nexts = []
         if jacobians:
             states = [flat_state(list(cut.values()), batch) for cut in first.cuts[1:]]
@@ -149,7 +148,7 @@ def observe(
     zero = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
     # With a seed of B the cotangents come out per sample, without a product for each of them.
     seed = tf.cast(size, data_loss.dtype) if with_factor else None
-    ends = [end.x, *reading.sources] if with_factor else []
+    ends = [end.x, *objective.sources] if with_factor else []
     sources = [values, inner if single else {}, ends]
     slopes, column, ends = tape.gradient(data_loss, sources, output_gradients=seed, **zero)
     slopes = [tf.convert_to_tensor(slope) for slope in slopes]
@@ -167,7 +166,7 @@ def observe(
     found = Observation(first, y_pred, loss, gradients, size, running)
     if not with_factor:
         return found
-    lost = objective.terminal_loss(end, ends[0], reading, ends[1:])
+    lost = objective.terminal_loss(end, ends[0], ends[1:])
     model.unseen = objective.sentence(lost)
     made = kind.factor(lost)
     columns = [column]

@@ -85,18 +85,14 @@ _FAMILIES = {
 }
 
 
-@dataclass(frozen=True)
-class Objective:
+class Objective(Reading):
     """How a model's compiled loss, a Keras loss object, ends the game."""
 
-    family: Family
-    loss: Any
+    def __init__(self, loss: Any):
+        super().__init__(loss)
+        self.family = _family(loss)
 
-    def reading(self) -> Reading:
-        """A record of the loss object, to be made while the model's loss is evaluated."""
-        return Reading(self.loss)
-
-    def end(self, y_pred: Any, reading: Reading) -> "End":
+    def end(self, y_pred: Any) -> "End":
         """The final state x_T: the logits where Keras's loss reads them, else the output.
 
         Keras's cross-entropies go past a softmax or a sigmoid to the logits that it was made of. A
@@ -109,7 +105,7 @@ class Objective:
         (output,) = keras.tree.flatten(y_pred)
         logits, activation = surface.logits_of(output)
         entropy = surface.is_plain(self.loss) and _of(self.loss).other is not None
-        if logits is None or not (entropy or reading.reads(logits)):
+        if logits is None or not (entropy or self.reads(logits)):
             given = surface.loss_arguments(self.loss).get("from_logits", False)
             known = self.family.other is None or given
             return End(self.family if known else _GENERIC, output, tf.identity)
@@ -126,17 +122,9 @@ class Objective:
         closed = activation is None or activation is not self.family.other
         return End(self.family if closed else _GENERIC, logits, activation or stand_in)
 
-    def terminal_loss(
-        self, end: "End", phi_x: tf.Tensor, reading: Reading, counts: list[tf.Tensor]
-    ) -> TerminalLoss:
-        """The terminal cost at x_T.
-
-        Args:
-            end: the final state.
-            phi_x: `(B, …)`, B times the gradient of Keras's loss by x_T.
-            reading: the record of the loss.
-            counts: B times the gradient of Keras's loss by `reading.sources`.
-        """
+    def terminal_loss(self, end: "End", phi_x: tf.Tensor, counts: list[tf.Tensor]) -> TerminalLoss:
+        """The terminal cost at x_T, from B times the gradient of Keras's loss by x_T and by
+        `sources`."""
         x = end.x
         if not counts:
             return Whole(x=x, phi_x=phi_x)
@@ -145,9 +133,9 @@ class Objective:
         settings = {"x": x, "phi_x": phi_x, "weight": weight}
         if end.family.whole:
             return Whole(**settings)
-        target = None if end.family.make is None else self._target(x, reading)
+        target = None if end.family.make is None else self._target(x)
         if end.family.make is None or target is None:
-            return _generic(end, reading, alpha, settings)
+            return self._generic(end, alpha, settings)
         return end.family.make(alpha=alpha, target=target, **settings)
 
     def sentence(self, loss: TerminalLoss) -> str:
@@ -156,9 +144,9 @@ class Objective:
             return ""
         return _sentence(self.loss, self.family.whole or _BATCH.whole)
 
-    def _target(self, x: tf.Tensor, reading: Reading) -> tf.Tensor | None:
+    def _target(self, x: tf.Tensor) -> tf.Tensor | None:
         """The target of every entry of x; None where the losses are not laid out as x is."""
-        losses, y = reading.losses, keras.tree.flatten(reading.y_true)[0]
+        losses, y = self.losses, keras.tree.flatten(self.y_true)[0]
         assert losses is not None
         smoothing = surface.loss_arguments(self.loss).get("label_smoothing", 0.0) or 0.0
         if not losses.shape.is_compatible_with(x.shape[:-1]):
@@ -169,38 +157,34 @@ class Objective:
         y = tf.cast(y, x.dtype)
         if y.shape.rank == x.shape.rank - 1:
             y = y[..., None]
-        if y.shape.rank != x.shape.rank or not _fits(y.shape, x.shape):
+        fits = zip(y.shape, x.shape, strict=False)  # Whether y broadcasts to x.
+        if y.shape.rank != x.shape.rank or any(
+            None not in (m, n) and m not in (1, n) for m, n in fits
+        ):
             return None
         target = tf.broadcast_to(y, tf.shape(x))
         center = 1.0 / x.shape[-1] if self.family.other is tf.sigmoid else 0.5
         return target * (1.0 - smoothing) + smoothing * center
 
+    def _generic(self, end: "End", alpha: tf.Tensor, settings: dict) -> Generic:
+        def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
+            found = tf.cast(self.again(end.predict(values), rows), values.dtype) * alpha[rows]
+            return tf.reduce_sum(tf.reshape(found, (tf.shape(values)[0], -1)), -1)
+
+        # A loss that mixes samples says something else of a sample alone.
+        together, alone = losses(end.x)[:1], losses(end.x[:1], slice(0, 1))
+        tolerance = 1e-4 * (tf.abs(together) + tf.reduce_max(tf.abs(alpha)))
+        separate = tf.reduce_all(tf.abs(alone - together) <= tolerance)
+        return Generic(fn=losses, separate=separate, **settings)
+
 
 @dataclass(frozen=True)
 class End:
-    """The final state of a batch.
-
-    Attributes:
-        family: of the loss as a function of it.
-        x: `(B, …)`, x_T.
-        predict: the model's output as a function of it.
-    """
+    """The final state x_T `(B, …)`, the loss's family in it, and the output as a function of it."""
 
     family: Family
     x: tf.Tensor
     predict: Callable[[tf.Tensor], tf.Tensor]
-
-
-def _generic(end: End, reading: Reading, alpha: tf.Tensor, settings: dict) -> Generic:
-    def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
-        found = tf.cast(reading.again(end.predict(values), rows), values.dtype) * alpha[rows]
-        return tf.reduce_sum(tf.reshape(found, (tf.shape(values)[0], -1)), -1)
-
-    # A loss that mixes samples says something else of a sample alone.
-    together, alone = losses(end.x)[:1], losses(end.x[:1], slice(0, 1))
-    tolerance = 1e-4 * (tf.abs(together) + tf.reduce_max(tf.abs(alpha)))
-    separate = tf.reduce_all(tf.abs(alone - together) <= tolerance)
-    return Generic(fn=losses, separate=separate, **settings)
 
 
 def _sentence(loss: Any, reason: str) -> str:
@@ -208,12 +192,6 @@ def _sentence(loss: Any, reason: str) -> str:
         f"The loss {loss.name!r} {reason}: it has no second derivative sample by sample, and the "
         "game takes its Gauss-Newton term φ_x φ_x'."
     )
-
-
-def _fits(shape: tf.TensorShape, target: tf.TensorShape) -> bool:
-    """Whether a shape of the same rank broadcasts to the target."""
-    pairs = zip(shape, target, strict=True)
-    return all(None in pair or pair[0] in (1, pair[1]) for pair in pairs)
 
 
 def check_loss(loss: Any, game: Game, rules: Rules) -> str:
@@ -237,9 +215,8 @@ def check_loss(loss: Any, game: Game, rules: Rules) -> str:
         raise ValueError("A game needs a loss as terminal cost. Received: loss=None")
     if not rules.uses_terminal or str(flat[0]).lower() in ("crossentropy", "ce"):
         return ""
-    given = surface.as_loss(flat[0])
+    given, kind = surface.as_loss(flat[0]), get(rules.terminal)
     family = _family(given)
-    kind = get(rules.terminal)
     bends = isinstance(kind, RankOne | Exact | Leading) and not isinstance(kind, GaussNewton)
     if family.flat and bends:
         raise ValueError(
@@ -254,15 +231,12 @@ def check_loss(loss: Any, game: Game, rules: Rules) -> str:
 
 
 def read_objective(model: Any, y: Any, y_pred: Any) -> Objective:
-    """Reads the loss a model was compiled with, which Keras builds with labels and predictions.
-
-    Raises:
-        ValueError: for a loss that does not reduce to a number.
-    """
+    """The loss a model was compiled with, which Keras builds with labels and predictions; a
+    ValueError for one that does not reduce to a number."""
     ((_, loss, _),) = surface.built_losses(model, y, y_pred)
     if loss.reduction in (None, "none"):
         raise ValueError("The loss must reduce to a number. Received: reduction=None")
-    return Objective(_family(loss), loss)
+    return Objective(loss)
 
 
 def _family(loss: Any) -> Family:
