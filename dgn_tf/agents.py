@@ -40,11 +40,10 @@ def with_agents(
 def naive_partition(model: keras.Model, parts: int, **kwargs: Any) -> GameModel:
     """Splits the units of every layer between `parts` players (the paper's Section 6).
 
-    The parts see the same input and write to different units of a Dense layer, or to different
-    filters of a Conv2D layer. In the cooperative structure and proximal form with M = I they are
-    one player again: the partition changes nothing. It is here to be compared with fictitious
-    agents. Layers of other types, convolutions in groups or with their channels first, and layers
-    with a softmax, which mixes units, stay whole.
+    The parts see the same input and write to different units of a Dense layer, or filters of a
+    Conv2D layer. In the cooperative structure and proximal form with M = I they are one player
+    again. It is here to be compared with fictitious agents. Layers of other types, convolutions in
+    groups or channels first, and layers with a softmax, which mixes units, stay whole.
 
     Args:
         model: a Functional or built Sequential model; its weights are copied.

@@ -1,10 +1,9 @@
 """GameModel: a Keras Functional model whose layers are players."""
 
-import contextlib
 import inspect
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,14 +109,9 @@ class GameModel(surface.Functional):
         alignment = self._held.alignment
         return alignment if isinstance(alignment, AlignmentPolicy) else None
 
-    @contextlib.contextmanager
-    def recording(self, first: Any) -> Iterator[None]:
+    def recording(self, first: Any) -> Any:
         """Within this context a call of the model runs a `FirstPass`."""
-        self._held.active = first
-        try:
-            yield
-        finally:
-            self._held.active = None
+        return surface.replaced(self._held, "active", first)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
         first = self._held.active

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dgn_tf.curvature.base import positive
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.guard import StepGuard
@@ -99,11 +100,7 @@ class DGNOpt(keras.optimizers.Optimizer):
                     "None. Use a larger batch."
                 )
         if isinstance(learning_rate, int | float):
-            if not (math.isfinite(learning_rate) and learning_rate > 0):
-                raise ValueError(
-                    f"`learning_rate` must be positive. Received: learning_rate={learning_rate}"
-                )
-            learning_rate = float(learning_rate)
+            learning_rate = positive("learning_rate", learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         weight_decay = 0.0 if weight_decay is None else weight_decay
         if not (isinstance(weight_decay, int | float) and 0 <= weight_decay < math.inf):
@@ -121,10 +118,7 @@ class DGNOpt(keras.optimizers.Optimizer):
             khatri_rao_iterations=khatri_rao_iterations,
         )
         self.weight_decay = float(weight_decay)
-        number = isinstance(kl_clip, int | float) and not isinstance(kl_clip, bool)
-        if kl_clip is not None and not (number and 0 < kl_clip < math.inf):
-            raise ValueError(f"`kl_clip` must be positive or None. Received: kl_clip={kl_clip!r}")
-        self.kl_clip = kl_clip
+        self.kl_clip = kl_clip if kl_clip is None else positive("kl_clip", kl_clip)
         self.guard = StepGuard.make(guard)
         self._game: Any = None
         self._bandit: Any = None

@@ -57,6 +57,7 @@ class Capture:
         self._rows = rows
         self.g = cotangents
         self.layout = layout
+        self.matrix, self.tensors = layout.matrix, layout.tensors
         self.rows, self.outputs = layout.shape
         self.has_bias = layout.has_bias
         self.columns = int(cotangents.shape[-2])
@@ -69,18 +70,6 @@ class Capture:
         self._weighted = weighted
         self._expected = expected
         self._cache: dict[tuple, Any] = {}
-
-    @classmethod
-    def patches(cls, a: tf.Tensor, g: tf.Tensor, has_bias: bool = True, **kwargs: Any) -> "Capture":
-        """A player with positions from inputs `(B, P, I0)` and cotangents `(B, P, R, O)`."""
-        outputs = int(g.shape[-1])
-        shapes = ((int(a.shape[-1]), outputs), (outputs,))[: 1 + has_bias]
-        return cls([a], g, WeightLayout(shapes, outputs), **kwargs)
-
-    @classmethod
-    def dense(cls, x: tf.Tensor, g: tf.Tensor, has_bias: bool = True, **kwargs: Any) -> "Capture":
-        """A Dense player from inputs `(B, I0)` and cotangents `(B, R, O)`."""
-        return cls.patches(x[:, None, :], g[:, None, :, :], has_bias, **kwargs)
 
     @property
     def batch(self) -> tf.Tensor:
@@ -128,14 +117,6 @@ class Capture:
     def gradient(self) -> tuple:
         """The batch gradient of φ, `(1/B) U c`, in the shapes of the variables."""
         return self.weighted(self.c) if self._gradient is None else self._gradient
-
-    def matrix(self, tensors: Sequence) -> tf.Tensor:
-        """Variable-shaped tensors as one `(I, O)` matrix, the bias as last row."""
-        return self.layout.matrix(tensors)
-
-    def tensors(self, matrix: tf.Tensor) -> tuple:
-        """An `(I, O)` matrix as tensors in the shapes of the variables."""
-        return self.layout.tensors(matrix)
 
     def _mixed(self, w: tf.Tensor | None) -> tf.Tensor:
         """Σ_r w_br g_bpro: `(B, P, O)`; w None stands for ones."""

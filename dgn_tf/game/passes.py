@@ -34,8 +34,7 @@ class FirstPass:
     Attributes:
         values: tensor key → value, after the pass.
         cuts: a stage, {key: copy} of the tensors alive at its cut.
-        inputs: call index → the layer's input, cast as the layer casts it.
-        preactivations: call index → pre-activation.
+        inputs, preactivations: call index → the layer's input as it casts it, and pre-activation.
         constants: call index → pairs (variable, value) that make a later call repeat this one.
         moments: call index → the batch statistics that it computed, in order.
         uses: (tensor key, call index) → the copy that one call reads, of the tensors `split` names.
@@ -48,11 +47,8 @@ class FirstPass:
         copy_inputs: bool = False,
         split: frozenset[int] = frozenset(),
     ):
-        self.game = game
-        self.split = split
+        self.game, self.split, self.copies, self.copy_inputs = game, split, copies, copy_inputs
         self.uses: dict[tuple[int, int], tf.Tensor] = {}
-        self.copies = copies
-        self.copy_inputs = copy_inputs
         self.probes = {i for player in game.players for i in player.call_indices}
         self.values: dict[int, tf.Tensor] = {}
         self.cuts: list[dict[int, tf.Tensor]] = []

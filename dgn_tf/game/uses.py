@@ -67,15 +67,8 @@ class _Notes(keras.StatelessScope):
 
 
 def read_uses(graph: Graph, weights: list) -> Uses:
-    """Traces every call of a graph.
-
-    Args:
-        graph: the calls.
-        weights: the variables that are saved with the model.
-
-    Raises:
-        ValueError: for a layer that cannot be traced.
-    """
+    """Traces every call of a graph, `weights` the variables that are saved with the model; a
+    ValueError for a layer that cannot be traced."""
     # The generator is there before the first scope, in which it could not be created.
     uses = Uses(global_seed=surface.global_seed_state())
     notes: list[_Notes] = []

@@ -41,8 +41,11 @@ def reward(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
     """
     optimizer = model.optimizer
     run = optimizer.states.bandit
-    if policy.needs_reward:
-        require_validation(policy)
+    if policy.needs_reward and policy.held is None:
+        raise ValueError(
+            f"{policy.name} measures its reward on validation images. Received: none. Give "
+            f"`{policy.name}(validation=(x, y))`, or set `model.alignment_policy.validation`."
+        )
 
     def observe() -> tf.Tensor:
         reward = run["reward"].value
@@ -62,15 +65,6 @@ def reward(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
 
     found = _apart(settled)
     return {"arm": arm, **({"reward": found} if policy.needs_reward else {})}
-
-
-def require_validation(policy: Any) -> None:
-    """Raises a ValueError if a policy that needs validation arrays has none."""
-    if policy.needs_reward and policy.held is None:
-        raise ValueError(
-            f"{policy.name} measures its reward on validation images. Received: none. Give "
-            f"`{policy.name}(validation=(x, y))`, or set `model.alignment_policy.validation`."
-        )
 
 
 def _apart(function: Callable[[], tf.Tensor]) -> tf.Tensor:

@@ -18,11 +18,8 @@ from dgn_tf.step.observe import Observation, flat_state, observe
 class DenseGame:
     """A batch as a dense linear-quadratic game.
 
-    Attributes:
-        seen: the first pass with its loss and gradients.
-        stages: F_x, F_n, ℓ_u and ℓ_uu of every stage; states are stacked sample-major, the tensors
-            of a cut newest first.
-        phi_x, phi_xx: derivatives of the batch loss by the stacked x_T.
+    The states are stacked sample-major, the tensors of a cut newest first; phi_x and phi_xx are
+    derivatives of the batch loss by the stacked x_T.
     """
 
     seen: Observation
@@ -98,10 +95,6 @@ def _stage(optimizer: Any, game: Any, stage: Any, seen: Observation) -> dense.De
 class DenseGains(Gains):
     """k + K δx of the dense game: Q_uu = ℓ_uu + F_n'V_xx F_n stands for M.
 
-    Args:
-        optimizer, game: as for `Gains`.
-        found: the dense game.
-
     Attributes:
         results: gains and value functions, a stage each, of one agent of each player where they do
             not know of each other.
@@ -134,6 +127,5 @@ class DenseGains(Gains):
             parts = [change.get(key, tf.zeros_like(x)) for key, x in copies.items()]
             moved = flat_state(parts, tf.shape(self.seen.terminal.v)[0])
             k += matvec(K, tf.reshape(moved, [-1]))
-        sizes = [tf.size(v.value) for v in player.variables]
-        parts = tf.split(k, sizes) if len(sizes) > 1 else [k]
+        parts = tf.split(k, [tf.size(v.value) for v in player.variables])
         return tuple(tf.reshape(p, v.shape) for p, v in zip(parts, player.variables, strict=True))

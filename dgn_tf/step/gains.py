@@ -19,12 +19,7 @@ Update = tuple
 
 
 class Gains(ABC):
-    """The gains of one batch at one learning rate.
-
-    Args:
-        optimizer: the `DGNOpt`: its rules, its blocks' states and its step count.
-        game: the game, one of the model's.
-        seen: the batch.
+    """The gains of one batch at one learning rate, from a `DGNOpt`, a game and what was seen.
 
     Attributes:
         moments: pairs (variable, new value) of the first moments that the gains have used, for the
@@ -41,12 +36,8 @@ class Gains(ABC):
 
     @abstractmethod
     def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
-        """(k + K δx) / lr of one player, k / lr where `change` is None; one tensor a variable.
-
-        Args:
-            player: the player, all of whose agents are summed.
-            change: tensor key → x' - x at the cut before its stage.
-        """
+        """(k + K δx) / lr of a player, summed over its agents, one tensor a variable, from δx at
+        the cut before its stage by tensor key; k / lr where `change` is None."""
 
     def stage(
         self, stage: Any, change: Mapping[int, tf.Tensor] | None
@@ -79,7 +70,12 @@ class Gains(ABC):
             gradient: Update = (self.seen.gradients[id(variable)],)
             if extra is not None:
                 gradient = add(gradient, extra[i : i + 1])
-            gradient, moved = block.first_moment(state, gradient, step)
-            self.moments += moved
-            update += block.on(state, None, step).solve(gradient)
+            averaged = self._averaged_by(block, state, gradient)
+            update += block.on(state, None, step).solve(averaged)
         return update
+
+    def _averaged_by(self, block: Any, state: Any, gradient: Update) -> Update:
+        """The block's first moment with a gradient, which the step is to assign."""
+        averaged, moved = block.first_moment(state, gradient, self.optimizer.iterations.value)
+        self.moments += moved
+        return averaged

@@ -36,13 +36,11 @@ def apply_guarded(
     """Makes the moves, again and smaller where the guard refuses them, and assigns the last.
 
     Args:
-        optimizer: the `DGNOpt`.
-        game: the alignment that is played.
+        optimizer, game: the `DGNOpt` and the alignment that is played.
         gains_at: learning rate → gains.
         lr: scalar, the learning rate.
         fixed: whether k and K δx do not depend on it, as in an open loop.
-        ratio_of: the reduction ratio of moves made at a learning rate; None where no damping
-            adapts.
+        ratio_of: reduction ratio of moves at a learning rate; None where no damping adapts.
     """
     guard = optimizer.guard
     old = [variable.value for variable in game.trainable]

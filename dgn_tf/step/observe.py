@@ -17,20 +17,16 @@ from dgn_tf.terminal.objective import read_objective
 
 @dataclass(frozen=True)
 class Observation:
-    """What a batch shows.
+    """What a batch shows: the first pass, the model's outputs, and Keras's loss.
 
     Attributes:
-        first: the first pass.
-        y_pred: the model's outputs.
-        loss: the Keras loss, regularisers included.
-        gradients: id of variable → gradient of the data loss.
+        gradients: id of variable → gradient of the data loss, without regularisers.
         batch: B as a float scalar.
-        running: name of player or bystander → ℓ_u with what regularisers add; None where zero.
+        running: owner's name → ℓ_u with what regularisers add; None where zero.
         captures: player name → capture; empty where no player needs one.
         costates: a stage, {tensor key: D `(B, R, …)`}, cotangents of Z's columns at the cut.
         factor: the terminal factor; None where only gradients were asked for.
-        uses: where the first pass serves several alignments, (tensor key, call index) → what that
-            use adds to the cotangent of the tensor, `(B, R, …)`.
+        uses: for several alignments, (tensor key, call index) → what that use adds to D.
         jacobians: a stage, derivatives of the next state, `(B d', …)`, by the tensors of the cut
             and then by the weights of the stage's players; empty unless asked for.
     """
@@ -48,11 +44,8 @@ class Observation:
     jacobians: list[list[tf.Tensor]] = field(default_factory=list)
 
     def seen_by(self, game: Any) -> "Observation":
-        """The same batch in another alignment: its cuts and the cotangents there.
-
-        The cotangent of a tensor at a cut is the sum over its uses at that stage and later: the
-        paths through earlier stages are those of the other uses.
-        """
+        """The same batch in another alignment: the cotangent of a tensor at a cut is the sum over
+        its uses at that stage and later."""
         costates: list[dict[int, tf.Tensor]] = []
         for stage in game.stages:
             parts: dict[int, list[tf.Tensor]] = {key: [] for key in stage.cut}
@@ -95,12 +88,9 @@ def observe(
     """Runs the first pass of a step.
 
     Args:
-        model: a compiled `GameModel`.
-        terminal: the kind of terminal factor.
-        data: `(x, y, sample_weight)`.
-        captures: whether players need their inputs and cotangents.
-        feedback: whether the cotangents at the cuts are needed.
-        jacobians: whether the Jacobians of the stages are, for the dense game.
+        model, terminal, data: a compiled `GameModel`, `DGNOpt`'s, `(x, y, sample_weight)`.
+        captures, feedback, jacobians: whether players' captures, the cotangents at the cuts, and
+            the Jacobians of the stages are needed.
         games: the alignments to observe for, by default those of the model; of several, none has
             cuts and costates before `Observation.seen_by`.
     """

@@ -20,12 +20,7 @@ from dgn_tf.step.running_cost import shift_of
 
 
 class OpenLoopGains(Gains):
-    """(5): M⁻¹ H_θ, the ordinary optimizers.
-
-    Args:
-        optimizer, game, seen: as for `Gains`.
-        left: player name → what its block's statistics left of this batch.
-    """
+    """(5): M⁻¹ H_θ, the ordinary optimizers; `left` is what the statistics left of this batch."""
 
     feedback = False
 
@@ -41,33 +36,21 @@ class OpenLoopGains(Gains):
             return _times(player.agents, made.gain(self.seen.terminal.v))
         gradient: Update = tuple(self.seen.gradients[id(v)] for v in player.variables)
         gradient = gradient if extra is None else add(gradient, extra)
-        gradient, moved = block.first_moment(state, gradient, step)
-        self.moments += moved
-        return _times(player.agents, made.solve(gradient))
+        return _times(player.agents, made.solve(self._averaged_by(block, state, gradient)))
 
     def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
         return self._updates[player.name]
 
 
 class SampleSpaceGains(Gains):
-    """(9) and (10), or (11) and (25), in sample space.
-
-    Args:
-        optimizer, game, seen: as for `Gains`.
-        left: player name → what its block's statistics left of this batch.
-        lr: scalar, the learning rate.
+    """(9) and (10), or (11) and (25), in sample space at a learning rate.
 
     Attributes:
         values: for every stage and slot the value (v, C) of `recursion.sample_space.solve`.
     """
 
     def __init__(
-        self,
-        optimizer: Any,
-        game: Any,
-        seen: Observation,
-        left: Mapping[str, Any],
-        lr: tf.Tensor,
+        self, optimizer: Any, game: Any, seen: Observation, left: Mapping[str, Any], lr: tf.Tensor
     ):
         super().__init__(optimizer, game, seen)
         rules, step = optimizer.rules, optimizer.iterations.value
@@ -85,10 +68,8 @@ class SampleSpaceGains(Gains):
         # M⁻¹ ℓ_u, which the value function needs and the gain needs again.
         self._solved: dict[str, Update] = {}
         self.values = self._recursion(lr)
-        self._averaged: dict[str, Update] = {}
-        if rules.curvature.momentum:
-            for player in game.players:
-                self._averaged[player.name] = self._average(player)
+        averaged = game.players if rules.curvature.momentum else ()
+        self._averaged = {player.name: self._average(player) for player in averaged}
 
     def _recursion(self, lr: tf.Tensor) -> list[list]:
         rules, game, seen = self.optimizer.rules, self.game, self.seen
@@ -121,10 +102,8 @@ class SampleSpaceGains(Gains):
         value = self.values[player.stage][player.slot]
         gradient = seen.captures[player.name].weighted(seen.by_column(value.v))
         gradient = gradient if extra is None else add(gradient, extra)
-        state, step = self.optimizer.states.players[player.name], self.optimizer.iterations.value
-        averaged, moved = self.optimizer.rules.curvature.first_moment(state, gradient, step)
-        self.moments += moved
-        return averaged
+        state = self.optimizer.states.players[player.name]
+        return self._averaged_by(self.optimizer.rules.curvature, state, gradient)
 
     def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
         block, seen = self.blocks[player.name], self.seen

@@ -1,11 +1,12 @@
 """A player's inputs and cotangents against per-sample gradients by automatic differentiation."""
 
+import captures
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgn_tf.game import Capture, Player, WeightLayout, read_player, register_player
+from dgn_tf.game import Player, WeightLayout, read_player, register_player
 from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
 
@@ -130,7 +131,7 @@ def test_thinning_keeps_every_stride_th_sample(observed):
 
 def test_columns_are_sample_major():
     x, g = np.ones((2, 3)), np.arange(2 * 2 * 4.0).reshape(2, 2, 4)
-    capture = Capture.dense(tf.constant(x), tf.constant(g), has_bias=False)
+    capture = captures.dense(tf.constant(x), tf.constant(g), has_bias=False)
     np.testing.assert_array_equal(capture.tangents()[1, 0], g[0, 1])
     w = tf.constant([[1.0, 2.0], [0.5, -1.0]], tf.float64)
     expected = np.einsum("br,bi,bro->io", w, x, g) / 2

@@ -1,12 +1,12 @@
 """Curvature blocks: Keras's own optimizers, dense matrices, kernels and settings."""
 
+import captures
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from dgn_tf import curvature
-from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
 
 B, INPUTS, OUTPUTS, R = 4, 3, 2, 2
@@ -33,8 +33,8 @@ def make_capture(positions=1, seed=0, has_bias=True, columns=R, scale=None):
     scale = rng.uniform(0.5, 1.5, (B, columns)) if scale is None else scale
     arguments = {"has_bias": has_bias, "c": c, "curvature_scale": tf.constant(scale)}
     if positions == 1:
-        return Capture.dense(tf.constant(a[:, 0]), tf.constant(g[:, 0]), **arguments)
-    return Capture.patches(tf.constant(a), tf.constant(g), **arguments)
+        return captures.dense(tf.constant(a[:, 0]), tf.constant(g[:, 0]), **arguments)
+    return captures.patches(tf.constant(a), tf.constant(g), **arguments)
 
 
 def tangents(cap):
@@ -89,12 +89,12 @@ def test_kernel_above_the_memory_budget(name, monkeypatch):
         pytest.skip("its matrix needs the tangents in any case")
     monkeypatch.setattr("dgn_tf.game.capture.TANGENT_BUDGET", 1)
     assert not cap.tangents_fit
-    sums = Capture.dense(
+    sums = captures.dense(
         tf.reduce_sum(cap.plain_inputs, axis=1), tf.reduce_sum(cap.g, axis=1), cap.has_bias
     )
     # the bias's input is a one at every position
     summed = tf.concat([sums.plain_inputs, 3.0 * tf.ones((B, 1, 1), tf.float64)], axis=-1)
-    sums = Capture.dense(summed[:, 0], sums.g[:, 0], has_bias=False)
+    sums = captures.dense(summed[:, 0], sums.g[:, 0], has_bias=False)
     ours = block.on(state, cap, 3).kernel()
     if block.elementwise:  # variables of the layer with a bias, as one kernel without
         joined = {}

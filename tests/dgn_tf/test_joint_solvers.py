@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from captures import dense, patches
 
 from dgn_tf.curvature import KFAC
-from dgn_tf.game.capture import Capture
 from dgn_tf.recursion import khatri_rao, prop5
 
 SAMPLES = 32
@@ -23,7 +23,7 @@ def players(correlation=0.5, count=2, has_bias=True, samples=SAMPLES):
         x = correlation * shared_a[:, :inputs] + own * rng.standard_normal((samples, inputs))
         g = correlation * shared_g[..., :outputs]
         g = g + own * rng.standard_normal((samples, 1, outputs))
-        captures.append(Capture.dense(tf.constant(x), tf.constant(g), has_bias))
+        captures.append(dense(tf.constant(x), tf.constant(g), has_bias))
     right = [tf.constant(rng.standard_normal((cap.rows, cap.outputs))) for cap in captures]
     return captures, right
 
@@ -96,7 +96,7 @@ def test_the_joint_matrix_is_positive_definite_and_its_blocks_are_the_factors():
 def test_with_positions_and_single_precision():
     rng = np.random.default_rng(4)
     captures = [
-        Capture.patches(
+        patches(
             tf.constant(rng.standard_normal((8, 5, 3)), tf.float32),
             tf.constant(rng.standard_normal((8, 5, 2, 2)), tf.float32),
         )
@@ -145,7 +145,7 @@ def test_proposition_5_and_biases():
 def test_proposition_5_has_no_limit_where_players_share_their_input():
     """Fictitious agents and cooperative blocks: the over-step is of the order 1 / √damping."""
     captures, _ = players(0.5)
-    twin = Capture.dense(captures[0].plain_inputs[:, 0], captures[0].g[:, 0] + 0.0)
+    twin = dense(captures[0].plain_inputs[:, 0], captures[0].g[:, 0] + 0.0)
     ratios = []
     for damping in (1e-2, 1e-4, 1e-6):
         factors = khatri_rao.joint_factors([captures[0], twin], damping)
@@ -174,6 +174,6 @@ def test_refusals():
         prop5.solve(captures, right, 1e-2)
     with pytest.raises(ValueError, match="iterations"):
         khatri_rao.solve(captures, right, 1e-2, -1)
-    other = Capture.patches(tf.ones((SAMPLES, 2, 3), tf.float64), captures[0].g[:, :, None, 0])
+    other = patches(tf.ones((SAMPLES, 2, 3), tf.float64), captures[0].g[:, :, None, 0])
     with pytest.raises(ValueError, match="number of positions"):
         khatri_rao.solve([captures[0], other], right[:2], 1e-2)
