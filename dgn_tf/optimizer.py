@@ -174,7 +174,9 @@ class DGNOpt(keras.optimizers.Optimizer):
         if self._game is None:
             raise ValueError(
                 "DGNOpt plays on the graph of a `dgn_tf.GameModel` and cannot train a plain "
-                "`keras.Model`. Wrap the model: `dgn_tf.GameModel.from_model(model)`."
+                "`keras.Model`, such as `clone_model` makes of a game. Wrap the model: "
+                "`dgn_tf.GameModel.from_model(model)`; clone a game by "
+                "`dgn_tf.GameModel.from_config(game.get_config())`."
             )
         super().build(variables)
         self.states = _States()

@@ -140,3 +140,19 @@ def test_weights_of_plain_keras_and_of_another_block_are_loaded(tmp_path):
             np.testing.assert_array_equal(a, b)
         assert int(model.optimizer.iterations.numpy()) == 0
         model.train_on_batch(x, y)
+
+
+def test_a_game_is_cloned_by_its_configuration_and_clone_model_says_so():
+    model = build()
+    with pytest.raises(ValueError, match=r"from_config\(game.get_config\(\)\)"):
+        keras.models.clone_model(model)
+    clone = dgn_tf.GameModel.from_config(model.get_config())
+    assert clone.settings() == model.settings()
+    assert clone.game.placement() == model.game.placement()
+    clone.set_weights(model.get_weights())
+    x = data()[0]
+    np.testing.assert_array_equal(clone(x), model(x))
+    plain = keras.models.clone_model(clone)  # not compiled: Keras makes a model without a game
+    plain.compile(dgn_tf.DGNOpt(), "mse")
+    with pytest.raises(ValueError, match="GameModel.from_model"):
+        fit(plain, 1)
