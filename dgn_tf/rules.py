@@ -15,11 +15,12 @@ from dgn_tf.terminal.factor import Terminal, get
 
 @dataclass(frozen=True)
 class Structure:
-    """What the players know: whether those of a stage are solved for together, (11), and whether
-    the gain has the term K δx, (6) and (7)."""
+    """What the players know: whether those of a stage are solved for together, (11), whether the
+    gain has the term K δx, (6) and (7), and the forms in which this means something."""
 
     joint: bool
     sees_state: bool
+    forms: tuple[str, ...]
 
     @property
     def is_gradient(self) -> bool:
@@ -45,10 +46,10 @@ class Form:
 
 
 STRUCTURES = {
-    "open_loop": Structure(joint=False, sees_state=False),
-    "open_loop_cooperative": Structure(joint=True, sees_state=False),
-    "feedback": Structure(joint=False, sees_state=True),
-    "cooperative": Structure(joint=True, sees_state=True),
+    "open_loop": Structure(False, False, ("proximal",)),
+    "open_loop_cooperative": Structure(True, False, ("proximal", "coupled")),
+    "feedback": Structure(False, True, ("proximal", "explicit", "feedback_only")),
+    "cooperative": Structure(True, True, ("proximal", "explicit", "coupled", "feedback_only")),
 }
 FORMS = {
     "proximal": Form(curved=True, preconditioned=True, crosses=True, reduces=True),
@@ -184,7 +185,7 @@ def _check_numbers(rules: Rules) -> None:
 def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
     """(whether it holds, the rule that is broken, the way out) of what means nothing together."""
     structure, name, exact = rules.structure, rules.form_name, rules.exact
-    joint, solver = rules.joint_solver, f"The {rules.solver!r} solver"
+    joint = rules.joint_solver
     # Exact curvature keeps every second derivative, those between agents ("coupled") as well.
     other_form = name != Rules.form and not (exact and rules.agents_form == "coupled")
     alone = structure.sees_state and not structure.joint
@@ -200,25 +201,17 @@ def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
             "Leave out the solver, or give K-FAC or EKFAC as curvature.",
         ),
         (
-            joint and getattr(rules.curvature, "name", "") not in ("kfac", "ekfac"),
-            f"{solver} works on Kronecker factors: curvature must be K-FAC or EKFAC.",
-            'Give curvature="kfac", or leave out the solver.',
-        ),
-        (
-            joint and not structure.joint,
-            f"{solver} is for players who are solved for together.",
-            "Give a cooperative information_structure, or leave out the solver.",
-        ),
-        (
-            joint and name in ("explicit", "coupled"),
-            f"{solver} brings its own Q_uu, the damped Kronecker factors of all players of a "
-            "stage, which contradicts the explicit and the coupled form.",
-            'Use the proximal form or "feedback_only", or the sample-space solver.',
-        ),
-        (
-            joint and rules.agents > 1,
-            f"{solver} knows of no fictitious agents.",
-            "Use the sample-space solver.",
+            joint
+            and not (
+                getattr(rules.curvature, "name", "") in ("kfac", "ekfac")
+                and structure.joint
+                and name in ("proximal", "feedback_only")
+                and rules.agents == 1
+            ),
+            f"The {rules.solver!r} solver brings its own Q_uu, the damped Kronecker factors (K-FAC "
+            "or EKFAC) of players who are solved for together, in the proximal form or "
+            '"feedback_only"; it knows of no fictitious agents.',
+            "Leave out the solver.",
         ),
         (
             rules.khatri_rao_iterations != ITERATIONS and rules.solver != KHATRI_RAO,
@@ -226,20 +219,11 @@ def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
             'Give solver="khatri_rao", or leave them out.',
         ),
         (
-            not exact and structure.is_gradient and name != Rules.form,
-            "In an open loop the update is the preconditioned gradient and no form plays a part.",
+            not exact and name not in structure.forms,
+            f"The forms of {rules.information_structure!r} are {', '.join(structure.forms)}: in an "
+            "open loop nothing but the preconditioned gradient is left, without state feedback a "
+            "joint solve needs its second derivatives, and coupled are players solved together.",
             'Leave out the form (for fictitious agents form=None), or give "cooperative".',
-        ),
-        (
-            not (exact or structure.sees_state) and name in ("explicit", "feedback_only"),
-            "Without state feedback the joint solve of a stage needs its second derivatives.",
-            'Use the proximal or the coupled form, or information_structure="open_loop".',
-        ),
-        (
-            not (exact or structure.joint) and name == "coupled",
-            "The coupled form keeps the mixed second derivatives of players solved for together; "
-            "alone it is the explicit form.",
-            'Give "cooperative", or form="explicit" (for fictitious agents form=None).',
         ),
         (
             rules.duplicated and not (alone and rules.second.reduces),
