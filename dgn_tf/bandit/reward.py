@@ -72,42 +72,31 @@ class Validation:
             )
 
     def measure(self, model: Any, reward: Any) -> tf.Tensor:
-        """The reward of the model's present weights, a float64 scalar, as the function gives it.
-
-        Raises:
-            ValueError: if the function's value is no scalar.
-        """
+        """The reward of the model's present weights, a float64 scalar in [0, 1]: one that is not
+        finite counts as 0; outside is an error, and clipped where a step cannot stop."""
         *x, y = [tf.convert_to_tensor(variable) for variable in self.variables]
         inputs, _ = surface.structure(model)
         outputs = model(keras.tree.pack_sequence_as(inputs, x), training=False)
         found = tf.convert_to_tensor(reward(y, outputs))
         if found.shape.rank != 0:
             raise ValueError(f"`reward` must return a scalar. Received: shape {found.shape}")
-        return tf.cast(found, "float64")
+        found = tf.cast(found, "float64")
+        found = tf.where(tf.math.is_finite(found), found, 0.0)
+        if not model.jit_compile:
+            rule = "`reward` must return a scalar in [0, 1]. Received:"
+            inside = tf.logical_and(found > -1e-6, found < 1.0 + 1e-6)
+            with tf.control_dependencies([tf.debugging.Assert(inside, [rule, found])]):
+                found = tf.identity(found)
+        return tf.clip_by_value(found, 0.0, 1.0)
 
 
 def accuracy(y: Any, outputs: Any) -> Any:
-    """The fraction of predictions with the largest output at the label, a scalar.
-
-    Args:
-        y: class indices `(n, …)` or `(n, …, 1)`, or one-hot labels `(n, …, classes)`.
-        outputs: logits or probabilities `(n, …, classes)`.
-    """
+    """The fraction of outputs `(n, …, classes)` that are largest at the label: class indices
+    `(n, …)` or `(n, …, 1)`, or one-hot labels."""
     one_hot = y.shape.rank == outputs.shape.rank and y.shape[-1] == outputs.shape[-1]
     names = ("sparse_categorical_accuracy", "categorical_accuracy")
     hits = getattr(keras.metrics, names[one_hot])(y, outputs)
     return tf.reduce_mean(tf.cast(hits, "float64"))
-
-
-def legal(reward: tf.Tensor, can_raise: bool) -> tf.Tensor:
-    """A reward in [0, 1]: not finite counts as 0, outside of it is an error or clipped."""
-    reward = tf.where(tf.math.is_finite(reward), reward, 0.0)
-    if can_raise:
-        rule = "`reward` must return a scalar in [0, 1]. Received:"
-        inside = tf.logical_and(reward > -1e-6, reward < 1.0 + 1e-6)
-        with tf.control_dependencies([tf.debugging.Assert(inside, [rule, reward])]):
-            reward = tf.identity(reward)
-    return tf.clip_by_value(reward, 0.0, 1.0)
 
 
 def _flat(arrays: Any) -> list[np.ndarray]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from dgn_tf.bandit.reward import legal
 from dgn_tf.step.guarded import Outcome
 
 
@@ -50,12 +49,10 @@ def reward(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
     def observe() -> tf.Tensor:
         reward = run["reward"].value
         if policy.needs_reward:
-            found = policy.held.measure(model, policy.reward_function)
-            reward = legal(found, can_raise=not model.jit_compile)
+            reward = policy.held.measure(model, policy.reward_function)
         state = policy.observe(_state(optimizer, policy), arm, reward)
-        for name, value in state.items():
+        for name, value in {**state, "reward": reward}.items():
             run[name].assign(value)
-        run["reward"].assign(reward)
         return tf.identity(reward)
 
     def settled() -> tf.Tensor:

@@ -51,7 +51,7 @@ def dense_game(optimizer: Any, game: Any, seen: Observation) -> DenseGame:
                 f"Received: shared layer '{player.name}'."
             )
     stages = [_stage(optimizer, game, stage, seen) for stage in game.stages]
-    made = seen.terminal
+    made = seen.factor
     batch = tf.shape(made.v)[0]
     Z = tf.reshape(made.Z, (batch, made.Z.shape[1], -1))
     phi_x = einsum("brd,br->bd", Z, made.v) / seen.batch
@@ -64,7 +64,7 @@ def dense_game(optimizer: Any, game: Any, seen: Observation) -> DenseGame:
 
 def _stage(optimizer: Any, game: Any, stage: Any, seen: Observation) -> dense.DenseStage:
     copies = seen.first.cuts[stage.index]
-    batch = tf.shape(seen.terminal.v)[0]
+    batch = tf.shape(seen.factor.v)[0]
     found = seen.jacobians[stage.index]
     rows = tf.shape(found[0])[0]
     by_state = [tf.reshape(j, (rows, batch, -1)) for j in found[: len(copies)]]
@@ -125,7 +125,7 @@ class DenseGains(Gains):
         if change is not None:
             copies = self.seen.first.cuts[player.stage]
             parts = [change.get(key, tf.zeros_like(x)) for key, x in copies.items()]
-            moved = flat_state(parts, tf.shape(self.seen.terminal.v)[0])
+            moved = flat_state(parts, tf.shape(self.seen.factor.v)[0])
             k += matvec(K, tf.reshape(moved, [-1]))
         parts = tf.split(k, [tf.size(v.value) for v in player.variables])
         return tuple(tf.reshape(p, v.shape) for p, v in zip(parts, player.variables, strict=True))

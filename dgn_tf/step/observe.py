@@ -39,7 +39,7 @@ class Observation:
     running: dict[str, tuple | None]
     captures: dict[str, Capture] = field(default_factory=dict)
     costates: list[dict[int, tf.Tensor]] = field(default_factory=list)
-    factor: TerminalFactor | None = None
+    factor: Any = None
     uses: dict[tuple[int, int], tf.Tensor] = field(default_factory=dict)
     jacobians: list[list[tf.Tensor]] = field(default_factory=list)
 
@@ -56,23 +56,16 @@ class Observation:
         return replace(self, first=self.first.seen_by(game), costates=costates)
 
     @property
-    def terminal(self) -> TerminalFactor:
-        """The terminal factor."""
-        if self.factor is None:
-            raise ValueError("This batch was observed without a terminal factor.")
-        return self.factor
-
-    @property
     def v_T(self) -> tf.Tensor:
-        return tf.reshape(self.terminal.v, [-1])
+        return tf.reshape(self.factor.v, [-1])
 
     @property
     def C_T(self) -> tf.Tensor:
-        return tf.reshape(self.terminal.C, [-1])
+        return tf.reshape(self.factor.C, [-1])
 
     def by_column(self, weights: tf.Tensor) -> tf.Tensor:
         """`(B R,)` weights as `(B, R)`."""
-        return tf.reshape(weights, tf.shape(self.terminal.v))
+        return tf.reshape(weights, tf.shape(self.factor.v))
 
 
 def observe(

@@ -33,7 +33,7 @@ class OpenLoopGains(Gains):
         state, extra = self.optimizer.states.players[player.name], self.seen.running[player.name]
         made = block.on(state, self.seen.captures.get(player.name), step, None, left)
         if left is not None and extra is None:
-            return _times(player.agents, made.gain(self.seen.terminal.v))
+            return _times(player.agents, made.gain(self.seen.factor.v))
         gradient: Update = tuple(self.seen.gradients[id(v)] for v in player.variables)
         gradient = gradient if extra is None else add(gradient, extra)
         return _times(player.agents, made.solve(self._averaged_by(block, state, gradient)))

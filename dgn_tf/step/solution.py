@@ -1,6 +1,5 @@
 """The solved game of a batch, for inspection."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,21 +43,10 @@ class StageSolution:
         return self.players[slot]
 
 
-@dataclass(frozen=True)
-class Solution:
+class Solution(tuple[StageSolution, ...]):
     """The solved game: `s[t][n]` is slot n at stage t, `s.loss` the loss with the running costs."""
 
-    stages: tuple[StageSolution, ...]
     loss: tf.Tensor
-
-    def __getitem__(self, stage: int) -> StageSolution:
-        return self.stages[stage]
-
-    def __len__(self) -> int:
-        return len(self.stages)
-
-    def __iter__(self) -> Iterator[StageSolution]:
-        return iter(self.stages)
 
 
 def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
@@ -75,9 +63,9 @@ def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
         left = observe_curvature(optimizer, game, seen)
         lr = optimizer.current_learning_rate(seen.batch.dtype)
         gains = gains_of(optimizer, game, seen, left)(lr)
-        stages = tuple(_stage(gains, stage, lr) for stage in game.stages)
-        loss = seen.loss + _running_cost(optimizer, game, seen.loss.dtype)
-    return Solution(stages, loss)
+        solution = Solution(_stage(gains, stage, lr) for stage in game.stages)
+        solution.loss = seen.loss + _running_cost(optimizer, game, seen.loss.dtype)
+    return solution
 
 
 def _running_cost(optimizer: Any, game: Any, dtype: tf.DType) -> tf.Tensor:
