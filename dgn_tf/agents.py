@@ -57,17 +57,25 @@ def naive_partition(model: keras.Model, parts: int, **kwargs: Any) -> GameModel:
     made: dict[str, list[Any]] = {}
 
     def call(layer: Any, *args: Any, **call_kwargs: Any) -> Any:
-        if not _can_split(layer):
+        if not isinstance(layer, keras.Layer):
             return layer(*args, **call_kwargs)
+        weights = model.get_layer(layer.name).get_weights()
+        if not _can_split(layer):
+            outputs = layer(*args, **call_kwargs)
+            layer.set_weights(weights)
+            return outputs
         if layer.name not in made:
             made[layer.name] = _pieces(layer, parts)
-        outputs = [piece(*args, **call_kwargs) for piece in made[layer.name]]
+        pieces = made[layer.name]
+        outputs = [piece(*args, **call_kwargs) for piece in pieces]
+        ends = np.cumsum([piece.kernel.shape[-1] for piece in pieces])[:-1]
+        shares = [np.split(weight, ends, axis=-1) for weight in weights]
+        for piece, *own in zip(pieces, *shares, strict=True):
+            piece.set_weights(own)
         return outputs[0] if parts == 1 else keras.layers.Concatenate()(outputs)
 
-    clone = keras.models.clone_model(keras.Model(model.input, model.output), call_function=call)
-    partition = GameModel.from_model(clone, **kwargs)
-    _copy_weights(model, partition, made)
-    return partition
+    plain = keras.Model(model.input, model.output)
+    return GameModel.from_model(keras.models.clone_model(plain, call_function=call), **kwargs)
 
 
 def _can_split(layer: Any) -> bool:
@@ -94,16 +102,3 @@ def _pieces(layer: Any, parts: int) -> list[Any]:
         type(layer).from_config({**config, name: size, "name": f"{layer.name}_part{i}"})
         for i, size in enumerate(sizes)
     ]
-
-
-def _copy_weights(model: keras.Model, clone: keras.Model, made: dict[str, list[Any]]) -> None:
-    for layer in model.layers:
-        pieces = made.get(layer.name)
-        if pieces is None:
-            if layer.weights:
-                clone.get_layer(layer.name).set_weights(layer.get_weights())
-            continue
-        ends = np.cumsum([piece.kernel.shape[-1] for piece in pieces])[:-1]
-        shares = [np.split(weight, ends, axis=-1) for weight in layer.get_weights()]
-        for piece, *weights in zip(pieces, *shares, strict=True):
-            piece.set_weights(weights)

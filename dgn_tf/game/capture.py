@@ -25,6 +25,11 @@ def thin_samples(x: tf.Tensor, stride: int | tf.Tensor, offset: int | tf.Tensor)
     return tf.gather(x, tf.range(offset, tf.shape(x)[0], stride))
 
 
+def current_graph() -> Any:
+    """The graph that is being traced, None where there is none."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
 class Capture:
     """One player on one batch.
 
@@ -78,7 +83,7 @@ class Capture:
 
     def _find(self, name: str) -> Any:
         """A tensor made before, in this graph or in one around it (a branch sees its outside)."""
-        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        graph = current_graph()
         while True:
             found = self._cache.get((name, id(graph)))
             if found is not None or graph is None:
@@ -89,8 +94,7 @@ class Capture:
         """What `make` gives, made once in this graph and those inside it."""
         found = self._find(name)
         if found is None:
-            graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-            found = self._cache[name, id(graph)] = make()
+            found = self._cache[name, id(current_graph())] = make()
         return found
 
     @property

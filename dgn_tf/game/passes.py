@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.capture import current_graph
 from dgn_tf.game.game import Game, Stage
 from dgn_tf.game.graph import Call, run_call
 
@@ -59,7 +60,7 @@ class FirstPass:
 
     def run(self, inputs: list, training: bool = True) -> list[tf.Tensor]:
         """The model's flat outputs."""
-        self.graph = _graph()
+        self.graph = current_graph()
         given = zip(self.game.graph.inputs, inputs, strict=True)
         self.values = {key: _shaped(x, self.game.graph.shapes[key]) for key, x in given}
         for stage in self.game.stages:
@@ -73,23 +74,20 @@ class FirstPass:
         layer, contexts = call.operation, []
         if training and call.index in self.game.uses.states:
             contexts = self._remember(call)
-        values = self._split_uses(call) if self.split else self.values
-        if call.index not in self.probes:
-            self._keep(call, run_call(call, values, training, contexts))
-            return
-        activation = layer.activation
+        activation = getattr(layer, "activation", None)
 
         def probe(z: tf.Tensor) -> tf.Tensor:
             self.preactivations[call.index] = z
             return z if activation is None else activation(z)
 
-        contexts.append(surface.replaced(layer, "activation", probe))
-        self._keep(call, run_call(call, values, training, contexts))
-        x = self.values[call.inputs[0]]
-        self.inputs[call.index] = tf.cast(x, self.preactivations[call.index].dtype)
-
-    def _keep(self, call: Call, outputs: list[tf.Tensor]) -> None:
+        if call.index in self.probes:
+            contexts.append(surface.replaced(layer, "activation", probe))
+        values = self._split_uses(call) if self.split else self.values
+        outputs = run_call(call, values, training, contexts)
         self.values.update(zip(call.outputs, outputs, strict=True))
+        if call.index in self.probes:
+            x = self.values[call.inputs[0]]
+            self.inputs[call.index] = tf.cast(x, self.preactivations[call.index].dtype)
 
     def _split_uses(self, call: Call) -> dict[int, tf.Tensor]:
         """The values with a copy of its own, for this call, of the tensors that are split."""
@@ -113,15 +111,10 @@ class FirstPass:
         found = self.moments[call.index] = []
 
         def note(compute: Callable, x: tf.Tensor, mask: Any) -> tuple:
-            found.append((compute(x, mask), _graph()))
+            found.append((compute(x, mask), current_graph()))
             return found[-1][0]
 
         return [surface.with_moments(n, note) for n in surface.batch_norms(call.operation)]
-
-
-def _graph() -> Any:
-    """The graph that is being traced, None where there is none."""
-    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
 
 def _shaped(x: Any, shape: tuple) -> Any:
