@@ -54,9 +54,11 @@ class Terminal(ABC):
 
     Class attributes:
         along_gradient: whether Z = φ_x, whose cotangents the loss's own backward pass makes.
+        bends: whether it needs the loss's second derivative.
     """
 
     along_gradient = False
+    bends = False
 
     @abstractmethod
     def columns(self, shape: tuple[int, ...]) -> int:
@@ -77,6 +79,7 @@ class Terminal(ABC):
 
 class RankOne(Terminal):
     along_gradient = True
+    bends = True
 
     def columns(self, shape: tuple[int, ...]) -> int:
         return 1
@@ -94,11 +97,15 @@ class RankOne(Terminal):
 
 
 class GaussNewton(RankOne):
+    bends = False
+
     def match(self, loss: TerminalLoss) -> tf.Tensor:
         return tf.ones_like(loss.gradient[:, 0])
 
 
 class Exact(Terminal):
+    bends = True
+
     def columns(self, shape: tuple[int, ...]) -> int:
         return math.prod(shape)
 
@@ -111,6 +118,8 @@ class Exact(Terminal):
 
 class Leading(Terminal):
     """R leading eigenpairs; a ValueError for a rank above the size of the network's output."""
+
+    bends = True
 
     def __init__(self, rank: int):
         self.rank = rank

@@ -14,14 +14,8 @@ import tensorflow as tf
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.rules import Rules
-from dgn_tf.terminal.factor import Exact, GaussNewton, Leading, RankOne, get
-from dgn_tf.terminal.loss import (
-    Generic,
-    Separable,
-    Softmax,
-    TerminalLoss,
-    Whole,
-)
+from dgn_tf.terminal.factor import get
+from dgn_tf.terminal.loss import Generic, Separable, Softmax, TerminalLoss, Whole
 from dgn_tf.terminal.reading import Reading
 
 
@@ -30,7 +24,7 @@ class Family:
     """What is known of a Keras loss.
 
     Attributes:
-        make: (x, elementary weights, target, settings of `TerminalLoss`) → its closed form.
+        make: (record of the loss, elementary weights, `TerminalLoss`'s own) → its closed form.
         other: of a cross-entropy, the activation that belongs to the other one.
         flat: whether it is piecewise linear.
         whole: why it has no second derivative sample by sample; empty where it has.
@@ -42,24 +36,26 @@ class Family:
     whole: str = ""
 
 
-def _square(x: tf.Tensor, alpha: tf.Tensor, target: tf.Tensor, **settings: Any) -> Separable:
+def _square(read: Reading, alpha: tf.Tensor, x: tf.Tensor, **settings: Any) -> Separable:
     return Separable(x=x, curvature=_per_entry(2.0 * alpha, x), **settings)
 
 
-def _sigmoid(x: tf.Tensor, alpha: tf.Tensor, target: tf.Tensor, **settings: Any) -> Separable:
+def _sigmoid(read: Reading, alpha: tf.Tensor, x: tf.Tensor, **settings: Any) -> Separable:
     p = tf.sigmoid(x)
     return Separable(x=x, curvature=_per_entry(alpha, x) * p * (1.0 - p), **settings)
 
 
-def _sparse(x: tf.Tensor, alpha: tf.Tensor, target: tf.Tensor, **settings: Any) -> Softmax:
-    return Softmax(x=x, alpha=alpha, **settings)
+def _sparse(read: Reading, alpha: tf.Tensor, **settings: Any) -> Softmax:
+    return Softmax(alpha=alpha, **settings)
 
 
-def _softmax(x: tf.Tensor, alpha: tf.Tensor, target: tf.Tensor, **settings: Any) -> Softmax:
+def _softmax(read: Reading, alpha: tf.Tensor, **settings: Any) -> Softmax:
     # Labels y need not sum to one: φ_x is c p - α y with the c of φ_xx = c (diag p - pp'), and
     # Keras's c depends on whether it finds the logits behind the probabilities.
-    c = alpha * tf.reduce_sum(target, -1) + tf.reduce_sum(settings["phi_x"], -1)
-    return Softmax(x=x, alpha=c, balanced=False, **settings)
+    smoothing = surface.loss_arguments(read.loss).get("label_smoothing", 0.0) or 0.0
+    total = tf.reduce_sum(tf.cast(keras.tree.flatten(read.y_true)[0], alpha.dtype), -1)
+    c = alpha * (total * (1.0 - smoothing) + smoothing) + tf.reduce_sum(settings["phi_x"], -1)
+    return Softmax(alpha=c, balanced=False, **settings)
 
 
 def _per_entry(alpha: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
@@ -69,9 +65,8 @@ def _per_entry(alpha: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 
 _GENERIC, _FLAT = Family(), Family(flat=True)
 _BATCH = Family(whole="is one number for the whole batch")
-_SPARSE = Family(_sparse, tf.sigmoid)
 _FAMILIES = {
-    keras.losses.sparse_categorical_crossentropy: _SPARSE,
+    keras.losses.sparse_categorical_crossentropy: Family(_sparse, tf.sigmoid),
     keras.losses.categorical_crossentropy: Family(_softmax, tf.sigmoid),
     keras.losses.binary_crossentropy: Family(_sigmoid, tf.nn.softmax),
     keras.losses.mean_squared_error: Family(_square),
@@ -133,38 +128,16 @@ class Objective(Reading):
         settings = {"x": x, "phi_x": phi_x, "weight": weight}
         if end.family.whole:
             return Whole(**settings)
-        target = None if end.family.make is None else self._target(x)
-        if end.family.make is None or target is None:
+        # In closed form the losses are means over x's last axis.
+        if end.family.make is None or not alpha.shape.is_compatible_with(x.shape[:-1]):
             return self._generic(end, alpha, settings)
-        return end.family.make(alpha=alpha, target=target, **settings)
+        return end.family.make(self, alpha=alpha, **settings)
 
     def sentence(self, loss: TerminalLoss) -> str:
         """What the game does not see of the loss, empty where it sees its curvature."""
         if not isinstance(loss, Whole):
             return ""
         return _sentence(self.loss, self.family.whole or _BATCH.whole)
-
-    def _target(self, x: tf.Tensor) -> tf.Tensor | None:
-        """The target of every entry of x; None where the losses are not laid out as x is."""
-        losses, y = self.losses, keras.tree.flatten(self.y_true)[0]
-        assert losses is not None
-        smoothing = surface.loss_arguments(self.loss).get("label_smoothing", 0.0) or 0.0
-        if not losses.shape.is_compatible_with(x.shape[:-1]):
-            return None
-        if self.family is _SPARSE:
-            labels = tf.reshape(tf.cast(y, "int32"), tf.shape(x)[:-1])
-            return tf.one_hot(labels, x.shape[-1], dtype=x.dtype)
-        y = tf.cast(y, x.dtype)
-        if y.shape.rank == x.shape.rank - 1:
-            y = y[..., None]
-        fits = zip(y.shape, x.shape, strict=False)  # Whether y broadcasts to x.
-        if y.shape.rank != x.shape.rank or any(
-            None not in (m, n) and m not in (1, n) for m, n in fits
-        ):
-            return None
-        target = tf.broadcast_to(y, tf.shape(x))
-        center = 1.0 / x.shape[-1] if self.family.other is tf.sigmoid else 0.5
-        return target * (1.0 - smoothing) + smoothing * center
 
     def _generic(self, end: "End", alpha: tf.Tensor, settings: dict) -> Generic:
         def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
@@ -217,8 +190,7 @@ def check_loss(loss: Any, game: Game, rules: Rules) -> str:
         return ""
     given, kind = surface.as_loss(flat[0]), get(rules.terminal)
     family = _family(given)
-    bends = isinstance(kind, RankOne | Exact | Leading) and not isinstance(kind, GaussNewton)
-    if family.flat and bends:
+    if family.flat and kind.bends:
         raise ValueError(
             "The terminal cost needs a second derivative. "
             f"Received: loss {given.name!r}, piecewise linear. "

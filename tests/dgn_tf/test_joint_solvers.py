@@ -174,6 +174,7 @@ def test_refusals():
         prop5.solve(captures, right, 1e-2)
     with pytest.raises(ValueError, match="iterations"):
         khatri_rao.solve(captures, right, 1e-2, -1)
-    other = patches(tf.ones((SAMPLES, 2, 3), tf.float64), captures[0].g[:, :, None, 0])
+    g = tf.repeat(captures[0].g, 2, axis=1)
+    other = patches(tf.ones((SAMPLES, 2, 3), tf.float64), g)
     with pytest.raises(ValueError, match="number of positions"):
         khatri_rao.solve([captures[0], other], right[:2], 1e-2)
