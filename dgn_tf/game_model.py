@@ -1,6 +1,5 @@
 """GameModel: a Keras Functional model whose layers are players."""
 
-import inspect
 import math
 import warnings
 from collections.abc import Mapping
@@ -197,15 +196,15 @@ class GameModel(surface.Functional):
 
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """As `keras.Model.summary`, and below it the game's."""
-        given = inspect.signature(super().summary).bind(*args, **kwargs).arguments
         super().summary(*args, **kwargs)
-        self.game.summary(print_fn=given.get("print_fn") or print)
+        self.game.summary(print_fn=kwargs.get("print_fn") or print)
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """As `keras.Model.fit`."""
-        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
-        self._expect(given.get("x"), given.get("batch_size") or 32)
-        return super().fit(*args, **kwargs)
+        self._expect(x, batch_size or 32)
+        return super().fit(x, y, batch_size, *args, **kwargs)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.train_on_batch`."""

@@ -170,12 +170,9 @@ class Rules:
 
 
 def _check_numbers(rules: Rules) -> None:
-    iterations = rules.khatri_rao_iterations
-    if not isinstance(rules.state_feedback, bool):
-        raise ValueError(
-            "`state_feedback` must be True or False. "
-            f"Received: state_feedback={rules.state_feedback!r}"
-        )
+    iterations, feedback = rules.khatri_rao_iterations, rules.state_feedback
+    if not isinstance(feedback, bool):
+        raise ValueError(f"`state_feedback` must be True or False. Received: {feedback!r}")
     if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
         raise ValueError(
             f"`khatri_rao_iterations` must be an integer, at least 0. Received: {iterations!r}"

@@ -16,15 +16,9 @@ class AlignmentPolicy:
     """Chooses between arms, here the alignments of a game, again and again.
 
     A policy is settings. Its state is a dictionary of arrays that every function is handed: NumPy
-    arrays outside of a model (`start` makes them), variables of the optimizer inside one, where
-    they are saved with it. Outside of a model:
-
-        state = policy.start(3)
-        arm = policy.choose(state)
-        state = policy.observe(state, arm, reward=0.7)
-
-    A subclass says what else it remembers (`state_spec`), the probabilities of the arms, and how
-    an observation moves the state (`remember`).
+    arrays outside of a model (`start` makes them), variables of the optimizer inside one. A
+    subclass says what else it remembers (`state_spec`), the probabilities of the arms, and how an
+    observation moves the state (`remember`).
 
     Args:
         arms: the alignments to choose from, each "asap", "alap" or {layer name: stage}; None for
@@ -90,17 +84,8 @@ class AlignmentPolicy:
         return xp.count_nonzero(reached[:-1] <= draw * reached[-1])
 
     def observe(self, state: State, arm: Any, reward: Any = 0.0) -> dict[str, Any]:
-        """The state after an arm was played.
-
-        Args:
-            state: as it was when the arm was chosen.
-            arm: its index; `(…,)` for states with leading axes.
-            reward: in [0, 1], shaped as `arm`.
-
-        Raises:
-            ValueError: outside of a compiled step, for an index that is no arm's or a reward that
-                does not lie in [0, 1].
-        """
+        """The state after an arm was played, `(…,)` indices and rewards in [0, 1] for states with
+        leading axes; outside of a compiled step a ValueError for others."""
         xp = numerics(state["plays"])
         arms = state["plays"].shape[-1]
         if xp is np:

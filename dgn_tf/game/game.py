@@ -40,18 +40,9 @@ class Game:
 
     Args:
         model: a Functional or built Sequential model.
-        alignment: "asap", "alap" or {layer name: stage}.
-        slots: {layer name: slot within its stage}; by default in the order of `model.layers`.
-        strict: whether a trainable layer without a curvature-capable reader is an error.
-        agents: how many fictitious agents share each player's weights: a number, or
-            {layer name: number}.
+        alignment, slots, strict, agents: as for `GameModel`, which raises the same.
         arm: its place among the alignments of a policy; None where there is one alignment.
         traced: what `trace(model)` gave, where several games are made of one model.
-
-    Raises:
-        ValueError: for a model without a graph or without trainable weights, an alignment outside
-            the slack, LoRA or quantised layers, impossible slots or agents, and, if `strict`, a
-            layer left to a diagonal block.
     """
 
     def __init__(
