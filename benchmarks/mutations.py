@@ -223,7 +223,7 @@ MUTATIONS = (
     ),
     Mutation(
         "terminal cost, best match of rank one",
-        "dgn_tf/terminal/factor.py",
+        "dgn_tf/terminal/loss.py",
         "tf.math.divide_no_nan(tf.math.divide_no_nan(along, square), square)",
         "tf.math.divide_no_nan(along, square)",
         (f"{_TESTS_DGN}/test_terminal.py::test_best_rank_one_match_is_the_nearest_multiple",),
