@@ -1,10 +1,11 @@
 """The K-FAC family against exact Gauss-Newton matrices, and its bookkeeping inside a graph."""
 
-import captures
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from captures import dense as dense_capture
+from captures import patches as positions_capture
 from test_curvature import B, make_capture, make_state, tangents
 
 from dgn_tf.curvature import EKFAC, KFAC, GaussNewton, packed
@@ -40,7 +41,7 @@ def one_sample(columns=3):
     rng = np.random.default_rng(5)
     x, g = rng.standard_normal((1, 4)), rng.standard_normal((1, columns, 3))
     scale = rng.uniform(0.5, 2.0, (1, columns))
-    return captures.dense(tf.constant(x), tf.constant(g), curvature_scale=tf.constant(scale))
+    return dense_capture(tf.constant(x), tf.constant(g), curvature_scale=tf.constant(scale))
 
 
 @pytest.mark.parametrize("block", [KFAC(TINY), EKFAC(TINY), GaussNewton(TINY)])
@@ -77,11 +78,11 @@ def test_convolution_factors_against_per_sample_gradients():
     samples, positions = 20000, 4
     a = rng.standard_normal((samples, positions, 2)) * [1.0, 2.0]
     g = rng.standard_normal((samples, positions, 1, 2)) * [0.5, 1.5]
-    cap = captures.patches(tf.constant(a), tf.constant(g), has_bias=False)
+    cap = positions_capture(tf.constant(a), tf.constant(g), has_bias=False)
     A, C = (x.numpy() for x in factors(cap, "game"))
     exact = gauss_newton(cap)
     np.testing.assert_allclose(np.kron(A, C), exact, atol=0.06 * np.abs(exact).max())
-    same = captures.patches(
+    same = positions_capture(
         tf.constant(np.repeat(a[:1, :1], positions, 1)),
         tf.constant(np.repeat(g[:1, :1], positions, 1)),
         has_bias=False,
@@ -120,7 +121,7 @@ def wide_capture(samples=64, inputs=12, outputs=3, leading=3, seed=0):
     turn = np.linalg.qr(rng.standard_normal((inputs, inputs)))[0]
     x = rng.standard_normal((samples, inputs)) * spread @ turn.T
     g = rng.standard_normal((samples, 1, outputs))
-    return captures.dense(tf.constant(x), tf.constant(g), has_bias=False)
+    return dense_capture(tf.constant(x), tf.constant(g), has_bias=False)
 
 
 def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
@@ -148,7 +149,7 @@ def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
         np.testing.assert_allclose(kernel, without, rtol=1e-9, atol=1e-12)
         error = np.linalg.norm(M - 1e-2 * np.eye(36) - exact)
         assert error < (1.05 if options["rank"] == 3 else 2.0) * whole
-        with_positions = captures.patches(cap.plain_inputs, cap.g, has_bias=False)
+        with_positions = positions_capture(cap.plain_inputs, cap.g, has_bias=False)
         with_positions.positions = None  # the path through per-sample tangents
         again = make_state(block, WeightLayout(((12, 3),), 3))
         block.observe(again, with_positions, cap.gradient, 0)
@@ -200,7 +201,7 @@ def test_thinned_statistics_average_to_the_whole():
     """Every third sample in turn; over a full round the mean is that of all samples."""
     rng = np.random.default_rng(1)
     a, g = rng.standard_normal((6, 4, 3)), rng.standard_normal((6, 4, 1, 2))
-    cap = captures.patches(tf.constant(a), tf.constant(g))
+    cap = positions_capture(tf.constant(a), tf.constant(g))
     A, C = factors(cap, "game")
     thin, whole = KFAC(max_rows=8, decay=0.999), KFAC(max_rows=None)
     state = make_state(thin, cap.layout)
@@ -226,7 +227,7 @@ def test_periods_inside_a_graph(block, compiled):
 
     @tf.function(jit_compile=compiled)
     def update(x, g, step):
-        cap = captures.dense(x, g)
+        cap = dense_capture(x, g)
         block.observe(state, cap, cap.gradient, step)
 
     changed = []

@@ -154,5 +154,5 @@ def test_a_game_is_cloned_by_its_configuration_and_clone_model_says_so():
     np.testing.assert_array_equal(clone(x), model(x))
     plain = keras.models.clone_model(clone)  # not compiled: Keras makes a model without a game
     plain.compile(dgn_tf.DGNOpt(), "mse")
-    with pytest.raises(ValueError, match="cannot train a plain"):
+    with pytest.raises(ValueError, match="train a `dgn_tf"):
         fit(plain, 1)
