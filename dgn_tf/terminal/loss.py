@@ -56,21 +56,24 @@ class TerminalLoss(ABC):
     def hessian(self) -> tf.Tensor:
         """φ_xx, ``(B, d, d)``."""
 
-    @abstractmethod
     def quadratic(self) -> tf.Tensor:
         """φ_x'φ_xx φ_x, ``(B,)``."""
+        return tf.einsum("bi,bij,bj->b", self.gradient, self.hessian(), self.gradient)
 
-    @abstractmethod
     def root(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Z ``(B, d, d)`` with φ_xx = Z'Z, and c ``(B, d)`` with φ_x = Z'c as far as it can be.
 
         The roots that c is divided by are bounded below by the rounding ε, in Z as in c: the
         gradient stays exact where φ_xx underflows, and the Hessian is moved by less than ε².
         """
+        values, vectors = self.leading(self.size)
+        root = tf.sqrt(tf.maximum(values, self.epsilon**2))
+        return root[..., None] * vectors, tf.linalg.matvec(vectors, self.gradient) / root
 
-    @abstractmethod
     def leading(self, rank: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The largest eigenvalues of φ_xx, ``(B, R)`` ascending, and eigenvectors as rows."""
+        values, vectors = tf.linalg.eigh(self.hessian())
+        return values[:, -rank:], tf.linalg.matrix_transpose(vectors[:, :, -rank:])
 
     @property
     def complete(self) -> bool:
@@ -218,16 +221,6 @@ class Generic(TerminalLoss):
         match = super().match()
         return match if self.separate is None else tf.where(self.separate, match, 1.0)
 
-    def root(self) -> tuple[tf.Tensor, tf.Tensor]:
-        values, vectors = tf.linalg.eigh(self.hessian())
-        root = tf.sqrt(tf.maximum(values, self.epsilon**2))
-        c = tf.linalg.matvec(vectors, self.gradient, transpose_a=True) / root
-        return root[..., None] * tf.linalg.matrix_transpose(vectors), c
-
-    def leading(self, rank: int) -> tuple[tf.Tensor, tf.Tensor]:
-        values, vectors = tf.linalg.eigh(self.hessian())
-        return values[:, -rank:], tf.linalg.matrix_transpose(vectors[:, :, -rank:])
-
 
 class Whole(TerminalLoss):
     """One number for the whole batch, known by its gradient: the match is Gauss-Newton's."""
@@ -241,15 +234,6 @@ class Whole(TerminalLoss):
             'Use terminal="rank_one" or "gauss_newton", or a loss that returns a number for every '
             "sample."
         )
-
-    def quadratic(self) -> Any:
-        return self.hessian()
-
-    def root(self) -> Any:
-        return self.hessian()
-
-    def leading(self, rank: int) -> Any:
-        return self.hessian()
 
 
 def across_positions(blocks: tf.Tensor) -> tf.Tensor:
