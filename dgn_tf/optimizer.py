@@ -6,6 +6,7 @@ import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -21,16 +22,6 @@ from dgn_tf.terminal import Terminal
 
 _RULES = tuple(name for name in Rules.__dataclass_fields__ if not name.startswith("agents"))
 _REFUSED = ("loss_scale_factor", "gradient_accumulation_steps")
-
-
-class _States:
-    """Optimizer variables by player and name, out of reach of Keras's attribute tracking."""
-
-    def __init__(self) -> None:
-        self.players: dict[str, dict[str, Any]] = {}
-        self.bystanders: dict[str, list[dict[str, Any]]] = {}
-        self.bandit: dict[str, Any] = {}
-        self.initial: list[tuple[Any, Any]] = []
 
 
 @keras.saving.register_keras_serializable("dgn_tf")
@@ -179,7 +170,8 @@ class DGNOpt(keras.optimizers.Optimizer):
                 "`dgn_tf.GameModel.from_config(game.get_config())`."
             )
         super().build(variables)
-        self.states = _States()
+        # Variables by player and name, out of reach of Keras's attribute tracking.
+        self.states = SimpleNamespace(players={}, bystanders={}, bandit={}, initial=[])
         game = self._game
         for player in () if self.rules.exact else game.players:
             spec, dtype = self.curvature.state_spec(player.layout), player.variables[0].dtype

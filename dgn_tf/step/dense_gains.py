@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from dgn_tf.precise import einsum, matvec
@@ -81,14 +83,9 @@ def _stage(optimizer: Any, game: Any, stage: Any, seen: Observation) -> dense.De
             extra = tuple(tf.zeros_like(v.value) for v in player.variables)
         l_u[player.slot] = tf.concat([tf.reshape(e, [-1]) for e in extra], 0)
         together = player.agents if optimizer.rules.structure.joint else 1
-        parts = [
-            tf.fill(
-                [tf.size(v.value)],
-                tf.constant(optimizer.weight_decay * optimizer.decays(v) / together, v.dtype),
-            )
-            for v in player.variables
-        ]
-        l_uu[player.slot] = tf.linalg.diag(tf.concat(parts, 0))
+        decay = [optimizer.weight_decay * optimizer.decays(v) / together for v in player.variables]
+        diagonal = np.repeat(decay, [math.prod(v.shape) for v in player.variables])
+        l_uu[player.slot] = tf.linalg.diag(tf.constant(diagonal, player.variables[0].dtype))
     return dense.DenseStage(F_x, F_n, l_u, l_uu)
 
 
