@@ -248,6 +248,12 @@ class GameModel(surface.Functional):
                     "Gains and kernels need the precision of the weights: mixed precision is not "
                     f"supported. Received: layer '{layer.name}' with policy '{policy.name}'."
                 )
+        kinds = {v.dtype: v.path for v in self.weights if "float" in v.dtype}
+        if len(kinds) > 1 or not set(kinds) <= {"float32", "float64"}:
+            raise ValueError(
+                "The weights of a game must be of one type, float32 or float64. "
+                f"Received: {kinds}. Set the `dtype` of every layer to that one."
+            )
 
     def solve(self, x: Any, y: Any, sample_weight: Any = None, game: Game | None = None) -> Any:
         """The gains of a batch, without applying them or moving any state.
@@ -288,7 +294,7 @@ class GameModel(surface.Functional):
     @classmethod
     def from_config(cls, config: dict, custom_objects: Any = None) -> "GameModel":
         config = dict(config)
-        if isinstance(config["alignment"], dict) and "class_name" in config["alignment"]:
+        if "class_name" in config["alignment"]:
             config["alignment"] = keras.saving.deserialize_keras_object(
                 config["alignment"], custom_objects=custom_objects
             )

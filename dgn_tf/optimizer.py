@@ -248,7 +248,6 @@ class DGNOpt(keras.optimizers.Optimizer):
         State of another optimizer, block or model is left alone with a warning, as Keras does: the
         model's weights are loaded all the same, and this optimizer starts anew.
         """
-
         keys = list(store.keys())
 
         def listed(prefix: str) -> list:
@@ -279,9 +278,8 @@ class DGNOpt(keras.optimizers.Optimizer):
         for dropped in _REFUSED:
             config.pop(dropped)
         config.update({name: getattr(self.rules, name) for name in _RULES})
-        if not self.rules.exact:
-            config["curvature"] = keras.saving.serialize_keras_object(self.curvature)
-        config["terminal"] = keras.saving.serialize_keras_object(self.terminal)
+        for name in ("curvature", "terminal"):
+            config[name] = keras.saving.serialize_keras_object(config[name])
         config["weight_decay"], config["kl_clip"] = self.weight_decay, self.kl_clip
         config["guard"] = None if self.guard is None else self.guard.get_config()
         return config
@@ -289,11 +287,8 @@ class DGNOpt(keras.optimizers.Optimizer):
     @classmethod
     def from_config(cls, config: dict, custom_objects: Any = None) -> "DGNOpt":
         config = dict(config)
-        for name in ("curvature", "terminal"):
-            if isinstance(config.get(name), dict):
-                config[name] = keras.saving.deserialize_keras_object(
-                    config[name], custom_objects=custom_objects
-                )
+        for name in {"curvature", "terminal"} & set(config):
+            config[name] = keras.saving.deserialize_keras_object(config[name], custom_objects)
         return super().from_config(config, custom_objects=custom_objects)
 
 

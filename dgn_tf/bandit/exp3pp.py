@@ -127,17 +127,13 @@ class EXP3PP(AlignmentPolicy):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments without the validation arrays."""
         mine = {name: getattr(self, name) for name in ("discount", "exploration", "rate")}
-        reward = self.reward
-        if not isinstance(reward, str):
-            reward = keras.saving.serialize_keras_object(reward)
+        reward = keras.saving.serialize_keras_object(self.reward)
         return {**super().get_config(), **mine, "reward": reward}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "EXP3PP":
-        config = dict(config)
-        if not isinstance(config.get("reward", ""), str):
-            config["reward"] = keras.saving.deserialize_keras_object(config["reward"])
-        return cls(**config)
+        reward = keras.saving.deserialize_keras_object(config.get("reward", "accuracy"))
+        return cls(**{**config, "reward": reward})
 
 
 def _number(name: str, value: Any, rule: str, holds: Callable[[float], bool]) -> float:

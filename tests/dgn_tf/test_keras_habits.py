@@ -328,6 +328,10 @@ def test_mixed_precision_and_replicas_are_refused(monkeypatch):
     half = keras.layers.Dense(3, dtype="mixed_float16")
     with pytest.raises(ValueError, match="mixed precision"):
         compiled(net=(inputs, half(inputs)))
+    for kinds in (["float16"] * 2, ["bfloat16"] * 2, ["float64", "float32"]):
+        h = keras.layers.Dense(3, dtype=kinds[0])(inputs)
+        with pytest.raises(ValueError, match="one type, float32 or float64"):
+            compiled(net=(inputs, keras.layers.Dense(3, dtype=kinds[1])(h)))
     two = types.SimpleNamespace(num_replicas_in_sync=2)
     monkeypatch.setattr(tf.distribute, "get_strategy", lambda: two)
     with pytest.raises(ValueError, match="2 replicas"):
