@@ -69,7 +69,9 @@ def _stage(optimizer: Any, game: Any, stage: Any, seen: Observation) -> dense.De
     batch = tf.shape(seen.factor.v)[0]
     found = seen.jacobians[stage.index]
     rows = tf.shape(found[0])[0]
-    by_state = [tf.reshape(j, (rows, batch, -1)) for j in found[: len(copies)]]
+    # Integers are no state: with them alone there is none before the first stage.
+    by_state = [tf.zeros((rows, batch, 0), found[0].dtype)]
+    by_state += [tf.reshape(j, (rows, batch, -1)) for j in found[: len(copies)]]
     F_x = tf.reshape(tf.concat(by_state, 2), (rows, -1))
     remaining = iter(found[len(copies) :])
     F_n: list = [None] * game.columns

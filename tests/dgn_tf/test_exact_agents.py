@@ -166,3 +166,18 @@ def test_a_joint_solver_looks_at_the_value_function_ahead(form, float64):
     stacked = tf.concat([tf.reshape(y, [-1]) for y in right], 0)
     k = 0.5 * tf.linalg.solve(H, stacked[:, None])[:, 0]
     close(tf.concat([solution[1][n].k for n in (0, 1)], 0), k)
+
+
+@pytest.mark.parametrize("structure", ["feedback", "cooperative"])
+def test_integer_inputs_are_no_state_and_the_game_is_that_of_floats(structure, float64):
+    def net(dtype):
+        inputs = keras.Input((3,), dtype=dtype)
+        return inputs, keras.layers.Dense(3)(keras.layers.Dense(4, activation="tanh")(inputs))
+
+    x, y = np.random.default_rng(0).integers(0, 3, (3, 3)), batch()[1]
+    after = []
+    for dtype in ("int32", "float64"):
+        model = compiled(lambda dtype=dtype: net(dtype), structure, "exact", weight_decay=0.05)
+        model.train_on_batch(x.astype(dtype), y)
+        after.append(np.concatenate([weight.ravel() for weight in model.get_weights()]))
+    close(*after)
