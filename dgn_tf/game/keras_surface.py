@@ -170,6 +170,12 @@ def track_loss(model: Any, loss: tf.Tensor, size: tf.Tensor) -> None:
     model._loss_tracker.update_state(loss, sample_weight=size)
 
 
+def mean_loss(model: Any, otherwise: tf.Tensor) -> tf.Tensor:
+    """The model's running mean of the loss, or another value before it has seen a batch."""
+    tracker = model._loss_tracker
+    return tf.where(tracker.count.value > 0, tracker.result(), otherwise)
+
+
 def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
     """Creates the variables of the compiled metrics apart from a step that is being traced: where
     a step creates variables, TensorFlow traces the whole of it a second time."""

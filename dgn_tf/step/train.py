@@ -46,7 +46,9 @@ def train_step(model: Any, data: Any) -> dict:
         stuck = settle(model, model.game, data, outcome, trace)
         skipped = tf.cast(optimizer.guard_rejections.value, seen.loss.dtype)
         logs = {**logs, **model.get_metrics_result(), "skipped_steps": skipped}
-        logs["loss"] = tf.where(stuck, tf.constant(float("nan"), seen.loss.dtype), logs["loss"])
+        # Before any step was taken the mean is of nothing.
+        loss = surface.mean_loss(model, seen.loss)
+        logs["loss"] = tf.where(stuck, tf.constant(float("nan"), loss.dtype), loss)
     return logs if arm is None else {**logs, **arms.reward(model, policy, arm)}
 
 

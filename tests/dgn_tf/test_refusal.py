@@ -96,6 +96,15 @@ def test_the_mean_of_an_epoch_leaves_out_a_refused_batch():
     assert found[0] == found[1]
 
 
+def test_the_loss_of_a_first_step_that_is_refused_is_its_own():
+    found = []
+    for guard in (dgn_tf.StepGuard(largest=1e-9, retries=0), None):
+        model = compiled(dgn_tf.DGNOpt(0.01, "open_loop", "identity", guard=guard))
+        found.append(model.train_on_batch(X, Y, return_dict=True))
+    assert found[0]["skipped_steps"] == 1
+    assert found[0]["loss"] == found[1]["loss"] > 0.0
+
+
 def test_a_gradient_that_is_not_finite_beside_a_finite_loss():
     @keras.saving.register_keras_serializable("tests")
     class Root(keras.layers.Layer):
