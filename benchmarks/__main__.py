@@ -29,6 +29,10 @@ BENCHMARKS = {
         "benchmarks.utilisation",
         "matrix products of a training step against the machine's own rate",
     ),
+    "devices": (
+        "benchmarks.devices",
+        "whole solves on this machine's CPU or GPU, backend by backend",
+    ),
     "mutation-check": (
         "benchmarks.mutation_check",
         "lines of the mathematics broken one at a time: does a test notice? (docs/mutation.md)",

@@ -1,21 +1,30 @@
 """Settings of the whole test run: one arithmetic, quiet, without a GPU, one thread a worker.
 
 They are environment variables because TensorFlow, JAX and the BLAS libraries read them once, when
-they are imported.
+they are imported. `DEVICE=gpu` runs the same tests on a GPU, where float32 is compared as TF32
+allows; where there is none, it says so and ends.
 """
 
 import gc
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
+#: Where the tests run, "cpu" or "gpu".
+DEVICE = os.environ.get("DEVICE", "cpu")
 # oneDNN takes sums in another order, by processor; tests compare numbers.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if DEVICE == "gpu":
+    # Several workers share the memory of one GPU.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+else:
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
@@ -35,6 +44,24 @@ def pytest_configure(config):
         "release: repeats what another test proves, for another case, and takes long; "
         "left out without --all, unless the test is named",
     )
+    if DEVICE not in ("cpu", "gpu"):
+        raise pytest.UsageError(f"DEVICE must be cpu or gpu. Received: DEVICE={DEVICE}")
+    if DEVICE == "gpu":
+        _use_gpu(hasattr(config, "workerinput"))
+
+
+def _use_gpu(is_worker: bool) -> None:
+    """Compares as TF32 allows; ends the run where TensorFlow finds no GPU."""
+    program = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+    if not is_worker:
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        if done.stdout.split()[-1:] in ([], ["0"]):
+            pytest.exit("DEVICE=gpu: TensorFlow finds no GPU here; no test was run.", returncode=0)
+    import numpy as np
+
+    from tests import tolerance
+
+    np.testing.assert_allclose = tolerance.with_tf32(np.testing.assert_allclose)
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m, so that only what would have run is counted

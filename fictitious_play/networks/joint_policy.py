@@ -4,9 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from fictitious_play import devices
 from fictitious_play.games.base import Game
 from fictitious_play.networks.features import make_features
 from fictitious_play.networks.stacked import StackedNetworks
+from fictitious_play.networks.tiles import Tiles
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -18,7 +20,8 @@ class JointPolicy(StackedNetworks):
 
     - first layer: `kernel`, (Σ_t features of step t, players, width), the steps one after another,
       each with just the rows that it may see. Features are ordered by time, so every step is one
-      matrix product with a prefix of them; no masked entry is stored or multiplied. With `skip`
+      matrix product with a prefix of them; no masked entry is stored. On a GPU, where every shape
+      of a product costs seconds of compilation, they are one product of equal `Tiles`. With `skip`
       the last `control_size` columns are the linear path.
     - later layers as in `StackedNetworks`, with the axes (steps, players, width, batch).
 
@@ -51,6 +54,7 @@ class JointPolicy(StackedNetworks):
         self.features_name = features
         self.row_sizes = [self.features.size(step) for step in range(self.game.steps)]
         self.row_ends = np.cumsum(self.row_sizes).tolist()
+        self._tiles = Tiles(self.row_sizes) if devices.has_gpu() else None
 
     def build(self, input_shape=None):
         self.kernel = self.add_weight(
@@ -81,19 +85,26 @@ class JointPolicy(StackedNetworks):
         """(steps, players, width, batch) and the linear path (steps, players, controls, batch)."""
         width = self.kernel.shape[-1]
         if self.features.shared:
-            kernel = ops.reshape(self.kernel, (self.row_ends[-1], self.players * width))
-            products = [
-                ops.matmul(ops.transpose(rows), features[: rows.shape[0]])
-                for rows in self._by_step(kernel)
-            ]
+            kernels = self._by_step(
+                ops.reshape(self.kernel, (self.row_ends[-1], self.players * width))
+            )
         else:
+            kernels = self._by_step(self.kernel)
             if self.only is not None:
                 features = features[self.only : self.only + 1]
-            products = [
-                ops.matmul(ops.transpose(rows, (1, 2, 0)), features[:, : rows.shape[0]])
-                for rows in self._by_step(self.kernel)
-            ]
-        values = ops.stack(products)
+        if self._tiles is not None:
+            values = self._tiles(kernels, features)
+        elif self.features.shared:
+            values = ops.stack(
+                [ops.matmul(ops.transpose(rows), features[: rows.shape[0]]) for rows in kernels]
+            )
+        else:
+            values = ops.stack(
+                [
+                    ops.matmul(ops.transpose(rows, (1, 2, 0)), features[:, : rows.shape[0]])
+                    for rows in kernels
+                ]
+            )
         values = ops.reshape(values, (self.game.steps, self.players, width, -1))
         if not self.skip:
             return values, None

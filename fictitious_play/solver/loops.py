@@ -61,6 +61,11 @@ class StepLoop:
         """
         return self._run(by_step, fixed, count)
 
+    def lowered(self, by_step: dict, fixed: dict, count) -> str:
+        """The program that JAX compiles for these arguments, as StableHLO."""
+        values = [variable.value for variable in self.variables]
+        return self._compiled.lower(values, by_step, fixed, count).as_text()
+
     def _carried(self, by_step, fixed, count):
         values = [variable.value for variable in self.variables]
         values, kept = self._compiled(values, by_step, fixed, count)

@@ -127,11 +127,15 @@ class Play:
 
     def _train(self, trainer: Trainer, stage, first, count, steps) -> np.ndarray:
         """Takes `count` of a stage's steps from step `first` on, counted from 0."""
+        return trainer(*self.arguments(stage, first, count, steps))
+
+    def arguments(self, stage: int, first: int, count: int, steps: int) -> tuple[Chunk, dict, dict]:
+        """What a `Trainer` is called with: a chunk, and what it is told of the belief."""
         training, information = self.training, self.information
         capacity = training.capacity(information.game, steps)
         chunk = training.chunk(information.game, stage, first, count, capacity)
         left = max(0.0, 1.0 - (stage - 1) * steps / training.total_steps)
-        return trainer(chunk, self.belief.by_step(chunk), information.fixed(left))
+        return chunk, self.belief.by_step(chunk), information.fixed(left)
 
 
 def _check_finite(costs: np.ndarray, stage: int, first: int, first_player: int) -> None:

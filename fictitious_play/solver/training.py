@@ -1,5 +1,7 @@
 """The Keras models that train players against a given belief, and their training steps."""
 
+import re
+
 import keras
 import numpy as np
 from keras import ops
@@ -162,6 +164,13 @@ class Trainer:
             return np.stack([self._split(given, fixed, step) for step in range(chunk.count)])
         costs = self._loop(given, fixed, chunk.number)
         return ops.convert_to_numpy(costs)[: chunk.count]
+
+    def products(self, chunk: Chunk, by_step: dict, fixed: dict) -> list[str]:
+        """The shapes of all matrix products in the program that JAX compiles for these arguments,
+        each as "(left, right) -> result" with the axes that are summed."""
+        text = self._loop.lowered({**chunk.batches, **by_step}, fixed, chunk.number)
+        found = re.findall(r"dot_general .*?(contracting_dims = .*?) : (.*)", text)
+        return [" : ".join(parts) for parts in found]
 
     def _inputs(self, now: dict, fixed: dict) -> list:
         game = self.model.policy.game

@@ -19,6 +19,8 @@ _SMALLEST = {
     "large-steps": "--seeds 1 --epochs 1 --only",
     "robustness": "--seeds 1 --epochs 1 --only",
     "utilisation": "--players 2 --width 4 --batch 8 --repeats 1",
+    "devices": "--backends tensorflow --players 2 --euler-steps 2 --width 4 --batch 8 --stages 2 "
+    "--steps 2",
     "unseen-states": "--seeds 1 --stages 1 --steps-per-stage 1 --paths 64 --only",
     "blindness": "--steps 1 --paths 64 --only",
 }
