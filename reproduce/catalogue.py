@@ -51,6 +51,11 @@ class Item:
         return self.labels[0]
 
     @property
+    def page(self) -> str:
+        """Name of its page and figures among the committed ones."""
+        return self.label.partition("/")[2]
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """`label`, and those of its other names."""
         names = (self.name, *self.also)
@@ -121,7 +126,7 @@ def find(name: str) -> Item:
         ValueError: where there is none.
     """
     for item in ITEMS:
-        if name in (item.name, *item.also, *item.labels):
+        if name in (item.name, item.page, *item.also, *item.labels):
             return item
     labels = ", ".join(label for item in ITEMS for label in item.labels)
     raise ValueError(f"The item must be one of {labels}. Received: {name!r}")

@@ -56,7 +56,7 @@ def _claims(found: dict[str, list[dict[str, Any]]], where: str, paper: str) -> s
 
 
 def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> Iterator[tuple]:
-    """A row per data set, the paper's own first and in full: the claim stands in the first row."""
+    """A row per data set, of the paper's own where one was run: the claim is in the first row."""
     seen: dict[str, claims.Finding] = {}
     for document in documents:
         for finding in claim.judge(document):
@@ -67,17 +67,17 @@ def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> I
         for problem in document["results"].get("problems", [])
     }
     absent = ", ".join(_NAMES[name] for name in claim.data if name not in trained)
-    head, tail = f"[{claim.words}]({where}/{claim.item}.md)", absent or claim.missing
+    head, tail = f"[{claim.words}]({where}/{find(claim.item).page}.md)", absent or claim.missing
     own = {key for key in seen if key.split(", ")[0] in claim.data}
     before: list[str] = []
-    for key, finding in sorted(seen.items(), key=lambda entry: entry[0] not in own):
+    for finding in (seen[key] for key in seen if key in own or not own):
         mark = "*" if finding.verdict == claims.OPEN else "**"
         parts = finding.on.split(", ")
         pairs = zip(before, parts, strict=False)
-        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs))) if claim.data else 0
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        shared = 0 if "N = " in finding.on else shared
         on = ", ".join((["…"] if shared else []) + parts[shared:])
-        told = finding.seen if key in own or not own else "on the page"
-        yield head, f"{mark}{finding.verdict}{mark}", told, on, tail
+        yield head, f"{mark}{finding.verdict}{mark}", finding.seen, on, tail
         head, tail, before = "", "", parts
 
 
@@ -86,7 +86,8 @@ def _contrasts(found: dict[str, list[dict[str, Any]]], where: str) -> str:
     for contrast in claims.CONTRASTS:
         documents = [d for name in contrast.items for d in _decisive(found.get(name, []))]
         if documents and (sentence := contrast.tell(documents)):
-            links = (f"[{find(name).label}]({where}/{name}.md)" for name in contrast.items)
+            pages = (find(name).page for name in contrast.items)
+            links = (f"[{page}]({where}/{page}.md)" for page in pages)
             told.append(f"- {sentence} ({', '.join(links)})")
     return "\n".join(told) or "Nothing in these results."
 
@@ -97,9 +98,9 @@ def _commands(found: dict[str, list[dict[str, Any]]]) -> str:
     for name, documents in found.items():
         for document in documents:
             given = document["provenance"]
-            kept = " and kept runs" if "--keep" in given["command"] else ""
+            kept = "+" if "--keep" in given["command"] else ""
             made = groups.setdefault(given["preset"], {})
-            made.setdefault(given["revision"][:7] + kept, []).append(find(name).label)
+            made.setdefault(given["revision"][:7] + kept, []).append(find(name).page)
     rows = []
     for preset, made in groups.items():
         *few, (most, labels) = sorted(made.items(), key=lambda entry: len(entry[1]))

@@ -71,7 +71,7 @@ class Place:
         return [file for file in sorted(stem.parent.glob("*.png")) if re.fullmatch(name, file.name)]
 
     def _stem(self, item: Item, path: Path) -> Path:
-        return (path.parent if self.beside else self.pages) / item.name
+        return path.parent / item.name if self.beside else self.pages / item.page
 
 
 def draw(item: Item, document: dict[str, Any], stem: Path) -> list[Path]:
@@ -127,14 +127,13 @@ def _page(place: Place, item: Item) -> Iterator[Path]:
     documents = [(path, store.read(path)) for path in place.found(item)]
     if not documents:
         return
-    name = " and ".join((item.name, *item.also))
     parts = [
-        f"# {name}",
+        f"# {' and '.join(item.labels)}",
         f"{item.title[0].upper()}{item.title[1:]}. *{PAPERS[item.paper]}.*",
         *_verdicts(item, [document for _, document in documents]),
         *(_section(place, item, document, path) for path, document in documents),
     ]
-    page = place.pages / f"{item.name}.md"
+    page = place.pages / f"{item.page}.md"
     page.write_text("\n\n".join(parts) + "\n")
     yield page
 
@@ -166,7 +165,7 @@ def _section(place: Place, item: Item, document: dict[str, Any], path: Path) -> 
         ) from None
     parts = [f"## Preset {given['preset']}", text, *(table.markdown() for table in tables)]
     parts += [
-        f"![{item.name}]({Path(os.path.relpath(figure, place.pages)).as_posix()})"
+        f"![{item.label}]({Path(os.path.relpath(figure, place.pages)).as_posix()})"
         for figure in place.figures(item, path)
     ]
     return "\n\n".join([*filter(None, parts), _provenance(given)])

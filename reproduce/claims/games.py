@@ -72,7 +72,7 @@ def _within(cases, limit, on, grouped, data="", what="cost error", key="relative
     parts = [f"{100 * size:.2f} ± {100 * half:.2f} %"
              + (f" (limit {100 * most:g} %)" if len(worst) > 1 else "")
              for most, (size, half) in worst.items()]  # fmt: skip
-    told = f"{what} ≤ {' and '.join(parts)}, n = {seeds}"
+    told = f"{what} ≤ {' and '.join(parts)}" + (f", n = {seeds}" if seeds > 1 else "")
     told += f", {len(games)} games" if len(games) > 1 else ""
     return Finding(on, told, every(verdicts), data)
 
@@ -105,7 +105,7 @@ def _controls(document: Document) -> list[Finding]:
     skip = document["settings"].get("skip")
     network = "linear skip connection" if skip else "paper's architecture"
     told = (f"L2 error {100 * found['control_error']:.1f} %, by time step {100 * low:.1f} to "
-            f"{100 * high:.1f} %; n = 1")  # fmt: skip
+            f"{100 * high:.1f} %")  # fmt: skip
     on = f"the same game, N = {found['players']}, {network}"
     return [Finding(on, told, below(low, high, 0.03), network)]
 
@@ -140,7 +140,7 @@ def _nonlinear(document: Document) -> list[Finding]:
     gain = flock["exploitability"]
     size, error = _largest(_gains(gain["relative"]), gain["relative_standard_error"])
     half = NORMAL * error
-    told = f"gain by deviating {100 * size:.2f} ± {100 * half:.2f} % (trained response); n = 1"
+    told = f"gain by deviating {100 * size:.2f} ± {100 * half:.2f} %"
     verdict = below(size - half, size + half, 0.01)
     return [exact, Finding(f"flock, {flock['players']} birds", told, verdict, "flock")]
 
@@ -169,10 +169,10 @@ def _contraction(document: Document) -> list[Finding]:
     apart = max(abs(limit["extrapolated"] - limit["closed"]) for limit in limits)
     smallest = min(points, key=lambda point: point["horizon"])["horizon"]
     short = [point["factor"] for point in points if point["horizon"] == smallest]
-    told = (f"contraction factor ≤ {max(short):.2f} at T = {smallest:g}, closed formula within "
+    told = (f"contraction factor ≤ {max(short):.2f} at T = {smallest:g}, formula within "
             f"{apart:.0e}; {len(limits)} games, deterministic")  # fmt: skip
     verdict = every([below(apart, apart, 1e-5), *(below(f, f, 1.0) for f in short)])
-    return [Finding("exact best responses of linear-quadratic games", told, verdict)]
+    return [Finding("exact best responses", told, verdict)]
 
 
 def _beliefs(document: Document) -> list[Finding]:
@@ -184,14 +184,14 @@ def _beliefs(document: Document) -> list[Finding]:
     verdict = every([above(growth["last"], growth["last"], 1.0),
                      *(below(growth[rule], growth[rule], 1.0)
                        for rule in ("damped", "average"))])  # fmt: skip
-    return [Finding("exact play where plain fictitious play diverges", told, verdict)]
+    return [Finding("exact play that diverges if plain", told, verdict)]
 
 
 def _stages(document: Document) -> list[Finding]:
     errors = [stage["error_to_exact_stage"] for stage in document["results"]["stages"]]
     mean, half = mean_interval(errors)
     told = (f"controls {100 * mean:.1f} ± {100 * half:.1f} % from exact best responses; "
-            f"{len(errors)} stages, n = 1")  # fmt: skip
+            f"{len(errors)} stages")  # fmt: skip
     on = f"inter-bank game, N = {document['results']['players']}, ε = c = 4, linear skip connection"
     return [Finding(on, told, below(mean - half, mean + half, 0.05))]
 
@@ -208,8 +208,8 @@ def _mean_field(documents: list[Document]) -> str | None:
     if not found:
         return None
     return (
-        "With many players the paper's architecture, which reads every player's whole path, has a "
-        "larger cost error than the mean-field limit: " + ", ".join(found) + "."
+        "With many players the paper's architecture has a larger cost error than the mean-field "
+        "limit: " + ", ".join(found) + "."
     )
 
 

@@ -232,7 +232,7 @@ def _agents(document: Document) -> list[Finding]:
     told: dict[tuple[str, str], list] = {}
     for target, on, data, name, agents, _ in _ladders(document):
         first = curves.steps_to(agents[1], target)
-        part = f"{name}: by no N > 1 from every seed"
+        part = f"{name} no N > 1"
         verdict = OPEN if np.isinf(first).any() else REFUTED
         lowest = np.inf
         for count, method in agents.items():
@@ -243,11 +243,11 @@ def _agents(document: Document) -> list[Finding]:
             mean, half = mean_interval(np.log(steps / first))
             if mean < lowest:
                 low, lowest, high = np.exp(mean - half), mean, np.exp(mean + half)
-                part = f"{name}: × {np.exp(mean):.2f} [{low:.2f}, {high:.2f}] (N = {count})"
+                part = f"{name} × {np.exp(mean):.2f} [{low:.2f}, {high:.2f}] (N = {count})"
                 verdict = below(low, high, 1.0)
         told.setdefault((on, data), []).append((target, part, verdict, len(first)))
     return [
-        Finding(on, f"steps to {rows[0][0]:g} %, {'; '.join(row[1] for row in rows)}; "
+        Finding(on, f"steps to {rows[0][0]:g} %: {', '.join(row[1] for row in rows)}; "
                 f"n = {rows[0][3]}", every(row[2] for row in rows), data)
         for (on, data), rows in told.items()
     ]  # fmt: skip
@@ -299,6 +299,11 @@ def _partition(document: Document) -> list[Finding]:
     return found
 
 
+def _where(on: str) -> str:
+    """Data and network."""
+    return ", ".join(on.split(", ")[:2])
+
+
 def _emsa(documents: list[Document]) -> str | None:
     told = []
     for document in documents:
@@ -306,7 +311,7 @@ def _emsa(documents: list[Document]) -> str | None:
             ranked = sorted(_baselines(problem), key=_mean, reverse=True)
             if ranked[0]["label"] == "EMSA" and len(ranked) > 1:
                 ahead = _mean(ranked[0]) - _mean(ranked[1])
-                told.append(f"{ahead:.1f} points ahead of {ranked[1]['label']} on {on}")
+                told.append(f"{ahead:.1f} points ahead of {ranked[1]['label']} ({_where(on)})")
     if not told:
         return None
     return f"EMSA, mostly the paper's weakest method, is the best baseline: {'; '.join(told)}."
@@ -320,7 +325,7 @@ def _muon(documents: list[Document]) -> str | None:
             if "Muon" in methods and "DGNOpt" in methods:
                 low, _, changed = _change(methods["DGNOpt"], methods["Muon"])
                 if low > 0:
-                    told.append(f"{_told(changed)} on {on}")
+                    told.append(f"{_told(changed)}, {_where(on)}")
     if not told:
         return None
     return f"Muon, which is younger than the paper, is ahead of DGNOpt: {'; '.join(told)}."
@@ -336,17 +341,16 @@ def _feedback_term(documents: list[Document]) -> str | None:
                 np.sum([_pooled(problem, f"{label}{more}", columns) for label in labels], axis=0)
                 for more in ("", ", without K δx")
             )
-            _, low, high = share_difference(other, own)
+            low = share_difference(other, own)[1]
             if low <= 0 and own[0] + other[0]:
                 told.append(f"{own[0]} of {own[1]} proximal runs learn with it, {other[0]} of "
-                            f"{other[1]} without: {100 * low:+.0f} to {100 * high:+.0f} points "
-                            f"({on})")  # fmt: skip
+                            f"{other[1]} without ({_where(on)})")  # fmt: skip
     return f"K δx is not what saves runs at large rates: {'; '.join(told)}." if told else None
 
 
 def _learning_rate(documents: list[Document]) -> str | None:
     found = [
-        (*_change(ordinary[n], agents[n]), name, on)
+        (*_change(ordinary[n], agents[n]), name, _where(on))
         for document in documents
         for _, on, _, name, agents, ordinary in _ladders(document)
         for n in agents if n > 1

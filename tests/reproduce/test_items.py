@@ -46,9 +46,10 @@ def test_an_item_writes_its_json_figure_and_report(name, tmp_path, capsys):
     label = catalogue.find(name).label
     assert f"reproduce {label} --preset smoke --seed 3" in document["provenance"]["command"]
     figures = list((tmp_path / "smoke").glob(f"{name}*.png"))
-    page, front = tmp_path / "pages" / f"{name}.md", tmp_path / "RESULTS.md"
+    page = tmp_path / "pages" / f"{catalogue.find(name).page}.md"
+    front = tmp_path / "RESULTS.md"
     text = page.read_text()
-    assert text.startswith(f"# {name}")
+    assert text.startswith(f"# {label}")
     assert all(f"(../smoke/{figure.name})" in text for figure in figures)
     printed = capsys.readouterr().out
     for path in (tmp_path / "smoke" / f"{name}.json", *figures, page, front):
@@ -75,7 +76,7 @@ def test_every_committed_result_has_its_tables_on_a_page_and_the_front_is_short(
     place, _ = written_anew(tmp_path)
     assert len(place.front.read_bytes()) <= 9000
     for item in _COMMITTED:
-        text = (place.pages / f"{item.name}.md").read_text()
+        text = (place.pages / f"{item.page}.md").read_text()
         for path in place.found(item):
             tables = importlib.import_module(item.module).summary(store.read(path))
             assert tables
@@ -98,7 +99,7 @@ def test_the_committed_pages_are_those_of_the_committed_results(tmp_path):
 def test_the_figures_of_a_committed_result_are_drawn(item, tmp_path):
     place = pages.Place.of_repository(_ROOT)
     path = place.found(item)[0]
-    drawn = pages.draw(item, store.read(path), tmp_path / item.name)
+    drawn = pages.draw(item, store.read(path), tmp_path / item.page)
     committed = place.figures(item, path)
     assert [path.name for path in drawn] == [path.name for path in committed]
 
@@ -138,7 +139,7 @@ def test_the_help_lists_the_items_by_paper_with_their_times(capsys):
     ("names", "item"),
     [
         (("fp/inter-bank", "inter-bank"), "inter-bank"),
-        (("dgnopt/lq", "dgnopt-lq"), "dgnopt-lq"),
+        (("dgnopt/rates", "dgnopt-rates", "rates"), "dgnopt-rates"),
         (("dgnopt/figure-9", "dgnopt/table-4", "dgnopt-table-4"), "dgnopt-figure-9"),
     ],
 )
@@ -238,8 +239,8 @@ def test_a_page_has_a_section_for_every_preset_and_the_front_the_largest(tmp_pat
     assert command.main(["report", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "pages" / "convergence.md").read_text()
     assert text.index("## Preset quick") < text.index("## Preset smoke")
-    assert "![convergence](../quick/convergence.png)" in text
-    assert "![convergence](../smoke/convergence.png)" in text
+    assert "![fp/convergence](../quick/convergence.png)" in text
+    assert "![fp/convergence](../smoke/convergence.png)" in text
     assert "<li>oneDNN: not recorded</li>" in text
     front = (tmp_path / "RESULTS.md").read_text()
     assert front.count("(pages/convergence.md)") == 1
