@@ -2,6 +2,9 @@
 
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 #: Dark to light, each with a line style and a marker of its own.
 STYLES = (
@@ -50,3 +53,28 @@ def save(figure, stem: Path, suffix: str = "") -> Path:
     figure.savefig(path, metadata={"Software": None})
     pyplot.close(figure)
     return path
+
+
+def field(axis: Any, means: np.ndarray, words: list[list[str]], rows: list, columns: list) -> None:
+    """A table as a field of colours, the darker the better, with words in it; NaN stays white.
+
+    Args:
+        axis: of matplotlib.
+        means: `(rows, columns)`; values far below the best share the lightest colour.
+        words: what is written into each place.
+        rows, columns: names.
+    """
+    good = means[np.isfinite(means)]
+    high = good.max() + 0.5 if len(good) else 100.0
+    low = max(good.min(), high - 10.5) - 0.5 if len(good) else 0.0
+    axis.imshow(means, cmap="Blues", vmin=low, vmax=high, aspect="auto")
+    for (row, column), mean in np.ndenumerate(means):
+        lost = np.isnan(mean)
+        dark = not lost and mean > (low + high) / 2
+        axis.text(column, row, words[row][column], ha="center", va="center", fontsize=7.5,
+                  color="white" if dark else "#8a3b1c" if lost else "black")  # fmt: skip
+    axis.set_yticks(range(len(rows)), rows, fontsize=8.5)
+    axis.set_xticks(range(len(columns)), columns)
+    axis.tick_params(length=0)
+    axis.grid(False)
+    axis.set_xlabel("learning rate")

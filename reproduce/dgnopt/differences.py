@@ -76,11 +76,9 @@ def summary(document: dict[str, Any]) -> list[Table]:
 def markdown(document: dict[str, Any]) -> str:
     """The answer, then the conditions."""
     settings, first = document["settings"], document["results"]["problems"][0]
-    shown = {label: " and ".join(f"{rate:g}" if rate else "none" for rate in rates)
-             for label, rates in _ends(document).items()}  # fmt: skip
-    seen = f"every seed learns up to rate: {', '.join(f'{k} {v}' for k, v in shown.items())}"
     return (
-        f"{seen[0].upper()}{seen[1:]}. {experiment.steps_shown(document)} of batch "
+        f"The largest learning rate with which every seed learns is {_effects(document)}. "
+        f"{experiment.steps_shown(document)} of batch "
         f"{first['batch']} at a constant learning rate, {settings['seeds']} seeds, EKFAC "
         "curvature with damping .03, the step guard off. *Ours* is the proximal form with the best "
         "rank-one terminal curvature; *explicit* takes M / lr for Q_uu (13); *as printed* is that "
@@ -97,3 +95,18 @@ def _ends(document: dict[str, Any]) -> dict[str, list[float]]:
     for _, _, label, rate in ladder.breaks(document):
         ends.setdefault(label, []).append(rate or 0.0)
     return ends
+
+
+def _effects(document: dict[str, Any]) -> str:
+    """What each change of the update does to the largest usable rate, in words."""
+    found: dict[str, list[str]] = {"raised": [], "not changed": [], "lowered": []}
+    for problem in document["results"]["problems"]:
+        ends = _ends({"results": {"problems": [problem]}})
+        for first, second in _PAIRS:
+            if first in ends and second in ends:
+                (before,), (after,) = ends[first], ends[second]
+                word = "raised" if after > before else "not changed"
+                word = "lowered" if after < before else word
+                shown = " → ".join(f"{end:g}" if end else "none" for end in (before, after))
+                found[word].append(f"{first} → {second} ({shown})")
+    return "; ".join(f"{word} by {', '.join(names)}" for word, names in found.items() if names)

@@ -131,7 +131,7 @@ def _net(own: dict[str, Any]) -> float:
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Bars of runtime and memory over EKFAC's, with the paper's band; the ratios to SGD beside."""
+    """Runtime and memory over EKFAC's with the paper's band, a row a problem; log axes."""
     from matplotlib import pyplot
 
     problems = document["results"]["problems"]
@@ -139,56 +139,41 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     figure, axes = pyplot.subplots(
         len(problems), 2, figsize=(10.5, (1.3 + 0.27 * lines) * len(problems)), squeeze=False
     )
+    names = {"runtime": "runtime of a step, quartiles", "memory": _memory(document)}
     for pair, problem in zip(axes, problems, strict=True):
-        rows = [row for row in problem["methods"] if "wall_to_EKFAC" in row][::-1]
+        rows = [row for row in problem["methods"] if "wall_to_EKFAC" in row]
         for axis, (quantity, band) in zip(pair, BANDS.items(), strict=True):
-            _bars(axis, rows, quantity, band)
+            axis.axvspan(1 - band, 1 + band, color="#d9d9d9", zorder=0, linewidth=0)
+            axis.axvline(1, color="#5a5a5a", linewidth=1, linestyle="--", zorder=1)
+            for place, row in enumerate(rows):
+                _point(axis, place, row, quantity)
+            axis.set(xscale="log", ylim=(len(rows) - 0.5, -0.5))
+            axis.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+            axis.minorticks_off()
+            axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
+            axis.set_xlabel(f"{names[quantity]} ÷ EKFAC's (grey: the paper's ±{100 * band:g} %)")
         pair[0].set_title(problem["title"], loc="left", fontsize=9)
         pair[1].set_yticklabels([])
-    for axis, text in zip(axes[-1], ("runtime of a step", _memory(document)), strict=True):
-        axis.set_xlabel(f"{text} ÷ EKFAC's")
-    handles, texts = axes[0][0].get_legend_handles_labels()
-    handles += axes[0][1].get_legend_handles_labels()[0]
-    texts += axes[0][1].get_legend_handles_labels()[1]
-    figure.legend(handles, texts, loc="outside lower center", ncols=3, fontsize=8.5)
     return [figures.save(figure, stem)]
 
 
-def _bars(axis: Any, rows: list[dict[str, Any]], quantity: str, band: float) -> None:
-    axis.axvspan(1 - band, 1 + band, color="#d9d9d9", alpha=0.7, zorder=0, linewidth=0,
-                 label=f"the paper's {quantity} of DGNOpt: EKFAC's ±{100 * band:g} %")  # fmt: skip
-    axis.axvline(1, color="#5a5a5a", linewidth=1, linestyle="--", zorder=1)
-    spreads = [_spread(row, quantity) for row in rows]
-    # A method far from all others would hide them: its bar ends at the edge, with an arrow.
-    *_, second, largest = sorted([1 + band, 1 + band, *(spread["high"] for spread in spreads)])
-    edge = largest if largest < 4 * second else 1.3 * second
-    for place, (row, spread) in enumerate(zip(rows, spreads, strict=True)):
-        game = "structure" in row["method"]
-        axis.barh(place, min(spread["median"], edge), height=0.62, zorder=2, linewidth=0.8,
-                  edgecolor="#222222", color="#1b3a5c" if game else "#cdbb6a",
-                  hatch=None if game else "///")  # fmt: skip
-        if spread["high"] <= edge and quantity == "runtime":
-            axis.plot([spread["low"], spread["high"]], [place] * 2, color="#c0562b",
-                      linewidth=2.2, label="quartiles" if place == 0 else None)  # fmt: skip
-        text = f"{spread['median']:.2f}"
-        to_sgd = row.get("wall_to_SGD", {}).get("median")
-        if quantity == "memory":
-            to_sgd = row.get("net_to_SGD")
-        if spread["median"] > edge:
-            text = f"→ {text}"
-        if to_sgd is not None and row["label"] != "SGD":
-            text += f"  ({to_sgd:.2f} × SGD)"
-        axis.annotate(text, (min(spread["high"], edge), place), (6, 0), va="center", fontsize=8,
-                      textcoords="offset points")  # fmt: skip
-    axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
-    axis.set_xlim(0, 1.45 * edge)
-    axis.grid(axis="y", visible=False)
+#: Ratios named at the axes.
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
-def _spread(row: dict[str, Any], quantity: str) -> dict[str, float]:
+def _point(axis: Any, place: int, row: dict[str, Any], quantity: str) -> None:
+    look = figures.STYLES[0 if "structure" in row["method"] else 1]
+    middle, error = _to_ekfac(row, quantity), None
     if quantity == "runtime":
-        return row["wall_to_EKFAC"]
-    return dict.fromkeys(("low", "median", "high"), row["net_to_EKFAC"])
+        spread = row["wall_to_EKFAC"]
+        error = [[middle - spread["low"]], [spread["high"] - middle]]
+    axis.errorbar(middle, place, xerr=error, color=look["color"], marker=look["marker"], capsize=3)
+    axis.annotate(f"{middle:.2f}", (middle, place), (0, 6), textcoords="offset points",
+                  ha="center", fontsize=7.5, color=look["color"])  # fmt: skip
+
+
+def _to_ekfac(row: dict[str, Any], quantity: str) -> float:
+    return row["wall_to_EKFAC"]["median"] if quantity == "runtime" else row["net_to_EKFAC"]
 
 
 def _memory(document: dict[str, Any]) -> str:

@@ -151,28 +151,10 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         squeeze=False, width_ratios=[2.6 + 0.95 * grid.shape[1] for grid, *_ in grids],
     )  # fmt: skip
     for axis, problem, (means, words, labels, ladder) in zip(axes[0], problems, grids, strict=True):
-        good = means[np.isfinite(means)]
-        low, high = (good.min(), good.max()) if len(good) else (0.0, 100.0)
-        low = max(low, high - 10.0) - 0.5
-        axis.imshow(means, cmap="Blues", vmin=low, vmax=high + 0.5, aspect="auto")
-        for (row, column), mean in np.ndenumerate(means):
-            dark = np.isfinite(mean) and mean > (low + high) / 2
-            axis.text(
-                column,
-                row,
-                words[row][column],
-                ha="center",
-                va="center",
-                fontsize=7.5,
-                color="white" if dark else "#8a3b1c" if np.isnan(mean) else "black",
-            )
-        axis.set_yticks(range(len(labels)), labels, fontsize=8.5)
-        axis.set_xticks(range(len(ladder)), [rung.title.replace(" ", "\n") for rung in ladder])
-        axis.tick_params(length=0)
-        axis.grid(False)
+        columns = [rung.title.replace(" ", "\n") for rung in ladder]
+        figures.field(axis, means, words, labels, columns)
         axis.set_title(problem["title"].replace(" · ", "\n"), fontsize=9)
-        axis.set_xlabel("learning rate")
-    return [figures.save(figure, stem)]  # fmt: skip
+    return [figures.save(figure, stem)]
 
 
 def _grid(problem: dict[str, Any]) -> tuple[np.ndarray, list[list[str]], list[str], list[Rung]]:

@@ -94,7 +94,8 @@ def test_the_differences_are_told_by_where_each_update_breaks():
     document = {"settings": {"steps": 3, "seeds": 2}, "results": {"problems": [problem]},
                 "provenance": {"revision": "r"}}  # fmt: skip
     assert differences.markdown(document).startswith(
-        "Every seed learns up to rate: open loop 0.01, ours 0.03."
+        "The largest learning rate with which every seed learns is raised by open loop → ours "
+        "(0.01 → 0.03)."
     )
 
 
