@@ -182,7 +182,7 @@ def _check_numbers(rules: Rules) -> None:
 def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
     """(whether it holds, the rule that is broken, the way out) of what means nothing together."""
     structure, name, exact = rules.structure, rules.form_name, rules.exact
-    joint = rules.joint_solver
+    joint, printed = rules.joint_solver, ["explicit"] * (rules.solver == PROP5)
     # Exact curvature keeps every second derivative, those between agents ("coupled") as well.
     other_form = name != Rules.form and not (exact and rules.agents_form == "coupled")
     alone = structure.sees_state and not structure.joint
@@ -202,12 +202,14 @@ def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
             and not (
                 getattr(rules.curvature, "name", "") in ("kfac", "ekfac")
                 and structure.joint
-                and name in ("proximal", "feedback_only")
+                # Proposition 5 with the value function of (13) is what the paper prints.
+                and name in ("proximal", "feedback_only", *printed)
                 and rules.agents == 1
             ),
             f"The {rules.solver!r} solver brings its own Q_uu, the damped Kronecker factors (K-FAC "
-            "or EKFAC) of players who are solved for together, in the proximal form or "
-            '"feedback_only"; it knows of no fictitious agents.',
+            "or EKFAC) of players who are solved for together, in the proximal form, "
+            '"feedback_only" or, "prop5" alone, the explicit one; it knows of no fictitious '
+            "agents.",
             "Leave out the solver.",
         ),
         (

@@ -48,11 +48,13 @@ class JointGains(SampleSpaceGains):
     def _ahead(self, stage: int) -> StageValue:
         """The value function a stage's players look at: the next stage's, or the terminal cost.
 
-        In the forms that `Rules` lets through a stage's value is the one *at* the stage, after its
-        own players' response.
+        In the proximal form a stage's value is the one *at* the stage, after its own players'
+        response; in the explicit one, that ahead.
         """
         if not self.optimizer.rules.structure.sees_state:
             return StageValue(self.seen.v_T)
+        if not self.optimizer.rules.second.curved:
+            return next(value for value in self.values[stage] if value is not None)
         if stage + 1 < len(self.values):
             return next(value for value in self.values[stage + 1] if value is not None)
         return StageValue(self.seen.v_T, self.seen.C_T)

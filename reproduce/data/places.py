@@ -124,7 +124,8 @@ def find(name: str, data_dir: Path | None) -> Found | None:
     """
     known = KNOWN[name]
     if data_dir is not None:
-        folders = [(data_dir / name, str(data_dir / name)), (data_dir, str(data_dir))]
+        # Results say where their images were read, and no paths of the machine that made them.
+        folders = [(data_dir / name, f"the data folder's {name}"), (data_dir, "the data folder")]
     else:
         cache = keras_datasets()
         folders = [(cache / below, "Keras's cache") for below in known.cache]

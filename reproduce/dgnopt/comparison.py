@@ -124,8 +124,9 @@ class Comparison:
                 for first, second, change in self.changes(problem) if second == method["label"]
             ))  # fmt: skip
             rows.append(tuple(row))
-        title = (f"{problem['title']}, {problem['steps']:,} steps of batch {problem['batch']}: "
-                 "mean ± standard deviation (seeds)")  # fmt: skip
+        steps = experiment.steps_shown({"results": {"problems": [problem]}})
+        title = (f"{problem['title']}, {steps} of batch {problem['batch']}: mean ± standard "
+                 "deviation (seeds)")  # fmt: skip
         return Table(title, tuple(columns), rows)
 
     def draw(self, document: dict[str, Any], stem: Path) -> list[Path]:

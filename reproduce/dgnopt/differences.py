@@ -30,6 +30,7 @@ _BLOCKS: dict[str, dict[str, Any]] = {
     "GR, exact": _OURS,
     "FNE": {**_OURS, "structure": "feedback"},
     "GR, Proposition 5": {**_OURS, "solver": "prop5"},
+    "as printed": {**PRINTED, "solver": "prop5"},
 }
 #: (from, to): what one change of the update does.
 _PAIRS = [

@@ -119,16 +119,16 @@ def steps_on(settings: dict[str, Any], data: str) -> int:
 
 
 def steps_shown(document: dict[str, Any]) -> str:
-    """`300 steps`, or `300 steps (digits), 150 (Fashion-MNIST)` where data sets differ."""
-    found: dict[int, list[str]] = {}
+    """`150 steps (1.9 epochs)`, and on which data where they differ."""
+    found: dict[str, list[str]] = {}
     for problem in document["results"]["problems"]:
-        names = found.setdefault(problem["steps"], [])
+        text = f"{problem['steps']:,} steps ({problem_list.epochs(problem):.2g} epochs)"
+        names = found.setdefault(text, [])
         if (name := problem_list.DATA_TITLES[problem["data"]]) not in names:
             names.append(name)
     if len(found) == 1:
-        return f"{next(iter(found)):,} steps"
-    parts = [f"{steps:,} ({', '.join(names)})" for steps, names in found.items()]
-    return f"{parts[0].replace(' (', ' steps (', 1)}, {', '.join(parts[1:])}"
+        return next(iter(found))
+    return ", ".join(f"{text} on {' and '.join(names)}" for text, names in found.items())
 
 
 def _describe(problem: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:

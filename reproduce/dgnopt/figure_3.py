@@ -5,6 +5,7 @@ from typing import Any
 from reproduce.dgnopt import experiment
 from reproduce.dgnopt.comparison import Comparison, from_first
 from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
+from reproduce.training.methods import PRINTED
 
 #: Names of the structures in the paper.
 _SYMBOLS = {
@@ -15,10 +16,10 @@ _SYMBOLS = {
 
 def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     chosen = settings["structures"] or _SYMBOLS
-    return [
-        experiment.entry(_SYMBOLS[name], {"name": "EKFAC", "structure": name}, rate_of="EKFAC")
-        for name in chosen
-    ]
+    methods = {_SYMBOLS[name]: {"name": "EKFAC", "structure": name} for name in chosen}
+    if settings["structures"] is None:
+        methods["as printed"] = {**PRINTED, "solver": "prop5"}
+    return [experiment.entry(label, method, rate_of="EKFAC") for label, method in methods.items()]
 
 
 PRESETS, run, draw, summary, markdown = Comparison(
@@ -33,6 +34,7 @@ PRESETS, run, draw, summary, markdown = Comparison(
     pairs=from_first,
     about="Blocks h ← ReLU(f1(h) + f2(h)) of two players that read the same input. EKFAC in open "
     "loop, η^O; with the players of a block solved jointly and no feedback, η^{O-CG}; with "
-    "feedback, each player by itself, η^C; with both, η^{C-CG}; the last three in proximal form, "
-    "all at the rate tuned for the open loop.",
+    "feedback, each player by itself, η^C; with both, η^{C-CG}; the last three in proximal form. "
+    "*As printed* is the paper's own update for both: explicit form (13), Proposition 5 (14), "
+    "terminal curvature of Gauss and Newton. All at the rate tuned for the open loop.",
 ).parts()

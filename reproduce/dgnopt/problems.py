@@ -106,6 +106,17 @@ DATA_TITLES = {
 }  # fmt: skip
 
 
+#: Training images beside the validation part.
+_IMAGES = {"digits": 1181, "fashion-mnist": 59_744, "mnist": 55_000, "svhn": 73_001,
+           "cifar10": 49_744, "cifar100": 49_744}  # fmt: skip
+
+
+def epochs(problem: dict[str, Any]) -> float:
+    """How often a run sees its training images: `steps` × `batch` over their number."""
+    images = problem.get("train") or _IMAGES[problem["data"]]
+    return problem["steps"] * problem["batch"] / images
+
+
 def problems(
     preset: str, kinds: Sequence[str], data_dir: str | None = None, only: Sequence[str] = ()
 ) -> list[tuple[str, dict[str, Any]]]:

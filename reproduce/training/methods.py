@@ -28,7 +28,7 @@ CURVATURES = {
     "Muon": None,
 }
 #: DGNOpt as its paper prints it: Q_uu is the preconditioner (13), the terminal curvature that of
-#: Gauss and Newton (Section 4.2). Players of a stage are solved for by `JOINT` where they are two.
+#: Gauss and Newton (Section 4.2). Two players of a stage are solved for by `solver="prop5"` (14).
 PRINTED = {"name": "EKFAC", "structure": "cooperative", "form": "explicit",
            "terminal": "gauss_newton"}  # fmt: skip
 _KERAS = {

@@ -27,7 +27,7 @@ def allowed(structure, form, solver, absent, curvature):
     joint = solver != "sample_space"
     if joint and (curvature == "identity" or "cooperative" not in structure):
         return False
-    if joint and form not in ("proximal", "feedback_only"):
+    if joint and form not in ("proximal", "feedback_only", *(["explicit"] * (solver == "prop5"))):
         return False
     return form in FORMS_OF[structure]
 

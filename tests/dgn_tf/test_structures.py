@@ -223,6 +223,28 @@ def test_the_other_solvers_with_zero_coupling_steps(solver):
         assert differ(trained(**settings), trained(khatri_rao_iterations=0, **settings))
 
 
+def test_proposition_5_looks_at_the_explicit_value_ahead(float64):
+    """The printed update. Both forms reduce the value of the one player downstream alike but for
+    the square of the rate, and the explicit form leaves that of a stage of two to (13)."""
+
+    def moved(form, rate, solver="prop5"):
+        block = dgn_tf.curvature.KFAC(damping=0.3, decay=0.0, refresh_every=1)
+        model = trained(curvature=block, solver=solver, form=form, learning_rate=rate,
+                        terminal="gauss_newton", state_feedback=False)  # fmt: skip
+        start = keras.Model(*network()).get_weights()
+        steps = [(a - b) / rate for a, b in zip(model.get_weights(), start, strict=True)]
+        names = [layer.name for layer in model.layers if layer.weights]
+        return {name: steps[2 * place] for place, name in enumerate(names)}
+
+    apart = [np.abs(moved("explicit", rate)["D2a"] - moved("proximal", rate)["D2a"]).max()
+             for rate in (0.1, 0.01)]  # fmt: skip
+    assert apart[0] / apart[1] == pytest.approx(100, rel=0.5)
+    printed, alone = moved("explicit", 0.1), moved("explicit", 0.1, "sample_space")
+    for name in ("D0", "D1", "D3"):
+        np.testing.assert_allclose(printed[name], alone[name], rtol=1e-9, atol=1e-12)
+    assert np.abs(printed["D2a"] - alone["D2a"]).max() > 0.01
+
+
 @pytest.mark.parametrize("structure", ["open_loop", "cooperative"])
 def test_damping_adapts_to_the_reduction_ratio(structure):
     block = dgn_tf.curvature.KFAC(damping=0.1, adaptive_damping=True)
