@@ -100,11 +100,6 @@ def _taken(folder: Path, title: str, name: str) -> float | None:
     return next(found, None)
 
 
-def committed(preset: str, title: str, name: str) -> float | None:
-    """The rate that the repository's own search takes now, None without one."""
-    return _taken(_COMMITTED / preset, title, name)
-
-
 def run(context: Any) -> dict[str, Any]:
     """Trains every method at every rate of its grid, and the best two with more seeds."""
     settings = context.settings
@@ -230,60 +225,45 @@ def _tried(
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
-    """The grid, the accuracies and the rate taken."""
-    rows = [
-        (
-            row["problem"], row["name"], ", ".join(_marked(row, rate) for rate in row["rates"]),
-            ", ".join("diverged" if a is None else f"{a:.1f}" for a in row["accuracy"]),
-            ", ".join(f"{rate:g}" for rate in row["rejected"]) or "–",
-            "none" if row["chosen"] is None else f"{row['chosen']:g}", row["revision"],
-        )
-        for row in document["results"]["rows"]
-    ]  # fmt: skip
-    steps = document["settings"]["steps"]
-    columns = ("problem", "method", "rates tried", "validation accuracy (%)", "diverged later",
-               "taken", "revision")  # fmt: skip
-    return [Table(f"Learning rates after {steps} steps", columns, rows)]
+    """The rates tried, their accuracies, those with further seeds, and the rate taken."""
+    rows = []
+    for row in document["results"]["rows"]:
+        further = row.get("further") or [[]] * len(row["rates"])
+        tried = zip(row["rates"], row["accuracy"], strict=True)
+        more = ((rate, np.mean([np.nan if a is None else a for a in seeds]))
+                for rate, seeds in zip(row["rates"], further, strict=True) if seeds)  # fmt: skip
+        taken = "none" if row["chosen"] is None else f"{row['chosen']:g}"
+        rows.append((row["problem"], row["name"], ", ".join(_shown(*pair) for pair in tried),
+                     ", ".join(_shown(*pair) for pair in more), taken))  # fmt: skip
+    columns = ("problem", "method", "rate: validation accuracy (%)", "mean over further seeds",
+               "taken")  # fmt: skip
+    return [Table(f"Learning rates after {document['settings']['steps']} steps", columns, rows)]
 
 
-def _marked(row: dict[str, Any], rate: float) -> str:
-    """A rate; in brackets where it is one that the grid went on to."""
-    first = rate in row.get("grid", row["rates"])
-    return f"{rate:g}" if first else f"({rate:g})"
+def _shown(rate: float, accuracy: float | None) -> str:
+    lost = accuracy is None or np.isnan(accuracy)
+    return f"{rate:g}: {'diverged' if lost else f'{accuracy:.1f}'}"
 
 
 def markdown(document: dict[str, Any]) -> str:
     """How the rates are found."""
-    settings = document["settings"]
+    settings, rows = document["settings"], document["results"]["rows"]
+    ends = [f"{row['name']} on {row['problem']} ({row['chosen']:g})" for row in rows
+            if row["chosen"] in (row["rates"][0], row["rates"][-1])]  # fmt: skip
+    made = sorted({one for row in rows for one in row["revision"].split(", ")})
+    rule = (f"The best one is tried with {settings['confirmations']} more seeds and gives way to "
+            "the next best if it diverges.")  # fmt: skip
+    if any(row.get("further") for row in rows):
+        rule = (f"The best two are tried with {settings['confirmations']} more seeds, one that "
+                "diverges there gives way to the next best, and that with the better mean over "
+                "these seeds is taken.")  # fmt: skip
     return (
-        f"Every method gets the same search: {_number(settings['rates'])} rates per method, "
-        f"{settings['steps']} steps, seed {SEED + document['provenance']['seed']}, the accuracy on "
-        "validation images that no run trains on. While "
-        "the best rate is at an end of the grid, the grid goes on past that end (rates in "
-        f"brackets), by {_number(settings['beyond'])} per side at most. {_taken_by(document)} "
-        "The other items take their rates from here. DGNOpt is EKFAC "
-        "in the cooperative structure and proximal form; with a structure beside it, any other "
-        "method keeps its baseline's rate." + _at_an_end(document)
+        f"Every method gets the same search: {settings['rates']} rates per method, {settings['steps']} steps, "
+        f"seed {SEED + document['provenance']['seed']}, the accuracy on validation images that no "
+        "run trains on. While the best rate is at an end of the grid, or every rate diverges, the "
+        f"grid goes on past that end, by {settings['beyond']} per side at most. {rule} The "
+        "other items take their rates from here. DGNOpt is EKFAC in the cooperative structure and "
+        "proximal form; with a structure beside it, any other method keeps its baseline's rate. "
+        + (f"Still at an end: {'; '.join(ends)}. " if ends else "No rate taken is at an end. ")
+        + f"Revisions: {', '.join(made)}."
     )
-
-
-def _taken_by(document: dict[str, Any]) -> str:
-    count = _number(document["settings"]["confirmations"])
-    if not any(row.get("further") for row in document["results"]["rows"]):
-        return (f"The best one is tried with {count} more seeds and gives way to the next best if "
-                "it diverges.")  # fmt: skip
-    return (f"The best two are tried with {count} more seeds, one that diverges there gives way to "
-            "the next best, and that with the better mean over these seeds is taken.")  # fmt: skip
-
-
-def _number(count: int) -> str:
-    return ("no", "one", "two", "three", "four")[count] if count < 5 else str(count)
-
-
-def _at_an_end(document: dict[str, Any]) -> str:
-    ends = [
-        f"{row['name']} on {row['problem']} ({row['chosen']:g})"
-        for row in document["results"]["rows"]
-        if row["chosen"] in (row["rates"][0], row["rates"][-1])
-    ]
-    return f" Still at an end: {'; '.join(ends)}." if ends else " No rate taken is at an end."
