@@ -131,7 +131,7 @@ def method(label, accuracies, game=False, **more):
 
 def problem(*methods, **more):
     about = {"title": "MNIST · residual-dense, width 8", "data": "mnist", "train": None}
-    about |= {"network": "residual-dense", "steps": 469, "batch": 128, "methods": list(methods)}
+    about |= {"network": "residual-dense", "steps": 430, "batch": 128, "methods": list(methods)}
     return {"results": {"problems": [about | more]}, "settings": {}}
 
 
