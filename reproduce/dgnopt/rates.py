@@ -259,8 +259,8 @@ def markdown(document: dict[str, Any]) -> str:
                 "these seeds is taken.")  # fmt: skip
     return (
         f"Every method gets the same search: {settings['rates']} rates per method, "
-        f"{settings['steps']} steps, seed {SEED + document['provenance']['seed']}, the accuracy on validation images that no "
-        "run trains on. While the best rate is at an end of the grid, or every rate diverges, the "
+        f"{settings['steps']} steps, seed {SEED + document['provenance']['seed']}, the accuracy on "
+        "validation images that no run trains on. While the best rate is at an end of the grid, or every rate diverges, the "
         f"grid goes on past that end, by {settings['beyond']} per side at most. {rule} The "
         "other items take their rates from here. DGNOpt is EKFAC in the cooperative structure and "
         "proximal form; with a structure beside it, any other method keeps its baseline's rate. "
