@@ -260,10 +260,11 @@ def markdown(document: dict[str, Any]) -> str:
     return (
         f"Every method gets the same search: {settings['rates']} rates per method, "
         f"{settings['steps']} steps, seed {SEED + document['provenance']['seed']}, the accuracy on "
-        "validation images that no run trains on. While the best rate is at an end of the grid, or every rate diverges, the "
-        f"grid goes on past that end, by {settings['beyond']} per side at most. {rule} The "
-        "other items take their rates from here. DGNOpt is EKFAC in the cooperative structure and "
-        "proximal form; with a structure beside it, any other method keeps its baseline's rate. "
+        "validation images that no run trains on. While the best rate is at an end of the grid, or "
+        "every rate diverges, the grid goes on past that end, by "
+        f"{settings['beyond']} per side at most. {rule} The other items take their rates from "
+        "here. DGNOpt is EKFAC in the cooperative structure and proximal form; with a structure "
+        "beside it, any other method keeps its baseline's rate. "
         + (f"Still at an end: {'; '.join(ends)}. " if ends else "No rate taken is at an end. ")
         + f"Revisions: {', '.join(made)}."
     )
