@@ -59,6 +59,7 @@ def listing(data_dir: str | None = None) -> list[str]:
             continue
         place = str(found.paths[0].parent)
         where = found.title if place in found.title else f"{found.title}, {place}"
+        where = where if data_dir is None else place
         lines.append(f"{name:<15}here: {where}")
     return lines
 
