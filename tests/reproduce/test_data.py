@@ -174,7 +174,7 @@ def test_what_was_written_in_the_original_format_is_read(name, below, tmp_path):
     check(read, content)
     assert (read.name, read.classes, read.scale) == (name, 100 if name == "cifar100" else 10, 255.0)
     # Results say it: no path of the machine that made them.
-    assert read.source.endswith(f"in the data folder{f"'s {name}" if below else ''}")
+    assert read.source.endswith("in the data folder" + (f"'s {name}" if below else ""))
     assert snapshot(folder) == before
 
 
