@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reproduce import claims, store
-from reproduce.catalogue import ITEMS, PAPERS, find
+from reproduce.catalogue import ITEMS, MAIN_ITEM, PAPERS, find
 from reproduce.pages import Place
 from reproduce.report import Table
 
@@ -93,16 +93,17 @@ def _contrasts(found: dict[str, list[dict[str, Any]]], where: str) -> str:
 
 
 def _commands(found: dict[str, list[dict[str, Any]]]) -> str:
-    """Items by preset and revision; the largest group of a preset is called the others."""
+    """Results behind the claims by preset and revision; a preset's largest group is the others."""
     groups: dict[str, dict[str, list[str]]] = {}
-    for name, documents in found.items():
-        for document in documents:
+    judged = {claim.item for claim in claims.CLAIMS} | {MAIN_ITEM}
+    for name in (name for name in found if name in judged):
+        for document in _decisive(found[name]):
             given = document["provenance"]
             kept = "+" if "--keep" in given["command"] else ""
             made = groups.setdefault(given["preset"], {})
             made.setdefault(given["revision"][:7] + kept, []).append(find(name).page)
     rows = []
-    for preset, made in groups.items():
+    for preset, made in sorted(groups.items()):
         *few, (most, labels) = sorted(made.items(), key=lambda entry: len(entry[1]))
         last = f"{len(labels)} others" if few and len(labels) > 3 else ", ".join(labels)
         told = [f"{', '.join(names)}: {revision}" for revision, names in few]

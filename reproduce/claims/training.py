@@ -8,8 +8,6 @@ from reproduce.claims.rules import (
     OPEN,
     REFUTED,
     SUPPORTED,
-    Claim,
-    Contrast,
     Document,
     Finding,
     above,
@@ -22,10 +20,10 @@ from reproduce.dgnopt import curves, experiment, figure_9, ladder
 from reproduce.dgnopt import problems as problem_list
 
 #: Percentage points below which a loss of accuracy counts as none.
-_HARMLESS = 0.5
+HARMLESS = 0.5
 
 
-def _problems(document: Document) -> Iterator[tuple[Document, str, str]]:
+def problems(document: Document) -> Iterator[tuple[Document, str, str]]:
     """Problems, what each was trained on in words, and its data set and network."""
     for problem in document["results"]["problems"]:
         on = problem["title"].replace(" · ", ", ").replace(", width", "")
@@ -34,12 +32,12 @@ def _problems(document: Document) -> Iterator[tuple[Document, str, str]]:
         yield problem, on, f"{problem['data']}, {problem['network']}"
 
 
-def _plays(method: Document) -> bool:
+def plays(method: Document) -> bool:
     """Whether it is DGNOpt, and no optimizer in open loop."""
     return method["method"].get("structure", "open_loop") != "open_loop"
 
 
-def _change(first: Document, second: Document) -> tuple[float, float, Document]:
+def change(first: Document, second: Document) -> tuple[float, float, Document]:
     """The interval of a paired change of accuracy; without bounds where no noise is known."""
     changed = experiment.difference(first, second)
     if changed["change"] is None:
@@ -48,57 +46,57 @@ def _change(first: Document, second: Document) -> tuple[float, float, Document]:
     return changed["change"] - half, changed["change"] + half, changed
 
 
-def _told(changed: Document) -> str:
+def told_change(changed: Document) -> str:
     if changed["change"] is None:
         return "no pair of finished runs"
     noise = "" if changed["noise"] is None else f" ± {changed['noise']:.2f}"
     return f"{changed['change']:+.2f}{noise} points (n = {changed['pairs']})"
 
 
-def _mean(method: Document) -> float:
+def mean_accuracy(method: Document) -> float:
     values = experiment.accuracies(method)
     return float(np.nanmean(values)) if np.isfinite(values).any() else -np.inf
 
 
-def _baselines(problem: Document) -> list[Document]:
+def baselines(problem: Document) -> list[Document]:
     """The paper's: Muon is younger."""
     return [method for method in problem["methods"]
-            if not _plays(method) and method["label"] != "Muon"]  # fmt: skip
+            if not plays(method) and method["label"] != "Muon"]  # fmt: skip
 
 
-def _improves(document: Document) -> list[Finding]:
+def improves(document: Document) -> list[Finding]:
     """Every DGNOpt of a table against every baseline; the best of these is told."""
     found = []
-    for problem, on, data in _problems(document):
-        others = _baselines(problem)
-        best = max(others, key=_mean)
-        for game in (method for method in problem["methods"] if _plays(method)):
+    for problem, on, data in problems(document):
+        others = baselines(problem)
+        best = max(others, key=mean_accuracy)
+        for game in (method for method in problem["methods"] if plays(method)):
             verdicts = []
             for other in others:
-                low, high, changed = _change(other, game)
+                low, high, changed = change(other, game)
                 more = changed["lost"][1] > changed["lost"][0]
                 found_here = above(low, high)
                 verdicts.append(OPEN if more and found_here == SUPPORTED else found_here)
             if not any(np.isfinite(experiment.accuracies(game))):
                 verdicts = [REFUTED]
-            ahead = _told(_change(best, game)[2])
+            ahead = told_change(change(best, game)[2])
             told = f"{game['label']} {experiment.shown(game)}; {ahead} over {best['label']}, "
             told += "the best baseline"
             found.append(Finding(on, told, every(verdicts), f"{data}, {game['label']}"))
     return found
 
 
-def _richer(document: Document) -> list[Finding]:
+def richer(document: Document) -> list[Finding]:
     found = []
-    for problem, on, data in _problems(document):
+    for problem, on, data in problems(document):
         methods = {method["label"]: method for method in problem["methods"]}
         changes = [
-            _change(methods[label.split(", ")[0]], method)
+            change(methods[label.split(", ")[0]], method)
             for label, method in methods.items()
-            if _plays(method) and label.split(", ")[0] in methods
+            if plays(method) and label.split(", ")[0] in methods
         ]
         if changes:
-            found.append(_counted(on, data, changes, -_HARMLESS, "changes"))
+            found.append(_counted(on, data, changes, -HARMLESS, "changes"))
     return found
 
 
@@ -108,24 +106,24 @@ def _counted(on: str, data: str, changes: list, limit: float, what: str) -> Find
     losses = sum(high < 0 for _, high, _ in changes)
     widest = min(changes, key=lambda change: change[0])[2]
     told = (f"of {len(changes)} {what} {gains} are significant gains, {losses} losses; lowest "
-            f"{_told(widest)}")  # fmt: skip
+            f"{told_change(widest)}")  # fmt: skip
     verdict = every(REFUTED if high < 0 else above(low, high, limit) for low, high, _ in changes)
     return Finding(on, told, verdict, data)
 
 
-def _information(document: Document) -> list[Finding]:
+def information(document: Document) -> list[Finding]:
     found = []
-    for problem, on, data in _problems(document):
+    for problem, on, data in problems(document):
         first, *others = problem["methods"]
-        changes = [_change(first, method) for method in others if method["label"] != "as printed"]
+        changes = [change(first, method) for method in others if method["label"] != "as printed"]
         found.append(_counted(on, data, changes, 0.0, "differences from open loop"))
     return found
 
 
-def _cost(document: Document) -> list[Finding]:
+def cost(document: Document) -> list[Finding]:
     found = []
-    for problem, on, data in _problems(document):
-        rows = [row for row in problem["methods"] if _plays(row) and "wall_to_EKFAC" in row]
+    for problem, on, data in problems(document):
+        rows = [row for row in problem["methods"] if plays(row) and "wall_to_EKFAC" in row]
         parts, verdicts = [], []
         for row in rows:
             wall, memory = row["wall_to_EKFAC"], row["net_to_EKFAC"]
@@ -146,7 +144,7 @@ def _learned(method: Document) -> tuple[int, int]:
     return sum(ladder.fate(run) == "learned" for run in method["runs"]), len(method["runs"])
 
 
-def _pooled(problem: Document, label: str, columns: list) -> tuple[int, int]:
+def pooled(problem: Document, label: str, columns: list) -> tuple[int, int]:
     counts = [_learned(methods[label]) for methods in columns if label in methods]
     return sum(count for count, _ in counts), sum(count for _, count in counts)
 
@@ -158,19 +156,19 @@ def _survivors(
     per group of labels, against the baseline or another method there."""
     found = []
     against = against or baseline
-    for problem, on, data in _problems(document):
+    for problem, on, data in problems(document):
         rungs = [rung.methods for rung in ladder.rungs(problem)]
         lost = []
         for methods in rungs:
             learned, runs = _learned(methods[baseline]) if baseline in methods else (1, 1)
             if 2 * learned < runs:
                 lost.append(methods)
-        base = _pooled(problem, against, lost)
+        base = pooled(problem, against, lost)
         for group, chosen in groups.items():
             labels = [label for label in chosen if rungs and label in rungs[0]]
             if not labels or not any(against in methods for methods in rungs):
                 continue
-            pairs = {label: _pooled(problem, label, lost) for label in labels}
+            pairs = {label: pooled(problem, label, lost) for label in labels}
             parts = [f"{label.removesuffix(f', {group}')} {own[0]} of {own[1]}"
                      for label, own in pairs.items()]  # fmt: skip
             verdicts = [
@@ -185,13 +183,13 @@ def _survivors(
     return found
 
 
-def _large_rates(document: Document) -> list[Finding]:
+def large_rates(document: Document) -> list[Finding]:
     forms = document["settings"]["forms"]
     groups = {form: [f"{name}, {form}" for name in ("FNE", "GR", "FNE = GR")] for form in forms}
     return _survivors(document, "baseline", groups)
 
 
-def _larger_rates(document: Document) -> list[Finding]:
+def larger_rates(document: Document) -> list[Finding]:
     ours, printed = ("ours", "GR, exact", "FNE"), ("as printed",)
     clip = "open loop, KL clip"
     return [
@@ -200,11 +198,11 @@ def _larger_rates(document: Document) -> list[Finding]:
     ]
 
 
-def _ladders(document: Document) -> Iterator[tuple[float, str, str, str, dict, dict]]:
+def ladders(document: Document) -> Iterator[tuple[float, str, str, str, dict, dict]]:
     """Target, `on`, data, optimizer and rate, agents by N, the optimizer at N times the rate by N,
     at the tuned rate and at a fraction of it."""
     counts = document["settings"]["agents"]
-    for problem, on, data in _problems(document):
+    for problem, on, data in problems(document):
         for level, base in (
             ("tuned rate", 1.0),
             (f"1/{max(counts)} of the tuned rate", 1.0 / max(counts)),
@@ -225,10 +223,10 @@ def _ladders(document: Document) -> Iterator[tuple[float, str, str, str, dict, d
                 )
 
 
-def _agents(document: Document) -> list[Finding]:
+def agents(document: Document) -> list[Finding]:
     """Steps to the target accuracy with N agents over those with one, paired by seed."""
     told: dict[tuple[str, str], list] = {}
-    for target, on, data, name, agents, _ in _ladders(document):
+    for target, on, data, name, agents, _ in ladders(document):
         first = curves.steps_to(agents[1], target)
         part = f"{name} no N > 1"
         verdict = OPEN if np.isinf(first).any() else REFUTED
@@ -251,24 +249,24 @@ def _agents(document: Document) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _adaptive(document: Document) -> list[Finding]:
+def adaptive(document: Document) -> list[Finding]:
     found = []
-    for problem, on, data in _problems(document):
+    for problem, on, data in problems(document):
         methods = {method["label"]: method for method in problem["methods"]}
         if "adaptive" not in methods:
             continue
-        changes = {name: _change(methods[name], methods["adaptive"])
+        changes = {name: change(methods[name], methods["adaptive"])
                    for name in ("fixed", "random") if name in methods}  # fmt: skip
-        told = ", ".join(f"{_told(c)} over {name}" for name, (*_, c) in changes.items())
+        told = ", ".join(f"{told_change(c)} over {name}" for name, (*_, c) in changes.items())
         verdict = every(above(low, high) for low, high, _ in changes.values())
         found.append(Finding(on, told, verdict, data))
     return found
 
 
-def _partition(document: Document) -> list[Finding]:
+def partition(document: Document) -> list[Finding]:
     number = document["settings"]["number"]
     found = []
-    for problem, on, data in _problems(document):
+    for problem, on, data in problems(document):
         methods = {method["label"]: method for method in problem["methods"]}
         for name in document["settings"]["methods"]:
             agents = methods[f"{name}, {number} agents (16)"]
@@ -295,141 +293,3 @@ def _partition(document: Document) -> list[Finding]:
             told = f"{name}, against {number} agents: {'; '.join(parts)}"
             found.append(Finding(on, told, every(verdicts), data))
     return found
-
-
-def _where(on: str) -> str:
-    """Data and network."""
-    return ", ".join(on.split(", ")[:2])
-
-
-def _emsa(documents: list[Document]) -> str | None:
-    told = []
-    for document in documents:
-        for problem, on, _ in _problems(document):
-            ranked = sorted(_baselines(problem), key=_mean, reverse=True)
-            if ranked[0]["label"] == "EMSA" and len(ranked) > 1:
-                ahead = _mean(ranked[0]) - _mean(ranked[1])
-                told.append(f"{ahead:.1f} points ahead of {ranked[1]['label']} ({_where(on)})")
-    if not told:
-        return None
-    return f"EMSA, mostly the paper's weakest method, is the best baseline: {'; '.join(told)}."
-
-
-def _muon(documents: list[Document]) -> str | None:
-    told = []
-    for document in documents:
-        for problem, on, _ in _problems(document):
-            methods = {method["label"]: method for method in problem["methods"]}
-            if "Muon" in methods and "DGNOpt" in methods:
-                low, _, changed = _change(methods["DGNOpt"], methods["Muon"])
-                if low > 0:
-                    told.append(f"{_told(changed)}, {_where(on)}")
-    if not told:
-        return None
-    return f"Muon, which is younger than the paper, is ahead of DGNOpt: {'; '.join(told)}."
-
-
-def _feedback_term(documents: list[Document]) -> str | None:
-    told = []
-    for document in documents:
-        for problem, on, _ in _problems(document):
-            columns = [rung.methods for rung in ladder.rungs(problem)]
-            labels = [label for label in columns[0] if label.endswith("proximal")]
-            own, other = (
-                np.sum([_pooled(problem, f"{label}{more}", columns) for label in labels], axis=0)
-                for more in ("", ", without K δx")
-            )
-            low = share_difference(other, own)[1]
-            if low <= 0 and own[0] + other[0]:
-                told.append(f"{own[0]} of {own[1]} proximal runs learn with it, {other[0]} of "
-                            f"{other[1]} without ({_where(on)})")  # fmt: skip
-    return f"K δx is not what saves runs at large rates: {'; '.join(told)}." if told else None
-
-
-def _learning_rate(documents: list[Document]) -> str | None:
-    found = [
-        (*_change(ordinary[n], agents[n]), name, _where(on))
-        for document in documents
-        for _, on, _, name, agents, ordinary in _ladders(document)
-        for n in agents if n > 1
-    ]  # fmt: skip
-    known = [row for row in found if np.isfinite(row[0])]
-    if not known:
-        return None
-    out = sum(low > 0 or high < 0 for low, high, *_ in known)
-    names, places = (dict.fromkeys(str(row[place]) for row in known) for place in (3, 4))
-    return (
-        f"N agents are about the optimizer at N times the learning rate: {out} of {len(known)} "
-        f"differences in accuracy are significant ({', '.join(names)}; {'; '.join(places)})."
-    )
-
-
-_PAPER_DATA = ("mnist", "svhn", "cifar10", "cifar100")
-_AT_LEAST = "The 95 % interval of the difference, paired by seed, lies above 0"
-CLAIMS = (
-    Claim(
-        "dgnopt-table-2", "“convergence improvements over existing methods”, residual networks "
-        "(Table 2)",
-        f"{_AT_LEAST} for every baseline, and DGNOpt diverges no more often.",
-        _improves, "", _PAPER_DATA,
-    ),
-    Claim(
-        "dgnopt-table-3", "“convergence improvements …”, inception networks (Table 3)",
-        f"{_AT_LEAST} for every baseline, and DGNOpt diverges no more often.",
-        _improves, "", _PAPER_DATA[:3],
-    ),
-    Claim(
-        "dgnopt-figure-5", "richer information improves a baseline or does no harm (Figure 5)",
-        f"No interval of a change lies below 0, and all exclude a loss of {_HARMLESS:g} percentage "
-        "points.",
-        _richer, "", _PAPER_DATA,
-    ),
-    Claim(
-        "dgnopt-figure-3", "more information trains faster on cooperative blocks (Figure 3)",
-        f"{_AT_LEAST} for every structure against open loop.",
-        _information, "", ("mnist", "svhn"),
-    ),
-    Claim(
-        "dgnopt-figure-7", "time within ±40 % and memory within ±30 % of EKFAC (Figure 7)",
-        "The quartiles of the time and the memory lie in the band, for every structure.",
-        _cost, "GPUs",
-    ),
-    Claim(
-        "dgnopt-figure-8", "DGNOpt converges at learning rates too large for the baseline "
-        "(Figure 8)",
-        "Where most of the baseline's runs diverge, the 95 % interval (Newcombe) of the difference "
-        "in the share of runs that learn lies above 0, for FNE and GR.",
-        _large_rates, "", ("mnist",),
-    ),
-    Claim(
-        "dgnopt-differences", "the game makes larger learning rates usable than EKFAC in open loop",
-        "Where most runs in open loop fail, the 95 % interval (Newcombe) of the difference in the "
-        "share of runs that learn lies above 0; likewise for the printed update, and against open "
-        "loop with the KL clip that K-FAC's users have.",
-        _larger_rates,
-    ),
-    Claim(
-        "dgnopt-figure-9", "fictitious agents accelerate training (Figure 9, Table 4)",
-        "For some N > 1 the interval of the ratio of steps to the target lies below 1, at every "
-        "learning rate.",
-        _agents, "", ("svhn", "cifar10"),
-    ),
-    Claim(
-        "dgnopt-figure-10", "a bandit's alignment improves on a fixed or random one (Figure 10, "
-        "Table 5)",
-        f"{_AT_LEAST}, against both.",
-        _adaptive, "", ("svhn", "cifar10"),
-    ),
-    Claim(
-        "dgnopt-figure-11", "agents beat a partition of each layer (Figure 11)",
-        "The interval of the partition's extra training loss, or of its extra share of diverged "
-        "runs, lies above 0 for every form.",
-        _partition, "", ("svhn", "cifar10"),
-    ),
-)  # fmt: skip
-CONTRASTS = (
-    Contrast(("dgnopt-table-2", "dgnopt-table-3"), _emsa),
-    Contrast(("dgnopt-table-2", "dgnopt-table-3"), _muon),
-    Contrast(("dgnopt-figure-8",), _feedback_term),
-    Contrast(("dgnopt-figure-9",), _learning_rate),
-)

@@ -7,7 +7,7 @@ import pytest
 
 from reproduce import claims, store
 from reproduce.catalogue import ITEMS, find
-from reproduce.claims import OPEN, REFUTED, SUPPORTED, rules, training
+from reproduce.claims import OPEN, REFUTED, SUPPORTED, contrasts, rules
 from reproduce.pages import Place
 from tests.reproduce.test_items import _ROOT
 
@@ -168,7 +168,7 @@ def test_a_rate_at_which_the_baseline_fails_needs_runs_that_learn():
     for game, verdict in ((won, SUPPORTED), (lost, REFUTED), ([90.0, *lost[1:]], OPEN)):
         document = problem(*at(1.0, lost, game), *at(0.1, won, lost)) | settings
         assert verdicts("dgnopt-figure-8", document) == [verdict]
-    told = training.CONTRASTS[2].tell([problem(*at(1.0, lost, won)) | settings])
+    told = contrasts.CONTRASTS[2].tell([problem(*at(1.0, lost, won)) | settings])
     assert told is None, "K δx saves these runs"
 
 
@@ -231,7 +231,7 @@ def test_what_is_younger_than_the_paper_is_no_baseline_of_it():
     ours = method("DGNOpt", [97.0, 97.1, 97.2], game=True)
     document = problem(method("SGD", [96.0, 96.2, 96.1]), ours, muon)
     assert verdicts("dgnopt-table-2", document) == [SUPPORTED]
-    told = [contrast.tell([document]) for contrast in training.CONTRASTS[:2]]
+    told = [contrast.tell([document]) for contrast in contrasts.CONTRASTS[:2]]
     assert told[0] is None
     assert told[1].startswith("Muon, which is younger than the paper, is ahead of DGNOpt: +1.03 ±")
 
