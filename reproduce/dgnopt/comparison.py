@@ -114,7 +114,9 @@ class Comparison:
         rows = []
         for method in problem["methods"]:
             row = [method["label"], f"{method['rate']:.3g}", experiment.shown(method)]
-            row += [] if plain else [spread(self.quantity.of(method), self.quantity.digits)]
+            row += (
+                [] if plain else [experiment.spread(self.quantity.of(method), self.quantity.digits)]
+            )
             if quoted:
                 value = quoted.get(method["label"])
                 row.append("–" if value is None else f"{value:.2f}")
@@ -197,15 +199,6 @@ def from_first(problem: dict[str, Any]) -> list[tuple[str, str]]:
     """Every method against the first one."""
     labels = list(by_label(problem))
     return [(labels[0], label) for label in labels[1:]]
-
-
-def spread(values: np.ndarray, digits: int = 2) -> str:
-    """`mean ± standard deviation (seeds)` of the finite ones."""
-    good = values[np.isfinite(values)]
-    if not len(good):
-        return "none finished"
-    error = f" ± {np.std(good, ddof=1):.{digits}f}" if len(good) > 1 else ""
-    return f"{np.mean(good):.{digits}f}{error} ({len(good)})"
 
 
 def _name(axis: Any, labels: list[str]) -> None:

@@ -153,20 +153,20 @@ def accuracies(method: dict[str, Any]) -> np.ndarray:
     ])  # fmt: skip
 
 
-def shown(method: dict[str, Any]) -> str:
-    """`mean ± standard deviation (seeds)`, with divergences and failures counted."""
-    values = accuracies(method)
-    lost = [name for name, count in (
-        ("failed", sum("error" in run for run in method["runs"])),
-        ("diverged", sum(bool(run.get("diverged")) for run in method["runs"])),
-    ) for _ in range(count)]  # fmt: skip
+def spread(values: np.ndarray, digits: int = 2) -> str:
+    """`mean ± standard deviation (seeds)` of the finite ones; empty where there is none."""
     good = values[np.isfinite(values)]
-    parts = []
-    if len(good):
-        spread = f" ± {np.std(good, ddof=1):.2f}" if len(good) > 1 else ""
-        parts.append(f"{np.mean(good):.2f}{spread} ({len(good)})")
-    parts += [f"{lost.count(name)} {name}" for name in ("diverged", "failed") if name in lost]
-    return ", ".join(parts)
+    error = f" ± {np.std(good, ddof=1):.{digits}f}" if len(good) > 1 else ""
+    return f"{np.mean(good):.{digits}f}{error} ({len(good)})" if len(good) else ""
+
+
+def shown(method: dict[str, Any]) -> str:
+    """The `spread` of the accuracy, with divergences and failures counted."""
+    failed = sum("error" in run for run in method["runs"])
+    diverged = sum(bool(run.get("diverged")) for run in method["runs"])
+    lost = [f"{count} {word}" for count, word in ((diverged, "diverged"), (failed, "failed"))
+            if count]  # fmt: skip
+    return ", ".join(filter(None, [spread(accuracies(method)), *lost]))
 
 
 def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

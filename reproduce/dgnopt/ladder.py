@@ -128,14 +128,9 @@ def _shown(method: dict[str, Any] | None) -> str:
     if method is None:
         return "–"
     fates = [fate(run) for run in method["runs"]]
-    values = [run["accuracy"] for run, found in zip(method["runs"], fates, strict=True)
-              if found == "learned"]  # fmt: skip
-    parts = []
-    if values:
-        spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
-        parts.append(f"{np.mean(values):.2f}{spread} ({len(values)})")
-    parts += [f"{fates.count(name)} {name}" for name in FATES[1:] if name in fates]
-    return ", ".join(parts)
+    lost = [f"{fates.count(name)} {name}" for name in FATES[1:] if name in fates]
+    good = experiment.spread(experiment.accuracies(learned(method)))
+    return ", ".join(filter(None, [good, *lost]))
 
 
 def draw(document: dict[str, Any], stem: Path) -> list[Path]:
