@@ -17,22 +17,20 @@ _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "jax", "torch", "numpy", "scipy")
 
 
-#: What a training run depends on: the game's sources where a game is played.
+#: What every training run depends on.
 _TRAINING = ("reproduce/training/cell.py", "reproduce/training/methods.py",
-             "reproduce/training/split.py", "reproduce/networks",
-             "reproduce/baselines")  # fmt: skip
-_GAME = "dgn_tf"
+             "reproduce/training/split.py", "reproduce/networks")  # fmt: skip
 
 
 @lru_cache
-def code(game: bool) -> str:
+def code(*more: str) -> str:
     """A fingerprint of the sources that decide a training run, comments and docstrings apart.
 
     Args:
-        game: whether `dgn_tf` trains it.
+        more: files and folders of the repository that this one depends on beside those of all.
     """
     digest = hashlib.sha256()
-    for place in (*_TRAINING, *([_GAME] if game else [])):
+    for place in (*_TRAINING, *more):
         path = _ROOT / place
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             tree = ast.parse(file.read_bytes())
@@ -47,13 +45,13 @@ def _is_text(part: ast.AST) -> bool:
     return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
 
 
-def made(game: bool) -> dict[str, Any]:
+def made(*more: str) -> dict[str, Any]:
     """What a training run says of where it was made.
 
     Args:
-        game: whether `dgn_tf` trains it.
+        more: as for `code`.
     """
-    return {"revision": revision(), "code": code(game), **environment()}
+    return {"revision": revision(), "code": code(*more), **environment()}
 
 
 def environment() -> dict[str, Any]:

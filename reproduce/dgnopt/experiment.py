@@ -11,7 +11,6 @@ from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt import rates
 from reproduce.training import cell as cell_of
 from reproduce.training import cells
-from reproduce.training.cells import is_game
 
 #: Test images that an accuracy is measured on, where a result does not say: of the results that
 #: do not, none has more.
@@ -98,7 +97,7 @@ def revisions_shown(document: dict[str, Any]) -> str:
     count = 0
     for method, run in runs_of(document):
         made = run.get("made", {})
-        if made.get("code") != provenance.code(is_game(method["method"])):
+        if made.get("code") != provenance.code(*cells.sources(method["method"])):
             revision = made.get("revision") or run.get("revision")
             old.setdefault(revision or document["provenance"]["revision"], []).append(
                 method["label"]

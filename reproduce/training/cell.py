@@ -77,14 +77,14 @@ def run(cells: list[dict[str, Any]], step: Callable | None = None) -> Iterator[d
         `diverged`, `why` where it did, `source` of the data, `made`, where; for alignments by a
         bandit also `arms`, how often each was chosen. A cell that raises gives `error`.
     """
-    from reproduce.training import methods
+    from reproduce.training.cells import sources
 
     group = None
     for cell in cells:
         try:
             if group is None:
                 group = _Group(cell)
-            made = provenance.made(methods.is_game(cell["method"]))
+            made = provenance.made(*sources(cell["method"]))
             yield {**group.train(cell, step), "made": made}
         except (KeyboardInterrupt, SystemExit):
             raise

@@ -93,7 +93,14 @@ def name_of(cell: dict[str, Any]) -> str:
 
 def code_of(cell: dict[str, Any]) -> str:
     """The fingerprint of the code that would train a cell now."""
-    return provenance.code(is_game(cell["method"]))
+    return provenance.code(*sources(cell["method"]))
+
+
+def sources(method: dict[str, Any]) -> tuple[str, ...]:
+    """What a method is made of, for `provenance.code`."""
+    if method["name"] == "EMSA":
+        return "dgn_tf", "reproduce/baselines"
+    return ("dgn_tf",) if is_game(method) else ()
 
 
 def is_game(method: dict[str, Any]) -> bool:

@@ -130,17 +130,3 @@ def wrapped_model(
         form = method.get("agents_form", "coupled")
         return dgn_tf.with_agents(model, method["agents"], form, alignment=alignment)
     return dgn_tf.GameModel.from_model(model, alignment=alignment)
-
-
-def label(method: dict[str, Any]) -> str:
-    """A method's name in tables and legends."""
-    if "label" in method:
-        return method["label"]
-    parts = [method["name"]]
-    if method.get("structure", "open_loop") != "open_loop":
-        parts.append(method["structure"].replace("_", " "))
-    for key, text in (("form", "{}"), ("agents", "{} agents"), ("parts", "{} parts"),
-                      ("policy", "{} alignment")):  # fmt: skip
-        if key in method:
-            parts.append(text.format(method[key]))
-    return ", ".join(parts)

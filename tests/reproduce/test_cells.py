@@ -105,7 +105,7 @@ def test_a_cell_of_other_code_is_trained_again_unless_it_is_to_be_kept(tmp_path,
     assert first["made"]["onednn"] == os.environ.get(
         "TF_ENABLE_ONEDNN_OPTS", first["made"]["onednn"]
     )
-    monkeypatch.setattr(provenance, "code", lambda game: "other")
+    monkeypatch.setattr(provenance, "code", lambda *more: "other")
     [kept] = cells.run([small()], context(tmp_path, keep=True))
     assert kept["made"] == first["made"]
     [second] = cells.run([small(data_dir="/elsewhere")], context(tmp_path))

@@ -75,7 +75,7 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
 
 def test_runs_that_other_code_made_are_marked_with_their_revision():
     def run(method, **made):
-        made = {"code": provenance.code(cells.is_game(method)), "revision": "now", **made}
+        made = {"code": provenance.code(*cells.sources(method)), "revision": "now", **made}
         return {"seed": 0, "made": made}
 
     sgd, game = {"name": "SGD"}, {"name": "SGD", "structure": "feedback"}
