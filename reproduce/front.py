@@ -11,7 +11,7 @@ from reproduce.pages import Place
 from reproduce.report import Table
 
 _TEMPLATE = Path(__file__).with_name("front.md")
-_COLUMNS = ("claim", "verdict", "result", "run on", "not run")
+_COLUMNS = ("claim", "verdict", "result", "run on", "not run; elsewhere")
 _NAMES = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 #: Seeds, or rounds of a timing, from which on a result counts here where an item has several.
 _SEEDS, _ROUNDS = 3, 10
@@ -67,11 +67,17 @@ def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> I
         for problem in document["results"].get("problems", [])
     }
     absent = ", ".join(_NAMES[name] for name in claim.data if name not in trained)
-    head, tail = f"[{claim.words}]({where}/{find(claim.item).page}.md)", absent or claim.missing
     own = {key for key in seen if key.split(", ")[0] in claim.data}
+    other: dict[str, dict[str, None]] = {}
+    for key, finding in seen.items():
+        if own and key not in own:
+            other.setdefault(finding.on.split(", ")[0], {})[finding.verdict] = None
+    elsewhere = [f"{data}: {', '.join(verdicts)}" for data, verdicts in other.items()]
+    tail = "; ".join(filter(None, (absent or claim.missing, *elsewhere)))
+    head = f"[{claim.words}]({where}/{find(claim.item).page}.md)"
     before: list[str] = []
     for finding in (seen[key] for key in seen if key in own or not own):
-        mark = "*" if finding.verdict == claims.OPEN else "**"
+        mark = {claims.OPEN: "*", claims.SUPPORTED: "**"}.get(finding.verdict, "")
         parts = finding.on.split(", ")
         pairs = zip(before, parts, strict=False)
         shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))

@@ -18,24 +18,24 @@ CLAIMS = (
         training.improves, "", _PAPER_DATA[:3],
     ),
     Claim(
-        "dgnopt-figure-5", "richer information improves a baseline or does no harm (Figure 5)",
+        "dgnopt-figure-5", "richer information improves a baseline or does no harm (Fig. 5)",
         f"No interval of a change lies below 0, and all exclude a loss of {training.HARMLESS:g} "
         "percentage points.",
         training.richer, "", _PAPER_DATA,
     ),
     Claim(
-        "dgnopt-figure-3", "more information trains faster on cooperative blocks (Figure 3)",
+        "dgnopt-figure-3", "more information trains faster on cooperative blocks (Fig. 3)",
         f"{_AT_LEAST} for every structure against open loop.",
         training.information, "", ("mnist", "svhn"),
     ),
     Claim(
-        "dgnopt-figure-7", "time within ±40 % and memory within ±30 % of EKFAC (Figure 7)",
+        "dgnopt-figure-7", "time within ±40 % and memory within ±30 % of EKFAC (Fig. 7)",
         "The quartiles of the time and the memory lie in the band, for every structure.",
         training.cost, "GPUs",
     ),
     Claim(
         "dgnopt-figure-8", "DGNOpt converges at learning rates too large for the baseline "
-        "(Figure 8)",
+        "(Fig. 8)",
         "Where most of the baseline's runs diverge, the 95 % interval (Newcombe) of the difference "
         "in the share of runs that learn lies above 0, for FNE and GR.",
         training.large_rates, "", ("mnist",),
@@ -48,19 +48,19 @@ CLAIMS = (
         training.larger_rates,
     ),
     Claim(
-        "dgnopt-figure-9", "fictitious agents accelerate training (Figure 9, Table 4)",
+        "dgnopt-figure-9", "fictitious agents accelerate training (Fig. 9, Table 4)",
         "For some N > 1 the interval of the ratio of steps to the target lies below 1, at every "
         "learning rate.",
         training.agents, "", ("svhn", "cifar10"),
     ),
     Claim(
-        "dgnopt-figure-10", "a bandit's alignment improves on a fixed or random one (Figure 10, "
+        "dgnopt-figure-10", "a bandit's alignment improves on a fixed or random one (Fig. 10, "
         "Table 5)",
         f"{_AT_LEAST}, against both.",
         training.adaptive, "", ("svhn", "cifar10"),
     ),
     Claim(
-        "dgnopt-figure-11", "agents beat a partition of each layer (Figure 11)",
+        "dgnopt-figure-11", "agents beat a partition of each layer (Fig. 11)",
         "The interval of the partition's extra training loss, or of its extra share of diverged "
         "runs, lies above 0 for every form.",
         training.partition, "", ("svhn", "cifar10"),

@@ -50,7 +50,7 @@ def told_change(changed: Document) -> str:
     if changed["change"] is None:
         return "no pair of finished runs"
     noise = "" if changed["noise"] is None else f" ± {changed['noise']:.2f}"
-    return f"{changed['change']:+.2f}{noise} points (n = {changed['pairs']})"
+    return f"{round(changed['change'], 2) + 0.0:+.2f}{noise} points (n = {changed['pairs']})"
 
 
 def mean_accuracy(method: Document) -> float:
@@ -66,7 +66,7 @@ def baselines(problem: Document) -> list[Document]:
 
 def improves(document: Document) -> list[Finding]:
     """Every DGNOpt of a table against every baseline; the best of these is told."""
-    found = []
+    found: list[Finding] = []
     for problem, on, data in problems(document):
         others = baselines(problem)
         best = max(others, key=mean_accuracy)
@@ -80,8 +80,8 @@ def improves(document: Document) -> list[Finding]:
             if not any(np.isfinite(experiment.accuracies(game))):
                 verdicts = [REFUTED]
             ahead = told_change(change(best, game)[2])
-            told = f"{game['label']} {experiment.shown(game)}; {ahead} over {best['label']}, "
-            told += "the best baseline"
+            told = f"{game['label']} {experiment.shown(game)}; {ahead} over {best['label']}"
+            told += "" if found and found[-1].on == on else ", the best baseline"
             found.append(Finding(on, told, every(verdicts), f"{data}, {game['label']}"))
     return found
 
