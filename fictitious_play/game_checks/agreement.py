@@ -11,6 +11,8 @@ from fictitious_play.game_checks.simulation import Simulator
 
 #: Entries of the matrices of a linear-quadratic form that are still written down, and of a path.
 _LARGEST_FORM, _PATHS = 10**6, 4
+#: Initial states from which the moments of a law that is not affine are known.
+_SAMPLE = 1000
 
 
 def check_form(trial: Trial, simulate: Simulator) -> None:
@@ -46,15 +48,31 @@ def check_form(trial: Trial, simulate: Simulator) -> None:
             "the same controls and noise"
         )
         trial.refuse(method, rule, received, cause)
-    # An affine law is known by what it makes of zero and of the unit vectors.
+    if not _same_law(game, form, rng):
+        received = "another initial mean or covariance than `initial_states` has"
+        trial.refuse(method, rule, received, "Give the form the law that `initial_states` samples")
+
+
+def _same_law(game, form, rng) -> bool:
+    """Whether `initial_states` has the form's mean and covariance: those of an affine map are
+    known by what it makes of zero and of the unit vectors, those of any other by a sample."""
     eye = np.eye(game.state_size)
     mean = np.asarray(game.initial_states(np.zeros_like(eye)))[0]
     root = np.asarray(game.initial_states(eye)) - mean
+    normals = rng.standard_normal((_SAMPLE, game.state_size))
+    states = np.asarray(game.initial_states(normals), np.float64)
     spread = np.abs(form.initial_covariance).max() + np.abs(root).max() ** 2 + 1e-12
-    law = np.allclose(mean, form.initial_mean, rtol=1e-6, atol=1e-9)
-    if not law or np.abs(root.T @ root - form.initial_covariance).max() > 1e-6 * spread:
-        received = "another initial mean or covariance than `initial_states` has"
-        trial.refuse(method, rule, received, "Give the form the law that `initial_states` samples")
+    if np.allclose(states, mean + normals @ root, rtol=1e-5, atol=1e-5 * spread**0.5):
+        law = np.allclose(mean, form.initial_mean, rtol=1e-6, atol=1e-9)
+        return law and np.abs(root.T @ root - form.initial_covariance).max() <= 1e-6 * spread
+    away = states - form.initial_mean
+    mean, squares = away.mean(axis=0), away.T @ away / _SAMPLE
+    fourth = np.square(away).T @ np.square(away) / _SAMPLE
+    # Six standard errors, and float32.
+    near = np.abs(mean) <= 6.0 * (np.diagonal(squares) / _SAMPLE) ** 0.5 + 1e-5 * spread**0.5
+    error = (np.maximum(fourth - squares**2, 0.0) / _SAMPLE) ** 0.5
+    alike = np.abs(squares - form.initial_covariance) <= 6.0 * error + 1e-5 * spread
+    return bool(near.all() and alike.all())
 
 
 def check_config(trial: Trial) -> list[str]:

@@ -51,7 +51,7 @@ def check_gradients(trial: Trial) -> None:
         return ops.sum(running(controls, states)) + ops.sum(terminal(controls, states))
 
     states = trial.tensor(np.concatenate([start, near]))
-    controls = trial.tensor(np.concatenate([np.zeros(moved.shape), moved]))
+    controls = trial.tensor(np.concatenate([game.project(np.zeros(moved.shape)), moved]))
     if np.all(np.isfinite(gradient(total, controls, states))):
         return
     for method, function in (("running_cost", running), ("terminal_cost", terminal)):
@@ -71,7 +71,7 @@ def check_gradients(trial: Trial) -> None:
 
 #: Where the two halves of the points lie.
 _WHERE = (
-    "at the initial states, with controls of zero",
+    "at the initial states, with controls of zero (or the nearest within bounds)",
     "near the initial states, with random controls",
 )
 _CAUSE = (

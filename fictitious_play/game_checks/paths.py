@@ -80,8 +80,8 @@ def check_paths(trial: Trial, simulate: Simulator) -> list[str]:
     noise = np.concatenate([noise, -noise])
     moved = len(rays.controls)
     still = np.zeros((paths, *rays.controls.shape[1:]))
-    # Bounds keep a ray from going on for ever.
-    controls = np.concatenate([still, game.project(rays.controls)])
+    # Bounds keep a ray from going on for ever, and controls of zero out of where they may not be.
+    controls = game.project(np.concatenate([still, rays.controls]))
     # All rays start in one state and have no noise: what they differ in is the controls.
     initial = np.concatenate([initial, np.repeat(initial[:1], moved, axis=0)])
     noise = np.concatenate([noise, np.zeros((moved, *noise.shape[1:]))])
@@ -96,6 +96,7 @@ def check_paths(trial: Trial, simulate: Simulator) -> list[str]:
 def _not_finite(trial: Trial, found: list[dict], paths: int) -> list[str]:
     sentences = []
     h = trial.game.step_size
+    allowed = "" if trial.game.control_bounds is None else ", or the nearest allowed"
     for method in METHODS:
         for moment in found:
             finite = moment["finite"].get(method)
@@ -105,7 +106,7 @@ def _not_finite(trial: Trial, found: list[dict], paths: int) -> list[str]:
             state = np.array2string(moment["states"][wrong[0]][:6], precision=4, separator=", ")
             received = (
                 f"NaN or infinity on {len(wrong)} of {paths} paths at t = {moment['step'] * h:g} "
-                f"with controls of zero, first in the state {state}"
+                f"with controls of zero{allowed}, first in the state {state}"
             )
             cause = (
                 "Likely cause: a logarithm, root, power or quotient of a state that the noise "
