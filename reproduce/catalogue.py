@@ -93,6 +93,7 @@ ITEMS = (
     Item("nonlinear-games",
          "a flock with no closed form, and a portfolio game with N growing to its mean-field "
          "limit"),
+    Item("games", "ten published games, open or closed loop, each against an independent truth"),
     Item("convergence",
          "how fast fictitious play contracts: against the horizon, and stage by stage"),
     Item("beliefs",

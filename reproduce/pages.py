@@ -17,7 +17,7 @@ from reproduce.report import Table
 PRESET_ORDER = ("paper", "best", "standard", "quick", "smoke")
 _RECORDED = {"True": "on", "False": "off"}
 #: Pages with a results table, between two comments, and the items whose last table that is.
-_TABLES = {"README.md": MAIN_ITEM}
+_TABLES = {"README.md": MAIN_ITEM, "docs/gallery/index.md": "games"}
 _BEGIN, _END = "<!-- results -->\n", "<!-- end of results -->"
 
 
@@ -67,8 +67,8 @@ class Place:
         stem = self._stem(item, path)
         if not self.beside and path != self.found(item)[0]:
             return []
-        name = rf"{re.escape(stem.name)}(\.[a-z0-9-]+)?\.png"
-        return [file for file in sorted(stem.parent.glob("*.png")) if re.fullmatch(name, file.name)]
+        name = rf"{re.escape(stem.name)}(\.[a-z0-9-]+)?\.(gif|png)"
+        return [file for file in sorted(stem.parent.iterdir()) if re.fullmatch(name, file.name)]
 
     def _stem(self, item: Item, path: Path) -> Path:
         return path.parent / item.name if self.beside else self.pages / item.page
@@ -104,11 +104,13 @@ def publish(root: Path) -> list[Path]:
     store.open_folder(place.pages)
     written = place.draw()
     for path in place.pages.iterdir():
-        if path.suffix == ".md" or (path.suffix == ".png" and path not in written):
+        if path.suffix == ".md" or (path.suffix in (".gif", ".png") and path not in written):
             path.unlink()
     written += write(place)
     for name, item in _TABLES.items():
         page, paths = root / name, place.found(find(item))
+        if not page.exists():
+            continue
         before, start, rest = page.read_text().partition(_BEGIN)
         after = rest.partition(_END)[2]
         if not (paths and after):

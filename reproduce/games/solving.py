@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,17 @@ def solve(context, name: str, game, training: dict[str, Any], seed: int):
     import fictitious_play as fp
 
     game = fp.InterBankGame(**game) if isinstance(game, dict) else game
-    arguments = {"game": game.get_config(), "training": training, "seed": seed}
-    digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:10]
     solver = {key: value for key, value in training.items() if key not in _SOLVE}
     kept = {key: value for key, value in training.items() if key in _SOLVE}
-    folder = context.solves / f"{name}-{digest}"
+    folder = place(context, name, game, training, seed)
     return fp.DeepFictitiousPlay(game, seed=seed, **solver).solve(folder=folder, **kept)
+
+
+def place(context, name: str, game, training: dict[str, Any], seed: int) -> Path:
+    """The folder of a solve's progress, another one for other arguments; as in `solve`."""
+    arguments = {"game": game.get_config(), "training": training, "seed": seed}
+    digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()[:10]
+    return context.solves / f"{name}-{digest}"
 
 
 def describe(result, **certificate_settings) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A game of one's own is tried before it is believed: mistakes are named, and sound games pass."""
 
+import math
 import warnings
 
 import keras
@@ -332,3 +333,36 @@ def test_bounds_end_a_ray():
         warnings.simplefilter("error")
         fp.check_game(game)
         fp.check_game(maximised(control_bounds=(-1.0, 1.0)))
+
+
+def test_a_game_whose_bounds_leave_out_zero_is_tried_within_them():
+    """The logarithm of a catch: finite within the bounds, and not at the controls of zero."""
+    game = changed(running_cost=lambda s, t, x, u: -ops.log(u[..., 0]))
+    with pytest.raises(ValueError, match="with controls of zero, first"):
+        fp.check_game(game)
+    fp.check_game(type(game)(control_bounds=(0.1, 2.0)))
+    wrong = changed(running_cost=lambda s, t, x, u: ops.log(u[..., 0] - 9.0))
+    with pytest.raises(ValueError, match="controls of zero, or the nearest allowed, first"):
+        fp.check_game(type(wrong)(control_bounds=(0.1, 2.0)))
+
+
+@pytest.mark.parametrize(("width", "right"), [(1.0, True), (1.1, False)])
+def test_a_form_has_the_moments_of_a_law_that_is_not_normal(width, right):
+    class Uniform(fp.LinearQuadraticGame):
+        def __init__(self):
+            one = np.ones((1, 1))
+            self.law = {"initial_mean": 0.5, "initial_std": width * 12**-0.5}
+            super().__init__(one, [one], [one], None, None, [one], None, steps=3, **self.law)
+
+        def initial_states(self, normals):
+            return np.clip(0.5 + 0.5 * np.vectorize(math.erf)(normals / 2**0.5), 0.0, 1.0)
+
+        def linear_quadratic_form(self):
+            plain = fp.LinearQuadraticGame.from_config(super().get_config())
+            return plain.linear_quadratic_form()
+
+    if right:
+        fp.check_game(Uniform())
+        return
+    with pytest.raises(ValueError, match="another initial mean or covariance"):
+        fp.check_game(Uniform())

@@ -1,0 +1,238 @@
+"""What the games of the gallery are held against, without the package's own theory.
+
+Coupled Riccati equations of any linear-quadratic game, step by step for the Euler game and by SciPy
+for continuous time, and closed forms of the literature where there are some. With the costs of
+player i as ½ z'H_i z of z = (x, u), u everybody's controls, the equilibrium u = F x solves
+
+    own rows of  H_i [x; u] + B_i' ∇V_i(next x) = 0,
+
+where ∇V_i is, closed loop, that of her value, and, open loop, her costate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The equilibrium of a game.
+
+    Attributes:
+        cost: (players,), of the game as it is played, in discrete time.
+        continuous: (players,), in continuous time; None for a game of discrete time.
+        play: states (batch, steps + 1, n) and controls (batch, steps, K) along initial states and
+            noise; the states are None where the controls do not depend on them.
+        price: of sticky prices halfway; None for other games.
+        stationary_price: that of continuous time without end.
+    """
+
+    cost: np.ndarray
+    continuous: np.ndarray | None
+    play: Callable
+    price: float | None = None
+    stationary_price: float | None = None
+
+
+def of(name: str, game, information: str) -> Truth:
+    """The truth of a game that `gallery_games` has under that name, with its default arguments."""
+    if name == "FishWar":
+        shares = fish_shares(game)
+        cost = np.full(game.players, fish_cost(game, shares))
+        return Truth(cost, None, partial(_constants, 10.0 * shares[:, None]))
+    if name == "portfolio":
+        invested = portfolio_investments(game)
+        cost = np.exp([portfolio_exponent(game, invested, i) for i in range(game.players)])
+        # The equilibrium is the same in discrete and in continuous time.
+        return Truth(cost, cost, partial(_constants, np.tile(invested, (game.steps, 1))))
+    cost, gains = euler(game, information)
+    flow = None if name == "duopoly" else continuous(game, information)
+    play = partial(simulate, game, gains)
+    if name != "sticky_prices":
+        return Truth(cost, flow, play)
+    states, _ = play(game.initial_mean[None], np.zeros((1, game.steps, game.noise_size)))
+    price = float(states[0, game.steps // 2, 0])
+    return Truth(cost, flow, play, price, stationary_price(information, a=10, c=1, s=1, r=0.1))
+
+
+def _constants(controls, initial, noise):
+    return None, np.broadcast_to(controls, (len(initial), *controls.shape))
+
+
+def euler(game, information: str) -> tuple[np.ndarray, np.ndarray]:
+    """Costs (players,) and gains (steps, K, n) of the Euler game, whose matrices do not change in
+    time."""
+    form, h = game.linear_quadratic_form(), game.step_size
+    n, H = form.state_size, _weights(form)
+    move = np.hstack([np.eye(n) + h * form.A, *(h * B for B in form.B)])
+    value = costate = np.exp(-form.discount * form.horizon) * form.G
+    constant, gains = 0.0, []
+    for t in reversed(range(form.steps)):
+        weight = np.exp(-form.discount * h * t) * h * H
+        ahead = move.T @ (costate if information == "open_loop" else value) @ move
+        F = _feedback(form, weight + ahead)
+        along = np.vstack([np.eye(n), F])
+        constant = constant + 0.5 * h * np.einsum("iab,ac,bc->i", value, form.L, form.L)
+        costate = (weight[:, :n] + move[:, :n].T @ costate @ move) @ along
+        value = along.T @ (weight + move.T @ value @ move) @ along
+        gains.append(F)
+    return constant + _expected(form, value), np.stack(gains[::-1])
+
+
+def continuous(game, information: str) -> np.ndarray:
+    """Costs (players,) in continuous time, by SciPy's Runge-Kutta method of order eight."""
+    from scipy.integrate import solve_ivp
+
+    form = game.linear_quadratic_form()
+    n, N, H = form.state_size, form.players, _weights(form)
+    A, B = form.A, np.hstack(form.B)
+    shape = (2, N, n, n)
+
+    def slopes(left, flat):  # in the time left
+        value, costate = flat[N:].reshape(shape)
+        weight = np.exp(-form.discount * (form.horizon - left)) * H
+        rows = weight.copy()
+        rows[:, n:, :n] += B.T @ (costate if information == "open_loop" else value)
+        F = _feedback(form, rows)
+        along, flow = np.vstack([np.eye(n), F]), A + B @ F
+        moved = along.T @ weight @ along + flow.T @ value + value @ flow
+        felt = weight[:, :n] @ along + A.T @ costate + costate @ flow
+        noise = 0.5 * np.einsum("iab,ac,bc->i", value, form.L, form.L)
+        return np.concatenate([noise, moved.ravel(), felt.ravel()])
+
+    end = np.exp(-form.discount * form.horizon) * np.stack([form.G, form.G])
+    start = np.concatenate([np.zeros(N), end.ravel()])
+    last = solve_ivp(slopes, (0.0, form.horizon), start, "DOP853", rtol=1e-9, atol=1e-11).y[:, -1]
+    return last[:N] + _expected(form, last[N:].reshape(shape)[0])
+
+
+def _weights(form) -> np.ndarray:
+    """The H_i, (players, n + K, n + K)."""
+    n, K = form.state_size, form.control_size
+    H = np.zeros((form.players, n + K, n + K))
+    for i, own in enumerate(form.control_slices):
+        rows = slice(n, n + K) if len(form.S[i]) == K else slice(n + own.start, n + own.stop)
+        H[i, :n, :n], H[i, rows, :n], H[i, rows, rows] = form.Q[i], form.S[i], form.R[i]
+        H[i, :n, rows] = form.S[i].T
+    return H
+
+
+def _feedback(form, H) -> np.ndarray:
+    """The u = F x at which the own rows of H_i (x, u) are zero for every player."""
+    n = form.state_size
+    rows = np.concatenate(
+        [H[i, n + own.start : n + own.stop] for i, own in enumerate(form.control_slices)]
+    )
+    return -np.linalg.solve(rows[:, n:], rows[:, :n])
+
+
+def _expected(form, value) -> np.ndarray:
+    second = form.initial_covariance + np.outer(form.initial_mean, form.initial_mean)
+    return 0.5 * np.einsum("iab,ab->i", value, second)
+
+
+def simulate(game, gains, initial, noise) -> tuple[np.ndarray, np.ndarray]:
+    """States (batch, steps + 1, n) and stacked controls (batch, steps, K) of u = F x."""
+    form, h = game.linear_quadratic_form(), game.step_size
+    states, controls = [initial], []
+    for t, F in enumerate(gains):
+        controls.append(states[-1] @ F.T)
+        drift = states[-1] @ form.A.T + controls[-1] @ np.hstack(form.B).T
+        states.append(states[-1] + h * drift + noise[:, t] @ form.L.T)
+    return np.stack(states, axis=1), np.stack(controls, axis=1)
+
+
+# Closed forms
+
+
+def mean_field_value(sigma, q, a, c, epsilon, rho, variance) -> float:
+    """Carmona, Fouque and Sun (2015, Section 5), T = 1: ½ η_0 Var X_0 + ½ σ² (1-ρ²) ∫ η dt with
+    η' = 2 (a + q) η + η² - (ε - q²) and η_T = c, whose solution has a hyperbolic tangent."""
+    from scipy.integrate import quad
+
+    b, D = a + q, epsilon - q**2
+    R = (b**2 + D) ** 0.5
+
+    def eta(left):
+        tau = np.tanh(R * left) / R
+        return (c + (D - b * c) * tau) / (1.0 + (b + c) * tau)
+
+    return 0.5 * (eta(1.0) * variance + sigma**2 * (1.0 - rho**2) * quad(eta, 0.0, 1.0)[0])
+
+
+def stationary_price(information: str, a, c, s, r) -> float:
+    """Fershtman and Kamien (1987), two firms, infinite horizon.
+
+    Open loop, u = p - c - s λ with λ' = (r + s) λ - u. Closed loop V = ½ K p² - E p + const and
+    u = (1 - s K) p + s E - c, where 3 s² K² - (r + 6 s) K + 1 = 0 and E is from a linear equation.
+    """
+    if information == "open_loop":
+        k = (r + s) / (r + 2.0 * s)
+        return (a + 2.0 * k * c) / (1.0 + 2.0 * k)
+    K = (r + 6.0 * s - ((r + 6.0 * s) ** 2 - 12.0 * s**2) ** 0.5) / (6.0 * s**2)
+    slope = 1.0 - s * K
+
+    def residual(E):  # of the terms of r V that are linear in p
+        level = s * E - c
+        flow = s * K * (a - 2.0 * level) + s * E * (1.0 + 2.0 * slope)
+        return r * E + level - c * slope - slope * level + flow
+
+    E = -residual(0.0) / (residual(1.0) - residual(0.0))
+    return (a - 2.0 * (s * E - c)) / (1.0 + 2.0 * slope)
+
+
+def saddle_value(evader, miss, sigma, distance_squared, dimensions) -> float:
+    """Ho, Bryson and Baron (1965), T = 1: ½ K(1) |x_0|² and the noise's ½ σ² d ∫ K dτ, where
+    1/K(τ) = 1/G + (1 - 1/R) τ, τ the time left."""
+    rate = 1.0 - 1.0 / evader
+    last = 1.0 / miss + rate
+    return 0.5 * distance_squared / last + 0.5 * sigma**2 * dimensions * np.log(last * miss) / rate
+
+
+def fish_shares(game) -> np.ndarray:
+    """Levhari and Mirman (1980), in finitely many seasons: log X_t is worth A_t, with A_T = 1 and
+    A_t = 1 + α β A_{t+1}, and 1/s = α β A_{t+1}/(1 - N s) gives the shares, (steps,)."""
+    worth = 1.0
+    shares = []
+    for _ in range(game.steps):
+        ahead = game.alpha * game.beta * worth
+        shares.append(1.0 / (game.players + ahead))
+        worth = 1.0 + ahead
+    return np.array(shares[::-1])
+
+
+def fish_cost(game, shares) -> float:
+    """Minus the expected utility of everybody's `shares`: E log X_t is linear in what is left."""
+    level, cost = 0.0, 0.0
+    for t, share in enumerate(shares):
+        cost -= game.beta**t * (level + np.log(share))
+        level = game.alpha * (level + np.log1p(-game.players * share))
+    return cost - game.beta**game.steps * (level - np.log(game.players))
+
+
+def portfolio_exponent(game, invested, player: int) -> float:
+    """log J_i of constant investments: X_i - θ_i X̄ is normal, with mean m and variance v at the
+    horizon, so J_i = exp(½ v/δ_i² - m/δ_i). Wealth begins at zero."""
+    share = (np.arange(game.players) == player) - game.theta[player] / game.players
+    variance = np.sum((share * game.nu * invested) ** 2) + (share @ (game.sigma * invested)) ** 2
+    risk = 0.5 * variance / game.delta[player] ** 2
+    return game.horizon * (risk - share @ (game.mu * invested) / game.delta[player])
+
+
+def portfolio_investments(game) -> np.ndarray:
+    """Lacker and Zariphopoulou (2019): best responses of one investor after another, by SciPy's
+    search along a line, until they have settled."""
+    from scipy.optimize import minimize_scalar
+
+    invested = np.zeros(game.players)
+
+    def cost(own, player):
+        return portfolio_exponent(game, np.where(players == player, own, invested), player)
+
+    players = np.arange(game.players)
+    for _ in range(60):
+        for player in players:
+            invested[player] = minimize_scalar(cost, args=(player,), tol=1e-12).x
+    return invested
