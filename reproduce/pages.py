@@ -68,7 +68,7 @@ class Place:
         if not self.beside and path != self.found(item)[0]:
             return []
         name = rf"{re.escape(stem.name)}(\.[a-z0-9-]+)?\.(gif|png)"
-        return [file for file in sorted(stem.parent.iterdir()) if re.fullmatch(name, file.name)]
+        return [file for file in sorted(stem.parent.glob("*")) if re.fullmatch(name, file.name)]
 
     def _stem(self, item: Item, path: Path) -> Path:
         return path.parent / item.name if self.beside else self.pages / item.page
