@@ -105,16 +105,19 @@ def _solved(context, case: Case, game, truth, seed: int) -> dict[str, Any]:
     paths, name = context.settings["paths"], f"{case.make}-{case.information}-{seed}"
     record = solving.place(context, name, game, training, seed).with_suffix(".json")
     if record.exists():
-        return store.read(record)
+        found = store.read(record)
+        for key in context.reused:
+            context.reused[key] += found[key]
+        return found
+    begun, processor = time.monotonic(), time.process_time()
     result = solving.solve(context, name, game, training, seed)
-    begun = time.process_time()
-    certificate = _certificate(result, truth, paths)
-    seconds = {
-        "solve": sum(each.cpu_seconds for each in result.history),
-        "certificate": time.process_time() - begun,
+    found = {
+        "seed": seed,
+        **_measure(case, result, truth, seed, paths),
+        **_certificate(result, truth, paths),
+        "seconds": time.monotonic() - begun,
+        "cpu_seconds": time.process_time() - processor,
     }
-    found = {"seed": seed, **_measure(case, result, truth, seed, paths), **certificate}
-    found["cpu_seconds"] = seconds
     if case.make == "formation":
         found["flight"] = gallery_picture.flight(result, truth, context.seed)
     store.write(record, found)
@@ -229,7 +232,6 @@ def summary(document: dict[str, Any]) -> list[Table]:
 
         ours = all_of("value")
         continuous = "" if case["continuous"] is None else f"{case['continuous']:.5g}"
-        seconds = [sum(seed["cpu_seconds"].values()) for seed in seeds]
         bound = "≥ " if seeds[0]["method"] == "trained" else ""
         rows.append(
             (
@@ -242,7 +244,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
                 f"{100.0 * all_of('control_error').max():.1f} %",
                 f"{bound}{100.0 * all_of('gain').max():.2f} %",
                 f"{sum(seed['converged'] for seed in seeds)} of {len(seeds)}",
-                f"{np.mean(seconds):.0f}",
+                f"{all_of('cpu_seconds').mean():.0f}",
             )
         )
     columns = ("game", "information", "truth", "continuous time", "ours ± spread", "error",
