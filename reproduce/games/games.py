@@ -25,6 +25,8 @@ _CLOSED: dict[str, Any] = {
     "hidden": (8,), "skip": True, "batch_normalization": False, "information": "closed_loop",
     "time_shared": True, "stages": 6, "steps_per_stage": 60, "batch_size": 64,
 }  # fmt: skip
+#: Where hands tremble and nothing else is random.
+_WIDE = {**_CLOSED, "batch_size": 256}
 #: Exponential costs have heavy tails, which a linear path would follow.
 _PLAIN: dict[str, Any] = {
     "hidden": (16,), "stages": 8, "steps_per_stage": 60, "batch_size": 256, "learning_rate": 0.06,
@@ -63,8 +65,8 @@ CASES = (
         "systemic risk, mean-field limit", "SystemicRisk", {**_CLOSED, "steps_per_stage": 40}, (0,)
     ),
     Case("sticky prices", "sticky_prices", {**_OPEN, "learning_rate": 0.1}, price=True),
-    Case("sticky prices", "sticky_prices", {**_CLOSED, "learning_rate": 0.1}, price=True),
-    Case("duopoly with adjustment costs", "duopoly", {**_CLOSED, "learning_rate": 0.06}),
+    Case("sticky prices", "sticky_prices", {**_WIDE, "learning_rate": 0.1}, price=True),
+    Case("duopoly with adjustment costs", "duopoly", {**_WIDE, "learning_rate": 0.06}),
     Case("pursuit and evasion", "pursuit", {**_CLOSED, "steps_per_stage": 30}, (0,)),
     Case("liquidation", "liquidation", {**_OPEN, "learning_rate": 0.03}),
     Case("fish war", "FishWar", {**_CLOSED, "learning_rate": 0.06, "initial_belief": 3.0}),
