@@ -41,7 +41,8 @@ def of(name: str, game, information: str) -> Truth:
     if name == "FishWar":
         shares = fish_shares(game)
         cost = np.full(game.players, fish_cost(game, shares))
-        return Truth(cost, None, partial(_constants, 10.0 * shares[:, None]))
+        tenths = np.tile(10.0 * shares[:, None], (1, game.players))
+        return Truth(cost, None, partial(_constants, tenths))
     if name == "portfolio":
         invested = portfolio_investments(game)
         cost = np.exp([portfolio_exponent(game, invested, i) for i in range(game.players)])

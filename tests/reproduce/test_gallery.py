@@ -118,6 +118,9 @@ def test_nobody_gains_by_another_share_of_the_fish():
 
     best = cost(shares)
     assert best == pytest.approx(gallery_truths.fish_cost(game, shares), rel=1e-12)
+    truth = gallery_truths.of("FishWar", game, "closed_loop")
+    _, caught = truth.play(np.zeros((4, 1)), None)
+    np.testing.assert_allclose(caught, np.broadcast_to(10 * shares[:, None], (4, 10, 2)))
     for season in (0, 5, 9):
         for change in (-1e-3, 1e-3):
             assert cost(shares + change * (np.arange(10) == season)) > best
