@@ -173,7 +173,8 @@ def track_loss(model: Any, loss: tf.Tensor, size: tf.Tensor) -> None:
 def mean_loss(model: Any, otherwise: tf.Tensor) -> tf.Tensor:
     """The model's running mean of the loss, or another value before it has seen a batch."""
     tracker = model._loss_tracker
-    return tf.where(tracker.count.value > 0, tracker.result(), otherwise)
+    mean = tracker.result()
+    return tf.where(tracker.count.value > 0, mean, tf.cast(otherwise, mean.dtype))
 
 
 def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
