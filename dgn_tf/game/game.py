@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from dgn_tf.curvature.base import period
 from dgn_tf.game.alignment import schedule, schedules
 from dgn_tf.game.graph import Call, Graph, read_graph
 from dgn_tf.game.players import Bystander, Owner, Player, read_player
@@ -281,8 +282,7 @@ def _agent_counts(agents: int | Mapping[str, int], names: list[str]) -> dict[str
     for name, count in counts.items():
         if name not in names:
             raise ValueError(f"`agents` must name players: {sorted(names)}. Received: {name!r}")
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"`agents` must be a positive integer. Received: {count!r}")
+        period("agents", count)
     return {**dict.fromkeys(names, 1), **counts}
 
 
