@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reproduce import claims, store
+from reproduce import claims, front, store
 from reproduce.catalogue import ITEMS, find
 from reproduce.claims import OPEN, REFUTED, SUPPORTED, contrasts, rules
 from reproduce.pages import Place
@@ -249,3 +249,26 @@ def test_larger_rates_are_judged_against_open_loop_and_against_its_clipped_steps
     assert verdicts("dgnopt-differences", document(won, lost)) == [SUPPORTED, SUPPORTED]
     assert verdicts("dgnopt-differences", document(won, won)) == [SUPPORTED, OPEN]
     assert verdicts("dgnopt-differences", document(lost, won)) == [REFUTED, REFUTED]
+
+
+def test_the_first_page_shows_the_papers_data_in_full_and_of_other_data_the_verdict(tmp_path):
+    def result(preset, data, title, ours, seeds=3):
+        document = problem(method("SGD", [96.0, 96.2, 96.1]), method("DGNOpt", ours, True),
+                           data=data, title=title)  # fmt: skip
+        given = {"preset": preset, "revision": "0123456789ab", "command": "./run reproduce"}
+        document |= {"settings": {"seeds": seeds}, "provenance": given}
+        (tmp_path / preset).mkdir(exist_ok=True)
+        store.write(tmp_path / preset / "dgnopt-table-2.json", document)
+        return front.page(Place.of_runs(tmp_path))
+
+    text = result("quick", "digits", "digits · net", [97.0, 97.1], seeds=2)
+    assert "| digits, net," in text, "where there is nothing else two seeds are shown"
+    text = result("standard", "fashion-mnist", "Fashion-MNIST · net", [95.0, 95.1, 95.3])
+    assert "| Fashion-MNIST, net, 0.9 epochs | MNIST, SVHN, CIFAR10, CIFAR100 |" in text
+    assert "digits, net" not in text
+    text = result("paper", "mnist", "MNIST · net", [97.0, 97.1, 97.2])
+    assert "| MNIST, net, 1.0 epochs | SVHN, CIFAR10, CIFAR100; Fashion-MNIST: not supported |" in (
+        text
+    )
+    assert "| **supported** | DGNOpt 97.10 ± 0.10 (3); +1.00 ± 0.25 points (n = 3) over SGD" in text
+    assert "| paper | table-2: 0123456 |" in text
