@@ -272,3 +272,18 @@ def test_the_first_page_shows_the_papers_data_in_full_and_of_other_data_the_verd
     )
     assert "| **supported** | DGNOpt 97.10 ± 0.10 (3); +1.00 ± 0.25 points (n = 3) over SGD" in text
     assert "| paper | table-2: 0123456 |" in text
+
+
+def test_published_games_are_within_one_per_cent_over_the_seeds():
+    def case(title, *errors):
+        seeds = [{"error": error, "cost_standard_error": 0.001} for error in errors]
+        return {"title": title, "seeds": seeds}
+
+    near, far = case("banks", 0.001, 0.002, 0.001), case("pursuit", 0.03, 0.031, 0.032)
+    assert verdicts("games", of(near)) == [SUPPORTED]
+    assert verdicts("games", of(near, far)) == [REFUTED]
+    assert "1 of 2 cases within 1 %, n = 3; not so pursuit (3.1 %)" in (
+        claim("games").judge(of(near, far))[0].seen
+    )
+    assert verdicts("games", of(near, case("fish", 0.001, None, 0.001))) == [REFUTED]
+    assert verdicts("games", of(near, case("fish", 0.001, 0.03, 0.001))) == [OPEN]
