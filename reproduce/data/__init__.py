@@ -11,8 +11,9 @@ import numpy as np
 from reproduce.data import digits, places
 from reproduce.data.dataset import Dataset
 from reproduce.data.download import download
+from reproduce.data.places import Known
 
-__all__ = ["NAMES", "Dataset", "available", "load"]
+__all__ = ["NAMES", "Dataset", "Known", "available", "load", "register"]
 
 #: The names that `load` knows.
 NAMES = ("digits", *places.KNOWN)
@@ -63,6 +64,22 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
     )
 
 
+def register(name: str, known: Known) -> None:
+    """Makes a data set of one's own known to `load` and `available`, in this program.
+
+    Args:
+        name: under which it is loaded, and the folder below `data_dir` that may hold it.
+        known: its number of classes, and its `layout`: what the files are called, and a function
+            that reads them. An .npz file `NAME.npz` is found without a layout that knows of it.
+
+    Raises:
+        ValueError: for a name that is taken.
+    """
+    if name in NAMES:
+        raise ValueError(f"`name` must not be one of {', '.join(NAMES)}. Received: name={name!r}")
+    places.KNOWN[name] = known
+
+
 def available(name: str, data_dir: str | Path | None = None) -> bool:
     """Whether the files of a data set are here; they are not read, and nothing is downloaded.
 
@@ -76,8 +93,9 @@ def available(name: str, data_dir: str | Path | None = None) -> bool:
 
 
 def _checked(name: str, data_dir: str | Path | None) -> Path | None:
-    if name not in NAMES:
-        raise ValueError(f"`name` must be one of {', '.join(NAMES)}. Received: name={name!r}")
+    if name not in places.KNOWN:
+        names = ", ".join(dict.fromkeys((*NAMES, *places.KNOWN)))
+        raise ValueError(f"`name` must be one of {names}. Received: name={name!r}")
     if data_dir is None:
         return None
     folder = Path(data_dir).expanduser()

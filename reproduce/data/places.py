@@ -55,8 +55,8 @@ class Known:
 
     classes: int
     layout: Layout
-    cache: tuple[str, ...]
-    files: tuple[File, ...]
+    cache: tuple[str, ...] = ("",)
+    files: tuple[File, ...] = ()
     system: tuple[str, ...] = ()
 
 
