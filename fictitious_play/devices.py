@@ -95,7 +95,7 @@ def has_gpu() -> bool:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return bool(tf.config.list_physical_devices("GPU"))
+        return bool(tf.config.get_visible_devices("GPU"))
     if backend == "jax":
         import jax
 

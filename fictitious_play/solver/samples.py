@@ -1,6 +1,7 @@
 """Initial states and Brownian increments from a seed, in antithetic pairs."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,8 +63,13 @@ def training_chunk(
         initial[row] = _initial_states(game, generator, paths // 2, np.dtype(dtype))
         words = np.random.SeedSequence((seed, _KEYS, stage, step)).generate_state(2)
         keys[row] = words.astype(np.uint32).view(np.int32)
-    initial_state, key, number = map(ops.convert_to_tensor, (initial, keys, np.int32(count)))
-    return Chunk({"initial_state": initial_state, "key": key}, count, number)
+    initial_state, key = map(ops.convert_to_tensor, (initial, keys))
+    return Chunk({"initial_state": initial_state, "key": key}, count, _tensor(count))
+
+
+@lru_cache(maxsize=64)
+def _tensor(count: int):
+    return ops.convert_to_tensor(np.int32(count))
 
 
 def increments(game: Game, key, paths: int, dtype: str):

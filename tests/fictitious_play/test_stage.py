@@ -143,4 +143,4 @@ def test_a_stage_crosses_between_host_and_device_four_times_at_most(monkeypatch)
         ).solve(3, 40, validation_paths=64, progress=False, regret_every=None)
         count, names = stages[3]
         assert count == 40  # the whole stage at once
-        assert 2 <= len(names) <= 4 + (information == "closed_loop"), names
+        assert 3 <= len(names) <= 4, names
