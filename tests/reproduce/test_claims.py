@@ -90,9 +90,9 @@ def test_a_gain_by_deviating_counts_and_a_loss_does_not():
         gain = {"relative": list(relative), "relative_standard_error": [0.0] * len(relative)}
         return {"game": "g", "network": "faithful", "players": 2, "exploitability": gain}
 
-    assert verdicts("lq-costs", of(case(0.001, -0.2)), 1) == [SUPPORTED]
-    assert verdicts("lq-costs", of(case(0.001, 0.006)), 1) == [REFUTED]
-    assert verdicts("lq-costs", of(case(0.001, None)), 1) == [REFUTED]
+    assert verdicts("inter-bank", of(case(0.001, -0.2)), 1) == [SUPPORTED]
+    assert verdicts("inter-bank", of(case(0.001, 0.006)), 1) == [REFUTED]
+    assert verdicts("inter-bank", of(case(0.001, None)), 1) == [REFUTED]
 
 
 def closed(cost, gain, apart):
