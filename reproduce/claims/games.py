@@ -7,6 +7,7 @@ import numpy as np
 
 from reproduce.claims.rules import (
     NORMAL,
+    REFUTED,
     SUPPORTED,
     Claim,
     Contrast,
@@ -155,11 +156,11 @@ def _published(document: Document) -> list[Finding]:
         if len(errors) == 1:
             half = NORMAL * case["seeds"][0]["cost_standard_error"]
         found.append((below(mean - half, mean + half, 0.01), case["title"], mean))
-    missed = dict.fromkeys(f"{name} ({100 * mean:.1f} %)" for v, name, mean in found
-                           if v != SUPPORTED)  # fmt: skip
+    missed = dict.fromkeys(f"{name}, {100 * mean:.1f} %" for verdict, name, mean in found
+                           if verdict == REFUTED)  # fmt: skip
     within = sum(verdict == SUPPORTED for verdict, *_ in found)
     told = f"{within} of {len(found)} cases within 1 %, n = {len(cases[0]['seeds'])}"
-    told += f"; not so {', '.join([*missed][:2])}" if missed else ""
+    told += f"; above: {'; '.join([*missed][:2])}" if missed else ""
     names = len({case["title"] for case in cases})
     return [Finding(f"{names} published games", told, every(v for v, *_ in found), "published")]
 
