@@ -11,8 +11,9 @@ from fictitious_play.game_checks.simulation import Simulator
 #: Paths along which nobody moves, Euler steps that are simulated, and numbers in one array of them.
 _PATHS, _STEPS, _NUMBERS = 256, 24, 2**22
 #: Sizes of the controls along a ray. A cost that falls by this much more from one size to the next
-#: falls about linearly or faster: a hundred times is linear, ten times a square root.
-_SIZES, _LINEAR = (1e2, 1e4, 1e6, 1e8), 30.0
+#: falls about linearly or faster: a hundred times is linear, ten times a square root. Rounding
+#: grows like that too, but never to many times the cost.
+_SIZES, _LINEAR, _ROUNDED = (1e2, 1e4, 1e6, 1e8), 30.0, 100.0
 #: How many players, and coordinates of a control, are tried.
 _PLAYERS, _COORDINATES = 6, 2
 
@@ -127,6 +128,8 @@ def _warn_of_rays(trial: Trial, rays: Rays, costs: np.ndarray, steps: int) -> No
         if not np.all(np.isfinite(fall)):
             continue
         drops = -np.diff(fall)
+        if drops.sum() <= _ROUNDED * np.abs(fall[0]):
+            continue
         if np.all(drops > 0.0) and np.all(drops[1:] > _LINEAR * drops[:-1]):
             warnings.warn(
                 f"The cost of player {player} in `{trial.name}` falls without end along her own "

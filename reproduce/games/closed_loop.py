@@ -91,9 +91,13 @@ PRESETS, run, summary, markdown = Games(
     "normalisation; that of one network for all steps is cubic in time. Gains are regressions of "
     "the controls on the states; their errors, and those of the costs, are to the closed-loop and "
     "to the open-loop equilibrium. In the standard games the two lie close together; the last game "
-    "(ε = c = 4) tells them apart.",
+    "(ε = c = 4) tells them apart. The *earlier certificate*, of the solve at the "
+    "revision beside it, had one trained response with the profile's own features and units; now "
+    "the exact response to the affine feedback inside the profile and the best of many trained "
+    "ones are tried, in units of their own.",
     caption="Closed-loop play against both equilibria",
     columns={
+        "gain, earlier certificate": solving.earlier,
         "cost error, open": _error("cost_error", "open_loop"),
         "gain error, closed": _error("gain_error", "closed_loop"),
         "gain error, open": _error("gain_error", "open_loop"),

@@ -111,9 +111,16 @@ def certified(case: dict[str, Any]) -> str:
     """The largest relative gain of a deviation over the players, with its standard error."""
     found = case["exploitability"]
     gains = np.asarray(found["relative"], float)
-    player = int(np.nanargmax(gains))
+    player = int(np.argmax(gains))  # a NaN where there is one
     text = f"{100 * gains[player]:.3f} % ± {100 * found['relative_standard_error'][player]:.3f}"
     return text if found["method"] == "exact" else f"≥ {text}"
+
+
+def earlier(cases: list[dict[str, Any]]) -> str:
+    """As `certified`, by the certificate of an earlier revision, of the profile that was solved
+    then."""
+    found = cases[0].get("earlier_certificate")
+    return f"{certified({'exploitability': found})} ({found['revision']})" if found else "–"
 
 
 def largest(cases: list[dict[str, Any]]) -> str:
@@ -129,7 +136,7 @@ def gain(cases: list[dict[str, Any]]) -> str:
     """The largest gain by deviating over the players: likewise."""
     if len(cases) == 1:
         return certified(cases[0])
-    gains = [np.nanmax(np.asarray(case["exploitability"]["relative"], float)) for case in cases]
+    gains = [np.max(np.asarray(case["exploitability"]["relative"], float)) for case in cases]
     return f"{100 * np.mean(gains):.3f} % ± {100 * np.std(gains, ddof=1):.3f} (seeds)"
 
 

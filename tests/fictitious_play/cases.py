@@ -1,8 +1,11 @@
 """Games and samples that several tests share."""
 
+import keras
 import numpy as np
 
 import fictitious_play as fp
+from fictitious_play.game_checks.gradients import gradient
+from fictitious_play.scan import is_loop
 
 
 def symmetric_game(players=4, steps=5, **changes):
@@ -36,6 +39,23 @@ def sample(game, paths=16, seed=0, dtype=np.float64):
     shape = (paths, game.steps, game.players, game.control_size)
     controls = rng.standard_normal(shape)
     return initial.astype(dtype), noise.astype(dtype), controls.astype(dtype)
+
+
+def looped_roll_out():
+    """Path costs of a roll-out of so many steps that it is a loop, and their slopes in the
+    controls; numpy arrays from any backend."""
+    steps = 45
+    game = asymmetric_game(players=2, steps=steps)
+    assert is_loop(steps) or keras.config.backend() == "torch"
+    initial, noise, controls = (
+        keras.ops.convert_to_tensor(each, dtype="float32") for each in sample(game, 8)
+    )
+
+    def costs(controls):
+        return fp.rollout.joint_costs(game, initial, controls, noise)
+
+    slopes = gradient(lambda controls: keras.ops.sum(costs(controls)), controls)
+    return keras.ops.convert_to_numpy(costs(controls)), slopes
 
 
 def randomize(policy, seed=0):

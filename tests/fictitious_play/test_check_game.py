@@ -326,6 +326,18 @@ def _long(self, steps):
     fp.Game.__init__(self, 2, 0.9, steps, initial_mean=1.0, initial_std=0.5)
 
 
+def test_rounding_along_a_ray_is_no_fall():
+    """Controls of 1e8 that sum to zero leave nothing of x_0, and nothing to pay for it."""
+    game = changed(running_cost=lambda s, t, x, u: 0.0 * u[..., 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fp.check_game(type("Mine", (type(game),), {"__init__": _even})())
+
+
+def _even(self):
+    fp.Game.__init__(self, 2, 1.0, 4, initial_mean=1.0, initial_std=0.5)
+
+
 def test_bounds_end_a_ray():
     game = Sound(control_bounds=(-1.0, 1.0))
     maximised = type("Mine", (Sound,), {"running_cost": lambda s, t, x, u: -u[..., 0]})

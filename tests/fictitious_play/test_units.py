@@ -171,3 +171,4 @@ def test_sticky_prices_away_from_the_steady_state(sigma):
     )  # fmt: skip
     assert error < 0.02
     assert result.policy.unmoved_states == (1,)
+    assert "states that nothing can move, which no network sees: 1" in result.summary()

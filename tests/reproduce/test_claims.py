@@ -8,6 +8,7 @@ import pytest
 from reproduce import claims, front, store
 from reproduce.catalogue import ITEMS, find
 from reproduce.claims import OPEN, REFUTED, SUPPORTED, contrasts, rules
+from reproduce.games import solving
 from reproduce.pages import Place
 from tests.reproduce.test_items import _ROOT
 
@@ -93,6 +94,10 @@ def test_a_gain_by_deviating_counts_and_a_loss_does_not():
     assert verdicts("inter-bank", of(case(0.001, -0.2)), 1) == [SUPPORTED]
     assert verdicts("inter-bank", of(case(0.001, 0.006)), 1) == [REFUTED]
     assert verdicts("inter-bank", of(case(0.001, None)), 1) == [REFUTED]
+    unknown = {**case(0.001, None), "relative_standard_error": [0.0, 0.0]}
+    unknown["exploitability"]["method"] = "exact"
+    assert "nan" in solving.gain([unknown])
+    assert "nan" in solving.gain([unknown, unknown])
 
 
 def closed(cost, gain, apart):
