@@ -49,6 +49,10 @@ BENCHMARKS = {
         "benchmarks.blindness",
         "certificates of profiles with a planted fault, against the gain that is known",
     ),
+    "leak": (
+        "benchmarks.leak",
+        "resident memory while games are solved one after another in one process",
+    ),
     "report": ("benchmarks.report", "benchmarks/RESULTS.md from what was kept"),
 }
 

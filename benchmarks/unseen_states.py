@@ -1,8 +1,10 @@
 """Closed-loop games whose states rest or drift under the first belief, against the exact theory.
 
 A follower who sees an exogenous signal and starts at rest; and duopolies with sticky prices
-(Fershtman and Kamien 1987), away from the steady state, with little noise or none. All settings of
-the solver are the defaults, so that nothing but the states themselves tells what there is to see.
+(Fershtman and Kamien 1987), away from the steady state, with little noise or none, linear-quadratic
+and with marginal costs that curve: there the hands that tremble in training have a bias. All
+settings of the solver are the defaults, so that nothing but the states themselves tells what there
+is to see.
 """
 
 import argparse
@@ -20,6 +22,21 @@ DUOPOLIES = {
     "long way down": (10.0, 8.0, 0.1, 2.0, 20),
     "long horizon": (4.0, 0.0, 0.05, 5.0, 20),
 }
+
+
+#: Of them, those that are played with curved costs as well.
+_CURVED = ("no noise", "little noise")
+NAMES = ["follower", *DUOPOLIES, *(f"curved, {name}" for name in _CURVED)]
+
+
+def make(name: str):
+    """The game of a name."""
+    from benchmarks.curved_duopoly import CurvedDuopoly
+
+    if name == "follower":
+        return follower()
+    rest = name.removeprefix("curved, ")
+    return (duopoly if rest == name else CurvedDuopoly)(*DUOPOLIES[rest])
 
 
 def follower():
@@ -47,15 +64,23 @@ def duopoly(intercept, price, sigma, horizon, steps):
 def measure(game, seed: int, stages: int, steps_per_stage: int, paths: int) -> dict[str, Any]:
     """Cost error, and exact gain of the best deviation, relative to the cost."""
     import fictitious_play as fp
+    from benchmarks import curved_duopoly
 
     solver = fp.DeepFictitiousPlay(game, information="closed_loop", seed=seed)
     result = solver.solve(stages, steps_per_stage, validation_paths=paths, progress=False)
-    exact = fp.lq.nash(game, information="closed_loop")
-    gain = result.exploitability(method="exact", paths=paths).gain
+    if game.is_linear_quadratic:
+        exact = fp.lq.nash(game, information="closed_loop")
+        errors = result.relative_error(exact)
+        found = result.exploitability(method="exact", paths=paths)
+        gains = found.gain / np.abs(exact.cost)
+    else:
+        errors, gains = curved_duopoly.judge(result)
     return {
         "seed": seed,
-        "cost_error": float(np.max(np.abs(result.relative_error(exact)))),
-        "gain": float(np.max(gain / np.abs(exact.cost))),
+        "cost_error": float(np.max(np.abs(errors))),
+        "gain": float(np.max(gains)),
+        "regret": result.regret.worst,
+        "converged": result.converged,
         "unmoved_states": list(result.policy.unmoved_states),
     }
 
@@ -63,8 +88,7 @@ def measure(game, seed: int, stages: int, steps_per_stage: int, paths: int) -> d
 def main() -> int:
     """Prints a row per game, the worst over the seeds; `--out` keeps all as JSON."""
     parser = argparse.ArgumentParser("./run bench unseen-states", description=__doc__)
-    names = ["follower", *DUOPOLIES]
-    parser.add_argument("--only", nargs="+", default=names, choices=names)
+    parser.add_argument("--only", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--stages", type=int, default=10)
     parser.add_argument("--steps-per-stage", type=int, default=60)
@@ -75,12 +99,17 @@ def main() -> int:
     startup.import_backend(given.threads)
     rows = []
     for name in given.only:
-        game = follower() if name == "follower" else duopoly(*DUOPOLIES[name])
+        game = make(name)
         budget = (given.stages, given.steps_per_stage, given.paths)
         runs = [measure(game, seed, *budget) for seed in range(given.seeds)]
         rows.append({"game": name, "runs": runs})
         error, gain = (max(run[key] for run in runs) for key in ("cost_error", "gain"))
-        print(f"{name:<14} cost error {100 * error:.3f} %, gain {100 * gain:.3f} %", flush=True)
+        agreed = sum(run["converged"] for run in runs)
+        print(
+            f"{name:<20} cost error {100 * error:.3f} %, gain {100 * gain:.3f} %, converged "
+            f"{agreed} of {len(runs)}",
+            flush=True,
+        )
     if given.out is not None:
         from benchmarks import report
 
@@ -100,8 +129,9 @@ def summary(document: dict[str, Any]) -> list:
                 f"{100 * max(run[key] for run in each['runs']):.3f} %"
                 for key in ("cost_error", "gain")
             ),
+            f"{sum(run['converged'] for run in each['runs'])} of {len(each['runs'])}",
         )
         for each in document["games"]
     ]
-    columns = ("game", "seeds", "worst cost error", "worst exact gain, of the cost")
+    columns = ("game", "seeds", "worst cost error", "worst exact gain, of the cost", "converged")
     return [Table("", columns, rows)]

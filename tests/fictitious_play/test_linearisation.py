@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fictitious_play as fp
+from benchmarks import curved_duopoly
 from benchmarks.unseen_states import duopoly
 from fictitious_play.networks.units import Units
 from fictitious_play.solver import exact_response
@@ -47,3 +48,17 @@ def test_a_wrong_gain_is_worth_what_brute_force_says_with_noise_or_without(sigma
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7 * scale[0])
     error = 4 * played.standard_error + 1e-6 * scale
     assert np.all(np.abs(played.gain - expected) < error + 1e-3 * expected)
+
+
+def test_dynamic_programming_over_prices_is_the_exact_theory_where_costs_are_quadratic():
+    """What `./run bench unseen-states` holds curved duopolies against."""
+    settings = (5.0, 1.0, 0.2, 2.0, 5)
+    exact = fp.lq.nash(duopoly(*settings), information="closed_loop")
+    game = curved_duopoly.CurvedDuopoly(*settings, curvature=0.0)
+    cost, played = curved_duopoly.solve(game)
+    assert cost == pytest.approx(exact.cost[0], rel=1e-10)
+    curved = curved_duopoly.CurvedDuopoly(*settings)
+    cost, played = curved_duopoly.solve(curved)
+    assert curved_duopoly.solve(curved, played)[0] == pytest.approx(cost, rel=1e-12)
+    worse, _ = curved_duopoly.solve(curved, played, 1.01 * played)
+    assert 0.0 < worse - cost < 0.01 * abs(cost)

@@ -23,6 +23,7 @@ _SMALLEST = {
     "--steps 2",
     "unseen-states": "--seeds 1 --stages 1 --steps-per-stage 1 --paths 64 --only",
     "blindness": "--steps 1 --paths 64 --only",
+    "leak": "--solves 6 --stages 1 --steps-per-stage 1 --only",
 }
 _ONLY = {
     "dgnopt-step": ["open loop identity"],
@@ -30,6 +31,7 @@ _ONLY = {
     "robustness": ["well scaled"],
     "unseen-states": ["no noise"],
     "blindness": ["rare event"],
+    "leak": ["open_loop"],
 }
 
 
