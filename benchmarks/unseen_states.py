@@ -79,7 +79,7 @@ def measure(game, seed: int, stages: int, steps_per_stage: int, paths: int) -> d
         "seed": seed,
         "cost_error": float(np.max(np.abs(errors))),
         "gain": float(np.max(gains)),
-        "regret": result.regret.worst,
+        "regret": None if result.regret is None else result.regret.worst,
         "converged": result.converged,
         "unmoved_states": list(result.policy.unmoved_states),
     }
