@@ -221,7 +221,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     left.set_yticks(rows, names)
     left.legend(fontsize=8)
     gallery_picture.trails(right, results["flight"])
-    return [figures.save(figure, stem), gallery_picture.film(results["flight"], stem)]
+    return [gallery_picture.film(results["flight"], stem), figures.save(figure, stem)]
 
 
 def _name(case: dict[str, Any]) -> str:
