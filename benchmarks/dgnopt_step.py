@@ -52,7 +52,7 @@ NETWORKS = {"ResMLP3-128": mlp, "ResConv3-16": convolutional}
 
 
 def configurations(dgn_tf) -> dict:
-    kfac, ekfac = dgn_tf.curvature.KFAC, dgn_tf.curvature.EKFAC
+    kfac, ekfac = dgn_tf.curvature.KFACBlock, dgn_tf.curvature.EKFACBlock
     tenth = {"update_every": 10, "refresh_every": 10}
     every = {"update_every": 1, "refresh_every": 10}
     return {

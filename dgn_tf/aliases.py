@@ -12,7 +12,7 @@ from dgn_tf.optimizer import DGNOpt
 class _OpenLoop(DGNOpt):
     """`DGNOpt` in an open loop, the settings of its block among its own."""
 
-    block: type[curvature.KFAC]
+    block: type[curvature.KFACBlock]
 
     def __init__(self, learning_rate: Any = 0.03, **kwargs: Any):
         names = inspect.signature(self.block).parameters
@@ -31,10 +31,10 @@ class KFAC(_OpenLoop):
 
     Args:
         learning_rate: a positive number or a Keras schedule.
-        kwargs: the settings of `dgn_tf.curvature.KFAC`; all else as for `DGNOpt`.
+        kwargs: the settings of `dgn_tf.curvature.KFACBlock`; all else as for `DGNOpt`.
     """
 
-    block = curvature.KFAC
+    block = curvature.KFACBlock
 
 
 @keras.saving.register_keras_serializable("dgn_tf.optimizers")
@@ -43,7 +43,7 @@ class EKFAC(_OpenLoop):
 
     Args:
         learning_rate: a positive number or a Keras schedule.
-        kwargs: the settings of `dgn_tf.curvature.EKFAC`; all else as for `DGNOpt`.
+        kwargs: the settings of `dgn_tf.curvature.EKFACBlock`; all else as for `DGNOpt`.
     """
 
-    block = curvature.EKFAC
+    block = curvature.EKFACBlock

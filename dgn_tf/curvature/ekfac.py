@@ -19,13 +19,13 @@ from dgn_tf.curvature.eigenbasis import (
     width,
 )
 from dgn_tf.curvature.kernels import EigenSide, product_kernel, rows_of, separable_kernel
-from dgn_tf.curvature.kfac import KFAC, weighted_product
+from dgn_tf.curvature.kfac import KFACBlock, weighted_product
 from dgn_tf.curvature.statistics import factors, samples
 from dgn_tf.precise import einsum, matmul
 
 
-@keras.saving.register_keras_serializable(package="dgn_tf")
-class EKFAC(KFAC):
+@keras.saving.register_keras_serializable(package="dgn_tf", name="EKFAC")
+class EKFACBlock(KFACBlock):
     """M = (Q_A ⊗ Q_B)(diag(S) + λ I)(Q_A ⊗ Q_B)', George et al. (2018).
 
     Q_A and Q_B are eigenbases of K-FAC's factors and S the second moments of the per-sample
@@ -37,7 +37,7 @@ class EKFAC(KFAC):
 
     Args:
         damping, decay, update_every, refresh_every, fisher, adaptive_damping, max_rows: as
-            :class:`KFAC`; a refresh is an eigendecomposition.
+            :class:`KFACBlock`; a refresh is an eigendecomposition.
         full_basis_up_to: the widest factor with a whole eigenbasis.
         rank: leading eigenvectors of a wider one.
 

@@ -22,8 +22,8 @@ from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
 from dgn_tf.precise import matmul
 
 
-@keras.saving.register_keras_serializable(package="dgn_tf")
-class KFAC(Averaged):
+@keras.saving.register_keras_serializable(package="dgn_tf", name="KFAC")
+class KFACBlock(Averaged):
     """Kronecker-factored curvature of Martens and Grosse (2015), for convolutions as in (2016).
 
     A = E[a a'], a the layer's inputs (patches) with a 1 for the bias; B = E[g g'], g the cotangents

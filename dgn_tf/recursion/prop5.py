@@ -32,7 +32,7 @@ def solve(
         captures: of the stage's one or two players; a lone one gets K-FAC's solution.
         right: ``(I, O)`` for every player.
         damping: λ, strong where the players have something in common.
-        fisher: as :class:`dgn_tf.curvature.KFAC`.
+        fisher: as :class:`dgn_tf.curvature.KFACBlock`.
 
     Raises:
         ValueError: for more than two players: stacking the others' inputs and gradients would

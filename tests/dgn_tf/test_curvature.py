@@ -177,7 +177,7 @@ def test_settings_survive_serialisation(name):
 
 
 def test_names():
-    block = curvature.KFAC(damping=0.5)
+    block = curvature.KFACBlock(damping=0.5)
     assert curvature.get(block) is block
     with pytest.raises(ValueError, match="must be one of"):
         curvature.get("newton")
@@ -201,7 +201,7 @@ def test_names():
 )
 def test_settings_out_of_range(arguments):
     with pytest.raises(ValueError, match="Received"):
-        curvature.KFAC(**arguments)
+        curvature.KFACBlock(**arguments)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_a_joint_solver_looks_at_the_value_function_ahead(form, float64):
         both = [keras.layers.Dense(2, name=n, activation="tanh")(x1) for n in ("left", "right")]
         return inputs, keras.layers.Dense(3, name="last")(keras.layers.Concatenate()(both))
 
-    block = dgn_tf.curvature.KFAC(damping=0.2, decay=0.0, refresh_every=1)
+    block = dgn_tf.curvature.KFACBlock(damping=0.2, decay=0.0, refresh_every=1)
     model = compiled(
         net, "cooperative", block, form=form, solver="khatri_rao", khatri_rao_iterations=60
     )

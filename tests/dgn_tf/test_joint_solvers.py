@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from captures import dense, patches
 
-from dgn_tf.curvature import KFAC
+from dgn_tf.curvature import KFACBlock
 from dgn_tf.recursion import khatri_rao, prop5
 
 SAMPLES = 32
@@ -70,7 +70,7 @@ def test_zero_iterations_are_each_players_own_kfac():
     captures, right = players(0.5)
     solution = khatri_rao.solve(captures, right, 1e-2, iterations=0)
     for cap, y, x in zip(captures, right, solution, strict=True):
-        block = KFAC(1e-2)
+        block = KFACBlock(1e-2)
         state = {
             name: tf.Variable(np.full(shape, 0.0 if isinstance(initial, str) else initial))
             for name, (shape, initial) in block.state_spec(cap.layout).items()

@@ -61,13 +61,17 @@ def test_the_shown_defaults():
     assert (optimizer.terminal, optimizer.solver) == ("rank_one", "sample_space")
     assert (optimizer.absent_players, optimizer.weight_decay) == ("dummy", 0.0)
     block = optimizer.curvature
-    assert (type(block), block.damping, block.refresh_every) == (dgn_tf.curvature.EKFAC, 0.01, 10)
+    assert (type(block), block.damping, block.refresh_every) == (
+        dgn_tf.curvature.EKFACBlock,
+        0.01,
+        10,
+    )
 
 
 def test_eager_graph_and_xla_agree():
     results = []
     for run in ({"run_eagerly": True}, {"run_eagerly": False}, {"jit_compile": True}):
-        curvature = dgn_tf.curvature.KFAC(update_every=2, refresh_every=2)
+        curvature = dgn_tf.curvature.KFACBlock(update_every=2, refresh_every=2)
         optimizer = dgn_tf.DGNOpt(0.02, curvature=curvature, weight_decay=0.01)
         model = compiled(optimizer, net=network(normal=True), **run)
         results.append(after(model, 3))

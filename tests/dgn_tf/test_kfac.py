@@ -8,7 +8,7 @@ from captures import dense as dense_capture
 from captures import patches as positions_capture
 from test_curvature import B, make_capture, make_state, tangents
 
-from dgn_tf.curvature import EKFAC, KFAC, GaussNewton, packed
+from dgn_tf.curvature import EKFACBlock, GaussNewton, KFACBlock, packed
 from dgn_tf.curvature import inverse as blocks
 from dgn_tf.curvature.base import average
 from dgn_tf.curvature.damping import levenberg_marquardt, mean_diagonal, split
@@ -44,7 +44,7 @@ def one_sample(columns=3):
     return dense_capture(tf.constant(x), tf.constant(g), curvature_scale=tf.constant(scale))
 
 
-@pytest.mark.parametrize("block", [KFAC(TINY), EKFAC(TINY), GaussNewton(TINY)])
+@pytest.mark.parametrize("block", [KFACBlock(TINY), EKFACBlock(TINY), GaussNewton(TINY)])
 def test_one_dense_sample_is_exact_gauss_newton(block):
     cap = one_sample()
     matrix = fitted(block, cap)[1]
@@ -61,7 +61,7 @@ def test_ekfac_is_strictly_closer_than_kfac(positions, fisher):
         exact = gauss_newton(cap, fisher)
         errors = [
             np.linalg.norm(fitted(block, cap)[1] - exact) / np.linalg.norm(exact)
-            for block in (EKFAC(TINY, fisher=fisher), KFAC(TINY, fisher=fisher))
+            for block in (EKFACBlock(TINY, fisher=fisher), KFACBlock(TINY, fisher=fisher))
         ]
         assert errors[0] < 0.99 * errors[1]
     if fisher == "game":
@@ -108,7 +108,7 @@ def test_convolution_factors_of_a_keras_layer():
     )
     for ours, theirs in zip(cap.gradient, gradient, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
-    for block in (KFAC(), EKFAC(), GaussNewton()):
+    for block in (KFACBlock(), EKFACBlock(), GaussNewton()):
         state, M = fitted(block, cap)
         solved = cap.matrix(block.on(state, cap, 1).gain(cap.c)).numpy().ravel()
         exact = np.linalg.solve(M, cap.matrix(gradient).numpy().ravel())
@@ -127,9 +127,9 @@ def wide_capture(samples=64, inputs=12, outputs=3, leading=3, seed=0):
 def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
     cap = wide_capture()
     exact = gauss_newton(cap)
-    whole = np.linalg.norm(fitted(EKFAC(TINY), cap)[1] - exact)
+    whole = np.linalg.norm(fitted(EKFACBlock(TINY), cap)[1] - exact)
     for options in ({"full_basis_up_to": 5, "rank": 3}, {"full_basis_up_to": 2, "rank": 2}):
-        block = EKFAC(1e-2, **options)
+        block = EKFACBlock(1e-2, **options)
         state = make_state(block, WeightLayout(((12, 3),), 3))
         left = block.observe(state, cap, cap.gradient, 0)
         M = block.to_dense(state, WeightLayout(((12, 3),), 3), 1).numpy()
@@ -203,7 +203,7 @@ def test_thinned_statistics_average_to_the_whole():
     a, g = rng.standard_normal((6, 4, 3)), rng.standard_normal((6, 4, 1, 2))
     cap = positions_capture(tf.constant(a), tf.constant(g))
     A, C = factors(cap, "game")
-    thin, whole = KFAC(max_rows=8, decay=0.999), KFAC(max_rows=None)
+    thin, whole = KFACBlock(max_rows=8, decay=0.999), KFACBlock(max_rows=None)
     state = make_state(thin, cap.layout)
     for step in range(3):
         thin.observe(state, cap, cap.gradient, step)
@@ -214,16 +214,16 @@ def test_thinned_statistics_average_to_the_whole():
     np.testing.assert_allclose(state["input_factor"].numpy(), A, atol=1e-14)
 
 
-@pytest.mark.parametrize("block", [KFAC, EKFAC])
+@pytest.mark.parametrize("block", [KFACBlock, EKFACBlock])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_periods_inside_a_graph(block, compiled):
     """Statistics every second step, bases or inverses every third, both at step 0."""
-    if compiled and block is EKFAC:
+    if compiled and block is EKFACBlock:
         pytest.skip("XLA's eigendecomposition on the CPU compiles for seconds")
     block = block(update_every=2, refresh_every=3)
     captures = [make_capture(seed=seed) for seed in range(7)]
     state = make_state(block, captures[0].layout)
-    basis = "input_basis" if isinstance(block, EKFAC) else "input_inverse"
+    basis = "input_basis" if isinstance(block, EKFACBlock) else "input_inverse"
 
     @tf.function(jit_compile=compiled)
     def update(x, g, step):
@@ -270,7 +270,9 @@ def test_packed_factor_is_the_matrix(size, monkeypatch):
     np.testing.assert_allclose(packed.trace(held, size), np.trace(X.T @ X), rtol=1e-13)
 
 
-@pytest.mark.parametrize("block", [KFAC(), EKFAC(), EKFAC(full_basis_up_to=3, rank=2)])
+@pytest.mark.parametrize(
+    "block", [KFACBlock(), EKFACBlock(), EKFACBlock(full_basis_up_to=3, rank=2)]
+)
 @pytest.mark.parametrize("positions", [1, 6])
 def test_packed_factors_change_nothing(block, positions, monkeypatch):
     """M, M⁻¹X and the kernel with factors kept by blocks, after two batches and a refresh."""
@@ -314,14 +316,14 @@ def test_levenberg_marquardt():
         levenberg_marquardt(damping, ratio)
         np.testing.assert_allclose(float(damping), before * factor, rtol=1e-6)
     cap = make_capture()
-    for block in (KFAC(adaptive_damping=True), KFAC()):
+    for block in (KFACBlock(adaptive_damping=True), KFACBlock()):
         state = make_state(block, cap.layout)
         block.adapt(state, 0.9)
         expected = 0.0095 if block.adaptive_damping else 0.01
         np.testing.assert_allclose(state["damping"].numpy(), expected)
 
 
-@pytest.mark.parametrize("block", [KFAC(), EKFAC(), GaussNewton()])
+@pytest.mark.parametrize("block", [KFACBlock(), EKFACBlock(), GaussNewton()])
 def test_a_batch_that_is_not_finite_is_in_the_answer_and_stops_nothing(block):
     """The guard sees it there, and puts the statistics back."""
     cap, bad = make_capture(), make_capture()
@@ -333,7 +335,7 @@ def test_a_batch_that_is_not_finite_is_in_the_answer_and_stops_nothing(block):
 
 def test_refusals():
     with pytest.raises(ValueError, match="rank"):
-        EKFAC(full_basis_up_to=10, rank=20)
+        EKFACBlock(full_basis_up_to=10, rank=20)
     with pytest.raises(ValueError, match="at most 4096"):
         GaussNewton().state_spec(WeightLayout(((100, 50),), 50))
 

@@ -54,7 +54,7 @@ def step(structure, form, solver, absent, curvature):
     model = dgn_tf.GameModel(*res_late(), alignment="alap")
     block = curvature
     if curvature == "kfac":
-        block = dgn_tf.curvature.KFAC(damping=0.3)
+        block = dgn_tf.curvature.KFACBlock(damping=0.3)
     optimizer = dgn_tf.DGNOpt(
         0.5,
         structure,

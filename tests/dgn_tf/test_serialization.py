@@ -19,7 +19,7 @@ def build(dropout=True, **settings):
     model = dgn_tf.GameModel(
         inputs, keras.layers.Dense(3, name="c")(h), alignment={"b": 1}, name="net"
     )
-    curvature = settings.pop("curvature", None) or dgn_tf.curvature.EKFAC(
+    curvature = settings.pop("curvature", None) or dgn_tf.curvature.EKFACBlock(
         damping=0.02, refresh_every=3
     )
     model.compile(
@@ -103,7 +103,7 @@ def test_state_that_does_not_fit_is_left_and_the_optimizer_starts_anew():
     key = next(i for i, v in enumerate(source.optimizer.variables) if len(v.shape) == 2)
     cut = {**store, str(key): np.zeros((1, 1))}
     plain = {k: v for k, v in store.items() if k != "kind"}
-    for other in (build(curvature=dgn_tf.curvature.KFAC()), source):
+    for other in (build(curvature=dgn_tf.curvature.KFACBlock()), source):
         fresh = build(curvature=other.optimizer.curvature).optimizer
         for saved in [short, cut, plain] if other is source else [store]:
             with pytest.warns(UserWarning, match="the optimizer starts anew"):
@@ -156,3 +156,22 @@ def test_a_game_is_cloned_by_its_configuration_and_clone_model_says_so():
     plain.compile(dgn_tf.DGNOpt(), "mse")
     with pytest.raises(ValueError, match="train a `dgn_tf"):
         fit(plain, 1)
+
+
+@pytest.mark.parametrize("name", ["KFAC", "EKFAC"])
+def test_a_block_and_an_optimizer_cannot_be_mixed_up(name):
+    """The old names of the blocks warn, and what was saved under them is still read."""
+    block = getattr(dgn_tf.curvature, f"{name}Block")
+    with pytest.warns(DeprecationWarning, match=f"{name}Block"):
+        assert getattr(dgn_tf.curvature, name) is block
+    assert name not in dgn_tf.curvature.__all__
+    saved = {
+        "module": f"dgn_tf.curvature.{name.lower()}",
+        "class_name": name,
+        "config": {"damping": 0.25},
+        "registered_name": f"dgn_tf>{name}",
+    }
+    read = keras.saving.deserialize_keras_object(saved)
+    assert (type(read), read.damping) == (block, 0.25)
+    with pytest.raises(TypeError, match="name or a Curvature block"):
+        dgn_tf.curvature.get(getattr(dgn_tf, name)())

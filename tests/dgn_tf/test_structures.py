@@ -214,7 +214,7 @@ def test_agents_that_cannot_be_seated_are_refused():
 @pytest.mark.parametrize("solver", ["khatri_rao", "prop5"])
 def test_the_other_solvers_with_zero_coupling_steps(solver):
     """No conjugate-gradient step is K-FAC of the batch, six differ; Proposition 5 trains damped."""
-    block = dgn_tf.curvature.KFAC(damping=0.3, decay=0.0, refresh_every=1)
+    block = dgn_tf.curvature.KFACBlock(damping=0.3, decay=0.0, refresh_every=1)
     settings = {"curvature": block, "solver": solver, "learning_rate": 0.05}
     values = trained(0, **settings)
     losses = [values.train_on_batch(*data())[0] for _ in range(6)]
@@ -247,7 +247,7 @@ def test_proposition_5_looks_at_the_explicit_value_ahead(float64):
 
 @pytest.mark.parametrize("structure", ["open_loop", "cooperative"])
 def test_damping_adapts_to_the_reduction_ratio(structure):
-    block = dgn_tf.curvature.KFAC(damping=0.1, adaptive_damping=True)
+    block = dgn_tf.curvature.KFACBlock(damping=0.1, adaptive_damping=True)
     model = trained(4, curvature=block, information_structure=structure, learning_rate=0.1)
     dampings = [state["damping"].numpy() for state in model.optimizer.states.players.values()]
     assert all(d != pytest.approx(0.1) for d in dampings)
