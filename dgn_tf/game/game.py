@@ -86,7 +86,7 @@ class Game:
             for player in players
         )
         self.stages = self._stages()
-        self.columns = max((player.slot for player in self.players), default=0) + 1
+        self.slots = max((player.slot for player in self.players), default=0) + 1
         for stage in self.stages:
             if len({player.agents for player in stage.players}) > 1:
                 raise ValueError(

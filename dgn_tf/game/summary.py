@@ -41,7 +41,7 @@ def table(game: Any, model: Any, curvature: Any = None) -> str:
                 name = f"{fallback}: {bystander.reason}"
                 shown = _shown(bystander, f"({bystander.name})", name)
                 rows.append((str(stage.index), "-", *shown, "", "-"))
-    title = f"{len(game.players)} players, {game.horizon} stages, {game.columns} slots"
+    title = f"{len(game.players)} players, {game.horizon} stages, {game.slots} slots"
     lines = [title, *_lines(HEADER, rows)]
     if game.arm is not None:
         lines += ["", *_arms(game.arm)]

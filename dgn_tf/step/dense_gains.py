@@ -74,9 +74,9 @@ def _stage(optimizer: Any, game: Any, stage: Any, seen: Observation) -> dense.De
     by_state += [tf.reshape(j, (rows, batch, -1)) for j in found[: len(copies)]]
     F_x = tf.reshape(tf.concat(by_state, 2), (rows, -1))
     remaining = iter(found[len(copies) :])
-    F_n: list = [None] * game.columns
-    l_u: list = [None] * game.columns
-    l_uu: list = [0.0] * game.columns
+    F_n: list = [None] * game.slots
+    l_u: list = [None] * game.slots
+    l_uu: list = [0.0] * game.slots
     for player in stage.players:
         own = [tf.reshape(next(remaining), (rows, -1)) for _ in player.variables]
         F_n[player.slot] = tf.concat(own, 1)

@@ -73,8 +73,8 @@ class SampleSpaceGains(Gains):
 
     def _recursion(self, lr: tf.Tensor) -> list[list]:
         rules, game, seen = self.optimizer.rules, self.game, self.seen
-        kernels: list[list] = [[None] * game.columns for _ in game.stages]
-        drift: list[list] = [[None] * game.columns for _ in game.stages]
+        kernels: list[list] = [[None] * game.slots for _ in game.stages]
+        drift: list[list] = [[None] * game.slots for _ in game.stages]
         for player in game.players:
             place, block = (player.stage, player.slot), self.blocks[player.name]
             kernels[place[0]][place[1]] = block.kernel() if rules.second.reduces else 0.0

@@ -76,7 +76,7 @@ def _running_cost(optimizer: Any, game: Any, dtype: tf.DType) -> tf.Tensor:
 
 
 def _stage(gains: Gains, stage: Any, lr: tf.Tensor) -> StageSolution:
-    players = [PlayerSolution(None)] * gains.game.columns
+    players = [PlayerSolution(None)] * gains.game.slots
     if isinstance(gains, DenseGains):
         result = gains.results[stage.index]
         for slot, (V_x, V_xx) in enumerate(zip(result.V_x, result.V_xx, strict=True)):

@@ -103,7 +103,7 @@ def test_what_is_allowed_is_a_step_of_its_own(float64):
         (
             {
                 "information_structure": "open_loop",
-                "curvature": dgn_tf.curvature.EKFAC(fisher="empirical"),
+                "curvature": dgn_tf.curvature.EKFACBlock(fisher="empirical"),
                 "terminal": "gauss_newton",
             },
             "no terminal factor",
@@ -132,7 +132,7 @@ def test_rules_do_not_change():
         optimizer.rules.form = "proximal"
     model = dgn_tf.GameModel(*res_late())
     with pytest.raises(AttributeError, match="does not change"):
-        model.game.columns = 2
+        model.game.slots = 2
 
 
 def test_the_settings_of_a_block_are_those_of_its_optimizer():

@@ -228,7 +228,7 @@ def test_proposition_5_looks_at_the_explicit_value_ahead(float64):
     the square of the rate, and the explicit form leaves that of a stage of two to (13)."""
 
     def moved(form, rate, solver="prop5"):
-        block = dgn_tf.curvature.KFAC(damping=0.3, decay=0.0, refresh_every=1)
+        block = dgn_tf.curvature.KFACBlock(damping=0.3, decay=0.0, refresh_every=1)
         model = trained(curvature=block, solver=solver, form=form, learning_rate=rate,
                         terminal="gauss_newton", state_feedback=False)  # fmt: skip
         start = keras.Model(*network()).get_weights()

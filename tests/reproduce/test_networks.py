@@ -158,7 +158,7 @@ def test_feedforward_is_a_chain_of_four_convolutions_and_two_dense_layers():
     np.testing.assert_allclose(model(x), h, atol=2e-5)
     game = dgn_tf.GameModel.from_model(model).game
     assert game.horizon == 6
-    assert game.columns == 1
+    assert game.slots == 1
 
 
 def test_resnet18_has_the_published_number_of_weights():
