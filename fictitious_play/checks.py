@@ -115,7 +115,7 @@ def bounds(name: str, value: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, n
     return None if np.all(np.isinf(low) & np.isinf(high)) else (low, high)
 
 
-def one_of(name: str, value: Any, choices) -> str:
+def one_of(name: str, value: Any, choices: Any) -> str:
     """`value`, if it is one of the names in `choices`."""
     choices = tuple(choices)
     if not isinstance(value, str) or value not in choices:

@@ -1,5 +1,7 @@
 """The Euler roll-out of a game, in `keras.ops`."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,7 +9,7 @@ from keras import ops
 from fictitious_play.scan import by_step, is_loop, scan, trace
 
 
-def check_time(game) -> None:
+def check_time(game: Any) -> None:
     """Whether a game's methods take the time that its roll-outs give them.
 
     Raises:
@@ -31,7 +33,15 @@ def check_time(game) -> None:
             ) from error
 
 
-def _roll(game, states, noise, inputs, act, costs=True, trembles=None):
+def _roll(
+    game: Any,
+    states: Any,
+    noise: Any,
+    inputs: Any,
+    act: Any,
+    costs: bool = True,
+    trembles: Any = None,
+) -> tuple:
     """Plays a path.
 
     Args:
@@ -51,7 +61,7 @@ def _roll(game, states, noise, inputs, act, costs=True, trembles=None):
     """
     h = game.step_size
 
-    def step(carry, now, time):
+    def step(carry: Any, now: Any, time: Any) -> tuple:
         states, total = carry
         noise, inputs, *tremble = now
         controls, kept = act(inputs, states)
@@ -71,7 +81,7 @@ def _roll(game, states, noise, inputs, act, costs=True, trembles=None):
     return total + game.terminal_cost(states) if costs else total, kept
 
 
-def joint_costs(game, initial_state, controls, noise):
+def joint_costs(game: Any, initial_state: Any, controls: Any, noise: Any) -> Any:
     """Costs of every player when all follow `controls`.
 
     Args:
@@ -87,7 +97,7 @@ def joint_costs(game, initial_state, controls, noise):
     return _roll(game, initial_state, by_step(noise), given, lambda now, _: (now, ()))[0]
 
 
-def joint_states(game, initial_state, controls, noise):
+def joint_states(game: Any, initial_state: Any, controls: Any, noise: Any) -> Any:
     """States along the path when all follow `controls`, (batch, steps + 1, state_size)."""
     given = by_step(controls)
     _, (_, path) = _roll(
@@ -97,7 +107,7 @@ def joint_states(game, initial_state, controls, noise):
     return ops.concatenate([first, ops.transpose(path, (1, 0, 2))], axis=1)
 
 
-def feedback_controls(game, initial_state, feedback, inputs, noise):
+def feedback_controls(game: Any, initial_state: Any, feedback: Any, inputs: Any, noise: Any) -> Any:
     """Controls along the path when all follow a feedback, (batch, steps, players, control_size).
 
     `feedback(now, states)` gives (batch, players, control_size) for (batch, state_size) and the
@@ -106,11 +116,13 @@ def feedback_controls(game, initial_state, feedback, inputs, noise):
     return feedback_paths(game, initial_state, feedback, inputs, noise)[0]
 
 
-def feedback_paths(game, initial_state, feedback, inputs, noise, trembles=None):
+def feedback_paths(
+    game: Any, initial_state: Any, feedback: Any, inputs: Any, noise: Any, trembles: Any = None
+) -> tuple:
     """Controls, as above, and the states in which they are played, (batch, steps, state_size);
     `trembles` as in `feedback_deviation_costs`."""
 
-    def act(now, states):
+    def act(now: Any, states: Any) -> tuple:
         controls = feedback(now, states)
         return controls, (controls, states)
 
@@ -122,7 +134,7 @@ def feedback_paths(game, initial_state, feedback, inputs, noise, trembles=None):
     return ops.transpose(controls, (1, 0, 2, 3)), ops.transpose(states, (1, 0, 2))
 
 
-def deviation_costs(game, initial_state, own, others, noise):
+def deviation_costs(game: Any, initial_state: Any, own: Any, others: Any, noise: Any) -> Any:
     """Cost of every player when she alone plays `own`: N copies of the game side by side.
 
     Copy i has the controls of `others` but for player i, who plays her own; of its costs only
@@ -140,8 +152,15 @@ def deviation_costs(game, initial_state, own, others, noise):
 
 
 def feedback_deviation_costs(
-    game, initial_state, own, others, inputs, noise, only=None, trembles=None
-):
+    game: Any,
+    initial_state: Any,
+    own: Any,
+    others: Any,
+    inputs: Any,
+    noise: Any,
+    only: Any = None,
+    trembles: Any = None,
+) -> tuple:
     """Cost of every player when she alone leaves the others' feedback, who answer her path.
 
     Every player who deviates has a copy of the game: N of them, or one with `only`.
@@ -167,7 +186,7 @@ def feedback_deviation_costs(
     if only is not None:
         eye = eye[only : only + 1]
 
-    def act(now, states):
+    def act(now: Any, states: Any) -> tuple:
         mine, kept = own(now[0], states)
         mine, given = ops.expand_dims(mine, 1), others(now[1], states)
         mask = ops.convert_to_tensor(eye, dtype=ops.dtype(mine))

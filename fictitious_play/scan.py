@@ -5,6 +5,8 @@ the device over blocks of steps, each block written out, so that what has to be 
 does not grow with the number of steps. PyTorch computes step by step anyway.
 """
 
+from typing import Any
+
 import keras
 from keras import ops, tree
 
@@ -19,7 +21,7 @@ def is_loop(steps: int) -> bool:
     return steps > UNROLLED and keras.config.backend() in ("tensorflow", "jax")
 
 
-def trace(function, dtype: str) -> None:
+def trace(function: Any, dtype: str) -> None:
     """Calls a function of the time as a loop on the device would, with a tensor without a value."""
     if keras.config.backend() == "jax":
         import jax
@@ -32,12 +34,12 @@ def trace(function, dtype: str) -> None:
         traced.get_concrete_function(tf.TensorSpec((), dtype))
 
 
-def by_step(array):
+def by_step(array: Any) -> Any:
     """(batch, steps, ...) as (steps, batch, ...)."""
     return ops.swapaxes(array, 0, 1)
 
 
-def scan(body, carry, inputs, steps: int, h: float, dtype: str):
+def scan(body: Any, carry: Any, inputs: Any, steps: int, h: float, dtype: str) -> Any:
     """Carries something through the steps.
 
     Args:
@@ -57,12 +59,12 @@ def scan(body, carry, inputs, steps: int, h: float, dtype: str):
     blocks = steps // BLOCK
     whole = blocks * BLOCK
 
-    def block(carry, now):
+    def block(carry: Any, now: Any) -> Any:
         inputs, first = now
         times = [(first + step) * h for step in range(BLOCK)]
         return _written_out(body, carry, inputs, times)
 
-    def cut(array):
+    def cut(array: Any) -> Any:
         return ops.reshape(array[:whole], (blocks, BLOCK, *array.shape[1:]))
 
     firsts = ops.arange(0, whole, BLOCK, dtype=dtype)
@@ -79,7 +81,7 @@ def scan(body, carry, inputs, steps: int, h: float, dtype: str):
     return carry, joined
 
 
-def _written_out(body, carry, inputs, times):
+def _written_out(body: Any, carry: Any, inputs: Any, times: Any) -> tuple:
     flat = [ops.unstack(array, len(times), axis=0) for array in tree.flatten(inputs)]
     kept = []
     for step, time in enumerate(times):
@@ -89,24 +91,24 @@ def _written_out(body, carry, inputs, times):
     return carry, tree.map_structure(lambda *each: ops.stack(each), *kept)
 
 
-def _jax_loop(body, carry, inputs, length):
+def _jax_loop(body: Any, carry: Any, inputs: Any, length: Any) -> Any:
     import jax
 
     return jax.lax.scan(body, carry, inputs, length)
 
 
-def _tensorflow_loop(body, carry, inputs, length):
+def _tensorflow_loop(body: Any, carry: Any, inputs: Any, length: Any) -> tuple:
     """A `tf.while_loop`; inputs are read from arrays of tensors, whose gradient is one as well."""
     import tensorflow as tf
 
-    def array_of(values):
+    def array_of(values: Any) -> Any:
         array = tf.TensorArray(values.dtype, length, element_shape=values.shape[1:])
         return array.unstack(values)
 
     arrays = [array_of(values) for values in tree.flatten(inputs)]
     flat_carry = [tf.convert_to_tensor(each) for each in tree.flatten(carry)]
 
-    def step(number, carry_now):
+    def step(number: Any, carry_now: Any) -> Any:
         now = tree.pack_sequence_as(inputs, [array.read(number) for array in arrays])
         return body(tree.pack_sequence_as(carry, carry_now), now)
 
@@ -117,7 +119,7 @@ def _tensorflow_loop(body, carry, inputs, length):
         for each in tree.flatten(kept)
     ]
 
-    def loop(number, carry_now, arrays_now):
+    def loop(number: Any, carry_now: Any, arrays_now: Any) -> tuple:
         after, of_step = step(number, carry_now)
         written = [
             array.write(number, each)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import fraction, positive, read
+from dgn_tf.curvature.base import Spec, State, fraction, positive, read
 from dgn_tf.curvature.elementwise import Elementwise, moments
+from dgn_tf.game.layout import WeightLayout
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -30,19 +34,21 @@ class Adam(Elementwise):
         self.beta_2 = fraction("beta_2", beta_2)
         self.epsilon = positive("epsilon", epsilon)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
-    def state_spec(self, layout):
+    def state_spec(self, layout: WeightLayout) -> Spec:
         first = {f"momentum_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
         return {**first, **super().state_spec(layout)}
 
-    def observe(self, state, cap, gradient, step, shift=None):
+    def observe(
+        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
+    ) -> None:
         for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
             old = read(velocity)
             velocity.assign(old + (tf.square(g) - old) * (1.0 - self.beta_2))
 
-    def first_moment(self, state, gradient, step):
+    def first_moment(self, state: State, gradient: Sequence, step: Any) -> tuple[tuple, list]:
         """``m ← m + (1 - β₁)(g - m)``, and ``m / (1 - β₁ᵗ)`` in place of the gradient."""
         held = moments(state, "momentum")
         moved = [
@@ -51,7 +57,7 @@ class Adam(Elementwise):
         ]
         return tuple(new / _bias(self.beta_1, step, new.dtype) for _, new in moved), moved
 
-    def scale(self, state, step):
+    def scale(self, state: State, step: Any) -> tuple:
         velocities = [read(v) for v in moments(state, "velocity")]
         return tuple(
             (tf.sqrt(v) + self.epsilon) / tf.sqrt(_bias(self.beta_2, step, v.dtype))
@@ -59,6 +65,6 @@ class Adam(Elementwise):
         )
 
 
-def _bias(beta: float, step, dtype):
+def _bias(beta: float, step: Any, dtype: Any) -> tf.Tensor:
     """``1 - βᵗ`` with t = step + 1."""
     return 1.0 - tf.pow(tf.constant(beta, dtype), tf.cast(step, dtype) + 1.0)

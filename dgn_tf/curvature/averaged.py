@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dgn_tf.curvature.base import Curvature, fraction, period, positive
+from typing import Any
+
+from dgn_tf.curvature.base import Curvature, State, fraction, period, positive
 from dgn_tf.curvature.damping import levenberg_marquardt
 from dgn_tf.curvature.diagonal import Diagonal
 
@@ -28,7 +30,7 @@ class Averaged(Curvature):
         self.update_every = period("update_every", update_every)
         self.adaptive_damping = bool(adaptive_damping)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "damping": self.damping,
             "decay": self.decay,
@@ -36,9 +38,9 @@ class Averaged(Curvature):
             "adaptive_damping": self.adaptive_damping,
         }
 
-    def fallback(self):
+    def fallback(self) -> Curvature:
         return Diagonal(self.damping, self.decay)
 
-    def adapt(self, state, ratio):
+    def adapt(self, state: State, ratio: Any) -> None:
         if self.adaptive_damping:
             levenberg_marquardt(state["damping"], ratio)

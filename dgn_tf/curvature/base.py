@@ -139,19 +139,19 @@ def add(first: Sequence, second: Sequence) -> tuple:
     return tuple(a + b for a, b in zip(first, second, strict=True))
 
 
-def read(variable) -> tf.Tensor:
+def read(variable: Any) -> tf.Tensor:
     """A variable's value."""
     return tf.convert_to_tensor(variable)
 
 
-def when(condition, action: Callable[[], Any]) -> None:
+def when(condition: Any, action: Callable[[], Any]) -> None:
     """Run `action` where the condition, a Python or a tensor bool, holds."""
     if isinstance(condition, bool):
         if condition:
             action()
         return
 
-    def run():
+    def run() -> Any:
         action()
         return tf.constant(True)
 
@@ -171,7 +171,7 @@ def shared(function: Callable) -> Callable:
     return lambda *given: (function if tf.executing_eagerly() else graphs[switch()])(*given)
 
 
-def due(step, period: int, updates=None):
+def due(step: Any, period: int, updates: Any = None) -> Any:
     """Whether a period ends at this step; always for period 1 and before the first update."""
     if period == 1:
         return True
@@ -179,14 +179,14 @@ def due(step, period: int, updates=None):
     return now if updates is None else tf.logical_or(now, tf.equal(read(updates), 0.0))
 
 
-def past_weight(updates, decay: float, dtype):
+def past_weight(updates: Any, decay: float, dtype: Any) -> tf.Tensor:
     """Weight of the past in a running average after k updates: ``min(decay, 1 - 1/(k+1))``, so
     that the first estimates are plain means."""
     count = tf.cast(read(updates), dtype)
     return tf.minimum(tf.constant(decay, dtype), 1.0 - 1.0 / (count + 1.0))
 
 
-def average(variable, value, updates, decay: float) -> None:
+def average(variable: Any, value: Any, updates: Any, decay: float) -> None:
     """Move a running average on by one value."""
     past = past_weight(updates, decay, value.dtype)
     variable.assign(past * read(variable) + (1.0 - past) * value)

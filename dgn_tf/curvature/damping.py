@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,12 +15,12 @@ ADAPTATION = 0.95
 LIMITS = (1e-8, 1e3)
 
 
-def mean_diagonal(A):
+def mean_diagonal(A: tf.Tensor) -> tf.Tensor:
     """``tr A / dim A``."""
     return tf.linalg.trace(A) / tf.cast(A.shape[0], A.dtype)
 
 
-def split(of_A, of_B, damping):
+def split(of_A: Any, of_B: Any, damping: Any) -> tuple:
     """``(π √λ, √λ / π)``: what is added to the diagonals of A and B so that A ⊗ B gains λ.
 
     π = √((tr A / dim A) / (tr B / dim B)), Martens and Grosse (2015), section 6.3; bounded, so that
@@ -35,14 +37,14 @@ def split(of_A, of_B, damping):
     return pi * root, root / pi
 
 
-def damped_inverse(A, damping):
+def damped_inverse(A: tf.Tensor, damping: Any) -> tf.Tensor:
     """``(A + damping I)⁻¹`` for positive semidefinite A, by its Cholesky factor."""
     rounding = float(np.finfo(A.dtype.as_numpy_dtype).eps) * tf.linalg.trace(A)
     diagonal = tf.linalg.diag_part(A) + damping + rounding
     return inverse(tf.linalg.set_diag(A, diagonal))
 
 
-def levenberg_marquardt(variable, ratio) -> None:
+def levenberg_marquardt(variable: Any, ratio: Any) -> None:
     """Less damping where the model predicts the reduction well, more where it does not.
 
     Args:

@@ -7,6 +7,8 @@ factor by warm-started subspace iteration, as in the randomised K-FACs of Puiu (
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from dgn_tf.linalg import eigh
@@ -25,7 +27,7 @@ def spectrum_length(size: int, columns: int) -> int:
     return columns + (columns < size)
 
 
-def eigenbasis(A, Q, first):
+def eigenbasis(A: tf.Tensor, Q: tf.Tensor, first: tf.Tensor) -> tuple:
     """The basis of A and its spectrum.
 
     Args:
@@ -55,7 +57,7 @@ def eigenbasis(A, Q, first):
     return matmul(Q, vectors), scale * tf.maximum(values, 0.0)
 
 
-def squares(x, Q, rotated=None):
+def squares(x: tf.Tensor, Q: tf.Tensor, rotated: tf.Tensor | None = None) -> tf.Tensor:
     """Squared coordinates of ``(m, size)`` rows, then the mean square of what lies outside Q."""
     rotated = matmul(x, Q) if rotated is None else rotated
     inside = tf.square(rotated)
@@ -66,7 +68,7 @@ def squares(x, Q, rotated=None):
     return tf.concat([inside, tf.maximum(outside, 0.0)[:, None] / float(size - columns)], axis=-1)
 
 
-def mean_squares(T, w, Q_A, Q_B):
+def mean_squares(T: tf.Tensor, w: tf.Tensor, Q_A: tf.Tensor, Q_B: tf.Tensor) -> tf.Tensor:
     """``Σ_n w_n`` of the squared coordinates of ``(n, I, O)`` matrices in Q_A ⊗ Q_B.
 
     Where a basis is truncated the last row or column is the mean square of what lies outside.
@@ -75,7 +77,7 @@ def mean_squares(T, w, Q_A, Q_B):
     right = matmul(T, Q_B)
     both = matmul(Q_A, right, transpose_a=True)
 
-    def total(x):
+    def total(x: tf.Tensor) -> tf.Tensor:
         return tensordot(w, tf.square(x), axes=((0,), (0,)))
 
     inner = total(both)
@@ -98,7 +100,7 @@ def mean_squares(T, w, Q_A, Q_B):
     return tf.maximum(tf.concat([inner_rows, row[None]], axis=0), 0.0)
 
 
-def mixing(new, old):
+def mixing(new: Any, old: Any) -> tf.Tensor:
     """How a spectrum in the old basis reads in the new one: a row-stochastic matrix.
 
     Entry (i, j) is the squared overlap of new direction i with old direction j; the last row and
@@ -116,7 +118,7 @@ def mixing(new, old):
     return tf.concat([top, bottom[None]], axis=0)
 
 
-def spectral_apply(Q_A, Q_B, D, X):
+def spectral_apply(Q_A: tf.Tensor, Q_B: tf.Tensor, D: tf.Tensor, X: tf.Tensor) -> tf.Tensor:
     """The operator with eigenvectors Q_A ⊗ Q_B and spectrum D, applied to ``(..., I, O)`` X."""
     k_A, k_B = Q_A.shape[1], Q_B.shape[1]
     cut_A, cut_B = k_A < Q_A.shape[0], k_B < Q_B.shape[0]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import Preconditioner, add, average, period, read, shared
+from dgn_tf.curvature.base import Preconditioner, Spec, State, add, average, period, read, shared
 from dgn_tf.curvature.eigenbasis import (
     eigenbasis,
     mean_squares,
@@ -21,6 +23,7 @@ from dgn_tf.curvature.eigenbasis import (
 from dgn_tf.curvature.kernels import EigenSide, product_kernel, rows_of, separable_kernel
 from dgn_tf.curvature.kfac import KFACBlock, weighted_product
 from dgn_tf.curvature.statistics import factors, samples
+from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import einsum, matmul
 
 
@@ -71,11 +74,11 @@ class EKFACBlock(KFACBlock):
                 f"rank={rank}, full_basis_up_to={full_basis_up_to}."
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"full_basis_up_to": self.full_basis_up_to, "rank": self.rank}
         return {**super().get_config(), **own}
 
-    def state_spec(self, layout):
+    def state_spec(self, layout: WeightLayout) -> Spec:
         rows, outputs = layout.shape
         k_A, k_B = (width(size, self.full_basis_up_to, self.rank) for size in (rows, outputs))
         s_A, s_B = spectrum_length(rows, k_A), spectrum_length(outputs, k_B)
@@ -91,7 +94,7 @@ class EKFACBlock(KFACBlock):
             "updates": ((), "zeros"),
         }
 
-    def _refresh(self, state, shift=None):
+    def _refresh(self, state: State, shift: Any = None) -> None:
         (A, rows), (B, outputs) = self._held(state)
         names = ("input_basis", "output_basis", "scale")
         old = [read(state[name]) for name in names]
@@ -102,7 +105,7 @@ class EKFACBlock(KFACBlock):
         state["input_spectrum"].assign(of_A)
         state["output_spectrum"].assign(of_B)
 
-    def _observe_more(self, state, cap, step):
+    def _observe_more(self, state: State, cap: Any, step: Any) -> Any:
         """The second moments; leaves the coordinates a Q_A, g Q_B of a Dense layer."""
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
         coordinates = None
@@ -117,7 +120,9 @@ class EKFACBlock(KFACBlock):
         average(state["scale"], scale, state["updates"], self.decay)
         return coordinates
 
-    def _dense_scale(self, cap, Q_A, Q_B, coordinates):
+    def _dense_scale(
+        self, cap: Any, Q_A: tf.Tensor, Q_B: tf.Tensor, coordinates: tf.Tensor
+    ) -> tf.Tensor:
         """``E_b[(a Q_A)² ⊗ Σ_r (g_r Q_B)²]``."""
         a, g = cap.a[:, 0], tf.reshape(cap.g, (-1, cap.outputs))
         if self.fisher == "game":
@@ -129,7 +134,7 @@ class EKFACBlock(KFACBlock):
             of_g = squares(einsum("br,bro->bo", cap.c, cap.g[:, 0]), Q_B)
         return matmul(squares(a, Q_A, coordinates[0]), of_g, transpose_a=True) / cap.batch
 
-    def _scale(self, cap, Q_A, Q_B):
+    def _scale(self, cap: Any, Q_A: tf.Tensor, Q_B: tf.Tensor) -> tf.Tensor:
         """The same from per-sample tangents; K-FAC's own diagonal where they do not fit."""
         if not cap.tangents_fit:
             A, B = factors(cap, self.fisher)
@@ -145,18 +150,18 @@ class EKFACBlock(KFACBlock):
             w = tf.ones_like(tangents[:, 0, 0])
         return mean_squares(tangents, w / cap.batch, Q_A, Q_B)
 
-    def damped_scale(self, state, shift=None):
+    def damped_scale(self, state: State, shift: Any = None) -> tf.Tensor:
         """``S + λ + shift``."""
         scale = read(state["scale"]) + read(state["damping"])
         return scale if shift is None else scale + shift
 
-    def on(self, state, cap, step, shift=None, left=None):
+    def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
         bases = read(state["input_basis"]), read(state["output_basis"])
         return _EigenPreconditioner(
             cap, bases, self.damped_scale(state, shift), self.sides(state, shift), left
         )
 
-    def sides(self, state, shift=None):
+    def sides(self, state: State, shift: Any = None) -> Any:
         sides = []
         for side, of_side in zip(("input", "output"), self._dampings(state, shift), strict=True):
             Q = read(state[f"{side}_basis"])
@@ -165,7 +170,9 @@ class EKFACBlock(KFACBlock):
             sides.append(EigenSide(Q, inverse[:-1], inverse[-1]) if cut else EigenSide(Q, inverse))
         return tuple(sides)
 
-    def to_dense(self, state, layout, step, shift=None):
+    def to_dense(
+        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
+    ) -> tf.Tensor:
         rows, outputs = layout.shape
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
         unit = tf.reshape(tf.eye(rows * outputs, dtype=Q_A.dtype), (-1, rows, outputs))
@@ -174,7 +181,16 @@ class EKFACBlock(KFACBlock):
 
 
 @shared
-def _bases(A, B, rows, outputs, Q_A, Q_B, scale, first):
+def _bases(
+    A: tf.Tensor,
+    B: tf.Tensor,
+    rows: Any,
+    outputs: Any,
+    Q_A: tf.Tensor,
+    Q_B: tf.Tensor,
+    scale: Any,
+    first: tf.Tensor,
+) -> tuple:
     """The eigenbases of A and B, the second moments read in them, and the spectra."""
     new_A, of_A = eigenbasis(packed.unpack(A, rows), Q_A, first)
     new_B, of_B = eigenbasis(packed.unpack(B, outputs), Q_B, first)
@@ -193,35 +209,35 @@ class _EigenPreconditioner(Preconditioner):
         left: the coordinates, where the statistics have made them.
     """
 
-    def __init__(self, cap, bases, scale, sides, left):
+    def __init__(self, cap: Any, bases: Any, scale: Any, sides: Any, left: Any):
         super().__init__(cap)
         self.bases, self.scale, self.sides, self.left = bases, scale, sides, left
 
-    def solve(self, tensors):
+    def solve(self, tensors: Sequence) -> tuple:
         matrix = self.cap.matrix(tensors)
         Q_A, Q_B = self.bases
         return self.cap.tensors(spectral_apply(Q_A, Q_B, 1.0 / self.scale, matrix))
 
     @cached_property
-    def _coordinates(self):
+    def _coordinates(self) -> tf.Tensor:
         if self.left is not None:
             return self.left
         return tuple(matmul(x, Q) for x, Q in zip(rows_of(self.cap), self.bases, strict=True))
 
-    def kernel(self):
+    def kernel(self) -> tf.Tensor:
         if self.cap.positions != 1:
             return separable_kernel(self.cap, *self.sides)
         rows = zip(self.sides, rows_of(self.cap), self._coordinates, strict=True)
         of_inputs, of_outputs = (side.gram(x, c) for side, x, c in rows)
         return product_kernel(of_inputs, of_outputs, self.cap.columns)
 
-    def gain(self, w, extra=None):
+    def gain(self, w: tf.Tensor, extra: Sequence | None = None) -> tuple:
         own = self._gain_in_the_basis(w)
         if own is None:
             return super().gain(w, extra)
         return own if extra is None else add(own, self.solve(extra))
 
-    def _gain_in_the_basis(self, w):
+    def _gain_in_the_basis(self, w: tf.Tensor) -> tf.Tensor:
         """``M⁻¹ (1/B) U w`` from the coordinates, None where that is the longer way."""
         of_inputs, of_outputs = (Q.shape[0] == Q.shape[1] for Q in self.bases)
         cheap = of_inputs or self.left is not None
@@ -240,7 +256,7 @@ class _EigenPreconditioner(Preconditioner):
         return cap.tensors(matmul(outer, Q_B, transpose_b=True))
 
 
-def _with_rest(diagonal, factor):
+def _with_rest(diagonal: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """A spectrum from the diagonal in the basis, and the mean of the rest where it is truncated."""
     size, columns = factor.shape[0], diagonal.shape[0]
     if columns == size:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from dgn_tf.curvature.averaged import Averaged
-from dgn_tf.curvature.base import Preconditioner, average, due, read, when
+from dgn_tf.curvature.base import Preconditioner, Spec, State, average, due, read, when
+from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import matmul
 
 LARGEST = 4096
@@ -40,7 +44,7 @@ class GaussNewton(Averaged):
     ):
         super().__init__(damping, decay, update_every, adaptive_damping)
 
-    def state_spec(self, layout):
+    def state_spec(self, layout: WeightLayout) -> Spec:
         rows, outputs = layout.shape
         size = rows * outputs
         if size > LARGEST:
@@ -54,8 +58,10 @@ class GaussNewton(Averaged):
             "updates": ((), "zeros"),
         }
 
-    def observe(self, state, cap, gradient, step, shift=None):
-        def statistics():
+    def observe(
+        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
+    ) -> None:
+        def statistics() -> None:
             U = _flat(cap.tangents()) * tf.reshape(cap.curvature_scale, (-1, 1))
             matrix = matmul(U, U, transpose_a=True) / cap.batch
             average(state["matrix"], matrix, state["updates"], self.decay)
@@ -63,36 +69,38 @@ class GaussNewton(Averaged):
 
         when(due(step, self.update_every, state["updates"]), statistics)
 
-    def on(self, state, cap, step, shift=None, left=None):
+    def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
         return _DensePreconditioner(cap, tf.linalg.cholesky(self._damped(state, shift)))
 
-    def _damped(self, state, shift):
+    def _damped(self, state: State, shift: Any) -> Any:
         matrix = read(state["matrix"])
         damping = tf.cast(read(state["damping"]), matrix.dtype)
         if shift is not None:
             damping += tf.cast(shift, matrix.dtype)
         return tf.linalg.set_diag(matrix, tf.linalg.diag_part(matrix) + damping)
 
-    def to_dense(self, state, layout, step, shift=None):
+    def to_dense(
+        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
+    ) -> tf.Tensor:
         return self._damped(state, shift)
 
 
 class _DensePreconditioner(Preconditioner):
     """M⁻¹ by the lower Cholesky factor of M."""
 
-    def __init__(self, cap, lower):
+    def __init__(self, cap: Any, lower: tf.Tensor):
         super().__init__(cap)
         self.lower = lower
 
-    def solve(self, tensors):
+    def solve(self, tensors: Sequence) -> tuple:
         matrix = self.cap.matrix(tensors)
         solved = tf.linalg.cholesky_solve(self.lower, tf.reshape(matrix, (-1, 1)))
         return self.cap.tensors(tf.reshape(solved, matrix.shape))
 
-    def kernel(self):
+    def kernel(self) -> tf.Tensor:
         half = tf.linalg.triangular_solve(self.lower, tf.transpose(_flat(self.cap.tangents())))
         return matmul(half, half, transpose_a=True)
 
 
-def _flat(tangents):
+def _flat(tangents: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tangents, (-1, tangents.shape[1] * tangents.shape[2]))

@@ -20,7 +20,7 @@ WHOLE_UP_TO = 256
 """The widest matrix that is factorised in one piece."""
 
 
-def inverse(A):
+def inverse(A: tf.Tensor) -> tf.Tensor:
     """``A⁻¹`` of a positive definite ``(n, n)`` A, n static."""
     n = A.shape[0]
     if n <= WHOLE_UP_TO:
@@ -33,7 +33,7 @@ def inverse(A):
     return tf.concat([upper, tf.concat([-left, corner], axis=1)], axis=0)
 
 
-def _eliminate(A):
+def _eliminate(A: tf.Tensor) -> tuple:
     """W = L⁻¹ of the first half, Q W', and the Schur complement of the second half."""
     m = A.shape[0] // 2
     W = _inverse_factor(A[:m, :m])
@@ -41,7 +41,7 @@ def _eliminate(A):
     return W, below, A[m:, m:] - matmul(below, below, transpose_b=True)
 
 
-def _inverse_factor(A):
+def _inverse_factor(A: tf.Tensor) -> tf.Tensor:
     """W = L⁻¹ with ``A = L L'``."""
     n = A.shape[0]
     if n <= WHOLE_UP_TO:

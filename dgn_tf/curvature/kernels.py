@@ -6,7 +6,7 @@ A side is one factor: ``pair(x)`` gives two tensors whose product over the last 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -23,27 +23,27 @@ class Side(Protocol):
 class IdentitySide:
     """A⁻¹ = I."""
 
-    def pair(self, x):
+    def pair(self, x: tf.Tensor) -> tuple:
         return x, x
 
 
 class DiagonalSide:
     """A⁻¹ = diag(d), d ``(size,)``."""
 
-    def __init__(self, d):
+    def __init__(self, d: tf.Tensor):
         self.d = d
 
-    def pair(self, x):
+    def pair(self, x: tf.Tensor) -> tuple:
         return x * self.d, x
 
 
 class MatrixSide:
     """A⁻¹ ``(size, size)`` itself, symmetric."""
 
-    def __init__(self, inverse):
+    def __init__(self, inverse: Any):
         self.inverse = inverse
 
-    def pair(self, x):
+    def pair(self, x: tf.Tensor) -> tuple:
         return matmul(x, self.inverse), x
 
 
@@ -53,17 +53,17 @@ class EigenSide:
     d_rest is None where k = size.
     """
 
-    def __init__(self, Q, d, d_rest=None):
+    def __init__(self, Q: tf.Tensor, d: tf.Tensor, d_rest: Any = None):
         self.Q, self.d, self.d_rest = Q, d, d_rest
 
-    def pair(self, x):
+    def pair(self, x: tf.Tensor) -> tuple:
         rotated = matmul(x, self.Q)
         if self.d_rest is None:
             return rotated * self.d, rotated
         coordinates = tf.concat([rotated * (self.d - self.d_rest), x * self.d_rest], axis=-1)
         return coordinates, tf.concat([rotated, x], axis=-1)
 
-    def gram(self, x, rotated):
+    def gram(self, x: tf.Tensor, rotated: tf.Tensor) -> tf.Tensor:
         """``x A⁻¹ x'`` of ``(m, size)`` x and ``(m, k)`` x Q: no tensor is as wide as both."""
         if self.d_rest is None:
             return gram((rotated * self.d, rotated))
@@ -71,7 +71,7 @@ class EigenSide:
         return inside + self.d_rest * gram((x, x))
 
 
-def separable_kernel(cap, inputs: Side, outputs: Side) -> tf.Tensor:
+def separable_kernel(cap: Any, inputs: Side, outputs: Side) -> tf.Tensor:
     """Γ of one player, ``(n, n)``.
 
     Exact for one position (Dense), and for several while the per-sample tangents fit in memory;
@@ -92,13 +92,13 @@ def separable_kernel(cap, inputs: Side, outputs: Side) -> tf.Tensor:
     return matmul(tf.reshape(first, (n, -1)), tf.reshape(second, (n, -1)), transpose_b=True)
 
 
-def dense_pairs(cap, inputs: Side, outputs: Side):
+def dense_pairs(cap: Any, inputs: Side, outputs: Side) -> tuple:
     """The pairs of ``(B, I)`` inputs and ``(B R, O)`` cotangents, summed over positions."""
     a, g = rows_of(cap)
     return inputs.pair(a), outputs.pair(g)
 
 
-def rows_of(cap) -> tuple:
+def rows_of(cap: Any) -> tuple:
     """``(B, I)`` inputs and ``(B R, O)`` cotangents, summed over positions."""
     a, g = cap.a, cap.g
     if cap.positions == 1:
@@ -108,12 +108,12 @@ def rows_of(cap) -> tuple:
     return a, tf.reshape(g, (-1, cap.outputs))
 
 
-def gram(pair) -> tf.Tensor:
+def gram(pair: Any) -> tf.Tensor:
     """``left right'``: x A⁻¹ x' from a side's pair."""
     return matmul(pair[0], pair[1], transpose_b=True)
 
 
-def product_kernel(of_inputs, of_outputs, columns: int) -> tf.Tensor:
+def product_kernel(of_inputs: Any, of_outputs: Any, columns: int) -> tf.Tensor:
     """``(a A⁻¹ a') ∘ (g B⁻¹ g')`` from its factors, a repeated over the R columns: ``(n, n)``."""
     if columns == 1:
         return of_inputs * of_outputs
@@ -122,7 +122,7 @@ def product_kernel(of_inputs, of_outputs, columns: int) -> tf.Tensor:
     return tf.reshape(blocks, (B * columns, B * columns))
 
 
-def _along_rows(side: Side, tangents):
+def _along_rows(side: Side, tangents: tf.Tensor) -> tf.Tensor:
     """A side applied to axis 1 of ``(n, I, O)``."""
     if isinstance(side, IdentitySide):
         return tangents, tangents

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
 from dgn_tf.curvature.averaged import Averaged
-from dgn_tf.curvature.base import Preconditioner, add, due, period, read, shared, when
+from dgn_tf.curvature.base import Preconditioner, Spec, State, add, due, period, read, shared, when
 from dgn_tf.curvature.damping import damped_inverse, split
 from dgn_tf.curvature.kernels import (
     MatrixSide,
@@ -19,6 +21,7 @@ from dgn_tf.curvature.kernels import (
     separable_kernel,
 )
 from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
+from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import matmul
 
 
@@ -64,7 +67,7 @@ class KFACBlock(Averaged):
             raise ValueError(f"`fisher` must be one of {', '.join(FISHER)}. Received: {fisher!r}.")
         self.fisher = fisher
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "refresh_every": self.refresh_every,
@@ -72,7 +75,7 @@ class KFACBlock(Averaged):
             "max_rows": self.max_rows,
         }
 
-    def state_spec(self, layout):
+    def state_spec(self, layout: WeightLayout) -> Spec:
         rows, outputs = layout.shape
         return {
             "input_factor": (packed.shape(rows), "zeros"),
@@ -83,10 +86,12 @@ class KFACBlock(Averaged):
             "updates": ((), "zeros"),
         }
 
-    def observe(self, state, cap, gradient, step, shift=None):
+    def observe(
+        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
+    ) -> Any:
         return self.observe_all([(state, cap, gradient, shift)], step)[0]
 
-    def observe_all(self, batches, step):
+    def observe_all(self, batches: Sequence[tuple], step: Any) -> list:
         """All players' statistics in one branch, and all their refreshes in another, each when due.
 
         Both conditions are read before anything is assigned; equal periods share one branch.
@@ -95,15 +100,15 @@ class KFACBlock(Averaged):
         observes = due(step, self.update_every, updates)
         left = [None] * len(batches)
 
-        def statistics():
+        def statistics() -> None:
             for state, cap, _, _ in batches:
                 observe_factors(state, samples(cap, self.max_rows, step), self.fisher, self.decay)
 
-        def refresh():
+        def refresh() -> None:
             for state, _, _, shift in batches:
                 self._refresh(state, shift)
 
-        def then():
+        def then() -> None:
             for i, (state, cap, _, _) in enumerate(batches):
                 left[i] = self._observe_more(state, cap, step)
                 state["updates"].assign(read(state["updates"]) + 1.0)
@@ -117,10 +122,10 @@ class KFACBlock(Averaged):
             when(observes, then)
         return left if observes is True else [None] * len(batches)
 
-    def _observe_more(self, state, cap, step):
+    def _observe_more(self, state: State, cap: Any, step: Any) -> Any:
         """Statistics in the refreshed basis, for blocks that have them, and what they leave."""
 
-    def _refresh(self, state, shift):
+    def _refresh(self, state: State, shift: Any) -> None:
         (A, rows), (B, outputs) = self._held(state)
         damping = read(state["damping"])
         damping = damping if shift is None else damping + shift
@@ -128,27 +133,29 @@ class KFACBlock(Averaged):
         for name, inverse in zip(("input", "output"), inverses, strict=True):
             state[f"{name}_inverse"].assign(inverse)
 
-    def _factors(self, state):
+    def _factors(self, state: State) -> Any:
         """A and B, whole, ``(I, I)`` and ``(O, O)``."""
         return tuple(packed.unpack(held, size) for held, size in self._held(state))
 
-    def _dampings(self, state, shift):
+    def _dampings(self, state: State, shift: Any) -> Any:
         """The damping and the shift, split between A and B."""
         (A, rows), (B, outputs) = self._held(state)
         damping = read(state["damping"])
         return _split(A, B, rows, outputs, damping if shift is None else damping + shift)
 
-    def _held(self, state):
+    def _held(self, state: State) -> list:
         """A and B as their variables hold them, with their sizes."""
         sides = ("input", "output")
         return [(read(state[f"{s}_factor"]), state[f"{s}_{self._as_long}"].shape[0]) for s in sides]
 
-    def on(self, state, cap, step, shift=None, left=None):
+    def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
         return _FactoredPreconditioner(
             cap, read(state["input_inverse"]), read(state["output_inverse"])
         )
 
-    def to_dense(self, state, layout, step, shift=None):
+    def to_dense(
+        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
+    ) -> tf.Tensor:
         """From the current factors, which the inverses are those of at a refresh."""
         (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
         left = A + of_A * tf.eye(A.shape[0], dtype=A.dtype)
@@ -156,13 +163,13 @@ class KFACBlock(Averaged):
         return kronecker(left, right)
 
 
-def _split(A, B, rows, outputs, damping):
+def _split(A: tf.Tensor, B: tf.Tensor, rows: Any, outputs: Any, damping: Any) -> Any:
     """What is added to the diagonals of A and B, of variables that hold them."""
     return split(packed.trace(A, rows) / rows, packed.trace(B, outputs) / outputs, damping)
 
 
 @shared
-def _inverses(A, B, rows, outputs, damping):
+def _inverses(A: tf.Tensor, B: tf.Tensor, rows: Any, outputs: Any, damping: Any) -> tuple:
     """The damped inverses of A and B."""
     of_A, of_B = _split(A, B, rows, outputs, damping)
     A, B = packed.unpack(A, rows), packed.unpack(B, outputs)
@@ -172,26 +179,26 @@ def _inverses(A, B, rows, outputs, damping):
 class _FactoredPreconditioner(Preconditioner):
     """M⁻¹ = A⁻¹ ⊗ B⁻¹; a A⁻¹ and g B⁻¹ of a Dense layer serve its kernel and its gain."""
 
-    def __init__(self, cap, of_inputs, of_outputs):
+    def __init__(self, cap: Any, of_inputs: Any, of_outputs: Any):
         super().__init__(cap)
         self.of_inputs, self.of_outputs = of_inputs, of_outputs
 
-    def solve(self, tensors):
+    def solve(self, tensors: Sequence) -> tuple:
         return self.cap.tensors(
             matmul(matmul(self.of_inputs, self.cap.matrix(tensors)), self.of_outputs)
         )
 
     @cached_property
-    def _pairs(self):
+    def _pairs(self) -> Any:
         return dense_pairs(self.cap, MatrixSide(self.of_inputs), MatrixSide(self.of_outputs))
 
-    def kernel(self):
+    def kernel(self) -> tf.Tensor:
         if self.cap.positions != 1:
             sides = MatrixSide(self.of_inputs), MatrixSide(self.of_outputs)
             return separable_kernel(self.cap, *sides)
         return product_kernel(gram(self._pairs[0]), gram(self._pairs[1]), self.cap.columns)
 
-    def gain(self, w, extra=None):
+    def gain(self, w: tf.Tensor, extra: Sequence | None = None) -> tuple:
         if self.cap.positions != 1:
             return super().gain(w, extra)
         (solved_a, _), (solved_g, _) = self._pairs
@@ -199,7 +206,7 @@ class _FactoredPreconditioner(Preconditioner):
         return gain if extra is None else add(gain, self.solve(extra))
 
 
-def weighted_product(a, g, w, cap):
+def weighted_product(a: tf.Tensor, g: tf.Tensor, w: tf.Tensor, cap: Any) -> tf.Tensor:
     """``(1/B) Σ_b a_b (Σ_r w_br g_br)'`` from ``(B, I)``, ``(B R, O)`` and weights ``(B, R)``."""
     mixed = g * tf.reshape(w, (-1, 1)) / cap.batch
     if cap.columns > 1:
@@ -208,7 +215,7 @@ def weighted_product(a, g, w, cap):
     return matmul(a, mixed, transpose_a=True)
 
 
-def kronecker(A, B):
+def kronecker(A: tf.Tensor, B: tf.Tensor) -> tf.Tensor:
     """``A ⊗ B``, which acts on row-major ``(I, O)`` matrices as ``A X B'``; both of any shape."""
     blocks = A[:, None, :, None] * B[None, :, None, :]
     return tf.reshape(blocks, (A.shape[0] * B.shape[0], A.shape[1] * B.shape[1]))

@@ -6,6 +6,8 @@ takes five eighths of the products and of the memory traffic of the whole matrix
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from dgn_tf.precise import matmul
@@ -29,7 +31,7 @@ def shape(size: int) -> tuple[int, ...]:
     return (side * side * BLOCKS * (BLOCKS + 1) // 2,)
 
 
-def gram(rows):
+def gram(rows: Any) -> tf.Tensor:
     """``X'X`` of ``(m, size)`` rows X, in that shape."""
     size = rows.shape[-1]
     if not is_packed(size):
@@ -43,7 +45,7 @@ def gram(rows):
     return _flat(products)
 
 
-def pack(matrix):
+def pack(matrix: tf.Tensor) -> Any:
     """A symmetric ``(size, size)`` matrix in that shape."""
     size = matrix.shape[-1]
     if not is_packed(size):
@@ -55,7 +57,7 @@ def pack(matrix):
     return _flat([matrix[end - side : end, :end] for end in ends])
 
 
-def unpack(held, size: int):
+def unpack(held: Any, size: int) -> Any:
     """The ``(size, size)`` matrix that a tensor of that shape holds."""
     if not is_packed(size):
         return held
@@ -67,7 +69,7 @@ def unpack(held, size: int):
     return tf.concat(whole, axis=0)[:size, :size]
 
 
-def trace(held, size: int):
+def trace(held: Any, size: int) -> Any:
     """The trace of that matrix."""
     if not is_packed(size):
         return tf.linalg.trace(held)
@@ -79,11 +81,11 @@ def _side(size: int) -> int:
     return -(-size // BLOCKS)
 
 
-def _flat(rows):
+def _flat(rows: Any) -> tf.Tensor:
     return tf.concat([tf.reshape(row, (-1,)) for row in rows], axis=0)
 
 
-def _rows(held, size: int):
+def _rows(held: Any, size: int) -> list:
     """Block row i, ``(side, (i + 1) side)``."""
     side = _side(size)
     pieces = tf.split(held, [side * side * (i + 1) for i in range(BLOCKS)])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import fraction, positive, read
+from dgn_tf.curvature.base import State, fraction, positive, read
 from dgn_tf.curvature.elementwise import Elementwise, moments
 
 
@@ -27,12 +30,14 @@ class RMSprop(Elementwise):
         self.rho = fraction("rho", rho)
         self.epsilon = positive("epsilon", epsilon)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"rho": self.rho, "epsilon": self.epsilon}
 
-    def observe(self, state, cap, gradient, step, shift=None):
+    def observe(
+        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
+    ) -> None:
         for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
             velocity.assign(self.rho * read(velocity) + (1.0 - self.rho) * tf.square(g))
 
-    def scale(self, state, step):
+    def scale(self, state: State, step: Any) -> tuple:
         return tuple(tf.sqrt(read(v) + self.epsilon) for v in moments(state, "velocity"))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import past_weight, read
+from dgn_tf.curvature.base import State, past_weight, read
 from dgn_tf.precise import einsum, matmul
 
 FISHER = ("game", "empirical")
 
 
-def samples(cap, max_rows: int | None, step):
+def samples(cap: Any, max_rows: int | None, step: Any) -> Any:
     """The capture, thinned to every k-th sample where it has more than `max_rows` rows.
 
     The kept samples rotate with the step, so that the running average sees all.
@@ -32,14 +34,14 @@ def samples(cap, max_rows: int | None, step):
     return made[1]  # the step is kept with them, so that its id stays its own
 
 
-def cotangents(cap, fisher: str):
+def cotangents(cap: Any, fisher: str) -> Any:
     """``(B, P, R', O)``: Z's columns scaled by √C_T, or for the empirical Fisher φ_x alone."""
     if fisher == "game":
         return cap.g * cap.curvature_scale[:, None, :, None]
     return einsum("br,bpro->bpo", cap.c, cap.g)[:, :, None]
 
 
-def factors(cap, fisher: str):
+def factors(cap: Any, fisher: str) -> tuple:
     """The Kronecker factors of ``M ≈ A ⊗ B`` of one batch.
 
     Returns:
@@ -52,7 +54,7 @@ def factors(cap, fisher: str):
     return of_inputs, _product(tf.reshape(g, (-1, cap.outputs))) / (cap.batch * positions)
 
 
-def observe_factors(state, cap, fisher: str, decay: float) -> None:
+def observe_factors(state: State, cap: Any, fisher: str, decay: float) -> None:
     """Move ``input_factor`` and ``output_factor`` on by one batch."""
     past = past_weight(state["updates"], decay, cap.dtype)
     pair = state["input_factor"], state["output_factor"]
@@ -66,7 +68,7 @@ def observe_factors(state, cap, fisher: str, decay: float) -> None:
         variable.assign(past * read(variable) + product)
 
 
-def _input_product(cap):
+def _input_product(cap: Any) -> Any:
     """``Σ a a'`` over samples and positions, without the column of ones where it would be long."""
     if cap.positions == 1 or not cap.has_bias:
         return _product(tf.reshape(cap.a, (-1, cap.rows)))
@@ -77,5 +79,5 @@ def _input_product(cap):
     return tf.concat([upper, tf.concat([total, count[None]], axis=0)[None]], axis=0)
 
 
-def _product(rows):
+def _product(rows: Any) -> Any:
     return matmul(rows, rows, transpose_a=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -106,7 +107,15 @@ def solve(
     return results[::-1]
 
 
-def cooperative_value(P_x, P_xx, g, G, H, k, K):
+def cooperative_value(
+    P_x: tf.Tensor,
+    P_xx: tf.Tensor,
+    g: tf.Tensor,
+    G: tf.Tensor,
+    H: tf.Tensor,
+    k: tf.Tensor,
+    K: tf.Tensor,
+) -> tuple:
     """(25): the cooperative value function under an affine policy, best response or not.
 
     Args:
@@ -124,7 +133,7 @@ def cooperative_value(P_x, P_xx, g, G, H, k, K):
     return W_x, symmetric_part(W_xx)
 
 
-def symmetric_solve(H, b):
+def symmetric_solve(H: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """``H⁺ b`` for a symmetric ``(p, p)`` H, definite or not, and ``(p, q)`` b."""
     values, vectors = eigh(H)
     size = tf.abs(values)
@@ -141,7 +150,7 @@ class _Rule:
     lr: tf.Tensor
     M: Sequence | None
 
-    def diagonal(self, stage: DenseStage, n: int, V_xx):
+    def diagonal(self, stage: DenseStage, n: int, V_xx: tf.Tensor) -> Any:
         """Q_uu, or P_nn, of the player in slot n: ``(p, p)``."""
         terms = []
         if self.second.preconditioned:
@@ -153,7 +162,7 @@ class _Rule:
         return tf.add_n(terms)
 
 
-def _respond(stage: DenseStage, n: int, V, rule: _Rule):
+def _respond(stage: DenseStage, n: int, V: Any, rule: _Rule) -> tuple:
     """The k, K and Q_ux of the player in slot n against the value function V, by (9)."""
     V_x, V_xx = V
     F = stage.F_n[n]
@@ -163,7 +172,7 @@ def _respond(stage: DenseStage, n: int, V, rule: _Rule):
     return gains[:, 0], gains[:, 1:], Q_ux
 
 
-def _open_loop(stage, V, rule):
+def _open_loop(stage: Any, V: Any, rule: Any) -> tuple:
     """Every player's preconditioned gradient; all slots hold the co-state and its derivative."""
     values = (chain_rule(stage, V[0]),) * len(V)
     gains = {}
@@ -173,7 +182,7 @@ def _open_loop(stage, V, rule):
     return stage_result(stage, gains, values), values
 
 
-def _feedback(stage, V, rule, duplicated):
+def _feedback(stage: Any, V: Any, rule: Any, duplicated: bool) -> tuple:
     """(9) and (10), one value function a slot."""
     values, gains = [], {}
     for slot, V_slot in enumerate(V):
@@ -189,7 +198,7 @@ def _feedback(stage, V, rule, duplicated):
     return stage_result(stage, gains, values), tuple(values)
 
 
-def _cooperative(stage, W, rule, slots, closed_loop):
+def _cooperative(stage: Any, W: tf.Tensor, rule: Any, slots: Any, closed_loop: bool) -> tuple:
     """(11) with the others as one team, and (25)."""
     W_x, W_xx = W
     P_x, P_xx = chain_rule(stage, W)
@@ -221,7 +230,7 @@ def _cooperative(stage, W, rule, slots, closed_loop):
     return DenseStageResult(tuple(by_slot.get(n) for n in range(slots)), *W), W
 
 
-def _check(stages, structure, form, absent_players, M) -> None:
+def _check(stages: Sequence, structure: str, form: str | None, absent_players: str, M: Any) -> None:
     one_of("structure", structure, STRUCTURES)
     one_of("absent_players", absent_players, ABSENT_PLAYERS)
     if form is not None:

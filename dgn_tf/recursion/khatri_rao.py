@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +50,7 @@ class JointFactors:
     def block_inverses(self) -> list[Callable[[tf.Tensor], tf.Tensor]]:
         """For every player the inverse of its own diagonal block, K-FAC's."""
 
-        def inverse(n):
+        def inverse(n: Any) -> tf.Tensor:
             left, right = damped_inverse(self.A[n][n], 0.0), damped_inverse(self.B[n][n], 0.0)
             return lambda Y: matmul(matmul(left, Y), right)
 
@@ -80,7 +81,7 @@ class JointSolution:
     iterations: int
 
 
-def joint_factors(captures: Sequence, damping, fisher: str = "game") -> JointFactors:
+def joint_factors(captures: Sequence, damping: Any, fisher: str = "game") -> JointFactors:
     """Factors of one batch's joint matrix.
 
     The diagonal blocks are ``(A + π√λ I) ⊗ (B + √λ/π I)``.
@@ -134,7 +135,7 @@ def conjugate_gradients(
         raise ValueError(f"`iterations` must be an integer ≥ 0. Received: {iterations!r}.")
     solve_own = factors.block_inverses() if precondition is None else precondition
 
-    def own(Y):
+    def own(Y: tf.Tensor) -> list:
         return [solve(y) for solve, y in zip(solve_own, Y, strict=True)]
 
     tiny = float(np.finfo(right[0].dtype.as_numpy_dtype).tiny)
@@ -158,7 +159,7 @@ def conjugate_gradients(
 def solve(
     captures: Sequence,
     right: Sequence[tf.Tensor],
-    damping,
+    damping: Any,
     iterations: int = 6,
     precondition: Sequence[Callable[[tf.Tensor], tf.Tensor]] | None = None,
     fisher: str = "game",
@@ -168,9 +169,9 @@ def solve(
     return conjugate_gradients(factors, right, iterations, precondition).X
 
 
-def _dot(X, Y):
+def _dot(X: tf.Tensor, Y: tf.Tensor) -> tf.Tensor:
     return tf.add_n([tf.reduce_sum(x * y) for x, y in zip(X, Y, strict=True)])
 
 
-def _axpy(X, scale, Y):
+def _axpy(X: tf.Tensor, scale: Any, Y: tf.Tensor) -> tf.Tensor:
     return [x + scale * y for x, y in zip(X, Y, strict=True)]

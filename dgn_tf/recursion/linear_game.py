@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -85,7 +86,7 @@ class DenseStageResult:
         return len(self.players)
 
 
-def stage_result(stage: DenseStage, gains, V) -> DenseStageResult:
+def stage_result(stage: DenseStage, gains: Any, V: Any) -> DenseStageResult:
     """The result of a structure with one value function a slot.
 
     Args:
@@ -99,23 +100,23 @@ def stage_result(stage: DenseStage, gains, V) -> DenseStageResult:
     return DenseStageResult(players, None, None, tuple(v[0] for v in V), tuple(v[1] for v in V))
 
 
-def hessian(l_uu, size: int, dtype) -> tf.Tensor:
+def hessian(l_uu: tf.Tensor, size: int, dtype: Any) -> tf.Tensor:
     """A running cost's Hessian ``(size, size)`` from a matrix or a scalar."""
     l_uu = tf.convert_to_tensor(l_uu, dtype)
     return l_uu * tf.eye(size, dtype=dtype) if l_uu.shape.rank == 0 else l_uu
 
 
-def transposed_matvec(matrix, vector):
+def transposed_matvec(matrix: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
     """``matrix' vector``."""
     return matvec(matrix, vector, transpose_a=True)
 
 
-def symmetric_part(matrix):
+def symmetric_part(matrix: tf.Tensor) -> tf.Tensor:
     """``(matrix + matrix') / 2``."""
     return 0.5 * (matrix + tf.transpose(matrix))
 
 
-def chain_rule(stage: DenseStage, V):
+def chain_rule(stage: DenseStage, V: Any) -> tuple:
     """Q_x ``(n,)`` and Q_xx ``(n, n)`` of (9) from ``V = (V_x, V_xx)`` at the next stage."""
     V_x, V_xx = V
     Q_x = transposed_matvec(stage.F_x, V_x)
@@ -127,7 +128,7 @@ def chain_rule(stage: DenseStage, V):
     return Q_x, symmetric_part(Q_xx)
 
 
-def as_scalar(value, dtype) -> tf.Tensor:
+def as_scalar(value: Any, dtype: Any) -> tf.Tensor:
     """A number or scalar tensor in the given type, a Python number without loss of precision."""
     if isinstance(value, int | float):  # tf.cast would round it to single precision first
         return tf.constant(value, dtype)

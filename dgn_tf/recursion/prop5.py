@@ -11,6 +11,7 @@ kept for comparison; the sample-space solver has no such case.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -21,7 +22,7 @@ from dgn_tf.recursion.khatri_rao import JointFactors, joint_factors
 
 
 def solve(
-    captures: Sequence, right: Sequence[tf.Tensor], damping, fisher: str = "game"
+    captures: Sequence, right: Sequence[tf.Tensor], damping: Any, fisher: str = "game"
 ) -> list[tf.Tensor]:
     """Both players' gains from their right sides.
 
@@ -64,7 +65,7 @@ def dense_complement(factors: JointFactors, u: int, v: int) -> tf.Tensor:
     return kronecker(*schur_factors(factors, u, v))
 
 
-def _gain(factors, right, u, v):
+def _gain(factors: Any, right: Any, u: Any, v: tf.Tensor) -> Any:
     A_u, B_u = schur_factors(factors, u, v)
     of_v = matmul(
         matmul(damped_inverse(factors.A[v][v], 0.0), right[v]),

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
@@ -121,11 +122,11 @@ def solve(
 class _Problem:
     """Terminal weights and step sizes: ``rho = lr / B``."""
 
-    def __init__(self, v, C, lr, rho):
+    def __init__(self, v: tf.Tensor, C: tf.Tensor, lr: Any, rho: Any):
         self.v, self.C, self.lr, self.rho = v, C, lr, rho
 
 
-def _spread(kernels, values):
+def _spread(kernels: Any, values: Any) -> list:
     """One value per stage, given to each of its players."""
     return [
         [value if kernel is not None else None for kernel in stage]
@@ -133,7 +134,7 @@ def _spread(kernels, values):
     ]
 
 
-def _team(kernels, decay, agents):
+def _team(kernels: Any, decay: Any, agents: Any) -> tuple:
     """(11): players solved for together are one with the summed kernel Γ = Σ_n Γ_n, each counted
     once an agent (16)."""
     kernel = tf.add_n([kernel for kernel in kernels if kernel is not None])
@@ -144,7 +145,7 @@ def _team(kernels, decay, agents):
     return agents * kernel, None if q is None else agents * q
 
 
-def _feedback(solve_chains, kernels, decay, duplicated):
+def _feedback(solve_chains: Any, kernels: Any, decay: Any, duplicated: bool) -> list:
     """(9) and (10): one value function, so one chain, a slot; None where it has no player."""
     slots = max(len(stage) for stage in kernels)
     chains = []
@@ -164,7 +165,7 @@ def _feedback(solve_chains, kernels, decay, duplicated):
     ]
 
 
-def _chains(problem, chains, curved, stagewise):
+def _chains(problem: Any, chains: Any, curved: bool, stagewise: bool) -> Any:
     """For every chain of (Γ, q) down the stages, the value with which each stage's gain is made."""
     if not curved:
         return [_explicit(problem, chain) for chain in chains]
@@ -173,7 +174,7 @@ def _chains(problem, chains, curved, stagewise):
     return _proximal(problem, chains)
 
 
-def _explicit(problem, chain):
+def _explicit(problem: Any, chain: Any) -> Any:
     """(10), or (25) with the stage's summed kernel, for Q_uu = M / lr."""
     values, v, C = [], problem.v, problem.C
     for kernel, q in reversed(chain):
@@ -186,7 +187,7 @@ def _explicit(problem, chain):
     return values[::-1]
 
 
-def _proximal_by_stages(problem, chain):
+def _proximal_by_stages(problem: Any, chain: Any) -> Any:
     """C = L L' with L ← L R⁻ᵀ, R the Cholesky factor of I + ρ L'ΓL: no general solve is needed."""
     values, v = [], problem.v
     L = _dense(root_of(problem.C))
@@ -201,7 +202,7 @@ def _proximal_by_stages(problem, chain):
     return values[::-1]
 
 
-def _proximal(problem, chains):
+def _proximal(problem: Any, chains: Any) -> Any:
     """(10), or (25) where a chain is a team's, in the proximal closed form of
     `docs/sample_space.md`: C_t⁻¹ = C_T⁻¹ + (lr/B) Γ̄, all stages in one batched factorisation."""
     sums, decays, places = [], [], []
@@ -236,7 +237,7 @@ def _proximal(problem, chains):
     return values
 
 
-def _coupled(problem, kernels, decay, agents, closed_loop):
+def _coupled(problem: Any, kernels: Any, decay: Any, agents: Any, closed_loop: bool) -> Any:
     """Players (or groups of equal agents) with P_nn = M / lr and the mixed terms kept.
 
     Player n of the stage answers with weights y_n: ``y_n + C Σ_{m≠n} (ρ Γ_m y_m + lr q_m) = v``,
@@ -275,5 +276,5 @@ def _coupled(problem, kernels, decay, agents, closed_loop):
     return result[::-1]
 
 
-def _dense(C):
+def _dense(C: tf.Tensor) -> Any:
     return tf.linalg.diag(C) if C.shape.rank == 1 else C

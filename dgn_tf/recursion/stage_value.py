@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -22,7 +24,9 @@ class StageValue:
         cholesky: ``(n, n)``, the lower factor of A.
     """
 
-    def __init__(self, v, C=None, *, root=None, cholesky=None):
+    def __init__(
+        self, v: tf.Tensor, C: tf.Tensor | None = None, *, root: Any = None, cholesky: Any = None
+    ):
         self.v = v
         self._C = C
         self._root = root
@@ -33,7 +37,7 @@ class StageValue:
         """Whether the gain has no feedback: C is zero and s plays no part."""
         return self._C is None and self._cholesky is None
 
-    def apply(self, s):
+    def apply(self, s: tf.Tensor) -> tf.Tensor:
         """``C s`` for ``(n,)`` s."""
         if self.is_open:
             return tf.zeros_like(self.v)
@@ -42,7 +46,7 @@ class StageValue:
         inner = transposed_times(self._root, s)
         return times(self._root, cholesky_solve(self._cholesky, inner))
 
-    def weights(self, s=None):
+    def weights(self, s: tf.Tensor | None = None) -> tf.Tensor:
         """``v + C s`` for ``(n,)`` s; v alone where s is None."""
         return self.v if s is None or self.is_open else self.v + self.apply(s)
 
@@ -57,24 +61,24 @@ class StageValue:
         return matmul(half, half, transpose_a=True)
 
 
-def times(S, x):
+def times(S: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """``S x`` along the last axis of x, S ``(n, n)`` or the diagonal ``(n,)``."""
     return S * x if S.shape.rank == 1 else matvec(S, x)
 
 
-def transposed_times(S, x):
+def transposed_times(S: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """``S' x`` along the last axis of x, S ``(n, n)`` or the diagonal ``(n,)``."""
     return S * x if S.shape.rank == 1 else matvec(S, x, transpose_a=True)
 
 
-def sandwich(S, G):
+def sandwich(S: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
     """``S' G S`` for ``(..., n, n)`` G and S ``(n, n)`` or the diagonal ``(n,)``."""
     if S.shape.rank == 1:
         return S[:, None] * G * S
     return matmul(S, matmul(G, S), transpose_a=True)
 
 
-def root_of(C):
+def root_of(C: tf.Tensor) -> tf.Tensor:
     """S with ``C = S S'`` for positive semidefinite C, ``(n,)`` diagonal or ``(n, n)``."""
     if C.shape.rank == 1:
         return tf.sqrt(tf.maximum(C, 0.0))
@@ -82,12 +86,12 @@ def root_of(C):
     return vectors * tf.sqrt(tf.maximum(values, 0.0))
 
 
-def cholesky_solve(lower, b):
+def cholesky_solve(lower: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """``(L L')⁻¹ b`` for ``(..., n, n)`` L and ``(..., n)`` b."""
     return tf.linalg.cholesky_solve(lower, b[..., None])[..., 0]
 
 
-def cholesky_of_shifted_identity(G):
+def cholesky_of_shifted_identity(G: tf.Tensor) -> tf.Tensor:
     """Lower factor of ``I + G`` for positive semidefinite ``(..., n, n)`` G.
 
     The identity is enlarged by the rounding error of G, so that the factor exists in single

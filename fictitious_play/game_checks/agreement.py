@@ -1,6 +1,7 @@
 """What a game says of itself, held against its methods: its form and its configuration."""
 
 import json
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,7 +54,7 @@ def check_form(trial: Trial, simulate: Simulator) -> None:
         trial.refuse(method, rule, received, "Give the form the law that `initial_states` samples")
 
 
-def _same_law(game, form, rng) -> bool:
+def _same_law(game: Any, form: Any, rng: Any) -> bool:
     """Whether `initial_states` has the form's mean and covariance: those of an affine map are
     known by what it makes of zero and of the unit vectors, those of any other by a sample."""
     eye = np.eye(game.state_size)

@@ -1,5 +1,7 @@
 """Gradients of the costs with respect to the controls."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,7 +9,7 @@ from keras import ops
 from fictitious_play.game_checks.probe import Trial, points, quick
 
 
-def gradient(function, point, *given):
+def gradient(function: Any, point: Any, *given: Any) -> Any:
     """The gradient of a scalar function with respect to its first tensor, as a numpy array; zero
     where the function does not depend on it."""
     backend = keras.config.backend()
@@ -41,13 +43,13 @@ def check_gradients(trial: Trial) -> None:
     near, moved = points(trial, (count,))
     noise = trial.tensor(np.zeros((2 * count, game.noise_size)))
 
-    def running(controls, states):
+    def running(controls: Any, states: Any) -> Any:
         return game.running_cost(0.0, states, controls)
 
-    def terminal(controls, states):
+    def terminal(controls: Any, states: Any) -> Any:
         return game.terminal_cost(game.euler_step(0.0, states, controls, noise))
 
-    def total(controls, states):
+    def total(controls: Any, states: Any) -> Any:
         return ops.sum(running(controls, states)) + ops.sum(terminal(controls, states))
 
     states = trial.tensor(np.concatenate([start, near]))

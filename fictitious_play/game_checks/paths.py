@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Rays:
     words: list[str]
 
 
-def make_rays(game, steps: int, most: int) -> Rays:
+def make_rays(game: Any, steps: int, most: int) -> Rays:
     """Constant, alternating and last-step controls of a few players, at most `most` of them."""
     shape = (steps, game.players, game.control_size)
     last = np.eye(steps)[-1]

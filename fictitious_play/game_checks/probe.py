@@ -37,16 +37,16 @@ class Trial:
         """Differences up to this, relative to the values, are rounding."""
         return 1e-4 if self.dtype == "float32" else 1e-9
 
-    def tensor(self, array):
+    def tensor(self, array: Any) -> Any:
         # Cast by NumPy: JAX compiles a cast of its own for every shape.
         return ops.convert_to_tensor(np.asarray(array, self.dtype), dtype=self.dtype)
 
-    def refuse(self, method: str, rule: str, received: Any, cause: str, error=None):
+    def refuse(self, method: str, rule: str, received: Any, cause: str, error: Any = None) -> Any:
         """Raises the ValueError of a broken rule."""
         raise ValueError(f"`{self.name}.{method}` {rule} Received: {received}. {cause}") from error
 
 
-def make_trial(game, dtype: str) -> Trial:
+def make_trial(game: Any, dtype: str) -> Trial:
     """The trial of a game: the smallest sizes that cannot be mistaken."""
     taken = {1, game.players, game.state_size, game.control_size, game.noise_size}
     for copies in range(3, 40):
@@ -56,7 +56,7 @@ def make_trial(game, dtype: str) -> Trial:
     raise AssertionError("five sizes cannot take all pairs")
 
 
-def points(trial: Trial, leading: tuple[int, ...]):
+def points(trial: Trial, leading: tuple[int, ...]) -> tuple:
     """States near the initial law, no two of them equal, and controls; numpy arrays."""
     game, rng = trial.game, np.random.default_rng(0)
     count = int(np.prod(leading))
@@ -69,7 +69,7 @@ def points(trial: Trial, leading: tuple[int, ...]):
     return states.reshape(*leading, -1), controls
 
 
-def quick(function, graph: bool = False):
+def quick(function: Any, graph: bool = False) -> Any:
     """A function of tensors as the backend runs it soonest: JAX compiles it as a whole, with
     little optimisation; the others take it operation by operation, TensorFlow with `graph` as a
     graph, for functions that run often."""
@@ -86,12 +86,12 @@ def quick(function, graph: bool = False):
     return function
 
 
-def arrays(tensors):
+def arrays(tensors: Any) -> Any:
     """Tensors in any structure as numpy arrays."""
     return keras.tree.map_structure(ops.convert_to_numpy, tensors)
 
 
-def trace(function, *tensors) -> None:
+def trace(function: Any, *tensors: Any) -> None:
     """Runs a function as training does, on tensors without values where the backend has them."""
     backend = keras.config.backend()
     if backend == "tensorflow":
@@ -106,7 +106,7 @@ def trace(function, *tensors) -> None:
         function(*[tensor.clone().requires_grad_() for tensor in tensors])
 
 
-def values(trial: Trial, time, states, controls) -> dict[str, Any]:
+def values(trial: Trial, time: Any, states: Any, controls: Any) -> dict[str, Any]:
     """What the four methods return, checked one by one; in numpy's or the backend's arrays."""
     leading = tuple(states.shape[:-1])
     arguments = {"time": time, "states": states, "controls": controls}
@@ -131,7 +131,7 @@ def check_signatures(trial: Trial) -> None:
 _SELF = "Likely cause: an argument (or `self`) is missing, or there is one too many"
 
 
-def _call(trial: Trial, method: str, arguments: list, leading: tuple[int, ...]):
+def _call(trial: Trial, method: str, arguments: list, leading: tuple[int, ...]) -> Any:
     given = " and ".join(
         f"{name} of shape {tuple(value.shape)}"
         for name, value in zip(_ARGUMENTS[method], arguments, strict=True)
@@ -185,7 +185,9 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:200].rstrip('.') if lines else 'no message'}"
 
 
-def _check_value(trial: Trial, method: str, value, leading: tuple[int, ...], given: str) -> None:
+def _check_value(
+    trial: Trial, method: str, value: Any, leading: tuple[int, ...], given: str
+) -> None:
     game = trial.game
     last, meaning = {
         "drift": ((game.state_size,), "(..., state_size)"),
@@ -213,7 +215,7 @@ def _check_value(trial: Trial, method: str, value, leading: tuple[int, ...], giv
         trial.refuse(method, f"must return the dtype of the states, {trial.dtype}.", kind, cause)
 
 
-def _shape_cause(game, method: str, found: tuple, leading: tuple) -> str:
+def _shape_cause(game: Any, method: str, found: tuple, leading: tuple) -> str:
     n, m, players = game.state_size, game.noise_size, game.players
     lead = len(leading)
     if not found:

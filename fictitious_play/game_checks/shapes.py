@@ -1,5 +1,7 @@
 """Shapes, dtypes, and that every path has values of its own."""
 
+from typing import Any
+
 import numpy as np
 
 from fictitious_play.game_checks.probe import (
@@ -22,7 +24,7 @@ def check_initial_states(trial: Trial) -> None:
     rule = f"must turn normals of shape {normals.shape} into initial states of the same shape."
     cause = "Likely cause: an axis is missing; `normals` is (batch, state_size)"
 
-    def sampled(given):
+    def sampled(given: Any) -> Any:
         kept = given.copy()
         try:
             found = game.initial_states(given)
@@ -73,7 +75,7 @@ def check_shapes(trial: Trial) -> None:
 
     one = tuple(array[:1] for array in flat)
 
-    def evaluate(*pairs):
+    def evaluate(*pairs: Any) -> list:
         return [values(trial, time, *pair) for pair in pairs]
 
     pairs = [tuple(map(trial.tensor, pair)) for pair in (flat, one, (states, controls))]
@@ -107,7 +109,7 @@ def check_tensor_time(trial: Trial) -> None:
 
     times = [step * game.step_size for step in (0, game.steps // 2, game.steps - 1)]
 
-    def evaluate(times):
+    def evaluate(times: Any) -> list:
         return [values(trial, time, states, controls) for time in times]
 
     tensors = arrays(quick(evaluate, graph=True)([trial.tensor(time) for time in times]))

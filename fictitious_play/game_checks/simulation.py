@@ -28,7 +28,9 @@ class Simulator:
         if keras.config.backend() == "jax" or loops:
             self._compiled = quick(self._step, loops)
 
-    def __call__(self, initial, controls, noise) -> tuple[list[dict[str, Any]], np.ndarray]:
+    def __call__(
+        self, initial: Any, controls: Any, noise: Any
+    ) -> tuple[list[dict[str, Any]], np.ndarray]:
         """Plays as many Euler steps as there are controls.
 
         Args:
@@ -62,7 +64,7 @@ class Simulator:
         found.append({"step": steps, "states": seen[:paths], "finite": end})
         return found, (total + costs[1].astype(np.float64))[:paths]
 
-    def _play(self, time, *now):
+    def _play(self, time: Any, *now: Any) -> Any:
         if self._compiled is not None:
             try:
                 return self._compiled(self.trial.tensor(time), *now)
@@ -72,7 +74,7 @@ class Simulator:
                 self._compiled = None
         return self._step(time, *now)
 
-    def _step(self, time, states, controls, noise):
+    def _step(self, time: Any, states: Any, controls: Any, noise: Any) -> tuple:
         """The states after an Euler step; running costs, and what the end would cost there; and
         which paths are finite, by method."""
         game = self.trial.game

@@ -119,19 +119,19 @@ class Game(metaclass=Frozen):
 
     # What a game is
 
-    def drift(self, time: Any, states, controls):
+    def drift(self, time: Any, states: Any, controls: Any) -> Any:
         """b(t, X, α), (..., state_size)."""
         raise NotImplementedError(f"{type(self).__name__} must define `drift`.")
 
-    def diffusion(self, time: Any, states, controls):
+    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
         """σ(t, X, α), (..., state_size, noise_size); without leading axes where it is constant."""
         raise NotImplementedError(f"{type(self).__name__} must define `diffusion`.")
 
-    def running_cost(self, time: Any, states, controls):
+    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
         """f^i(t, X, α) of every player, (..., players)."""
         raise NotImplementedError(f"{type(self).__name__} must define `running_cost`.")
 
-    def terminal_cost(self, states):
+    def terminal_cost(self, states: Any) -> Any:
         """g^i(X_T) of every player, (..., players)."""
         raise NotImplementedError(f"{type(self).__name__} must define `terminal_cost`.")
 
@@ -147,7 +147,7 @@ class Game(metaclass=Frozen):
         whose players matter to each other through other means than that overrides this."""
         return None
 
-    def linear_quadratic_form(self):
+    def linear_quadratic_form(self) -> Any:
         """The game as a `fictitious_play.lq.LinearQuadraticForm`, or None where it is not one."""
         return None
 
@@ -159,7 +159,7 @@ class Game(metaclass=Frozen):
 
     # What follows from it
 
-    def euler_step(self, time: Any, states, controls, noise):
+    def euler_step(self, time: Any, states: Any, controls: Any, noise: Any) -> Any:
         """X_t → X_{t+1}: (..., state_size), with ΔW_t in `noise`, (..., noise_size)."""
         diffusion = self.diffusion(time, states, controls)
         if len(diffusion.shape) == 2:
@@ -168,7 +168,7 @@ class Game(metaclass=Frozen):
             shock = ops.sum(diffusion * ops.expand_dims(noise, -2), axis=-1)
         return states + self.step_size * self.drift(time, states, controls) + shock
 
-    def deviation_costs(self, initial_state, own, others, noise):
+    def deviation_costs(self, initial_state: Any, own: Any, others: Any, noise: Any) -> Any:
         """Cost of every player when she alone leaves the others' controls, path by path.
 
         A game whose structure allows something cheaper than N simulations overrides this.
@@ -184,7 +184,7 @@ class Game(metaclass=Frozen):
         """
         return rollout.deviation_costs(self, initial_state, own, others, noise)
 
-    def project(self, controls):
+    def project(self, controls: Any) -> Any:
         """The nearest controls within `control_bounds`, (..., players, control_size); the same
         ones where there are no bounds."""
         if self.control_bounds is None:
@@ -195,7 +195,7 @@ class Game(metaclass=Frozen):
             return np.clip(controls, low.astype(controls.dtype), high.astype(controls.dtype))
         return ops.minimum(ops.maximum(controls, constant(low, controls)), constant(high, controls))
 
-    def stacked_controls(self, controls) -> np.ndarray:
+    def stacked_controls(self, controls: Any) -> np.ndarray:
         """Everybody's controls side by side, (batch, steps, Σ k_i), as `fictitious_play.lq` has
         them; of (batch, *controls_shape) or (batch, steps, players, control_size)."""
         array = checks.real_array("controls", controls)
@@ -224,7 +224,7 @@ class Game(metaclass=Frozen):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -234,6 +234,6 @@ class Game(metaclass=Frozen):
         )
 
 
-def constant(value: np.ndarray, like):
+def constant(value: np.ndarray, like: Any) -> Any:
     """A numpy constant as a tensor of the dtype of `like`."""
     return ops.convert_to_tensor(value, dtype=ops.dtype(like))

@@ -11,7 +11,7 @@ class Frozen(ABCMeta):
     """The class of classes whose objects are frozen when their constructor has returned, whatever
     constructor a subclass has."""
 
-    def __call__(cls, *arguments, **named):
+    def __call__(cls, *arguments: Any, **named: Any) -> Any:
         made = super().__call__(*arguments, **named)
         vars(made).update(kept(vars(made)), _is_built=True)
         return made

@@ -16,7 +16,11 @@ from fictitious_play.games.inter_bank import InterBankGame
 
 
 def major_player_game(
-    players: int = 5, share: float = 0.5, major_sigma: float = 1.0, sigma: float = 1.0, **parameters
+    players: int = 5,
+    share: float = 0.5,
+    major_sigma: float = 1.0,
+    sigma: float = 1.0,
+    **parameters: Any,
 ) -> InterBankGame:
     """One bank that all others look at.
 
@@ -42,7 +46,7 @@ def major_player_game(
     return _game({"players": N, "weights": weights, "sigma": volatility}, parameters)
 
 
-def ring_game(players: int = 5, own: float = 0.0, **parameters) -> InterBankGame:
+def ring_game(players: int = 5, own: float = 0.0, **parameters: Any) -> InterBankGame:
     """Banks in a circle who look at their two neighbours only.
 
         m^i = own · X^i + (1 - own) (X^{i-1} + X^{i+1})/2,      indices modulo N.
@@ -69,7 +73,7 @@ def two_group_game(
     within: float = 0.8,
     first_group: dict[str, Any] | None = None,
     second_group: dict[str, Any] | None = None,
-    **parameters,
+    **parameters: Any,
 ) -> InterBankGame:
     """Two groups of banks that look at their own group more than at the other.
 

@@ -88,25 +88,25 @@ class InterBankGame(Game):
     c: np.ndarray
     sigma: np.ndarray
 
-    def mean_weights(self):
+    def mean_weights(self) -> Any:
         return None if self.uniform_weights else self.weights
 
-    def distance(self, states):
+    def distance(self, states: Any) -> Any:
         """m^i - X^i of every player, (..., players)."""
         if self.uniform_weights:
             return ops.mean(states, axis=-1, keepdims=True) - states
         return ops.matmul(states, constant(self.weights.T, states)) - states
 
-    def drift(self, time, states, controls):
+    def drift(self, time: Any, states: Any, controls: Any) -> Any:
         return constant(self.a, states) * self.distance(states) + controls[..., 0]
 
-    def diffusion(self, time, states, controls):
+    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
         return constant(self._diffusion, states)
 
-    def running_cost(self, time, states, controls):
+    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
         return self._running(self.distance(states), controls[..., 0])
 
-    def terminal_cost(self, states):
+    def terminal_cost(self, states: Any) -> Any:
         return self._terminal(self.distance(states))
 
     @property
@@ -129,7 +129,7 @@ class InterBankGame(Game):
             self.players, self.horizon, a, q, epsilon, c, sigma, self.rho, spread
         )
 
-    def linear_quadratic_form(self):
+    def linear_quadratic_form(self) -> Any:
         if not self.is_linear_quadratic:
             return None
         return lq.inter_bank_form(
@@ -147,7 +147,7 @@ class InterBankGame(Game):
             initial_std=self.initial_std,
         )
 
-    def deviation_costs(self, initial_state, own, others, noise):
+    def deviation_costs(self, initial_state: Any, own: Any, others: Any, noise: Any) -> Any:
         """As in `Game.deviation_costs`, by superposition: player i's cost sees the state through
         m^i - X^i only."""
         if not self._is_plain:
@@ -159,7 +159,7 @@ class InterBankGame(Game):
         running = self._running(distance[:, :-1], own[..., 0])
         return self.step_size * ops.sum(running, axis=1) + self._terminal(distance[:, -1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in ("state_size", "control_size", "noise_size"):
             del config[name]
@@ -168,11 +168,11 @@ class InterBankGame(Game):
         weights = None if self.uniform_weights else self.weights.tolist()
         return {**config, "rho": self.rho, "weights": weights}
 
-    def _running(self, distance, control):
+    def _running(self, distance: Any, control: Any) -> Any:
         q, epsilon = constant(self.q, distance), constant(self.epsilon, distance)
         return 0.5 * ops.square(control) + distance * (0.5 * epsilon * distance - q * control)
 
-    def _terminal(self, distance):
+    def _terminal(self, distance: Any) -> Any:
         return 0.5 * constant(self.c, distance) * ops.square(distance)
 
     @cached_property

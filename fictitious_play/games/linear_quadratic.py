@@ -108,7 +108,7 @@ class LinearQuadraticGame(Game):
         )
 
     @classmethod
-    def from_form(cls, form) -> "LinearQuadraticGame":
+    def from_form(cls, form: Any) -> "LinearQuadraticGame":
         """The game of a `fictitious_play.lq.LinearQuadraticForm`, or of anything that has one."""
         form = lq.as_form(form)
         covariance = form.initial_covariance
@@ -122,15 +122,15 @@ class LinearQuadraticGame(Game):
 
     # The game
 
-    def drift(self, time, states, controls):
+    def drift(self, time: Any, states: Any, controls: Any) -> Any:
         A, B = (self._at(matrix, time, states) for matrix in (self._A, self._B))
         stacked = _merged(controls, self.players * self.control_size)
         return ops.matmul(states, ops.transpose(A)) + ops.matmul(stacked, B)
 
-    def diffusion(self, time, states, controls):
+    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
         return self._at(self._L, time, states)
 
-    def running_cost(self, time, states, controls):
+    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
         weights = self._coupled_weights if self._form.coupled else self._running_weights
         Q, S, R = (self._at(each, time, states) for each in weights)
         if not self._form.coupled:
@@ -141,19 +141,19 @@ class LinearQuadraticGame(Game):
         own = _quadratic(self._seen(states), Q)
         return own + ops.sum(ops.expand_dims(everybody, -2) * row, axis=-1)
 
-    def terminal_cost(self, states):
+    def terminal_cost(self, states: Any) -> Any:
         return _quadratic(self._seen(states), constant(self._terminal_weights, states))
 
-    def initial_states(self, normals):
+    def initial_states(self, normals: Any) -> Any:
         if self.initial_covariance is None:
             return super().initial_states(normals)
         return self.initial_mean + normals @ self._initial_root
 
-    def linear_quadratic_form(self):
+    def linear_quadratic_form(self) -> Any:
         exact = self.control_bounds is None and self._is_plain and self._has_its_initial_law
         return self._form if exact else None
 
-    def deviation_costs(self, initial_state, own, others, noise):
+    def deviation_costs(self, initial_state: Any, own: Any, others: Any, noise: Any) -> Any:
         """As in `Game.deviation_costs`; by superposition where that takes fewer products."""
         if self._form.coupled or not (self._is_plain and self._superposition_pays):
             return super().deviation_costs(initial_state, own, others, noise)
@@ -168,7 +168,7 @@ class LinearQuadraticGame(Game):
         last = _quadratic(seen[:, -1], constant(self._terminal_weights, own))
         return self.step_size * running + last
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         form, config = self._form, super().get_config()
         for name in ("players", "state_size", "control_size", "noise_size"):
             del config[name]
@@ -183,10 +183,10 @@ class LinearQuadraticGame(Game):
 
     # Controls of unequal sizes
 
-    def stacked_controls(self, controls):
+    def stacked_controls(self, controls: Any) -> Any:
         return super().stacked_controls(controls)[..., self._entries]
 
-    def padded_controls(self, controls) -> np.ndarray:
+    def padded_controls(self, controls: Any) -> np.ndarray:
         """The inverse of `stacked_controls`: (batch, *controls_shape), padded with zeros."""
         shape = (None, self.steps, self._form.control_size)
         controls = checks.shaped("controls", controls, shape)
@@ -204,7 +204,7 @@ class LinearQuadraticGame(Game):
 
     # Constants: a leading axis is 1, or `steps` where something varies in time
 
-    def _at(self, matrix: np.ndarray, time, like):
+    def _at(self, matrix: np.ndarray, time: Any, like: Any) -> Any:
         """The matrix of the step that begins at `time`, a float or a tensor, as a tensor of the
         dtype of `like`."""
         if len(matrix) == 1:
@@ -214,14 +214,14 @@ class LinearQuadraticGame(Game):
             return ops.take(constant(matrix, like), step, axis=0)
         return constant(matrix[min(self.steps - 1, max(0, round(time / self.step_size)))], like)
 
-    def _seen(self, states):
+    def _seen(self, states: Any) -> Any:
         """What each player's costs see of the state, (..., players, r)."""
         players, r, n = self._views.shape
         seen = ops.matmul(states, constant(self._views.reshape(players * r, n).T, states))
         return ops.reshape(seen, (*ops.shape(seen)[:-1], players, r))
 
     @cached_property
-    def _steps(self):
+    def _steps(self) -> Any:
         return self._form.time_steps if self._form.time_varying else self._form.time_steps[:1]
 
     @cached_property
@@ -324,22 +324,22 @@ class LinearQuadraticGame(Game):
         return superposition.keeps(self, LinearQuadraticGame, ("initial_states",))
 
 
-def _merged(controls, size: int):
+def _merged(controls: Any, size: int) -> Any:
     """(..., players, control_size) → (..., players · control_size)."""
     return ops.reshape(controls, (*ops.shape(controls)[:-2], size))
 
 
-def _quadratic(seen, weights):
+def _quadratic(seen: Any, weights: Any) -> Any:
     """½ y'M y of every player, (..., players)."""
     return 0.5 * ops.sum(seen * _product(weights, seen), axis=-1)
 
 
-def _running(seen, controls, Q, S, R):
+def _running(seen: Any, controls: Any, Q: Any, S: Any, R: Any) -> Any:
     """½ y'Q y + u'(S y + ½ R u) of every player, (..., players)."""
     row = _product(S, seen) + 0.5 * _product(R, controls)
     return _quadratic(seen, Q) + ops.sum(controls * row, axis=-1)
 
 
-def _product(matrices, vectors):
+def _product(matrices: Any, vectors: Any) -> Any:
     """Matrix times vector, batched: (..., a, b) and (..., b) give (..., a)."""
     return ops.sum(matrices * ops.expand_dims(vectors, -2), axis=-1)

@@ -96,19 +96,19 @@ class PortfolioGame(Game):
             )
         self.equilibrium()
 
-    def drift(self, time, states, controls):
+    def drift(self, time: Any, states: Any, controls: Any) -> Any:
         return constant(self.mu, states) * controls[..., 0]
 
-    def diffusion(self, time, states, controls):
+    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
         investment = controls[..., 0]
         own = constant(np.diag(self.nu), states) * ops.expand_dims(investment, -1)
         common = ops.expand_dims(constant(self.sigma, states) * investment, -1)
         return ops.concatenate([common, own], axis=-1)
 
-    def running_cost(self, time, states, controls):
+    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
         return 0.0 * controls[..., 0]
 
-    def terminal_cost(self, states):
+    def terminal_cost(self, states: Any) -> Any:
         theta, delta = constant(self.theta, states), constant(self.delta, states)
         average = ops.mean(states, axis=-1, keepdims=True)
         return ops.exp((theta * average - states) / delta)
@@ -131,7 +131,7 @@ class PortfolioGame(Game):
         S = np.mean(self.sigma * self.delta * self.mu / D) / (1.0 - slope)
         return self.constant_profile((self.delta * self.mu + self.theta * self.sigma * S) / D)
 
-    def constant_profile(self, investment) -> PortfolioEquilibrium:
+    def constant_profile(self, investment: Any) -> PortfolioEquilibrium:
         """What constant investments (players,) cost: J^i is the mean of a log-normal variable."""
         investment = checks.shaped("investment", investment, (self.players,))
         weights = np.eye(self.players) - self.theta[:, None] / self.players
@@ -142,7 +142,7 @@ class PortfolioGame(Game):
         exponent = variance / (2.0 * self.delta**2) - mean / self.delta
         return PortfolioEquilibrium(investment, np.exp(exponent), -self.delta * exponent)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in ("state_size", "control_size", "noise_size"):
             del config[name]

@@ -8,6 +8,8 @@ views are those of the path on which nobody does plus the impulse response of he
 One simulation and one product of size steps² then stand for N simulations of the whole state.
 """
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -30,7 +32,7 @@ def impulse_responses(
     players, r, n = views.shape
     response = np.zeros((players, steps + 1, r, steps, B.shape[-1]))
 
-    def back(rows, A):
+    def back(rows: Any, A: Any) -> Any:
         flat = rows.reshape(-1, n)
         return (flat + h * (flat @ A)).reshape(rows.shape)
 
@@ -51,7 +53,7 @@ def impulse_responses(
     return response
 
 
-def deviated_views(views, response, deviation):
+def deviated_views(views: Any, response: Any, deviation: Any) -> Any:
     """The players' views when each one alone deviates.
 
     Args:
@@ -70,7 +72,7 @@ def deviated_views(views, response, deviation):
     return views + ops.transpose(added, (1, 2, 0, 3))
 
 
-def keeps(game, home: type, names) -> bool:
+def keeps(game: Any, home: type, names: Any) -> bool:
     """Whether the class of `game` has left these methods of `home` as they are: a subclass that
     changes dynamics or costs must not be given its parent's shortcuts."""
     return all(getattr(type(game), name) is getattr(home, name) for name in names)

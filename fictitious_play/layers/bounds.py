@@ -1,5 +1,7 @@
 """The layer that keeps a player's control within the game's bounds."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -19,10 +21,14 @@ class BoundedControl(PlayerLayer):
     Input and output shape: (batch, control_size).
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         saturation = Saturation.of(self.game, self.player)
+        if saturation is None:
+            raise ValueError(
+                f"`game` must have `control_bounds`. Received: {type(self.game).__name__} without."
+            )
         controls = ops.expand_dims(ops.transpose(inputs), 0)
         return ops.transpose(saturation(controls)[0])
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

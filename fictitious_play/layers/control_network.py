@@ -1,6 +1,7 @@
 """The subnetwork that gives one player's control at one step."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -13,7 +14,7 @@ MOMENTUM = 0.9
 EPSILON = 1e-3
 
 
-def hidden_sizes(hidden) -> tuple[int, ...]:
+def hidden_sizes(hidden: Sequence[int]) -> tuple[int, ...]:
     """The widths of the hidden layers as a tuple, checked."""
     if isinstance(hidden, str) or not isinstance(hidden, Sequence) or not hidden:
         raise TypeError(
@@ -22,7 +23,7 @@ def hidden_sizes(hidden) -> tuple[int, ...]:
     return tuple(checks.integer("hidden", width, least=1) for width in hidden)
 
 
-def activation_of(name):
+def activation_of(name: str) -> Any:
     """The Keras activation of that name, checked."""
     if not isinstance(name, str):
         raise TypeError(
@@ -60,13 +61,13 @@ class ControlNetwork(keras.layers.Layer):
 
     def __init__(
         self,
-        hidden=(32, 32),
+        hidden: Sequence[int] = (32, 32),
         control_size: int = 1,
         batch_normalization: bool = True,
         skip: bool = False,
         seed: int | None = None,
         activation: str = "relu",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.hidden = hidden_sizes(hidden)
@@ -114,7 +115,7 @@ class ControlNetwork(keras.layers.Layer):
                 name="skip",
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         size = input_shape[-1]
         for number, dense in enumerate(self.dense_layers):
             dense.build((None, size))
@@ -125,7 +126,7 @@ class ControlNetwork(keras.layers.Layer):
         if self.skip_layer is not None:
             self.skip_layer.build(input_shape)
 
-    def call(self, features, training=False):
+    def call(self, features: Any, training: bool = False) -> Any:
         values = features
         for number, dense in enumerate(self.dense_layers):
             values = dense(values)
@@ -137,10 +138,10 @@ class ControlNetwork(keras.layers.Layer):
             control = control + self.skip_layer(features)
         return control
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], self.control_size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "hidden": list(self.hidden),

@@ -1,5 +1,7 @@
 """The layers that add up one player's cost, and the loss that is their mean."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -11,7 +13,7 @@ from fictitious_play.games.base import Game
 class PlayerLayer(keras.layers.Layer):
     """A layer without weights that belongs to one player of a game."""
 
-    def __init__(self, game: Game, player: int, **kwargs):
+    def __init__(self, game: Game, player: int, **kwargs: Any):
         super().__init__(**kwargs)
         if isinstance(game, dict):
             game = keras.saving.deserialize_keras_object(game)
@@ -25,7 +27,7 @@ class PlayerLayer(keras.layers.Layer):
                 f"Received: player={player}"
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         game = keras.saving.serialize_keras_object(self.game)
         return {**super().get_config(), "game": game, "player": self.player}
 
@@ -46,11 +48,11 @@ class Rcost(PlayerLayer):
     Output shape: a list of cost (batch, 1) and states (batch, state_size) after the step.
     """
 
-    def __init__(self, game: Game, player: int, step: int, **kwargs):
+    def __init__(self, game: Game, player: int, step: int, **kwargs: Any):
         super().__init__(game, player, **kwargs)
         self.step = checks.integer("step", step, least=0)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> list:
         cost, states, own, others, noise = inputs
         game = self.game
         others = ops.reshape(others, (-1, game.players, game.control_size))
@@ -63,10 +65,10 @@ class Rcost(PlayerLayer):
         states_next = game.euler_step(time, states, controls, noise)
         return [cost + game.step_size * ops.expand_dims(running, -1), states_next]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return [input_shape[0], input_shape[1]]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "step": self.step}
 
 
@@ -81,11 +83,11 @@ class Tcost(PlayerLayer):
     Output shape: (batch, 1), the path's cost of the player.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         cost, states = inputs
         return cost + ops.expand_dims(self.game.terminal_cost(states)[:, self.player], -1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0]
 
 
@@ -93,8 +95,10 @@ class Tcost(PlayerLayer):
 class MeanCost(keras.losses.Loss):
     """The loss of a model whose output is a cost: its mean. The targets are ignored."""
 
-    def __init__(self, name="mean_cost", reduction="sum_over_batch_size", dtype=None):
+    def __init__(
+        self, name: str = "mean_cost", reduction: str = "sum_over_batch_size", dtype: Any = None
+    ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         return ops.mean(y_pred, axis=-1)

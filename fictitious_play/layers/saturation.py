@@ -1,5 +1,7 @@
 """Control bounds, met by a smooth and increasing map of a network's outputs."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -46,7 +48,7 @@ class Saturation:
         low, high = game.control_bounds
         return cls(low, high) if only is None else cls(low[only : only + 1], high[only : only + 1])
 
-    def __call__(self, outputs):
+    def __call__(self, outputs: Any) -> Any:
         """Controls of outputs (..., players, control_size, batch), of the same shape."""
         low, high, half, middle, shift = (
             constant(each[..., None], outputs)

@@ -4,6 +4,8 @@ Features are rows ordered by time, so that what Euler step t may see is the firs
 causality is a slice.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -34,7 +36,7 @@ class FullPath:
         """Number of features of Euler step `step`."""
         return self.game.state_size + step * self.game.noise_size
 
-    def __call__(self, initial_state, noise):
+    def __call__(self, initial_state: Any, noise: Any) -> Any:
         """Features as rows, (size(steps - 1), batch), of (batch, state_size) initial states and
         (batch, steps, noise_size) Brownian increments."""
         game = self.game
@@ -96,7 +98,7 @@ class OwnAndMean:
         """Number of features of Euler step `step`."""
         return 2 * self.states + step * (2 * self.motions + 1)
 
-    def __call__(self, initial_state, noise):
+    def __call__(self, initial_state: Any, noise: Any) -> Any:
         """Features as rows of every player, (players, size(steps - 1), batch); arguments as in
         `FullPath`."""
         game, players, past_steps = self.game, self.game.players, self.game.steps - 1
@@ -114,7 +116,7 @@ class OwnAndMean:
         rows = past_steps * (2 * self.motions + 1)
         return ops.concatenate([features, ops.reshape(by_step, (players, rows, -1))], axis=1)
 
-    def _means(self, values):
+    def _means(self, values: Any) -> Any:
         """Σ_j W_ij values_j of every player i, in standard units; (players, ...)."""
         scale = np.sqrt((self.weights**2).sum(axis=1))
         weights = self.weights / np.where(scale > 0.0, scale, 1.0)[:, None]
@@ -140,7 +142,7 @@ def _who_depends_on_more(game: Game, weights: np.ndarray) -> int | None:
     probed = np.unique(np.linspace(0, players - 1, _PROBED).astype(int))
     kind = keras.config.floatx()
 
-    def values(x, u):
+    def values(x: Any, u: Any) -> list:
         x, u = (ops.convert_to_tensor(each, dtype=kind) for each in (x, u))
         found = [game.terminal_cost(x)]
         for time in (0.0, 0.5 * game.horizon):
@@ -174,11 +176,11 @@ def make_features(name: str, game: Game) -> FullPath | OwnAndMean:
     return FEATURES[checks.one_of("features", name, FEATURES)](game)
 
 
-def _standard_initial_state(units: Units, initial_state):
+def _standard_initial_state(units: Units, initial_state: Any) -> Any:
     mean, scale = (constant(each, initial_state) for each in units)
     return (initial_state - mean) * scale
 
 
-def _standard_past(game: Game, noise):
+def _standard_past(game: Game, noise: Any) -> Any:
     """ΔW_0, …, ΔW_{N_T-2} with variance one, (batch, steps - 1, noise_size)."""
     return noise[:, : game.steps - 1] / game.step_size**0.5

@@ -1,6 +1,7 @@
 """A weighted sum of several profiles of feedback controls, evaluated at once."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,12 +36,12 @@ class FeedbackMixture(FeedbackPolicy):
         shares: (slots, players), the profiles' weights.
     """
 
-    def __init__(self, game, slots: int = 1, **kwargs):
+    def __init__(self, game: Any, slots: int = 1, **kwargs: Any):
         super().__init__(game, **kwargs)
         self.slots = slots
         self.players = slots * self.game.players
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         game, players = self.game, self.game.players
         if game.control_bounds is not None:
@@ -77,10 +78,10 @@ class FeedbackMixture(FeedbackPolicy):
         self.constant_share.assign(shares[0])
         self.shares.assign(filled)
 
-    def by_step(self):
+    def by_step(self) -> dict[str, Any]:
         return {**super().by_step(), "constant": ops.convert_to_tensor(self.constant)}
 
-    def feedback(self, now, rows, statistics: list | None = None):
+    def feedback(self, now: Any, rows: Any, statistics: list | None = None) -> Any:
         """The weighted controls, (players, control_size, batch); arguments as in
         `FeedbackPolicy`."""
         game = self.game
@@ -91,11 +92,11 @@ class FeedbackMixture(FeedbackPolicy):
         constant = ops.expand_dims(self.constant_share, -1) * now["constant"]
         return ops.sum(shares * answers, axis=0) + ops.expand_dims(constant, -1)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Keeps nothing."""
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Takes nothing."""
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "slots": self.slots}

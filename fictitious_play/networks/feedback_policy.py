@@ -1,5 +1,8 @@
 """All players' closed-loop controls: networks that read the time and the state."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops, tree
@@ -39,13 +42,13 @@ class FeedbackPolicy(StackedNetworks):
     def __init__(
         self,
         game: Game,
-        hidden=(32, 32),
+        hidden: Sequence[int] = (32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
         time_shared: bool = False,
         seed: int = 0,
         only: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(game, hidden, batch_normalization, skip, seed, only, **kwargs)
         if time_shared and batch_normalization:
@@ -84,7 +87,7 @@ class FeedbackPolicy(StackedNetworks):
         scale = ops.convert_to_numpy(self.state_scale)
         return tuple(np.flatnonzero(~scale.any(axis=0)).tolist())
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         game, inputs = self.game, self.feature_size
         networks = 1 if self.time_shared else game.steps
         self.first_kernel = self.add_weight(
@@ -155,7 +158,7 @@ class FeedbackPolicy(StackedNetworks):
         """The slices of `by_step` at a step."""
         return tree.map_structure(lambda each: each[step], self.by_step())
 
-    def features(self, now, states):
+    def features(self, now: Any, states: Any) -> Any:
         """Inputs of the networks at a step, states (..., state_size) in standard units.
 
         Args:
@@ -169,7 +172,7 @@ class FeedbackPolicy(StackedNetworks):
             seen = ops.concatenate([seen, time], axis=-1)
         return seen
 
-    def feedback(self, now, rows, statistics: list | None = None):
+    def feedback(self, now: Any, rows: Any, statistics: list | None = None) -> Any:
         """Controls of all players at a step.
 
         Args:
@@ -190,7 +193,7 @@ class FeedbackPolicy(StackedNetworks):
         linear = ops.matmul(now["skip"], rows) if self.skip else None
         return self.after_first(layers, ops.matmul(first, rows), linear, statistics)
 
-    def controls(self, now, states):
+    def controls(self, now: Any, states: Any) -> Any:
         """Everybody's controls in the states (..., state_size): (..., players, control_size);
         `now` as above."""
         now = now if isinstance(now, dict) else self.at(now)
@@ -199,11 +202,11 @@ class FeedbackPolicy(StackedNetworks):
         controls = ops.transpose(self.feedback(now, rows), (2, 0, 1))
         return ops.reshape(controls, (*leading, self.game.players, self.game.control_size))
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         initial_state, noise = inputs
         return rollout.feedback_controls(
             self.game, initial_state, self.controls, self.by_step(), noise
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "time_shared": self.time_shared}

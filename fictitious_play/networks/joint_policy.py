@@ -1,5 +1,8 @@
 """All players' open-loop controls at all steps as one batched, causal computation."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -41,13 +44,13 @@ class JointPolicy(StackedNetworks):
     def __init__(
         self,
         game: Game,
-        hidden=(32, 32),
+        hidden: Sequence[int] = (32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
         features: str = "full_path",
         seed: int = 0,
         only: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(game, hidden, batch_normalization, skip, seed, only, **kwargs)
         self.features = make_features(features, self.game)
@@ -56,7 +59,7 @@ class JointPolicy(StackedNetworks):
         self.row_ends = np.cumsum(self.row_sizes).tolist()
         self._tiles = Tiles(self.row_sizes) if devices.has_gpu() else None
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.kernel = self.add_weight(
             shape=(
                 self.row_ends[-1],
@@ -69,7 +72,7 @@ class JointPolicy(StackedNetworks):
         self.build_layers(self.game.steps)
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         initial_state, noise = inputs
         values, linear = self._first_layer(self.features(initial_state, noise))
         statistics: list | None = [] if training and self.batch_normalization else None
@@ -78,10 +81,10 @@ class JointPolicy(StackedNetworks):
             self.move_averages(statistics)
         return ops.transpose(controls, (3, 0, 1, 2))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "features": self.features_name}
 
-    def _first_layer(self, features):
+    def _first_layer(self, features: Any) -> Any:
         """(steps, players, width, batch) and the linear path (steps, players, controls, batch)."""
         width = self.kernel.shape[-1]
         if self.features.shared:
@@ -110,19 +113,19 @@ class JointPolicy(StackedNetworks):
             return values, None
         return ops.split(values, [self.hidden[0]], axis=2)
 
-    def _by_step(self, kernel):
+    def _by_step(self, kernel: Any) -> Any:
         """The rows of each step; one split, whose gradient is one concatenation."""
         ends = self.row_ends[:-1]
         return ops.split(kernel, ends, axis=0) if ends else [kernel]
 
-    def _first_kernel(self, width, seed):
+    def _first_kernel(self, width: int, seed: Any) -> Any:
         """He's initial law for each step's own number of features; the linear path at zero."""
         fan_in = np.repeat(self.row_sizes, self.row_sizes)
         scale = np.zeros((self.row_ends[-1], 1, width + self.skip * self.game.control_size))
         scale[..., :width] = np.sqrt(2.0 / fan_in)[:, None, None]
         normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
 
-        def initializer(shape, dtype=None):
+        def initializer(shape: Any, dtype: Any = None) -> Any:
             return normal(shape, dtype) * ops.convert_to_tensor(scale, dtype=dtype)
 
         return initializer

@@ -1,5 +1,7 @@
 """The network of one player as a Functional Keras model: the paper's Figure 2."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers, ops
 
@@ -15,7 +17,7 @@ from fictitious_play.networks.units import initial_units
 def player_model(
     game: Game,
     player: int,
-    hidden=(32, 32),
+    hidden: Sequence[int] = (32, 32),
     batch_normalization: bool = True,
     skip: bool = False,
     seed: int | None = None,

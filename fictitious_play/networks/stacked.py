@@ -1,5 +1,8 @@
 """The networks of many players and steps as one batched computation, written once."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -32,13 +35,13 @@ class StackedNetworks(keras.Model):
     def __init__(
         self,
         game: Game,
-        hidden=(32, 32),
+        hidden: Sequence[int] = (32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
         seed: int = 0,
         only: int | None = None,
         activation: str = "relu",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if isinstance(game, dict):
@@ -104,7 +107,7 @@ class StackedNetworks(keras.Model):
             shape=(*stacked, controls), initializer="zeros", name="output_bias"
         )
 
-        def vectors(name, initializer, trainable=True):
+        def vectors(name: str, initializer: Any, trainable: bool = True) -> list:
             return [
                 self.add_weight(
                     shape=(*stacked, width),
@@ -143,7 +146,9 @@ class StackedNetworks(keras.Model):
             for name, value in found.items()
         }
 
-    def after_first(self, layers: dict, values, linear=None, statistics: list | None = None):
+    def after_first(
+        self, layers: dict, values: Any, linear: Any = None, statistics: list | None = None
+    ) -> Any:
         """Controls from the first layer's products.
 
         Args:
@@ -186,7 +191,7 @@ class StackedNetworks(keras.Model):
             ):
                 averages[number].assign(MOMENTUM * averages[number] + (1.0 - MOMENTUM) * batch)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "game": keras.saving.serialize_keras_object(self.game),

@@ -8,6 +8,7 @@ may see is no tile. What a single step of a group may not see is a row of zeros 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -43,7 +44,7 @@ class Tiles:
         best = min(good, key=lambda plan: sum(plan[3]) * plan[1]) if good else min(plans)
         self.waste, self.group, self.unit, self.counts = best
 
-    def __call__(self, kernels: Sequence, features):
+    def __call__(self, kernels: Sequence, features: Any) -> Any:
         """The products of every step.
 
         Args:
@@ -72,7 +73,7 @@ class Tiles:
         found = ops.concatenate([ops.sum(part, axis=0) for part in parts])
         return found[: len(self.sizes)]
 
-    def _of_group(self, kernels: Sequence, number: int):
+    def _of_group(self, kernels: Sequence, number: int) -> Any:
         """The kernels of a group in units, (units, group, unit, ...)."""
         first, height = number * self.group, self.counts[number] * self.unit
         after = kernels[0].shape[1:]

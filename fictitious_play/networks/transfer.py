@@ -1,5 +1,7 @@
 """Carries one player's weights from the joint policy to her own Functional model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -57,11 +59,11 @@ def transfer_weights(policy: JointPolicy, model: keras.Model, player: int) -> No
             target.assign(value)
 
 
-def _of(variable, step, player):
+def _of(variable: Any, step: Any, player: int) -> Any:
     return ops.convert_to_numpy(variable)[step, player]
 
 
-def _ordered_variables(network):
+def _ordered_variables(network: Any) -> Any:
     """The variables of a `ControlNetwork`, layer by layer in the order of the computation."""
     variables = []
     for number, dense in enumerate(network.dense_layers):

@@ -9,6 +9,7 @@ out of the moving mean. Where s' is zero the state rests at m', and c alone rema
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -27,7 +28,7 @@ def time_polynomials(steps: int) -> np.ndarray:
     return sizes * np.polynomial.legendre.legvander(middles, DEGREE)
 
 
-def changed_weights(policy, profile: Sequence, units: Units) -> list[np.ndarray]:
+def changed_weights(policy: Any, profile: Sequence, units: Units) -> list[np.ndarray]:
     """The stacked weights of a profile in other units, float64.
 
     Args:
@@ -68,7 +69,7 @@ def changed_weights(policy, profile: Sequence, units: Units) -> list[np.ndarray]
     return weights
 
 
-def _named(policy, weights) -> dict[str, np.ndarray]:
+def _named(policy: Any, weights: Any) -> dict[str, np.ndarray]:
     """The arrays that a change of units moves, of those in the order of `stacked_weights`."""
     layers = len(policy.hidden)
     found = {"first": weights[0], "offset": weights[layers]}

@@ -1,6 +1,6 @@
 """Standard units of what the networks see, measured on samples of the game itself."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -41,7 +41,7 @@ def initial_units(game: Game) -> Units:
 
 
 def state_units(
-    game: Game, initial_state, controls, noise, pooled: bool = False
+    game: Game, initial_state: Any, controls: Any, noise: Any, pooled: bool = False
 ) -> tuple[Units, float]:
     """Units of the states along the paths of a profile, (steps, state_size) each, and how much of
     their spread is the play's own.
@@ -85,7 +85,7 @@ def state_units(
     return Units(np.broadcast_to(mean, shape), np.broadcast_to(scale, shape)), float(own)
 
 
-def _paths(game, initial_state, controls, noise):
+def _paths(game: Game, initial_state: Any, controls: Any, noise: Any) -> tuple:
     """States before every step, and what they move by under a unit of control more, in float64,
     on the paths where both are finite; (paths, steps, state_size) each."""
     states = _states(game, initial_state, controls, noise)
@@ -101,7 +101,7 @@ def _paths(game, initial_state, controls, noise):
     return states[finite], moved[finite]
 
 
-def _states(game, initial_state, controls, noise):
+def _states(game: Game, initial_state: Any, controls: Any, noise: Any) -> Any:
     tensors = [ops.convert_to_tensor(each) for each in (initial_state, controls, noise)]
     states = ops.convert_to_numpy(rollout.joint_states(game, *tensors))[:, :-1]
     return states.astype(np.float64)
@@ -115,7 +115,7 @@ def _moments(values: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.
     return mean, centred.std(axis=axes)
 
 
-def _rounding(dtype, values) -> np.ndarray:
+def _rounding(dtype: Any, values: Any) -> np.ndarray:
     """A spread of each state, the last axis, that rounding alone can make."""
     largest = np.abs(values).max(axis=tuple(range(values.ndim - 1)))
     return _ROUNDINGS * np.finfo(dtype).eps * largest

@@ -1,5 +1,7 @@
 """What the players expect of each other: controls of earlier stages, weighted."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -38,7 +40,7 @@ class Belief:
         self.stages: list[int] = []
         self.shares = np.ones(1)
 
-    def by_step(self, chunk) -> dict:
+    def by_step(self, chunk: Any) -> dict:
         """What the training models need of the belief in the steps of a `Chunk`, on the device:
         arrays with the steps first."""
         raise NotImplementedError
@@ -50,7 +52,7 @@ class Belief:
         shares[0, ~self.moved] = 1.0
         return shares
 
-    def announce(self, stage: int, policy, player: int | None = None) -> None:
+    def announce(self, stage: int, policy: Any, player: int | None = None) -> None:
         """The players tell each other their controls: all at the end of a stage, or one of them
         at the end of her turn."""
         self.moved[slice(None) if player is None else player] = True
@@ -67,7 +69,9 @@ class Belief:
         self.shares = shares[[0, *self.stages]]
         self._hold()
 
-    def restore(self, stage, policy, profiles: dict[int, list[np.ndarray]], shares) -> None:
+    def restore(
+        self, stage: int, policy: Any, profiles: dict[int, list[np.ndarray]], shares: np.ndarray
+    ) -> None:
         """The belief after `stage`, from saved profiles by stage and their shares."""
         if self.rule in ("last", "sequential"):
             self.announce(stage, policy)
@@ -78,7 +82,7 @@ class Belief:
         self.shares = shares
         self._hold()
 
-    def _take(self, policy) -> None:
+    def _take(self, policy: Any) -> None:
         """Holds the weights of a policy as the only profile."""
         raise NotImplementedError
 
@@ -86,7 +90,7 @@ class Belief:
         """Holds `profiles` and `shares`, which have just changed."""
 
 
-def copy_weights(source, target) -> None:
+def copy_weights(source: Any, target: Any) -> None:
     """Gives one network the weights of another, in memory of its own."""
     for variable, value in zip(target.weights, source.weights, strict=True):
         variable.assign(ops.copy(value))  # a training step may give the original's memory away

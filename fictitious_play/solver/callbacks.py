@@ -29,14 +29,14 @@ class SolveCallback:
     def on_solve_begin(self, settings: dict[str, Any]) -> None:
         """Before anything is trained; `settings` is what `Result.settings` will be."""
 
-    def on_stage_begin(self, stage: int, last) -> None:
+    def on_stage_begin(self, stage: int, last: Any) -> None:
         """Before stage `stage`, 1, 2, …; `last` is the `StageRecord` of the stage before it, None
         in a first stage."""
 
-    def on_stage_end(self, record) -> None:
+    def on_stage_end(self, record: Any) -> None:
         """After a stage, with its `StageRecord`, and after it was saved where there is a folder."""
 
-    def on_solve_end(self, result) -> None:
+    def on_solve_end(self, result: Any) -> None:
         """At the end, with the `Result`."""
 
 
@@ -58,10 +58,10 @@ class _KerasCallback(SolveCallback):
         self._callback.set_params({"epochs": stages, "steps": None, "verbose": 0})
         self._callback.on_train_begin()
 
-    def on_stage_begin(self, stage, last):
+    def on_stage_begin(self, stage: int, last: Any) -> None:
         self._callback.on_epoch_begin(stage - 1)
 
-    def on_stage_end(self, record):
+    def on_stage_end(self, record: Any) -> None:
         logs = {
             "cost": float(np.mean(record.cost)),
             "largest_cost": float(np.max(record.cost)),
@@ -75,7 +75,7 @@ class _KerasCallback(SolveCallback):
         self._callback.on_epoch_end(record.stage - 1, logs)
         self.stop = bool(self._model.stop_training)
 
-    def on_solve_end(self, result):
+    def on_solve_end(self, result: Any) -> None:
         self._callback.on_train_end()
 
 
@@ -98,17 +98,17 @@ class Callbacks:
             callback.stop = False
             callback.on_solve_begin(settings)
 
-    def stage_begin(self, stage: int, last) -> None:
+    def stage_begin(self, stage: int, last: Any) -> None:
         for callback in self.all:
             callback.on_stage_begin(stage, last)
 
-    def stage_end(self, record) -> bool:
+    def stage_end(self, record: Any) -> bool:
         """Whether a callback asks for the end."""
         for callback in self.all:
             callback.on_stage_end(record)
         return any(callback.stop for callback in self.all)
 
-    def solve_end(self, result) -> None:
+    def solve_end(self, result: Any) -> None:
         for callback in self.all:
             callback.on_solve_end(result)
 

@@ -1,6 +1,7 @@
 """Exploitability of a solved profile: what a player would gain by leaving it alone."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,15 @@ def _largest(values: np.ndarray) -> float:
 
 
 def certify(
-    game, policy, method, steps, hidden, paths, seed, batch_size, scale=None
+    game: Any,
+    policy: Any,
+    method: Any,
+    steps: Any,
+    hidden: Any,
+    paths: Any,
+    seed: Any,
+    batch_size: Any,
+    scale: Any = None,
 ) -> Certificate:
     """Checks the settings and takes the method: see `Result.exploitability`."""
     method = checks.one_of("method", method, ("auto", "exact", "trained"))
@@ -119,7 +128,9 @@ def certify(
     return assemble(findings, " and ".join(names), by, scale)
 
 
-def assemble(findings: dict[str, Found], method: str, by: tuple[str, ...], scale) -> Certificate:
+def assemble(
+    findings: dict[str, Found], method: str, by: tuple[str, ...], scale: Any
+) -> Certificate:
     """The certificate of several findings: the largest gain of every player; NaN, or without end,
     where any of them is."""
     last = next(reversed(findings.values()))

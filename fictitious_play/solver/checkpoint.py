@@ -23,6 +23,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,10 @@ class SolveFolder:
         self.problem = problem
         self._claim()
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -141,7 +142,7 @@ class SolveFolder:
         play.resume(stage, profiles, np.asarray(progress["shares"]))
         return progress
 
-    def _contents(self, play: Play):
+    def _contents(self, play: Play) -> Iterator[Any]:
         """Names and bytes of the files of a stage but its record."""
         for name, model in play.models.items():
             arrays = archive.variable_arrays("policy", model.policy.weights)
@@ -219,7 +220,7 @@ class SolveFolder:
         return found
 
 
-def _profiles(belief: Belief):
+def _profiles(belief: Belief) -> Iterator[Any]:
     """Names and bytes of the profiles that a belief still counts."""
     for number, profile in zip(belief.stages, belief.profiles, strict=True):
         if profile:

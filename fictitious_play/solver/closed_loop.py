@@ -1,6 +1,7 @@
 """Closed-loop play: controls are functions of the state, and the others answer a deviation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -36,19 +37,19 @@ class FeedbackBelief(Belief):
         self._structure = structure
         self.mixture = structure.mixture(slots=1)
 
-    def by_step(self, chunk):
+    def by_step(self, chunk: Any) -> dict[str, Any]:
         return {}
 
-    def _take(self, policy):
+    def _take(self, policy: Any) -> None:
         self._fill([policy.profile])
 
-    def _hold(self):
+    def _hold(self) -> None:
         slots = 1 << (len(self.profiles) - 1).bit_length()
         if slots != self.mixture.slots:
             self.mixture = self._structure.mixture(slots)
         self._fill(self.profiles)
 
-    def _fill(self, profiles):
+    def _fill(self, profiles: Any) -> None:
         self.mixture.hold(profiles, self.shares_of_players())
 
 

@@ -1,5 +1,8 @@
 """The parameters of all players' corrections, one row per player, and where each of them stands."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -23,7 +26,7 @@ class Corrections:
         parameters: of a player.
     """
 
-    def __init__(self, game, closed: bool, hidden=(), path: bool = True):
+    def __init__(self, game: Any, closed: bool, hidden: Sequence[int] = (), path: bool = True):
         self.game, self.hidden = game, tuple(hidden)
         k, n = game.control_size, game.state_size
         seen = n + k + (0 if closed else game.players * k)
@@ -46,7 +49,7 @@ class Corrections:
         }
         self.parameters = ends[-1]
 
-    def parts(self, theta) -> dict:
+    def parts(self, theta: Any) -> dict:
         """A tensor (players, parameters) as tensors (players, *shape) by name."""
         return {
             name: ops.reshape(theta[:, place], (self.game.players, *self.shapes[name]))

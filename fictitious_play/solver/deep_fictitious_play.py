@@ -3,6 +3,7 @@
 import os
 import platform
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -94,7 +95,7 @@ class DeepFictitiousPlay:
     def __init__(
         self,
         game: Game,
-        hidden=(32, 32),
+        hidden: Sequence[int] = (32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
         features: str = "full_path",
@@ -151,7 +152,7 @@ class DeepFictitiousPlay:
         self.seed = checks.integer("seed", seed, least=0)
         self.dtype = keras.config.floatx() if dtype is None else dtype
         checks.one_of("dtype", self.dtype, ("float32", "float64"))
-        self._network = {
+        self._network: dict[str, Any] = {
             "hidden": hidden,
             "batch_normalization": batch_normalization,
             "skip": skip,
@@ -328,7 +329,9 @@ class DeepFictitiousPlay:
             self.initial_belief,
         )
 
-    def _settings(self, stages, steps_per_stage, tolerance, stage_paths) -> dict[str, Any]:
+    def _settings(
+        self, stages: int, steps_per_stage: int, tolerance: float | None, stage_paths: int
+    ) -> dict[str, Any]:
         game, belief = self.game, self.initial_belief
         return {
             "game": {"class": type(game).__name__, **game.get_config()},

@@ -5,6 +5,7 @@ shape as the points; player i's value depends on row i alone.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def quasi_newton(
         yield point.copy()
 
 
-def _pair(moved: np.ndarray, turned: np.ndarray):
+def _pair(moved: np.ndarray, turned: np.ndarray) -> tuple:
     """s, y and 1 / (s'y), with s = y = 0 where the curvature along the step is not positive."""
     product = np.sum(moved * turned, axis=1)
     size = np.linalg.norm(moved, axis=1) * np.linalg.norm(turned, axis=1)
@@ -75,7 +76,7 @@ def _pair(moved: np.ndarray, turned: np.ndarray):
     return np.where(kept[:, None], moved, 0.0), np.where(kept[:, None], turned, 0.0), inverse
 
 
-def _direction(gradient: np.ndarray, pairs, first: np.ndarray) -> np.ndarray:
+def _direction(gradient: np.ndarray, pairs: Any, first: np.ndarray) -> np.ndarray:
     """The two-loop recursion for -H gradient, row by row."""
     q, shares = gradient.copy(), []
     scale = first.copy()

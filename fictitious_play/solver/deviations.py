@@ -1,6 +1,7 @@
 """What everybody's corrections of a profile change in path costs, on samples of any size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,7 +47,15 @@ class Deviations:
         at_bounds: (players,), as in `Found`, once units are measured.
     """
 
-    def __init__(self, game: Game, policy, seed: int, hidden=(), path=True, batch_size: int = 256):
+    def __init__(
+        self,
+        game: Game,
+        policy: Any,
+        seed: int,
+        hidden: Sequence[int] = (),
+        path: bool = True,
+        batch_size: int = 256,
+    ):
         self.game, self.policy, self.seed = game, policy, seed
         self.closed = isinstance(policy, FeedbackPolicy)
         self.dtype = response_dtype(game)
@@ -88,7 +97,7 @@ class Deviations:
         shocks = generator.standard_normal(shape)
         probe = [array[:_PROBE_PATHS] for array in inputs]
 
-        def change(size):
+        def change(size: Any) -> Any:
             disturbance = self._array(shocks[:_PROBE_PATHS] * size[:, None])
             costs, _ = model.roll(probe, None, disturbance)
             return ops.convert_to_numpy(costs).astype(np.float64) - baseline[:_PROBE_PATHS]
@@ -122,7 +131,7 @@ class Deviations:
         inputs[2] = self._array(self.differences(inputs, self.corrections.nothing))
         return inputs
 
-    def differences(self, inputs, theta: np.ndarray) -> np.ndarray:
+    def differences(self, inputs: Any, theta: np.ndarray) -> np.ndarray:
         """Cost of every deviation less that of the profile, path by path, (paths, players)."""
         paths = len(inputs[0])
         parts = []
@@ -133,7 +142,7 @@ class Deviations:
             parts.append(changes[: paths - start])
         return np.concatenate(parts) * self.model.units.cost
 
-    def function(self, inputs) -> descent.Function:
+    def function(self, inputs: Any) -> descent.Function:
         """Mean change of cost on a fixed sample and its gradient."""
         finite = np.isfinite(inputs[2]).all(axis=1)
         if not finite.any():
@@ -143,7 +152,7 @@ class Deviations:
         order = np.resize(np.flatnonzero(finite), paths)
         inputs = [array[order] for array in inputs]
 
-        def evaluated(theta):
+        def evaluated(theta: Any) -> tuple:
             values, gradients = np.zeros(len(theta)), np.zeros_like(theta)
             for start in range(0, paths, self.batch_size):
                 part = [array[start : start + self.batch_size] for array in inputs]
@@ -172,7 +181,7 @@ class Deviations:
         costs = np.zeros((sample.paths, self.game.players), self.dtype)
         return [*given[:2], costs, *given[2:]]
 
-    def _step(self, theta, batch) -> tuple[np.ndarray, np.ndarray]:
+    def _step(self, theta: Any, batch: Any) -> tuple[np.ndarray, np.ndarray]:
         """Changes of cost, in their units, (batch, players), and the gradient of their means."""
         model = self.model
         model.theta.assign(theta)
@@ -180,14 +189,14 @@ class Deviations:
         changes, gradient = ops.convert_to_numpy(model.changes), ops.convert_to_numpy(model.theta)
         return np.array(changes, np.float64), np.array(gradient, np.float64)
 
-    def _array(self, values) -> np.ndarray:
+    def _array(self, values: Any) -> np.ndarray:
         return np.asarray(values, self.dtype)
 
 
 class _GradientReader(keras.optimizers.Optimizer):
     """An optimizer that leaves the gradient in place of the variable, to be read from there."""
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         self.assign(variable, ops.cast(gradient, variable.dtype))
 
 

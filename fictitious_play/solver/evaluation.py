@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -77,7 +78,7 @@ class CostMeter:
         equilibrium: the game's exact `lq.Equilibrium`, or None for plain Monte Carlo.
     """
 
-    def __init__(self, game: Game, sample: Sample, equilibrium=None):
+    def __init__(self, game: Game, sample: Sample, equilibrium: Any = None):
         self.game = game
         self.sample = sample
         self._mean = 0.0

@@ -1,6 +1,7 @@
 """Best responses to profiles of linear-quadratic games, by the exact theory."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -18,7 +19,7 @@ _TOLERANCE = 1e-5
 _TREMBLE = 0.3
 
 
-def open_loop(game, policy, paths: int, seed: int) -> Found:
+def open_loop(game: Any, policy: Any, paths: int, seed: int) -> Found:
     """The gain of leaving an open-loop profile, by `lq.exploitability` on fresh antithetic paths;
     infinite for a player who has no best response."""
     sample = certificate_sample(game, seed, paths, policy.variable_dtype)
@@ -63,7 +64,7 @@ def closed_loop(deviations: Deviations, paths: int) -> dict[str, Found]:
     return {"exact": formula, "exact response": played}
 
 
-def affine(policy, paths: int, seed: int) -> Found:
+def affine(policy: Any, paths: int, seed: int) -> Found:
     """As "exact" there, in a moment: the hands tremble by a share of the controls' size."""
     game = policy.game
     sample = response_sample(
@@ -78,7 +79,7 @@ def affine(policy, paths: int, seed: int) -> Found:
 
 
 def affine_gain(
-    policy, sample: Sample, tremble: np.ndarray, seed: int
+    policy: Any, sample: Sample, tremble: np.ndarray, seed: int
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """What each player would gain by leaving the affine feedbacks inside a closed-loop profile.
 
@@ -123,7 +124,7 @@ def affine_gain(
     return gain, (matrices, constants)
 
 
-def _played(policy, sample: Sample) -> tuple[np.ndarray, Found]:
+def _played(policy: Any, sample: Sample) -> tuple[np.ndarray, Found]:
     """Controls of a profile along a sample, and its costs with the gains to come."""
     game, controls = policy.game, policy_controls(policy, sample)
     tensors = [ops.convert_to_tensor(a) for a in (sample.initial_state, controls, sample.noise)]
@@ -131,12 +132,12 @@ def _played(policy, sample: Sample) -> tuple[np.ndarray, Found]:
     return controls, gains_to_come(costs, share_at_bounds(game, controls))
 
 
-def _fitting_paths(game) -> int:
+def _fitting_paths(game: Any) -> int:
     """Paths enough for the regression on the states in `affine_gain`."""
     return max(512, 4 * (game.state_size + 1))
 
 
-def _unbounded(game) -> np.ndarray:
+def _unbounded(game: Any) -> np.ndarray:
     """(players,), whose cost falls without end against open-loop controls."""
     form = game.linear_quadratic_form()
     nothing = lq.feedback_coefficients(
@@ -151,13 +152,13 @@ def _unbounded(game) -> np.ndarray:
     return found
 
 
-def _answers(policy, sample: Sample, tremble, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _answers(policy: Any, sample: Sample, tremble: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """What the profile answers where trembles lead, (paths, steps, players, control_size), and the
     states there, (paths, steps, state_size)."""
     game, dtype = policy.game, sample.noise.dtype
     generator = np.random.default_rng((seed, 7))
 
-    def feedback(now, states):
+    def feedback(now: Any, states: Any) -> Any:
         seen = ops.cast(states, policy.variable_dtype)
         return ops.cast(policy.controls(now, seen), dtype.name)
 

@@ -38,8 +38,8 @@ def fingerprint(game: Game, belief: InitialBelief, dtype: str) -> dict[str, list
     found: dict[str, Any] = {"initial_states": initial}
     states, controls, noise = (np.asarray(each, dtype) for each in (states, controls, noise))
 
-    def at(time):
-        def evaluate(states, controls, noise):
+    def at(time: Any) -> Any:
+        def evaluate(states: Any, controls: Any, noise: Any) -> dict[str, Any]:
             return {
                 "drift": game.drift(time, states, controls),
                 "diffusion": game.diffusion(time, states, controls),
@@ -81,7 +81,7 @@ def differences(old: dict[str, list], new: dict[str, list]) -> list[str]:
     return named
 
 
-def _tensors(*arrays):
+def _tensors(*arrays: Any) -> list:
     from keras import ops
 
     return [ops.convert_to_tensor(array) for array in arrays]

@@ -32,7 +32,7 @@ def initial_belief_function(game: Game, belief: InitialBelief) -> Callable:
     full = (game.steps, game.players, game.control_size)
     if callable(belief):
 
-        def evaluated(initial_state, noise):
+        def evaluated(initial_state: Any, noise: Any) -> Any:
             controls = np.asarray(belief(initial_state, noise))
             expected = (len(initial_state), *game.controls_shape)
             checks.shaped("initial_belief(initial_state, noise)", controls, expected)

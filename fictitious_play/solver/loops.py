@@ -48,7 +48,7 @@ class StepLoop:
         else:
             self._run = self._written_out
 
-    def __call__(self, by_step: dict, fixed: dict, count):
+    def __call__(self, by_step: dict, fixed: dict, count: Any) -> Any:
         """Takes the first `count` steps.
 
         Args:
@@ -61,12 +61,12 @@ class StepLoop:
         """
         return self._run(by_step, fixed, count)
 
-    def lowered(self, by_step: dict, fixed: dict, count) -> str:
+    def lowered(self, by_step: dict, fixed: dict, count: Any) -> str:
         """The program that JAX compiles for these arguments, as StableHLO."""
         values = [variable.value for variable in self.variables]
         return self._compiled.lower(values, by_step, fixed, count).as_text()
 
-    def _carried(self, by_step, fixed, count):
+    def _carried(self, by_step: Any, fixed: Any, count: Any) -> Any:
         values = [variable.value for variable in self.variables]
         values, kept = self._compiled(values, by_step, fixed, count)
         if self.writes:
@@ -74,11 +74,11 @@ class StepLoop:
                 variable.assign(value)
         return kept
 
-    def _jax(self, values, by_step, fixed, count):
+    def _jax(self, values: Any, by_step: Any, fixed: Any, count: Any) -> tuple:
         import jax
         import jax.numpy as jnp
 
-        def one(number, carry):
+        def one(number: Any, carry: Any) -> tuple:
             values, kept = carry
             now = tree.map_structure(lambda array: array[number], by_step)
             given = list(zip(self.variables, values, strict=True))
@@ -91,10 +91,10 @@ class StepLoop:
         values, kept = jax.lax.fori_loop(0, count, one, (values, kept))
         return (values if self.writes else None), kept
 
-    def _tensorflow(self, by_step, fixed, count):
+    def _tensorflow(self, by_step: Any, fixed: Any, count: Any) -> Any:
         import tensorflow as tf
 
-        def one(number, kept):
+        def one(number: Any, kept: Any) -> tuple:
             now = tree.map_structure(lambda array: array[number], by_step)
             return number + 1, kept.write(number, self.step(now, fixed))
 
@@ -107,7 +107,7 @@ class StepLoop:
         )
         return kept.stack()
 
-    def _written_out(self, by_step, fixed, count):
+    def _written_out(self, by_step: Any, fixed: Any, count: Any) -> Any:
         fixed = tree.map_structure(ops.convert_to_tensor, fixed)
         found = []
         for number in range(int(count)):
@@ -117,11 +117,11 @@ class StepLoop:
         return ops.concatenate([ops.stack(found), rest])
 
 
-def _length(by_step) -> int:
+def _length(by_step: Any) -> int:
     return tree.flatten(by_step)[0].shape[0]
 
 
-def value_and_gradient(model: keras.Model, inputs: list):
+def value_and_gradient(model: keras.Model, inputs: list) -> tuple:
     """The means over a batch of what a model gives, (columns,), and the gradient of their sum,
     with the model in training: it may assign its other variables."""
     backend = keras.config.backend()
@@ -138,7 +138,7 @@ def value_and_gradient(model: keras.Model, inputs: list):
     if backend == "jax":
         import jax
 
-        def total(values, rest):
+        def total(values: Any, rest: Any) -> tuple:
             found, rest = model.stateless_call(values, rest, inputs, training=True)
             means = ops.mean(found, axis=0)
             return ops.sum(means), (means, rest)

@@ -9,6 +9,7 @@ Words are signed integers of 32 bits, which every backend has; their sums wrap a
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -18,7 +19,7 @@ _PARITY = 0x1BD11BDA
 _ROUNDS = 20
 
 
-def threefry(key, counter):
+def threefry(key: Any, counter: Any) -> tuple:
     """Two words for every counter.
 
     Args:
@@ -40,7 +41,7 @@ def threefry(key, counter):
     return left, right
 
 
-def normals(key, shape: tuple[int, ...], dtype: str, stream: int = 0):
+def normals(key: Any, shape: tuple[int, ...], dtype: str, stream: int = 0) -> Any:
     """Independent standard normals.
 
     Args:
@@ -60,17 +61,17 @@ def normals(key, shape: tuple[int, ...], dtype: str, stream: int = 0):
     return ops.reshape(drawn[:size], shape)
 
 
-def antithetic(half):
+def antithetic(half: Any) -> Any:
     """(pairs, ...) as (2 · pairs, ...), in which path 2k + 1 has the opposite signs of path 2k."""
     shape = (2 * half.shape[0], *half.shape[1:])
     return ops.reshape(ops.stack([half, -half], axis=1), shape)
 
 
-def _rotated(word, by: int):
+def _rotated(word: Any, by: int) -> Any:
     """A word's bits moved to the left, those that leave it coming in on the right."""
     low = ops.bitwise_and(ops.bitwise_right_shift(word, _word(32 - by)), _word((1 << by) - 1))
     return ops.bitwise_or(ops.bitwise_left_shift(word, _word(by)), low)
 
 
-def _word(value: int):
+def _word(value: int) -> Any:
     return ops.convert_to_tensor(np.int32(value), dtype="int32")

@@ -1,6 +1,7 @@
 """Open-loop play: controls are functions of the noise, and the others do not answer a deviation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -42,10 +43,10 @@ class OpenLoopBelief(Belief):
         self._shares = np.empty(0)
         self._on_device: list = []
 
-    def by_step(self, chunk):
+    def by_step(self, chunk: Any) -> dict[str, Any]:
         return {"others": self.controls(chunk)}
 
-    def controls(self, chunk: Chunk):
+    def controls(self, chunk: Chunk) -> Any:
         """The belief along the paths of a chunk, on the device:
         (capacity, paths, steps, players, control_size)."""
         capacity, paths = chunk.shape
@@ -67,7 +68,7 @@ class OpenLoopBelief(Belief):
             total = self._evaluation(chunk)(given, fixed, chunk.number)
         return total
 
-    def _initially(self, chunk: Chunk, shape) -> np.ndarray:
+    def _initially(self, chunk: Chunk, shape: Any) -> np.ndarray:
         """α^0 along the paths of a chunk."""
         initial_states, keys = map(ops.convert_to_numpy, chunk.batches.values())
         if not self._on_noise:
@@ -87,7 +88,7 @@ class OpenLoopBelief(Belief):
             paths = chunk.shape[1]
             shape = (paths, self.game.steps, self.game.players, self.game.control_size)
 
-            def step(now, fixed):
+            def step(now: Any, fixed: Any) -> Any:
                 drawn = increments(self.game, now["key"], paths, self.dtype)
                 controls = self.evaluator([now["initial_state"], drawn], training=False)
                 return now["total"] + fixed["share"] * controls
@@ -102,7 +103,7 @@ class OpenLoopBelief(Belief):
             )
         return self._loop
 
-    def _take(self, policy):
+    def _take(self, policy: Any) -> None:
         copy_weights(policy, self.evaluator)
         self._loaded = self.stages[0]
 

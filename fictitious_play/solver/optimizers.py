@@ -131,7 +131,7 @@ class _SumsWhereSeveral:
     would hold the graph of every solve for as long as the process lives.
     """
 
-    def _all_reduce_sum_gradients(self, grads_and_vars):
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         if self._distribution_strategy.num_replicas_in_sync == 1:  # type: ignore[attr-defined]
             return grads_and_vars
         return super()._all_reduce_sum_gradients(grads_and_vars)  # type: ignore[misc]

@@ -60,7 +60,7 @@ class Training:
         """The learning rate of a training step of the whole solve, counted from 0."""
         return self.optimizer.rate(step, self.total_steps)
 
-    def compile(self, model):
+    def compile(self, model: Any) -> Any:
         """Builds and compiles a model."""
         return compile_model(model, self.optimizer.make(self.total_steps), self.jit_compile)
 
@@ -79,7 +79,7 @@ class Play:
     models: dict[str, keras.Model]
 
     def __init__(self, information: OpenLoop | ClosedLoop, training: Training):
-        self.information = information
+        self.information: Any = information
         self.training = training
         self._at_once = 1
 
@@ -99,12 +99,14 @@ class Play:
         """
         raise NotImplementedError
 
-    def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares) -> None:
+    def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares: np.ndarray) -> None:
         """Goes on after `stage`, whose models have just been loaded: restores the belief from
         earlier profiles by stage and their shares."""
         self.belief.restore(stage, self.policy, profiles, shares)
 
-    def _steps(self, trainer: Trainer, stage, steps, on_steps, first_player=0) -> np.ndarray:
+    def _steps(
+        self, trainer: Trainer, stage: int, steps: int, on_steps: Any, first_player: int = 0
+    ) -> np.ndarray:
         """Takes the steps of a stage with one trainer, in chunks; the costs of its players
         against the belief, (steps, players).
 
@@ -125,7 +127,9 @@ class Play:
             on_steps(count)
         return np.concatenate(found)
 
-    def _train(self, trainer: Trainer, stage, first, count, steps) -> np.ndarray:
+    def _train(
+        self, trainer: Trainer, stage: int, first: Any, count: Any, steps: int
+    ) -> np.ndarray:
         """Takes `count` of a stage's steps from step `first` on, counted from 0."""
         return trainer(*self.arguments(stage, first, count, steps))
 
@@ -154,13 +158,13 @@ def _check_finite(costs: np.ndarray, stage: int, first: int, first_player: int) 
 class SimultaneousPlay(Play):
     """All players answer the same belief at once: Algorithm 1 of Hu (2019)."""
 
-    def __init__(self, information, training, rule, damping):
+    def __init__(self, information: Any, training: Training, rule: Any, damping: Any):
         super().__init__(information, training)
         self.policy = information.policy()
         self.belief = information.belief(rule, damping)
         self._serve(training.compile(information.model(self.policy, self.belief)))
 
-    def stage(self, stage, steps, on_steps):
+    def stage(self, stage: int, steps: int, on_steps: Any) -> Any:
         if stage > 1:
             self.information.follow(self.policy)
         costs = self._steps(self._trainer, stage, steps, on_steps)
@@ -168,15 +172,15 @@ class SimultaneousPlay(Play):
         self._renew()
         return costs.sum(axis=1, dtype=np.float64)
 
-    def resume(self, stage, profiles, shares):
+    def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares: np.ndarray) -> None:
         super().resume(stage, profiles, shares)
         self._renew()
 
-    def _serve(self, model):
+    def _serve(self, model: Any) -> None:
         self.models = {"model": model}
         self._trainer = Trainer(model, self.training.batch_size)
 
-    def _renew(self):
+    def _renew(self) -> None:
         """A belief that has outgrown its training model needs another one."""
         if not self.information.fits(self.models["model"], self.belief):
             model = self.information.model(self.policy, self.belief)
@@ -190,7 +194,7 @@ class SequentialPlay(Play):
     simultaneous one, in N times as many and N times smaller steps.
     """
 
-    def __init__(self, information, training):
+    def __init__(self, information: Any, training: Training):
         super().__init__(information, training)
         self.policy = information.policy()
         self.belief = information.belief("sequential", 1.0)
@@ -205,7 +209,7 @@ class SequentialPlay(Play):
             self.models[f"player-{player}"] = model
         self._trainers = [Trainer(each, training.batch_size) for each in self.models.values()]
 
-    def stage(self, stage, steps, on_steps):
+    def stage(self, stage: int, steps: int, on_steps: Any) -> Any:
         if stage > 1:
             alone = [model.policy for model in self.models.values()]
             self.information.follow(self.policy, alone)
@@ -217,12 +221,12 @@ class SequentialPlay(Play):
             self.belief.announce(stage, self.policy, player)
         return losses
 
-    def resume(self, stage, profiles, shares):
+    def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares: np.ndarray) -> None:
         for player, model in enumerate(self.models.values()):
             self._collect(player, model.policy)
         super().resume(stage, profiles, shares)
 
-    def _collect(self, player: int, alone) -> None:
+    def _collect(self, player: int, alone: Any) -> None:
         for target, source in zip(self.policy.stacked_weights, alone.stacked_weights, strict=True):
             values = np.array(ops.convert_to_numpy(target))
             values[:, player] = ops.convert_to_numpy(source)[:, 0]
@@ -231,7 +235,15 @@ class SequentialPlay(Play):
             target.assign(ops.copy(source))
 
 
-def make_play(game, network, training, information, rule, damping, initial_belief) -> Play:
+def make_play(
+    game: Game,
+    network: Any,
+    training: Training,
+    information: Any,
+    rule: Any,
+    damping: Any,
+    initial_belief: Any,
+) -> Play:
     """The play of an information structure and a belief."""
     made: OpenLoop | ClosedLoop
     if information == "closed_loop":

@@ -10,7 +10,7 @@ from fictitious_play import checks, lq
 _CURVES = 6
 
 
-def plot(result, certificate=None, paths: int = 3, seed: int = 0):
+def plot(result: Any, certificate: Any = None, paths: int = 3, seed: int = 0) -> Any:
     """See `Result.plot`."""
     from matplotlib.figure import Figure
 
@@ -39,7 +39,7 @@ def plot(result, certificate=None, paths: int = 3, seed: int = 0):
     return figure
 
 
-def _costs(axes, result) -> None:
+def _costs(axes: Any, result: Any) -> None:
     stages = [record.stage for record in result.history]
     exact = _exact_cost(result)
     for player in range(min(_CURVES, result.game.players)):
@@ -54,7 +54,7 @@ def _costs(axes, result) -> None:
     axes.legend(fontsize="small")
 
 
-def _exact_cost(result) -> np.ndarray | None:
+def _exact_cost(result: Any) -> np.ndarray | None:
     """Costs of the exact equilibrium in discrete time, where the game has one."""
     if not result.game.is_linear_quadratic:
         return None
@@ -64,7 +64,7 @@ def _exact_cost(result) -> np.ndarray | None:
         return None
 
 
-def _paths(axes, times, values, names: list[str], **style: Any) -> None:
+def _paths(axes: Any, times: Any, values: Any, names: list[str], **style: Any) -> None:
     """Values (paths, times, curves): a colour a curve, a shade a path."""
     for curve, name in enumerate(names[:_CURVES]):
         for path, line in enumerate(values):
@@ -75,7 +75,7 @@ def _paths(axes, times, values, names: list[str], **style: Any) -> None:
     axes.legend(fontsize="small")
 
 
-def _gains(axes, certificate) -> None:
+def _gains(axes: Any, certificate: Any) -> None:
     players = np.arange(len(certificate.relative))
     error = 2.0 * certificate.standard_error / certificate.scale
     axes.bar(players, 100.0 * certificate.relative, yerr=100.0 * error, color="C0", capsize=3)

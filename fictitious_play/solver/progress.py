@@ -3,6 +3,7 @@
 import sys
 import time
 from contextlib import AbstractContextManager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -44,12 +45,12 @@ class SolveProgress(AbstractContextManager):
             self._task = self._bar.add_task(title, total=total, completed=done, note="")
         self._begun = time.monotonic()
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         if self._bar is not None:
             self._bar.start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 

@@ -34,7 +34,7 @@ class RegretMeter:
         seed: of the paths.
     """
 
-    def __init__(self, game, policy, seed: int):
+    def __init__(self, game: Any, policy: Any, seed: int):
         self.game, self.policy, self.seed = game, policy, seed
         self._deviations: Deviations | None = None
         self._latest: Certificate | None = None

@@ -14,6 +14,8 @@ coefficients for every step; the network is one for all steps, with biases for e
 Everything is free of units: states, controls and costs are all in what the profile makes of them.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -48,12 +50,19 @@ class ResponseModel(keras.Model):
         training step `changes` holds it.
     """
 
-    def __init__(self, game, corrections: Corrections, policy, batch_size: int, dtype="float64"):
+    def __init__(
+        self,
+        game: Any,
+        corrections: Corrections,
+        policy: Any,
+        batch_size: int,
+        dtype: str = "float64",
+    ):
         super().__init__(dtype=dtype)
         self.game, self.corrections, self.batch_size = game, corrections, batch_size
         self.policy = policy
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         shape = (self.game.players, self.corrections.parameters)
         self.theta = self.add_weight(shape=shape, initializer="zeros", name="theta")
         self.changes = self.add_weight(
@@ -84,32 +93,39 @@ class ResponseModel(keras.Model):
     # trained.
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list:
         return [self.theta]
 
     @property
-    def non_trainable_weights(self):
+    def non_trainable_weights(self) -> list:
         return [weight for weight in self.weights if weight is not self.theta]
 
     @property
-    def trainable_variables(self):
+    def trainable_variables(self) -> Any:
         return self.trainable_weights
 
     @property
-    def non_trainable_variables(self):
+    def non_trainable_variables(self) -> list:
         return [variable for variable in self.variables if variable is not self.theta]
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         costs, _ = self.roll(inputs, ops.convert_to_tensor(self.theta))
         change = (costs - inputs[2]) / self.seen_in["cost"]
         self.changes.assign(ops.stop_gradient(change))
         return change
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         # The sum of the players' means has each player's own gradient in her own row.
         return ops.sum(ops.mean(y_pred, axis=0))
 
-    def roll(self, inputs, theta, disturbance=None, keep=False):
+    def roll(self, inputs: Any, theta: Any, disturbance: Any = None, keep: bool = False) -> tuple:
         """Plays every player's deviation.
 
         Args:
@@ -146,7 +162,7 @@ class ResponseModel(keras.Model):
                 past = self._past(initial, noise)
                 by_step["known"] = self._constant(self._known())
 
-        def step(carry, now, time):
+        def step(carry: Any, now: Any, time: Any) -> tuple:
             states, total = carry
             if self.policy is None:
                 everybody = ops.expand_dims(now["given"], 1) + ops.zeros_like(eye)
@@ -176,7 +192,9 @@ class ResponseModel(keras.Model):
         total = total + game.terminal_cost(states)
         return ops.sum(total * eye[:, :, 0], axis=-1), kept
 
-    def _correction(self, states, own, everybody, past, part, now):
+    def _correction(
+        self, states: Any, own: Any, everybody: Any, past: Any, part: Any, now: Any
+    ) -> Any:
         """(batch, players, control_size), with the coefficients of a step in `part`."""
         units = now["units"]
         seen = (states - units["mean"]) / units["size"]
@@ -214,26 +232,26 @@ class ResponseModel(keras.Model):
         steps = np.arange(self.game.steps)[:, None]
         return 1.0 * (numbers < self.game.state_size + steps * self.game.noise_size)
 
-    def _past(self, initial, noise):
+    def _past(self, initial: Any, noise: Any) -> Any:
         """x_0 and all increments in standard units, (batch, past)."""
         first = (initial - self.seen_in["mean"][0]) / self.seen_in["size"][0]
         rest = noise / self.game.step_size**0.5
         return ops.concatenate([first, ops.reshape(rest, (-1, rest.shape[1] * rest.shape[2]))], 1)
 
-    def _constant(self, value):
+    def _constant(self, value: Any) -> Any:
         return ops.convert_to_tensor(value, dtype=self.variable_dtype)
 
 
-def _steps_first(array):
+def _steps_first(array: Any) -> Any:
     """(a, steps, ...) → (steps, a, ...)."""
     return ops.swapaxes(ops.convert_to_tensor(array), 0, 1)
 
 
-def _product(values, kernel):
+def _product(values: Any, kernel: Any) -> Any:
     """(batch, players, a), (players, a, b) → (batch, players, b)."""
     return ops.einsum("bpa,pac->bpc", values, kernel)
 
 
-def _shared(values, kernel):
+def _shared(values: Any, kernel: Any) -> Any:
     """(batch, a), (players, a, b) → (batch, players, b)."""
     return ops.einsum("ba,pac->bpc", values, kernel)

@@ -5,6 +5,7 @@ profile, so that a gain is neither the luck of a sample nor worse than nothing b
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def search(
 class _Choice:
     """The best correction so far of every player, on a sample of its own."""
 
-    def __init__(self, deviations: Deviations, inputs):
+    def __init__(self, deviations: Deviations, inputs: Any):
         self._deviations = deviations
         finite = np.isfinite(np.asarray(inputs[2])).all(axis=1)
         self._inputs = [array[finite] for array in inputs]
@@ -71,7 +72,7 @@ class _Choice:
         return better
 
 
-def _descend(choice: _Choice, function, free: np.ndarray, evaluations: int) -> None:
+def _descend(choice: _Choice, function: Any, free: np.ndarray, evaluations: int) -> None:
     """A quasi-Newton search from the best so far; points on the way are offered too, since the
     last may be the luck of the sample."""
     theta = choice.best
@@ -104,7 +105,7 @@ def _train(choice: _Choice, deviations: Deviations, steps: int) -> None:
     choice.offer(theta, "network")
 
 
-def _measure(choice: _Choice, deviations: Deviations, inputs) -> Found:
+def _measure(choice: _Choice, deviations: Deviations, inputs: Any) -> Found:
     baseline = np.asarray(inputs[2], np.float64)
     found = gains_to_come(baseline, deviations.at_bounds)
     broken = found.non_finite > 0

@@ -1,6 +1,7 @@
 """Units in which a best response sees a game, measured on the paths of the profile."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class ResponseUnits:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def neutral_units(game) -> ResponseUnits:
+def neutral_units(game: Any) -> ResponseUnits:
     """The game's own."""
     steps, n, players, k = game.steps, game.state_size, game.players, game.control_size
     return ResponseUnits(
@@ -75,7 +76,7 @@ def cost_unit(costs: np.ndarray) -> np.ndarray:
 
 
 def control_unit(
-    change, cost: np.ndarray, controls: np.ndarray, start: np.ndarray | None = None
+    change: Any, cost: np.ndarray, controls: np.ndarray, start: np.ndarray | None = None
 ) -> np.ndarray:
     """The size of a disturbance that moves a path's cost by a third of its unit.
 

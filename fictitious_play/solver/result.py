@@ -68,7 +68,7 @@ class Result:
     contraction: float | None = None
     notices: tuple[str, ...] = ()
 
-    def relative_error(self, exact, scale: Any = None) -> np.ndarray:
+    def relative_error(self, exact: Any, scale: Any = None) -> np.ndarray:
         """(cost - exact.cost) / scale, (players,): positive where the profile costs more.
 
         Args:
@@ -79,7 +79,7 @@ class Result:
         """
         return (self.cost - self._exact_cost(exact)) / self._scale(exact, scale)
 
-    def relative_standard_error(self, exact, scale: Any = None) -> np.ndarray:
+    def relative_standard_error(self, exact: Any, scale: Any = None) -> np.ndarray:
         """Standard error of `relative_error`, (players,)."""
         return self.cost_standard_error / self._scale(exact, scale)
 
@@ -93,7 +93,7 @@ class Result:
         records = [record.to_json() for record in self.history]
         return [{**record, "loss": record["loss"][-1]} for record in records]
 
-    def save(self, path) -> None:
+    def save(self, path: Any) -> None:
         """Writes the result to one file, whole or not at all; `fictitious_play.load` reads it.
 
         The game's class need not be registered with Keras: the game can be given again to `load`.
@@ -108,7 +108,7 @@ class Result:
 
         save(self, path)
 
-    def plot(self, certificate: Certificate | None = None, paths: int = 3, seed: int = 0):
+    def plot(self, certificate: Certificate | None = None, paths: int = 3, seed: int = 0) -> Any:
         """A figure of costs by stage, with those of the equilibrium where the game is
         linear-quadratic, and of states and controls along a few paths. Needs matplotlib.
 
@@ -124,7 +124,7 @@ class Result:
 
         return plot(self, certificate, paths, seed)
 
-    def control(self, initial_state, noise) -> np.ndarray:
+    def control(self, initial_state: Any, noise: Any) -> np.ndarray:
         """Everybody's equilibrium controls along given noise.
 
         Args:
@@ -139,7 +139,7 @@ class Result:
         controls = policy_controls(self.policy, sample)
         return controls.reshape(-1, *self.game.controls_shape)
 
-    def states(self, initial_state, noise) -> np.ndarray:
+    def states(self, initial_state: Any, noise: Any) -> np.ndarray:
         """States under the final profile, (batch, steps + 1, state_size); arguments as above."""
         sample = self._sample(initial_state, noise)
         controls = policy_controls(self.policy, sample)
@@ -206,7 +206,7 @@ class Result:
         transfer_weights(policy, model, player)
         return model
 
-    def _sample(self, initial_state, noise) -> Sample:
+    def _sample(self, initial_state: Any, noise: Any) -> Sample:
         game = self.game
         initial_state = checks.shaped("initial_state", initial_state, (None, game.state_size))
         noise = checks.shaped("noise", noise, (None, game.steps, game.noise_size))
@@ -218,12 +218,12 @@ class Result:
         dtype = self.policy.variable_dtype
         return Sample(initial_state.astype(dtype), noise.astype(dtype))
 
-    def _exact_cost(self, exact) -> np.ndarray:
+    def _exact_cost(self, exact: Any) -> np.ndarray:
         if not hasattr(exact, "cost"):
             raise TypeError(
                 f"`exact` must be an equilibrium, with a `cost`. Received: exact={exact!r}"
             )
         return checks.shaped("exact.cost", exact.cost, (self.game.players,))
 
-    def _scale(self, exact, given) -> np.ndarray:
+    def _scale(self, exact: Any, given: Any) -> np.ndarray:
         return cost_scale(self._exact_cost(exact), self.cost_spread, given)[0]

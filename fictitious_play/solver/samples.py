@@ -51,7 +51,7 @@ class Chunk:
 
 
 def training_chunk(
-    game: Game, seed: int, stage: int, first: int, count: int, capacity: int, paths: int, dtype
+    game: Game, seed: int, stage: int, first: int, count: int, capacity: int, paths: int, dtype: Any
 ) -> Chunk:
     """Fresh batches for the training steps first, …, first + count - 1 of a stage, in arrays with
     room for `capacity` steps; those of a step are a function of seed, stage and step alone, so
@@ -68,25 +68,25 @@ def training_chunk(
 
 
 @lru_cache(maxsize=64)
-def _tensor(count: int):
+def _tensor(count: int) -> Any:
     return ops.convert_to_tensor(np.int32(count))
 
 
-def increments(game: Game, key, paths: int, dtype: str):
+def increments(game: Game, key: Any, paths: int, dtype: str) -> Any:
     """The Brownian increments of a training step from its key, on the device:
     (paths, steps, noise_size)."""
     half = noise.normals(key, (paths // 2, game.steps, game.noise_size), dtype, _BROWNIAN)
     return noise.antithetic(game.step_size**0.5 * half)
 
 
-def trembles(game: Game, key, paths: int, dtype: str):
+def trembles(game: Game, key: Any, paths: int, dtype: str) -> Any:
     """Standard normals for the players' hands in a training step, on the device:
     (paths, steps, players, control_size)."""
     shape = (paths // 2, game.steps, game.players, game.control_size)
     return noise.antithetic(noise.normals(key, shape, dtype, _TREMBLES))
 
 
-def training_sample(game: Game, seed: int, stage: int, step: int, paths: int, dtype) -> Sample:
+def training_sample(game: Game, seed: int, stage: int, step: int, paths: int, dtype: Any) -> Sample:
     """The batch of one training step."""
     chunk = training_chunk(game, seed, stage, step, 1, 1, paths, dtype)
     initial_state, key = (array[0] for array in chunk.batches.values())
@@ -94,24 +94,24 @@ def training_sample(game: Game, seed: int, stage: int, step: int, paths: int, dt
     return Sample(*(ops.convert_to_numpy(each) for each in (initial_state, drawn)))
 
 
-def validation_sample(game: Game, seed: int, paths: int, dtype) -> Sample:
+def validation_sample(game: Game, seed: int, paths: int, dtype: Any) -> Sample:
     """The fixed sample on which costs are measured. Paths 2k and 2k + 1 are a pair, so that any
     even number of first paths is an antithetic sample too."""
     return _antithetic(game, np.random.default_rng((seed, _VALIDATION)), paths, dtype)
 
 
-def certificate_sample(game: Game, seed: int, paths: int, dtype) -> Sample:
+def certificate_sample(game: Game, seed: int, paths: int, dtype: Any) -> Sample:
     """A sample that neither training nor validation has seen, paired like the validation's."""
     return _antithetic(game, np.random.default_rng((seed, _CERTIFICATE)), paths, dtype)
 
 
-def response_sample(game: Game, seed: int, name: str, step: int, paths: int, dtype) -> Sample:
+def response_sample(game: Game, seed: int, name: str, step: int, paths: int, dtype: Any) -> Sample:
     """A sample of the search for best responses, one for every purpose `name` and step."""
     place = (seed, _RESPONSE, step, *name.encode())
     return _antithetic(game, np.random.default_rng(place), paths, dtype)
 
 
-def _antithetic(game: Game, generator: np.random.Generator, paths: int, dtype) -> Sample:
+def _antithetic(game: Game, generator: np.random.Generator, paths: int, dtype: Any) -> Sample:
     pairs = paths // 2
     kind = np.dtype(dtype)
     initial = _initial_states(game, generator, pairs, kind)
@@ -121,7 +121,9 @@ def _antithetic(game: Game, generator: np.random.Generator, paths: int, dtype) -
     return Sample(initial, increments.reshape(-1, game.steps, game.noise_size))
 
 
-def _initial_states(game: Game, generator: np.random.Generator, pairs: int, kind) -> np.ndarray:
+def _initial_states(
+    game: Game, generator: np.random.Generator, pairs: int, kind: Any
+) -> np.ndarray:
     """(2 · pairs, state_size), from opposite normals in every pair."""
     normals = generator.standard_normal((pairs, game.state_size), dtype=_drawn(kind))
     initial = np.empty((pairs, 2, game.state_size), kind)
@@ -130,5 +132,5 @@ def _initial_states(game: Game, generator: np.random.Generator, pairs: int, kind
     return initial.reshape(-1, game.state_size)
 
 
-def _drawn(kind) -> type:
+def _drawn(kind: Any) -> type:
     return np.float32 if kind == np.float32 else np.float64

@@ -1,5 +1,8 @@
 """A result in a few lines of text."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 #: So many players are listed one by one; of more, the first ones.
@@ -12,7 +15,7 @@ _SCALES = {
 }
 
 
-def summary(result) -> str:
+def summary(result: Any) -> str:
     """The text of `Result.summary`: what was solved, how it ended, what it is worth."""
     game = result.game
     information = result.settings["information"].replace("_", "-")
@@ -37,7 +40,7 @@ def summary(result) -> str:
     return "\n".join(lines)
 
 
-def _regret(result) -> str:
+def _regret(result: Any) -> str:
     """The largest regret of a player, what it is relative to, and how it was found."""
     found = result.regret
     if found is None:
@@ -56,7 +59,7 @@ def _regret(result) -> str:
     return text
 
 
-def _costs(result):
+def _costs(result: Any) -> Iterator[Any]:
     for player in range(min(result.game.players, _LISTED)):
         yield f"{player}: {result.cost[player]:.6g} ± {result.cost_standard_error[player]:.2g}"
     if result.game.players > _LISTED:

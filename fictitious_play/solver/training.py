@@ -1,6 +1,7 @@
 """The Keras models that train players against a given belief, and their training steps."""
 
 import re
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,17 +22,24 @@ class _CostModel(keras.Model):
     the players' own gradients, and elementwise Adam on stacked weights is one Adam a player.
     """
 
-    def __init__(self, policy, **kwargs):
+    def __init__(self, policy: Any, **kwargs: Any):
         super().__init__(dtype=policy.dtype_policy, **kwargs)
         self.policy = policy
         self.mean_cost = MeanCost(dtype=self.variable_dtype)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         if not self.policy.built:
             self.policy.build()
         self.built = True
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         # A Keras loss scales itself where the batch is split over devices.
         return y_pred.shape[-1] * self.mean_cost(ops.zeros_like(y_pred), y_pred)
 
@@ -47,10 +55,10 @@ class BestResponseModel(_CostModel):
     Output: path costs of the policy's players, (batch, players) or (batch, 1).
     """
 
-    def __init__(self, policy: JointPolicy, **kwargs):
+    def __init__(self, policy: JointPolicy, **kwargs: Any):
         super().__init__(policy, **kwargs)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         initial_state, noise, belief = inputs
         game, only = self.policy.game, self.policy.only
         own = self.policy([initial_state, noise], training=training)
@@ -74,22 +82,22 @@ class FeedbackResponseModel(_CostModel):
     Output: path costs of the policy's players, (batch, players) or (batch, 1).
     """
 
-    def __init__(self, policy: FeedbackPolicy, belief: FeedbackPolicy, **kwargs):
+    def __init__(self, policy: FeedbackPolicy, belief: FeedbackPolicy, **kwargs: Any):
         super().__init__(policy, **kwargs)
         belief.trainable = False
         self.belief = belief
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         if not self.belief.built:
             self.belief.build()
         super().build(input_shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         initial_state, noise, *trembles = inputs
         policy, belief = self.policy, self.belief
         gathers = training and policy.batch_normalization
 
-        def own(now, states):
+        def own(now: Any, states: Any) -> tuple:
             rows = ops.transpose(policy.features(now, states), (1, 2, 0))
             statistics: list = []
             controls = policy.feedback(now, rows, statistics if gathers else None)
@@ -182,7 +190,7 @@ class Trainer:
             inputs.append(fixed["tremble"] * trembles(*drawn))
         return inputs
 
-    def _step(self, now: dict, fixed: dict):
+    def _step(self, now: dict, fixed: dict) -> Any:
         costs, gradients = value_and_gradient(self.model, self._inputs(now, fixed))
         self.model.optimizer.apply(gradients, self.model.trainable_variables)
         return costs

@@ -34,7 +34,7 @@ def with_constant(game: Any) -> LinearQuadraticForm:
     """
     form = as_form(game)
 
-    def wider(matrix, rows: int, columns: int):
+    def wider(matrix: Any, rows: int, columns: int) -> Any:
         return np.pad(matrix, [(0, 0)] * (matrix.ndim - 2) + [(0, rows), (0, columns)])
 
     return replace(

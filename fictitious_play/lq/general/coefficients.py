@@ -61,14 +61,14 @@ def feedback_coefficients(game: Any, gains: Any) -> np.ndarray:
     gains = check_gains(form, gains, affine=True)
     one = np.eye(1, basis_size(form))
 
-    def policy(t, x, known):
+    def policy(t: Any, x: Any, known: Any) -> Any:
         constants = gains[t, :, n:].sum(axis=1, keepdims=True)
         return gains[t, :, :n] @ x[:, :known] + constants * one[:, :known]
 
     return _states(form, policy)[1]
 
 
-def _states(form: LinearQuadraticForm, policy) -> tuple[np.ndarray, np.ndarray]:
+def _states(form: LinearQuadraticForm, policy: Any) -> tuple[np.ndarray, np.ndarray]:
     size, h, m = basis_size(form), form.step_size, form.noise_size
     states = np.zeros((form.steps + 1, form.state_size, size))
     controls = np.zeros((form.steps, form.control_size, size))

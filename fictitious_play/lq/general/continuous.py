@@ -12,6 +12,7 @@ form on the whole horizon.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -71,12 +72,12 @@ def continuous_nash(
         solve_R = np.linalg.inv(step.R)
         LL = step.L @ step.L.T
 
-        def gain(P, step=step, solve_R=solve_R):
+        def gain(P: Any, step: Any = step, solve_R: Any = solve_R) -> Any:
             own = np.take(P, form.owner, axis=0)
             pi = (step.B.T[:, None, :] @ own)[:, 0, :]
             return -solve_R @ (step.S + pi)
 
-        def backward(_, y, step=step, gain=gain, LL=LL):
+        def backward(_: Any, y: Any, step: Any = step, gain: Any = gain, LL: Any = LL) -> Any:
             """Derivatives in `s = T - t` of (P, value, convexity, noise cost), in this order."""
             P = y[:size].reshape(N, n, n)
             F = gain(P)
@@ -94,7 +95,7 @@ def continuous_nash(
             noise = 0.5 * np.einsum("ijk,jk->i", value, LL)
             return np.concatenate([part.ravel() for part in parts] + [noise]) - rate * y
 
-        def escape(_, y):
+        def escape(_: Any, y: Any) -> Any:
             return np.abs(y[:-N]).max() - ESCAPE * scale
 
         escape.terminal = True  # type: ignore[attr-defined]

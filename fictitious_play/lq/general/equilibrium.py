@@ -188,7 +188,9 @@ def _in_own_units(form: LinearQuadraticForm, step: TimeStep, M: np.ndarray) -> n
     return scale @ M @ scale.T
 
 
-def _single_player_step(form, t: int, i: int, K: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+def _single_player_step(
+    form: LinearQuadraticForm, t: int, i: int, K: np.ndarray, curvature: np.ndarray
+) -> np.ndarray:
     """One step back of player `i`'s own Riccati matrix, the others' left as they are."""
     h, step, where = form.step_size, form.time_steps[t], form.control_slices[i]
     A_hat = transition(np, step.A, h)

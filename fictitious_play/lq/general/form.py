@@ -255,7 +255,7 @@ class LinearQuadraticForm:
         return tuple(self._time_step(t) for t in range(self.steps))
 
     def _time_step(self, t: int) -> TimeStep:
-        def at(matrix):
+        def at(matrix: Any) -> Any:
             return matrix[t] if matrix.ndim == 3 else matrix
 
         worth = np.exp(-self.discount * t * self.step_size)

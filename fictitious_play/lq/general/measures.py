@@ -67,7 +67,7 @@ def gain_error(game: Any, gains: Any, reference: Any) -> float:
     gains, reference = check_gains(form, gains), check_gains(form, reference)
     covariances = state_covariances(form, reference)[:-1]
 
-    def weight(F):
+    def weight(F: Any) -> Any:
         return float(np.sum((F @ covariances) * F))
 
     size = weight(reference)

@@ -42,7 +42,7 @@ def simulate_controls(game: Any, controls: Any, initial_state: Any, noise: Any) 
     return _roll(form, initial_state, noise, lambda t, x: controls[:, t])
 
 
-def _roll(form: LinearQuadraticForm, initial_state, noise, policy) -> Rollout:
+def _roll(form: LinearQuadraticForm, initial_state: Any, noise: Any, policy: Any) -> Rollout:
     h, batch = form.step_size, len(initial_state)
     states = np.empty((batch, form.steps + 1, form.state_size))
     controls = np.empty((batch, form.steps, form.control_size))

@@ -92,7 +92,7 @@ def open_loop_cost_functions(
     points, weights, cumulative = (float64(xp, v) for v in (points, weights, cumulative))
     width = p.horizon / panels
 
-    def log_factor(s):
+    def log_factor(s: Any) -> Any:
         return 2.0 * (p.a + p.q) * s + 2.0 * riccati_integral(s, b, C, D, p.c)
 
     P, integral = p.c, 0.0 * p.c

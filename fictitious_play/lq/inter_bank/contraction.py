@@ -54,7 +54,7 @@ def _factor(N: float, T: float, a: float, q: float, epsilon: float, c: float) ->
     if D == 0.0 and c == 0.0:
         return 0.0
 
-    def condition(mu):
+    def condition(mu: Any) -> Any:
         mean = 0.5 * (mu + kappa) * q
         square = (mu * q - a) * (a + kappa * q) + mu * kappa * D - mean**2
         factor = a + kappa * q - mean - c * mu * kappa

@@ -153,7 +153,7 @@ def _spectrum(
     # Shifted so that the largest in size is the one that decides; shifted back below.
     share = damping if belief == "damped" else 1.0
 
-    def damped(v):
+    def damped(v: Any) -> Any:
         moved = _apply(form, gains, v.reshape(size, 1), start, turns).ravel()
         return (1.0 - share) * v + share * moved
 

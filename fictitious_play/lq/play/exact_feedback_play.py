@@ -85,7 +85,7 @@ def exact_feedback_play(
     except NoEquilibriumError:
         equilibrium = None
 
-    def errors(profiles):
+    def errors(profiles: Any) -> Any:
         if equilibrium is None:
             return np.full(stages, np.nan)
         return np.array([gain_error(form, gains, equilibrium.gains) for gains in profiles])

@@ -101,7 +101,7 @@ def exact_play(
     except NoEquilibriumError:
         equilibrium, target, size = None, np.zeros(()), 0.0
 
-    def error(profile):
+    def error(profile: np.ndarray) -> Any:
         if size == 0.0:
             return np.nan
         return np.sqrt(squared_norm(form, profile - target) / size)
