@@ -44,7 +44,7 @@ def _muon(documents: list[Document]) -> str | None:
                     told.append(f"{told_change(changed)}, {_where(on)}")
     if not told:
         return None
-    return f"Muon, which is younger than the paper, is ahead of DGNOpt: {'; '.join(told)}."
+    return f"Muon, younger than the paper, is ahead of DGNOpt: {'; '.join(told)}."
 
 
 def _feedback_term(documents: list[Document]) -> str | None:

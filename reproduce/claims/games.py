@@ -227,7 +227,7 @@ def _mean_field(documents: list[Document]) -> str | None:
     if not found:
         return None
     return (
-        "With many players the paper's architecture has a larger cost error than the mean-field "
+        "With many players the paper's architecture errs more than the mean-field "
         "limit: " + found[0] + "."
     )
 

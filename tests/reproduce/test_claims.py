@@ -238,7 +238,7 @@ def test_what_is_younger_than_the_paper_is_no_baseline_of_it():
     assert verdicts("dgnopt-table-2", document) == [SUPPORTED]
     told = [contrast.tell([document]) for contrast in contrasts.CONTRASTS[:2]]
     assert told[0] is None
-    assert told[1].startswith("Muon, which is younger than the paper, is ahead of DGNOpt: +1.03 ±")
+    assert told[1].startswith("Muon, younger than the paper, is ahead of DGNOpt: +1.03 ±")
 
 
 def test_larger_rates_are_judged_against_open_loop_and_against_its_clipped_steps():
