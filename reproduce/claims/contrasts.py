@@ -78,7 +78,7 @@ def _learning_rate(documents: list[Document]) -> str | None:
     names, places = (dict.fromkeys(str(row[place]) for row in known) for place in (3, 4))
     return (
         f"N agents are about the optimizer at N times the learning rate: {out} of {len(known)} "
-        f"differences in accuracy are significant ({', '.join(names)}; {'; '.join(places)})."
+        f"accuracies differ significantly ({', '.join(names)}; {'; '.join(places)})."
     )
 
 
