@@ -137,15 +137,15 @@ MUTATIONS = (
     Mutation(
         "explicit form, curvature after a stage",
         "dgn_tf/recursion/sample_space.py",
-        "C = _dense(C) - problem.rho * sandwich(C, kernel)",
-        "C = _dense(C) + problem.rho * sandwich(C, kernel)",
+        "C = dense(C) - problem.rho * _around(C, kernel)",
+        "C = dense(C) + problem.rho * _around(C, kernel)",
         (f"{_TESTS_DGN}/test_sample_space.py::test_other_forms_equal_the_dense_game",),
     ),
     Mutation(
         "proximal form, the closed form of all stages",
         "dgn_tf/recursion/sample_space.py",
-        "v = b - rho * times(S, cholesky_solve(lower, transposed_times(S, pull)))",
-        "v = b + rho * times(S, cholesky_solve(lower, transposed_times(S, pull)))",
+        "v = b - rho * S * cholesky_solve(lower, S * pull)",
+        "v = b + rho * S * cholesky_solve(lower, S * pull)",
         (
             f"{_TESTS_DGN}/test_sample_space.py::test_equals_the_dense_game[rank_one-feedback-chain]",
         ),
@@ -191,8 +191,8 @@ MUTATIONS = (
     Mutation(
         "K-FAC, output factor averaged over positions",
         "dgn_tf/curvature/statistics.py",
-        "/ (cap.batch * positions)",
-        "/ cap.batch",
+        "/ (batch * positions)",
+        "/ batch",
         (f"{_TESTS_DGN}/test_kfac.py::test_convolution_factors_against_per_sample_gradients",),
     ),
     Mutation(

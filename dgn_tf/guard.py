@@ -71,10 +71,6 @@ class StepGuard:
         return tf.where(tf.reduce_any(fits), tried[first], tf.zeros_like(size))
 
     def _bound(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
+        # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|); NaN compares false.
         limit = tf.constant(self.largest**2, size.dtype)
-
-        def against_weights() -> tf.Tensor:
-            # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|); NaN compares false.
-            return limit * (0.5 + tf.add_n([tf.nn.l2_loss(weight) for weight in weights]))
-
-        return tf.cond(size <= 0.5 * limit, lambda: 0.5 * limit, against_weights)
+        return limit * (0.5 + tf.add_n([tf.nn.l2_loss(weight) for weight in weights]))

@@ -48,7 +48,7 @@ def matmul(
 
 def matvec(a: tf.Tensor, x: tf.Tensor, transpose_a: bool = False) -> tf.Tensor:
     """`tf.linalg.matvec` in full precision."""
-    return matmul(a, x[..., None], transpose_a=transpose_a)[..., 0]
+    return tf.squeeze(matmul(a, tf.expand_dims(x, -1), transpose_a=transpose_a), -1)
 
 
 def einsum(equation: str, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

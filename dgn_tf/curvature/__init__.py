@@ -5,13 +5,11 @@ from typing import Any
 
 from dgn_tf.curvature.adam import Adam
 from dgn_tf.curvature.base import Curvature, Preconditioner
-from dgn_tf.curvature.diagonal import Diagonal
 from dgn_tf.curvature.ekfac import EKFACBlock
-from dgn_tf.curvature.elementwise import Elementwise
+from dgn_tf.curvature.elementwise import Diagonal, Elementwise, RMSprop
 from dgn_tf.curvature.gauss_newton import GaussNewton
 from dgn_tf.curvature.identity import Identity
 from dgn_tf.curvature.kfac import KFACBlock
-from dgn_tf.curvature.rmsprop import RMSprop
 
 BLOCKS: dict[str, type[Curvature]] = {
     block.name: block

@@ -158,14 +158,17 @@ def when(condition: Any, action: Callable[[], Any]) -> None:
     tf.cond(condition, run, lambda: tf.constant(False))
 
 
+def apart(function: Callable) -> Callable:
+    """The function with a graph of its own, which TensorFlow does not copy to its callers."""
+    attributes = {"_noinline": True}
+    return tf.function(function, autograph=False, experimental_attributes=attributes)
+
+
 def shared(function: Callable) -> Callable:
     """The function with one graph for all arguments of equal shapes, however many players call it;
     for tensors in and out, and Python numbers in."""
-
-    attributes = {"_noinline": True}
     graphs = {  # a graph keeps the setting of TF32 that it was traced under
-        setting: tf.function(function, autograph=False, experimental_attributes=attributes)
-        for setting in (False, True)
+        setting: apart(function) for setting in (False, True)
     }
     switch = tf.config.experimental.tensor_float_32_execution_enabled
     return lambda *given: (function if tf.executing_eagerly() else graphs[switch()])(*given)

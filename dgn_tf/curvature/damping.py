@@ -1,4 +1,4 @@
-"""Damping of the Kronecker factors, and its adaptation by the reduction ratio."""
+"""Damping: of the Kronecker factors, its adaptation by the reduction ratio, its blocks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.curvature.base import read
+from dgn_tf.curvature.base import Curvature, State, fraction, period, positive, read
+from dgn_tf.curvature.elementwise import Diagonal
 from dgn_tf.curvature.inverse import inverse
 
 ADAPTATION = 0.95
@@ -58,3 +59,40 @@ def levenberg_marquardt(variable: Any, ratio: Any) -> None:
     less, more, same = (tf.constant(x, value.dtype) for x in (ADAPTATION, 1.0 / ADAPTATION, 1.0))
     factor = tf.where(grows, more, tf.where(ratio > 0.75, less, same))
     variable.assign(tf.clip_by_value(value * factor, *LIMITS))
+
+
+class Averaged(Curvature):
+    """A damped matrix averaged over batches.
+
+    Args:
+        damping: λ, positive; the first value where it is adaptive.
+        decay: weight of the past in the running averages, in [0, 1); 0 uses the batch alone.
+        update_every: steps between two updates of the averages.
+        adaptive_damping: change the damping by the reduction ratio (Levenberg-Marquardt).
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    def __init__(
+        self, damping: float, decay: float, update_every: int, adaptive_damping: bool
+    ) -> None:
+        self.damping = positive("damping", damping)
+        self.decay = fraction("decay", decay)
+        self.update_every = period("update_every", update_every)
+        self.adaptive_damping = bool(adaptive_damping)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "damping": self.damping,
+            "decay": self.decay,
+            "update_every": self.update_every,
+            "adaptive_damping": self.adaptive_damping,
+        }
+
+    def fallback(self) -> Curvature:
+        return Diagonal(self.damping, self.decay)
+
+    def adapt(self, state: State, ratio: Any) -> None:
+        if self.adaptive_damping:
+            levenberg_marquardt(state["damping"], ratio)

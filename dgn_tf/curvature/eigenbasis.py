@@ -122,15 +122,18 @@ def spectral_apply(Q_A: tf.Tensor, Q_B: tf.Tensor, D: tf.Tensor, X: tf.Tensor) -
     """The operator with eigenvectors Q_A ⊗ Q_B and spectrum D, applied to ``(..., I, O)`` X."""
     k_A, k_B = Q_A.shape[1], Q_B.shape[1]
     cut_A, cut_B = k_A < Q_A.shape[0], k_B < Q_B.shape[0]
-    left = matmul(Q_A, X, transpose_a=True)
-    if not cut_A and not cut_B:
-        return matmul(Q_A, matmul(matmul(left, Q_B) * D, Q_B, transpose_b=True))
-    inner, zero = D[:k_A, :k_B], tf.zeros((), D.dtype)
-    of_A = D[:k_A, k_B:] if cut_B else zero  # inside Q_A, outside Q_B: (k_A, 1)
-    of_B = D[k_A:, :k_B] if cut_A else zero  # outside Q_A, inside Q_B: (1, k_B)
-    rest = D[k_A, k_B] if cut_A and cut_B else zero
-    core = (inner - of_A - of_B + rest) * matmul(left, Q_B)
-    result = matmul(Q_A, matmul(core, Q_B, transpose_b=True) + (of_A - rest) * left)
-    if cut_A:
-        result += matmul(matmul(X, Q_B) * (of_B - rest), Q_B, transpose_b=True)
-    return result + rest * X
+    if cut_B and not cut_A:
+        flipped = spectral_apply(Q_B, Q_A, tf.transpose(D), tf.linalg.matrix_transpose(X))
+        return tf.linalg.matrix_transpose(flipped)
+    right = matmul(X, Q_B)
+    core = matmul(Q_A, right, transpose_a=True)
+    if not cut_A:
+        return matmul(matmul(Q_A, D * core), Q_B, transpose_b=True)
+    inner, of_B = D[:k_A, :k_B], D[k_A:, :k_B]  # of_B: outside Q_A, inside Q_B, (1, k_B)
+    if not cut_B:
+        mixed = matmul(Q_A, (inner - of_B) * core) + of_B * right
+        return matmul(mixed, Q_B, transpose_b=True)
+    of_A, rest = D[:k_A, k_B:], D[k_A, k_B]  # of_A: inside Q_A, outside Q_B, (k_A, 1)
+    mixed = matmul(Q_A, (inner - of_A - of_B + rest) * core) + (of_B - rest) * right
+    left = (of_A - rest) * matmul(Q_A, X, transpose_a=True)
+    return matmul(mixed, Q_B, transpose_b=True) + matmul(Q_A, left) + rest * X

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -108,31 +108,14 @@ class EKFACBlock(KFACBlock):
     def _observe_more(self, state: State, cap: Any, step: Any) -> Any:
         """The second moments; leaves the coordinates a Q_A, g Q_B of a Dense layer."""
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
-        coordinates = None
         if cap.positions == 1:
-            coordinates = (
-                matmul(cap.a[:, 0], Q_A),
-                matmul(tf.reshape(cap.g, (-1, cap.outputs)), Q_B),
-            )
-            scale = self._dense_scale(cap, Q_A, Q_B, coordinates)
+            rows, game = rows_of(cap), self.fisher == "game"
+            weights = cap.curvature_scale if game else cap.c
+            *coordinates, scale = _dense_scale(*rows, Q_A, Q_B, weights, game)
         else:
-            scale = self._scale(samples(cap, self.max_rows, step), Q_A, Q_B)
+            coordinates, scale = None, self._scale(samples(cap, self.max_rows, step), Q_A, Q_B)
         average(state["scale"], scale, state["updates"], self.decay)
         return coordinates
-
-    def _dense_scale(
-        self, cap: Any, Q_A: tf.Tensor, Q_B: tf.Tensor, coordinates: tf.Tensor
-    ) -> tf.Tensor:
-        """``E_b[(a Q_A)² ⊗ Σ_r (g_r Q_B)²]``."""
-        a, g = cap.a[:, 0], tf.reshape(cap.g, (-1, cap.outputs))
-        if self.fisher == "game":
-            weight = tf.reshape(tf.square(cap.curvature_scale), (-1, 1))
-            of_g = squares(g, Q_B, coordinates[1]) * weight
-            if cap.columns > 1:
-                of_g = tf.reduce_sum(tf.reshape(of_g, (-1, cap.columns, of_g.shape[-1])), axis=1)
-        else:
-            of_g = squares(einsum("br,bro->bo", cap.c, cap.g[:, 0]), Q_B)
-        return matmul(squares(a, Q_A, coordinates[0]), of_g, transpose_a=True) / cap.batch
 
     def _scale(self, cap: Any, Q_A: tf.Tensor, Q_B: tf.Tensor) -> tf.Tensor:
         """The same from per-sample tangents; K-FAC's own diagonal where they do not fit."""
@@ -157,9 +140,8 @@ class EKFACBlock(KFACBlock):
 
     def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
         bases = read(state["input_basis"]), read(state["output_basis"])
-        return _EigenPreconditioner(
-            cap, bases, self.damped_scale(state, shift), self.sides(state, shift), left
-        )
+        sides = partial(self.sides, state, shift)
+        return _EigenPreconditioner(cap, bases, self.damped_scale(state, shift), sides, left)
 
     def sides(self, state: State, shift: Any = None) -> Any:
         sides = []
@@ -198,6 +180,25 @@ def _bases(
     return new_A, new_B, matmul(mixing(new_A, Q_A), moved), of_A, of_B
 
 
+@shared
+def _dense_scale(
+    a: tf.Tensor, g: tf.Tensor, Q_A: tf.Tensor, Q_B: tf.Tensor, weights: tf.Tensor, game: bool
+) -> tuple:
+    """Coordinates a Q_A, g Q_B, and ``E_b[(a Q_A)² ⊗ Σ_r (g_r Q_B)²]``."""
+    of_a, of_g = matmul(a, Q_A), matmul(g, Q_B)
+    columns, outputs = weights.shape[1], g.shape[-1]
+    if game:
+        squared = squares(g, Q_B, of_g) * tf.reshape(tf.square(weights), (-1, 1))
+        if columns > 1:
+            by_column = tf.reshape(squared, (-1, columns, squared.shape[-1]))
+            squared = tf.reduce_sum(by_column, axis=1)
+    else:
+        by_column = tf.reshape(g, (-1, columns, outputs))
+        squared = squares(einsum("br,bro->bo", weights, by_column), Q_B)
+    batch = tf.cast(tf.shape(a)[0], a.dtype)
+    return of_a, of_g, matmul(squares(a, Q_A, of_a), squared, transpose_a=True) / batch
+
+
 class _EigenPreconditioner(Preconditioner):
     """Works in the eigenbasis' coordinates a Q_A, g Q_B of a Dense layer.
 
@@ -205,7 +206,7 @@ class _EigenPreconditioner(Preconditioner):
         cap: the player's capture.
         bases: Q_A and Q_B.
         scale: S + λ + shift.
-        sides: of the kernel.
+        sides: makes those of the kernel.
         left: the coordinates, where the statistics have made them.
     """
 
@@ -226,8 +227,8 @@ class _EigenPreconditioner(Preconditioner):
 
     def kernel(self) -> tf.Tensor:
         if self.cap.positions != 1:
-            return separable_kernel(self.cap, *self.sides)
-        rows = zip(self.sides, rows_of(self.cap), self._coordinates, strict=True)
+            return separable_kernel(self.cap, *self.sides())
+        rows = zip(self.sides(), rows_of(self.cap), self._coordinates, strict=True)
         of_inputs, of_outputs = (side.gram(x, c) for side, x, c in rows)
         return product_kernel(of_inputs, of_outputs, self.cap.columns)
 

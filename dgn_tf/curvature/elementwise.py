@@ -1,4 +1,4 @@
-"""What the blocks with a diagonal M share: state per variable, kernel, dense form."""
+"""Blocks with a diagonal M: what they share, and those that average the squared gradient."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import Curvature, Preconditioner, Spec, State
+from dgn_tf.curvature.base import (
+    Curvature,
+    Preconditioner,
+    Spec,
+    State,
+    average,
+    fraction,
+    positive,
+    read,
+)
 from dgn_tf.curvature.kernels import DiagonalSide, separable_kernel
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
@@ -72,3 +82,69 @@ def shifted(scales: tuple, shift: Any) -> tuple:
 def moments(state: State, prefix: str) -> list:
     """The variables of one moment, in the order of the weights."""
     return [state[f"{prefix}_{i}"] for i in range(sum(name.startswith(prefix) for name in state))]
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class RMSprop(Elementwise):
+    """M = √(E[g²] + ε), E not debiased: `keras.optimizers.RMSprop`.
+
+    Args:
+        rho: weight of the past, in [0, 1).
+        epsilon: added under the root.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    name = "rmsprop"
+
+    def __init__(self, rho: float = 0.9, epsilon: float = 1e-7):
+        self.rho = fraction("rho", rho)
+        self.epsilon = positive("epsilon", epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rho": self.rho, "epsilon": self.epsilon}
+
+    def observe(
+        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
+    ) -> None:
+        for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
+            velocity.assign(self.rho * read(velocity) + (1.0 - self.rho) * tf.square(g))
+
+    def scale(self, state: State, step: Any) -> tuple:
+        return tuple(tf.sqrt(read(v) + self.epsilon) for v in moments(state, "velocity"))
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class Diagonal(Elementwise):
+    """M = √E[g²] + λ, E debiased: of weights that form no matrix, beside K-FAC and its relatives.
+
+    Args:
+        damping: λ, positive.
+        decay: weight of the past in the running average, in [0, 1).
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    name = "diagonal"
+
+    def __init__(self, damping: float = 1e-2, decay: float = 0.95):
+        self.damping = positive("damping", damping)
+        self.decay = fraction("decay", decay)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"damping": self.damping, "decay": self.decay}
+
+    def state_spec(self, layout: WeightLayout) -> Spec:
+        return {**super().state_spec(layout), "updates": ((), "zeros")}
+
+    def observe(
+        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
+    ) -> None:
+        for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
+            average(velocity, tf.square(g), state["updates"], self.decay)
+        state["updates"].assign(read(state["updates"]) + 1.0)
+
+    def scale(self, state: State, step: Any) -> tuple:
+        return tuple(tf.sqrt(read(v)) + self.damping for v in moments(state, "velocity"))

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.averaged import Averaged
 from dgn_tf.curvature.base import Preconditioner, Spec, State, average, due, read, when
+from dgn_tf.curvature.damping import Averaged
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import matmul
 

@@ -102,7 +102,7 @@ def rows_of(cap: Any) -> tuple:
     """``(B, I)`` inputs and ``(B R, O)`` cotangents, summed over positions."""
     a, g = cap.a, cap.g
     if cap.positions == 1:
-        a, g = a[:, 0], g[:, 0]
+        a, g = tf.squeeze(a, 1), tf.squeeze(g, 1)
     else:
         a, g = tf.reduce_sum(a, axis=1), tf.reduce_sum(g, axis=1)
     return a, tf.reshape(g, (-1, cap.outputs))

@@ -10,9 +10,8 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.averaged import Averaged
 from dgn_tf.curvature.base import Preconditioner, Spec, State, add, due, period, read, shared, when
-from dgn_tf.curvature.damping import damped_inverse, split
+from dgn_tf.curvature.damping import Averaged, damped_inverse, split
 from dgn_tf.curvature.kernels import (
     MatrixSide,
     dense_pairs,

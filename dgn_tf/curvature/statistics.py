@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import State, past_weight, read
+from dgn_tf.curvature.base import State, past_weight, read, shared
 from dgn_tf.precise import einsum, matmul
 
 FISHER = ("game", "empirical")
@@ -36,9 +36,7 @@ def samples(cap: Any, max_rows: int | None, step: Any) -> Any:
 
 def cotangents(cap: Any, fisher: str) -> Any:
     """``(B, P, R', O)``: Z's columns scaled by √C_T, or for the empirical Fisher φ_x alone."""
-    if fisher == "game":
-        return cap.g * cap.curvature_scale[:, None, :, None]
-    return einsum("br,bpro->bpo", cap.c, cap.g)[:, :, None]
+    return _scaled(cap.g, _weights(cap, fisher), fisher)
 
 
 def factors(cap: Any, fisher: str) -> tuple:
@@ -48,35 +46,58 @@ def factors(cap: Any, fisher: str) -> tuple:
         A ``(I, I)``, Σ_p a a' averaged over samples; B ``(O, O)``, Σ_r g g' averaged over samples
         and positions (Grosse and Martens 2016 for convolutions).
     """
-    g = cotangents(cap, fisher)
-    positions = tf.cast(tf.shape(g)[1], g.dtype)
-    of_inputs = _input_product(cap) / cap.batch
-    return of_inputs, _product(tf.reshape(g, (-1, cap.outputs))) / (cap.batch * positions)
+    return _factors(cap.plain_inputs, cap.has_bias, cotangents(cap, fisher))
 
 
 def observe_factors(state: State, cap: Any, fisher: str, decay: float) -> None:
     """Move ``input_factor`` and ``output_factor`` on by one batch."""
-    past = past_weight(state["updates"], decay, cap.dtype)
-    pair = state["input_factor"], state["output_factor"]
-    if cap.positions == 1:
-        root = tf.sqrt((1.0 - past) / cap.batch)
-        rows = cap.a[:, 0], tf.reshape(cotangents(cap, fisher), (-1, cap.outputs))
+    pair, one = (state["input_factor"], state["output_factor"]), cap.positions == 1
+    batch = cap.a if one else cap.plain_inputs, cap.g, _weights(cap, fisher)
+    held = *map(read, pair), read(state["updates"])
+    for variable, value in zip(
+        pair, _moved(*held, *batch, one, cap.has_bias, fisher, decay), strict=True
+    ):
+        variable.assign(value)
+
+
+@shared
+def _moved(
+    A: tf.Tensor, B: tf.Tensor, updates: tf.Tensor, a: tf.Tensor, g: tf.Tensor, weights: tf.Tensor,
+    one: bool, has_bias: bool, fisher: str, decay: float,
+) -> tuple:  # fmt: skip
+    """A and B with a batch's share, from `a` with its column of ones for one position."""
+    past = past_weight(updates, decay, A.dtype)
+    g = _scaled(g, weights, fisher)
+    if one:
+        root = tf.sqrt((1.0 - past) / tf.cast(tf.shape(a)[0], a.dtype))
+        rows = tf.squeeze(a, 1), tf.reshape(g, (-1, g.shape[-1]))
         products = [packed.gram(x * root) for x in rows]
     else:
-        products = [(1.0 - past) * packed.pack(product) for product in factors(cap, fisher)]
-    for variable, product in zip(pair, products, strict=True):
-        variable.assign(past * read(variable) + product)
+        products = [(1.0 - past) * packed.pack(product) for product in _factors(a, has_bias, g)]
+    return past * A + products[0], past * B + products[1]
 
 
-def _input_product(cap: Any) -> Any:
-    """``Σ a a'`` over samples and positions, without the column of ones where it would be long."""
-    if cap.positions == 1 or not cap.has_bias:
-        return _product(tf.reshape(cap.a, (-1, cap.rows)))
-    a = tf.reshape(cap.plain_inputs, (-1, cap.rows - 1))
-    total = tf.reduce_sum(a, axis=0)
-    count = tf.cast(tf.shape(a)[0], a.dtype)
-    upper = tf.concat([_product(a), total[:, None]], axis=1)
-    return tf.concat([upper, tf.concat([total, count[None]], axis=0)[None]], axis=0)
+def _weights(cap: Any, fisher: str) -> tf.Tensor:
+    return cap.curvature_scale if fisher == "game" else cap.c
+
+
+def _scaled(g: tf.Tensor, weights: tf.Tensor, fisher: str) -> tf.Tensor:
+    if fisher == "game":
+        return g * weights[:, None, :, None]
+    return einsum("br,bpro->bpo", weights, g)[:, :, None]
+
+
+def _factors(a: tf.Tensor, has_bias: bool, g: tf.Tensor) -> tuple:
+    """From plain inputs ``(B, P, I0)`` and scaled cotangents."""
+    batch, positions = (tf.cast(size, g.dtype) for size in tf.unstack(tf.shape(g)[:2]))
+    of_outputs = _product(tf.reshape(g, (-1, g.shape[-1]))) / (batch * positions)
+    rows = tf.reshape(a, (-1, a.shape[-1]))
+    product = _product(rows)
+    if has_bias:  # the column of ones, without writing it beside long inputs
+        total, count = tf.reduce_sum(rows, axis=0), tf.cast(tf.shape(rows)[0], a.dtype)
+        upper = tf.concat([product, total[:, None]], axis=1)
+        product = tf.concat([upper, tf.concat([total, count[None]], axis=0)[None]], axis=0)
+    return product / batch, of_outputs
 
 
 def _product(rows: Any) -> Any:

@@ -16,6 +16,9 @@ from dgn_tf.precise import einsum, matmul, matvec, tensordot
 
 TANGENT_BUDGET = 64_000_000
 """Numbers a player's per-sample tangents may hold before they are approximated."""
+KEPT_TANGENTS = 4_000_000
+"""Numbers of them that are kept from a player's statistics to its gain; more are made where they
+are needed, one player's after the other's."""
 EXPECTED_BATCH = 256
 """Samples in a batch whose size nothing tells."""
 
@@ -43,6 +46,7 @@ class Capture:
         gradient: the batch gradient (1/B) U c in the shapes of the variables, computed if absent.
         weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
         expected: samples in a batch where the tensors do not say.
+        batch: B as a float scalar, where there is one already.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Capture:
         gradient: tuple | None = None,
         weighted: Callable[[tf.Tensor], tuple] | None = None,
         expected: int = EXPECTED_BATCH,
+        batch: tf.Tensor | None = None,
     ):
         self._inputs = inputs
         self._rows = rows
@@ -68,18 +73,18 @@ class Capture:
         self.columns = int(cotangents.shape[-2])
         self.positions: int | None = cotangents.shape[1]
         self.dtype: tf.DType = cotangents.dtype
-        ones = tf.ones((tf.shape(cotangents)[0], self.columns), self.dtype)
+        size = tf.shape(cotangents)[0] if batch is None else batch
+        #: The batch size as a float scalar tensor.
+        self.batch = tf.cast(size, self.dtype)
+        ones = (
+            tf.ones_like(cotangents[:, 0, :, 0]) if c is None or curvature_scale is None else None
+        )
         self.c = ones if c is None else c
         self.curvature_scale = ones if curvature_scale is None else curvature_scale
         self._gradient = gradient
         self._weighted = weighted
         self._expected = expected
         self._cache: dict[tuple, Any] = {}
-
-    @property
-    def batch(self) -> tf.Tensor:
-        """The batch size as a float scalar tensor."""
-        return tf.cast(tf.shape(self.g)[0], self.dtype)
 
     def _find(self, name: str) -> Any:
         """A tensor made before, in this graph or in one around it (a branch sees its outside)."""
@@ -89,6 +94,9 @@ class Capture:
             if found is not None or graph is None:
                 return found
             graph = getattr(graph, "outer_graph", None)
+
+    def _kept(self) -> bool:
+        return self.tangents_stay and self._find("tangents") is not None
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once in this graph and those inside it."""
@@ -133,7 +141,7 @@ class Capture:
 
     def weighted(self, w: tf.Tensor) -> tuple:
         """(1/B) U w in the shapes of the variables, for weights `(B, R)`."""
-        if self._find("tangents") is not None:
+        if self._kept():
             return self.tensors(self.weighted_matrix(w))
         if self._weighted is not None:
             return self._weighted(w)
@@ -147,7 +155,7 @@ class Capture:
 
     def weighted_matrix(self, w: tf.Tensor) -> tf.Tensor:
         """(1/B) U w as an `(I, O)` matrix, for weights `(B, R)`."""
-        if self._find("tangents") is not None:
+        if self._kept():
             flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
             row = tf.reshape(w, (1, -1)) / self.batch
             return tf.reshape(matmul(row, flat), (self.rows, self.outputs))
@@ -156,7 +164,7 @@ class Capture:
     def pullback(self, tensors: Sequence) -> tf.Tensor:
         """U'X, `(B R,)`, for variable-shaped X: a row sum, ((a X) ∘ g) summed over units."""
         matrix = self.matrix(tensors)
-        if self._find("tangents") is not None:
+        if self._kept():
             flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
             return matvec(flat, tf.reshape(matrix, (-1,)))
         weights = matrix[:-1] if self.has_bias else matrix
@@ -180,11 +188,20 @@ class Capture:
     @property
     def tangents_fit(self) -> bool:
         """Whether the per-sample tangents stay within the memory budget."""
+        return self._length <= TANGENT_BUDGET
+
+    @property
+    def tangents_stay(self) -> bool:
+        """Whether they are kept once they are made, or none are made."""
+        return self._length <= KEPT_TANGENTS or self.positions == 1 or not self.tangents_fit
+
+    @property
+    def _length(self) -> int:
         batch = self.g.shape[0] or self._expected
-        return batch * self.columns * self.rows * self.outputs <= TANGENT_BUDGET
+        return batch * self.columns * self.rows * self.outputs
 
     def tangents(self) -> tf.Tensor:
-        """The per-sample tangents U, `(B R, I, O)`; computed once."""
+        """The per-sample tangents U, `(B R, I, O)`; computed once where they stay."""
 
         def make() -> tf.Tensor:
             a = self.plain_inputs
@@ -198,4 +215,4 @@ class Capture:
                 tangents = tf.concat([tangents, row], -2)
             return tf.reshape(tangents, (-1, self.rows, self.outputs))
 
-        return self.once("tangents", make)
+        return self.once("tangents", make) if self.tangents_stay else make()

@@ -42,12 +42,12 @@ class WeightLayout:
         """A kernel-shaped tensor as the matrix without the bias row."""
         if self.order is not None:
             kernel = tf.transpose(kernel, self.order)
-        return tf.reshape(kernel, (self.shape[0] - self.has_bias, self.shape[1]))
+        return _shaped(kernel, (self.shape[0] - self.has_bias, self.shape[1]))
 
     def kernel(self, matrix: tf.Tensor) -> tf.Tensor:
         """The inverse of `kernel_matrix`."""
         if self.order is None:
-            return tf.reshape(matrix, self.variables[0])
+            return _shaped(matrix, self.variables[0])
         ordered = tf.reshape(matrix, [self.variables[0][axis] for axis in self.order])
         return tf.transpose(ordered, [self.order.index(i) for i in range(len(self.order))])
 
@@ -62,4 +62,9 @@ class WeightLayout:
         """An `(I, O)` matrix as tensors in the shapes of the variables."""
         if not self.has_bias:
             return (self.kernel(matrix),)
-        return self.kernel(matrix[:-1]), tf.reshape(matrix[-1], self.variables[1])
+        kernel, bias = tf.split(matrix, (self.shape[0] - 1, 1))
+        return self.kernel(kernel), tf.reshape(bias, self.variables[1])
+
+
+def _shaped(tensor: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    return tensor if tuple(tensor.shape) == shape else tf.reshape(tensor, shape)

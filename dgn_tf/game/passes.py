@@ -132,12 +132,16 @@ class SecondPass:
     def __init__(self, first: FirstPass):
         self.first = first
         self.values = {key: first.values[key] for key in first.game.graph.inputs}
+        self.weights: dict[int, tf.Tensor] = {}
 
     def run_stage(self, stage: Stage, weights: Sequence[tuple]) -> None:
-        """Runs one stage with the pairs (variable, new value) in place of the model's."""
+        """Runs one stage with the pairs (variable, new value), and those of earlier stages, in
+        place of the model's."""
+        self.weights.update({id(variable): value for variable, value in weights})
         for call in stage.calls:
-            held = [*weights, *self.first.constants.get(call.index, [])]
-            contexts = [keras.StatelessScope(state_mapping=held), *self._same_moments(call)]
+            scope = keras.StatelessScope(self.first.constants.get(call.index))
+            scope.state_mapping = {**self.weights, **scope.state_mapping}
+            contexts = [scope, *self._same_moments(call)]
             training = call.index not in self.first.game.uses.rewrites
             run_call(call, self.values, training, contexts)
 

@@ -78,7 +78,7 @@ class Player(Owner):
 
         Args:
             inputs, cotangents: a list item a use.
-            settings: c, curvature_scale, gradient and expected, as for `Capture`.
+            settings: c, curvature_scale, gradient, expected and batch, as for `Capture`.
         """
         columns = [tf.stack([self.cotangents_of(g) for g in use], 2) for use in cotangents]
         direct = self.linear is not None and len(inputs) == 1 and len(cotangents[0]) == 1
@@ -172,6 +172,8 @@ def _player(layer: Any, outputs: int, inputs_of: Callable, **settings: Any) -> P
 
 def _flatten_positions(x: tf.Tensor, last: int = 1) -> tf.Tensor:
     """`(B, …, D)` → `(B, P, D)`, D the last axes and P static where it can be."""
+    if len(x.shape) == 2:
+        return tf.expand_dims(x, 1)
     middle, size = x.shape[1 : len(x.shape) - last], math.prod(x.shape[-last:])
     count = math.prod(middle) if all(length is not None for length in middle) else -1
     return tf.reshape(x, (tf.shape(x)[0], count, size))

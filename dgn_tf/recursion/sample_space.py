@@ -26,10 +26,8 @@ from dgn_tf.recursion.stage_value import (
     StageValue,
     cholesky_of_shifted_identity,
     cholesky_solve,
-    root_of,
-    sandwich,
+    dense,
     times,
-    transposed_times,
 )
 from dgn_tf.rules import ABSENT_PLAYERS, DUPLICATED, FORMS, STRUCTURES, one_of
 
@@ -45,7 +43,6 @@ def solve(
     structure: str = "cooperative",
     absent_players: str = "dummy",
     agents: Sequence[int] | None = None,
-    stagewise: bool = False,
 ) -> list[list[StageValue | None]]:
     """The weights (v, C) of every player's gain, ``lr M⁻¹ ((1/B) U (v + C s) + l_u)``.
 
@@ -64,7 +61,7 @@ def solve(
 
     Args:
         v_T: ``(n,)``, terminal weights.
-        C_T: terminal curvature, ``(n,)`` where diagonal, else ``(n, n)``; positive semidefinite.
+        C_T: ``(n,)``, the diagonal of the terminal curvature, not negative.
         kernels: for every stage and slot Γ ``(n, n)``, or None where the slot has no player.
         decay: for every stage and slot q ``(n,)``, or None; None when there is no running cost.
         lr: scalar, the learning rate.
@@ -77,8 +74,6 @@ def solve(
             answers with the kernel of the stage's lowest slot.
         agents: for every stage the number of equal agents that each player's weights are the sum
             of; the weights returned are those of one agent, and the player moves by their sum.
-        stagewise: proximal form by recursion with a triangular factor of C, instead of the closed
-            form.
 
     Returns:
         For every stage and slot the player's :class:`StageValue`, None where there is no player.
@@ -105,7 +100,7 @@ def solve(
     counts = [1] * len(kernels) if agents is None else list(agents)
     if decay is None:
         decay = [[None] * len(stage) for stage in kernels]
-    solve_chains = partial(_chains, problem, curved=second.curved, stagewise=stagewise)
+    solve_chains = partial(_chains, problem, curved=second.curved)
     if not known.joint:
         return _feedback(solve_chains, kernels, decay, absent_players == DUPLICATED)
     if second.crosses and not second.curved:
@@ -165,13 +160,9 @@ def _feedback(solve_chains: Any, kernels: Any, decay: Any, duplicated: bool) -> 
     ]
 
 
-def _chains(problem: Any, chains: Any, curved: bool, stagewise: bool) -> Any:
+def _chains(problem: Any, chains: Any, curved: bool) -> Any:
     """For every chain of (Γ, q) down the stages, the value with which each stage's gain is made."""
-    if not curved:
-        return [_explicit(problem, chain) for chain in chains]
-    if stagewise:
-        return [_proximal_by_stages(problem, chain) for chain in chains]
-    return _proximal(problem, chains)
+    return _proximal(problem, chains) if curved else [_explicit(problem, c) for c in chains]
 
 
 def _explicit(problem: Any, chain: Any) -> Any:
@@ -183,22 +174,7 @@ def _explicit(problem: Any, chain: Any) -> Any:
             continue
         pull = problem.rho * matvec(kernel, v)
         v = v - times(C, pull if q is None else pull + problem.lr * q)
-        C = _dense(C) - problem.rho * sandwich(C, kernel)
-    return values[::-1]
-
-
-def _proximal_by_stages(problem: Any, chain: Any) -> Any:
-    """C = L L' with L ← L R⁻ᵀ, R the Cholesky factor of I + ρ L'ΓL: no general solve is needed."""
-    values, v = [], problem.v
-    L = _dense(root_of(problem.C))
-    for kernel, q in reversed(chain):
-        if kernel is not None:
-            b = v if q is None else v - problem.lr * times(L, transposed_times(L, q))
-            R = cholesky_of_shifted_identity(problem.rho * sandwich(L, kernel))
-            pull = transposed_times(L, matvec(kernel, b))
-            v = b - problem.rho * times(L, cholesky_solve(R, pull))
-            L = tf.transpose(tf.linalg.triangular_solve(R, tf.transpose(L)))
-        values.append(StageValue(v, matmul(L, L, transpose_b=True)))
+        C = dense(C) - problem.rho * _around(C, kernel)
     return values[::-1]
 
 
@@ -218,17 +194,18 @@ def _proximal(problem: Any, chains: Any) -> Any:
             sums.append(total)
             decays.append(q_total)
             places.append((i, t))
-    rho, S = problem.rho, root_of(problem.C)
+    rho, S = problem.rho, tf.sqrt(tf.maximum(problem.C, 0.0))
+    scaled = tf.sqrt(rho) * S
     kernels = tf.stack(sums)
-    lower = cholesky_of_shifted_identity(rho * sandwich(S, kernels))
+    lower = cholesky_of_shifted_identity(scaled[:, None] * scaled * kernels)
     if all(q is None for q in decays):
         b = problem.v
         pull = matvec(kernels, b)
     else:
         q = tf.stack([tf.zeros_like(problem.v) if q is None else q for q in decays])
-        b = problem.v - problem.lr * times(problem.C, q)
+        b = problem.v - problem.lr * problem.C * q
         pull = matvec(kernels, b)
-    v = b - rho * times(S, cholesky_solve(lower, transposed_times(S, pull)))
+    v = b - rho * S * cholesky_solve(lower, S * pull)
     ahead = StageValue(problem.v, problem.C)
     values = [[ahead] * len(chain) for chain in chains]
     rows = zip(places, tf.unstack(v), tf.unstack(lower), strict=True)
@@ -245,7 +222,7 @@ def _coupled(problem: Any, kernels: Any, decay: Any, agents: Any, closed_loop: b
     feedback. The value function loses ``C Σ_n (ρ Γ_n y_n + lr q_n)``.
     """
     rho, lr = problem.rho, problem.lr
-    v, C = problem.v, _dense(problem.C)
+    v, C = problem.v, dense(problem.C)
     eye = tf.eye(tf.size(v), dtype=v.dtype)
     result = []
     for stage, qs, count in reversed(list(zip(kernels, decay, agents, strict=True))):
@@ -276,5 +253,8 @@ def _coupled(problem: Any, kernels: Any, decay: Any, agents: Any, closed_loop: b
     return result[::-1]
 
 
-def _dense(C: tf.Tensor) -> Any:
-    return tf.linalg.diag(C) if C.shape.rank == 1 else C
+def _around(C: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """``C Γ C`` for symmetric C ``(n, n)`` or its diagonal ``(n,)``."""
+    if C.shape.rank == 1:
+        return C[:, None] * kernel * C
+    return matmul(C, matmul(kernel, C))

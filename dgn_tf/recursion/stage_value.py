@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.linalg import eigh
 from dgn_tf.precise import matmul, matvec
 
 
@@ -20,7 +19,7 @@ class StageValue:
         v: ``(n,)``.
         C: ``(n, n)``, or ``(n,)`` where C is diagonal; None where the factors below are given, or
             where the structure has no feedback.
-        root: S with ``C = S A⁻¹ S'``: ``(n, n)``, or ``(n,)`` where S is diagonal.
+        root: the diagonal ``(n,)`` of S, with ``C = S A⁻¹ S'``.
         cholesky: ``(n, n)``, the lower factor of A.
     """
 
@@ -43,8 +42,7 @@ class StageValue:
             return tf.zeros_like(self.v)
         if self._C is not None:
             return times(self._C, s)
-        inner = transposed_times(self._root, s)
-        return times(self._root, cholesky_solve(self._cholesky, inner))
+        return self._root * cholesky_solve(self._cholesky, self._root * s)
 
     def weights(self, s: tf.Tensor | None = None) -> tf.Tensor:
         """``v + C s`` for ``(n,)`` s; v alone where s is None."""
@@ -55,40 +53,24 @@ class StageValue:
         if self.is_open:
             return tf.zeros((tf.size(self.v),) * 2, self.v.dtype)
         if self._C is not None:
-            return tf.linalg.diag(self._C) if self._C.shape.rank == 1 else self._C
-        S = tf.linalg.diag(self._root) if self._root.shape.rank == 1 else self._root
-        half = tf.linalg.triangular_solve(self._cholesky, tf.transpose(S))
+            return dense(self._C)
+        half = tf.linalg.triangular_solve(self._cholesky, tf.linalg.diag(self._root))
         return matmul(half, half, transpose_a=True)
 
 
-def times(S: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """``S x`` along the last axis of x, S ``(n, n)`` or the diagonal ``(n,)``."""
-    return S * x if S.shape.rank == 1 else matvec(S, x)
+def dense(C: tf.Tensor) -> tf.Tensor:
+    """C ``(n, n)`` as it is, or from its diagonal ``(n,)``."""
+    return tf.linalg.diag(C) if C.shape.rank == 1 else C
 
 
-def transposed_times(S: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """``S' x`` along the last axis of x, S ``(n, n)`` or the diagonal ``(n,)``."""
-    return S * x if S.shape.rank == 1 else matvec(S, x, transpose_a=True)
-
-
-def sandwich(S: tf.Tensor, G: tf.Tensor) -> tf.Tensor:
-    """``S' G S`` for ``(..., n, n)`` G and S ``(n, n)`` or the diagonal ``(n,)``."""
-    if S.shape.rank == 1:
-        return S[:, None] * G * S
-    return matmul(S, matmul(G, S), transpose_a=True)
-
-
-def root_of(C: tf.Tensor) -> tf.Tensor:
-    """S with ``C = S S'`` for positive semidefinite C, ``(n,)`` diagonal or ``(n, n)``."""
-    if C.shape.rank == 1:
-        return tf.sqrt(tf.maximum(C, 0.0))
-    values, vectors = eigh(C)
-    return vectors * tf.sqrt(tf.maximum(values, 0.0))
+def times(C: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """``C x`` for ``(n,)`` x, C ``(n, n)`` or the diagonal ``(n,)``."""
+    return C * x if C.shape.rank == 1 else matvec(C, x)
 
 
 def cholesky_solve(lower: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """``(L L')⁻¹ b`` for ``(..., n, n)`` L and ``(..., n)`` b."""
-    return tf.linalg.cholesky_solve(lower, b[..., None])[..., 0]
+    return tf.squeeze(tf.linalg.cholesky_solve(lower, tf.expand_dims(b, -1)), -1)
 
 
 def cholesky_of_shifted_identity(G: tf.Tensor) -> tf.Tensor:

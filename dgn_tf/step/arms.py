@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.curvature.base import apart
 from dgn_tf.step.guarded import Outcome
 
 
@@ -72,8 +73,7 @@ def _apart(function: Callable[[], tf.Tensor]) -> tf.Tensor:
     """
     if tf.executing_eagerly():
         return function()
-    attributes = {"_noinline": True}
-    return tf.function(function, autograph=False, experimental_attributes=attributes)()
+    return apart(function)()
 
 
 def _state(optimizer: Any, policy: Any) -> dict[str, tf.Tensor]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.curvature.base import apart
+from dgn_tf.step.clip import clipping
 from dgn_tf.step.gains import Gains
 from dgn_tf.step.update_pass import Moves, update_pass
 
@@ -51,10 +53,11 @@ def apply_guarded(
 
     if guard is None or fixed:
         gains, done = gains_at(lr), tf.constant(True)
-        if guard is None:
-            sizes = tf.zeros((0,), lr.dtype)
-        else:
-            sizes = _sizes(game, update_pass(gains, lr).updates)
+        sizes = tf.zeros((0,), lr.dtype)
+        if guard is not None:
+            clip = clipping(optimizer, gains, lr)
+            opened = {name: clip(update) for name, update in gains.opened().items()}
+            sizes = tf.square(lr) * _sizes(game, opened)
             factor = guard.factor(tf.reduce_sum(sizes), old)
             lr, done = lr * factor, factor > 0.0
         moves, ratio = moves_at(gains, lr)
@@ -71,8 +74,9 @@ def apply_guarded(
         passed = guard.passes(tf.reduce_sum(sizes), old)
         return passed, sizes, ratio, *[value for _, value in pairs]
 
-    # A function of the rate, so that the retries are the same piece of the graph, traced once.
-    once = attempt if tf.executing_eagerly() else tf.function(attempt, autograph=False)
+    # A function of the rate, so that the retries are the same piece of the graph, traced once, and
+    # none is made ready to run before there is one.
+    once = attempt if tf.executing_eagerly() else apart(attempt)
     first = once(lr)
 
     def retry() -> tuple:

@@ -209,6 +209,7 @@ def _captures(
             curvature_scale=made.curvature_scale,
             gradient=tuple(found.gradients[id(v)] for v in player.variables),
             expected=model.expected_batch,
+            batch=found.batch,
         )
         for player in game.players
     }

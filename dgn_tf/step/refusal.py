@@ -27,6 +27,8 @@ class Trace:
         optimizer = model.optimizer
         spared = (optimizer.guard_rejections, optimizer.guard_streak, optimizer.learning_rate)
         left = {id(v) for v in (*spared, *optimizer.states.bandit.values())}
+        if not optimizer.rules.adaptive_damping:
+            left |= {id(s.get("damping")) for s in optimizer.states.players.values()}
         self.before: dict[int, tuple] = {}
         self.keep(
             v

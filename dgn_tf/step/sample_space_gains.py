@@ -75,9 +75,14 @@ class SampleSpaceGains(Gains):
         rules, game, seen = self.optimizer.rules, self.game, self.seen
         kernels: list[list] = [[None] * game.slots for _ in game.stages]
         drift: list[list] = [[None] * game.slots for _ in game.stages]
+        before: list = []  # of long tangents, those of one player are in memory at a time
         for player in game.players:
             place, block = (player.stage, player.slot), self.blocks[player.name]
-            kernels[place[0]][place[1]] = block.kernel() if rules.second.reduces else 0.0
+            with tf.control_dependencies(before):
+                kernel = block.kernel() if rules.second.reduces else 0.0
+            if rules.second.reduces and not block.cap.tangents_stay:
+                before = [kernel]
+            kernels[place[0]][place[1]] = kernel
             extra = seen.running[player.name]
             if extra is not None and rules.second.reduces:
                 solved = self._solved[player.name] = block.solve(extra)
@@ -128,7 +133,7 @@ def projected(seen: Observation, stage: int, change: Mapping[int, tf.Tensor]) ->
         if key in change:
             moved = tf.cast(change[key], costate.dtype)
             axes = list(range(2, len(costate.shape)))
-            parts.append(tf.reduce_sum(costate * moved[:, None], axes))
+            parts.append(tf.reduce_sum(costate * tf.expand_dims(moved, 1), axes))
     return tf.reshape(tf.add_n(parts), [-1]) if parts else None
 
 

@@ -47,11 +47,13 @@ def update_pass(gains: Gains, lr: tf.Tensor, to_outputs: bool = False) -> Moves:
     for stage in game.stages:
         answers = gains.feedback and second is not None and stage.index > 0
         change = second.state_change(stage) if answers and second is not None else None
+        moved = []
         for owner, update in gains.stage(stage, change):
             updates[owner.name] = tuple(lr * u for u in clip(update))
-            pairs += _moved(owner, updates[owner.name])
+            moved += _moved(owner, updates[owner.name])
+        pairs += moved
         if second is not None and (to_outputs or stage.index + 1 < game.horizon):
-            second.run_stage(stage, pairs)
+            second.run_stage(stage, moved)
     return Moves(updates, pairs, gains.moments, second)
 
 

@@ -143,9 +143,6 @@ def test_equals_the_dense_game(name, structure, terminal):
             lr = 0.7
             solution = game.reference(form, structure, lr)
             game.assert_equal(game.solve(form, structure, lr), solution, form, lr)
-            if form == "proximal":
-                values = game.solve(form, structure, lr, stagewise=True)
-                game.assert_equal(values, solution, form, lr)
 
 
 @pytest.mark.parametrize("name", ["residual_late", "inception", "cooperative_block"])
@@ -224,13 +221,12 @@ def test_proximal_contracts_and_explicit_does_not():
     assert np.abs(game.solve("explicit", "cooperative", 1e4)[0][0].C()).max() > 1e6
 
 
-@pytest.mark.parametrize("stagewise", [False, True])
-def test_single_precision(stagewise):
+def test_single_precision():
     """Within rounding of double precision at a moderate step; finite and contracting at any."""
     game = Game("inception", 5, "exact")
     for structure in ("feedback", "cooperative"):
         wide = game.solve("proximal", structure, 0.5)
-        single = game.solve("proximal", structure, 0.5, np.float32, stagewise=stagewise)
+        single = game.solve("proximal", structure, 0.5, np.float32)
         for ours, theirs in zip(flat(single), flat(wide), strict=True):
             if ours is not None:
                 np.testing.assert_allclose(ours.v, theirs.v, atol=5e-5)
@@ -253,16 +249,6 @@ def test_weights_add_the_feedback_and_dense_curvature_is_the_operator():
     assert loop.is_open
     assert not loop.apply(s).numpy().any()
     assert not loop.C().numpy().any()
-
-
-def test_dense_terminal_curvature():
-    """A full C_T gives what its diagonal form gives."""
-    game = Game("chain", 3, "exact")
-    kernels, decay = game.kernels("proximal", 0.5)
-    arguments = (kernels, decay, 0.5, 3.0, "proximal", "cooperative")
-    for stagewise in (False, True):
-        full = sample_space.solve(game.v, tf.linalg.diag(game.C), *arguments, stagewise=stagewise)
-        game.assert_equal(full, game.reference("proximal", "cooperative", 0.5), "proximal", 0.5)
 
 
 def test_compiles():

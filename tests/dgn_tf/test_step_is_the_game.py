@@ -177,6 +177,17 @@ def test_the_other_settings_are_dense_steps_too(settings, float64):
         close(variable.numpy(), value)
 
 
+def test_tangents_made_where_they_are_needed_give_the_dense_step_too(monkeypatch, float64):
+    monkeypatch.setattr("dgn_tf.game.capture.KEPT_TANGENTS", 0)
+    model = compiled("cooperative block")
+    model.run_eagerly = False
+    x, y = batch(model, 3)
+    expected = dense_step("cooperative block", model, x, y, "proximal")
+    model.train_on_batch(x, y)
+    for variable, value in zip(model.trainable_variables, expected, strict=True):
+        close(variable.numpy(), value)
+
+
 def test_proposition_2_the_hamiltonians_gradient_is_the_losss(float64):
     """p_T = φ_x, p_t = F_x'p_{t+1}, H_θ = F_n'p_{t+1}: against a complex step of the loss."""
     model = compiled("residual, alap")
