@@ -115,8 +115,10 @@ def test_the_running_costs_second_derivative_is_in_every_blocks_gain(structure, 
     close(moved[4:], gain.k + tf.linalg.matvec(gain.K, (after - hidden).ravel()))
 
 
-@pytest.mark.parametrize("form", ["explicit", "coupled"])
-@pytest.mark.parametrize("solver", ["khatri_rao", "prop5"])
+@pytest.mark.parametrize(
+    ("form", "solver"),
+    [("explicit", "khatri_rao"), ("coupled", "khatri_rao"), ("coupled", "prop5")],
+)
 def test_joint_solvers_refuse_forms_with_another_q_uu(form, solver):
     with pytest.raises(ValueError, match="brings its own Q_uu"):
         dgn_tf.DGNOpt(curvature="kfac", form=form, solver=solver)
