@@ -30,6 +30,7 @@ _HOMES = {
     "Rcost": "layers.costs",
     "Tcost": "layers.costs",
     "MeanCost": "layers.costs",
+    "Features": "networks.features",
     "player_sharding": "devices",
     "load_model": "networks.loading",
     "player_model": "networks.player_model",
@@ -49,6 +50,7 @@ __all__ = [
     "Certificate",
     "ControlNetwork",
     "DeepFictitiousPlay",
+    "Features",
     "FeedbackPolicy",
     "FlockingGame",
     "Game",
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from fictitious_play.games.zero_sum import zero_sum
     from fictitious_play.layers.control_network import ControlNetwork
     from fictitious_play.layers.costs import MeanCost, Rcost, Tcost
+    from fictitious_play.networks.features import Features
     from fictitious_play.networks.feedback_policy import FeedbackPolicy
     from fictitious_play.networks.joint_policy import JointPolicy
     from fictitious_play.networks.loading import load_model

@@ -4,6 +4,7 @@ Features are rows ordered by time, so that what Euler step t may see is the firs
 causality is a slice.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import keras
@@ -20,16 +21,52 @@ _PROBED, _STATES = 8, 16
 _ROUNDING = 1e-3
 
 
-class FullPath:
-    """The paper's features: x_0 and every column of ΔW_0, …, ΔW_{t-1} (Hu 2019, Section 2).
+class Features(ABC):
+    """What the players' open-loop networks see: rows of numbers, ordered by time.
 
-    They are the same for all players.
+    Euler step t may see the first `size(t)` rows, so these must depend on x_0 and
+    ΔW_0, …, ΔW_{t-1} alone: that makes a control adapted. Networks learn best from rows of mean
+    zero and variance one. A class of one's own is given as `features=` once it is registered with
+    Keras (`keras.saving.register_keras_serializable`), by which a saved policy finds it again.
+
+    Attributes:
+        shared: whether all players see the same rows.
     """
 
     shared = True
 
     def __init__(self, game: Game):
         self.game = game
+
+    @abstractmethod
+    def size(self, step: int) -> int:
+        """Number of features of Euler step `step`, not falling with the step."""
+
+    @abstractmethod
+    def __call__(self, initial_state: Any, noise: Any) -> Any:
+        """The rows.
+
+        Args:
+            initial_state: (batch, state_size).
+            noise: (batch, steps, noise_size), Brownian increments of variance `game.step_size`.
+
+        Returns:
+            (size(steps - 1), batch), or (players, size(steps - 1), batch) where not `shared`.
+        """
+
+    def get_config(self) -> dict[str, Any]:
+        """Empty: features are made of their game, and saved by their name alone."""
+        return {}
+
+
+class FullPath(Features):
+    """The paper's features: x_0 and every column of ΔW_0, …, ΔW_{t-1} (Hu 2019, Section 2).
+
+    They are the same for all players.
+    """
+
+    def __init__(self, game: Game):
+        super().__init__(game)
         self.initial = initial_units(game)
 
     def size(self, step: int) -> int:
@@ -48,7 +85,7 @@ class FullPath:
         return ops.transpose(features)
 
 
-class OwnAndMean:
+class OwnAndMean(Features):
     """The player's own path, the common noise and the weighted means of everybody's paths.
 
     Of the initial state and of each past step player i sees her own component, the mean Σ_j W_ij
@@ -76,7 +113,7 @@ class OwnAndMean:
                 f"player, and one common motion. Received: {game.state_size} states and "
                 f"{game.noise_size} motions of {players} players"
             )
-        self.game = game
+        super().__init__(game)
         self.states = game.state_size // players
         self.motions = (game.noise_size - 1) // players
         self.initial = initial_units(game)
@@ -128,7 +165,7 @@ class OwnAndMean:
         return ops.reshape(flat, shape)
 
 
-FEATURES: dict[str, type[FullPath] | type[OwnAndMean]] = {
+FEATURES: dict[str, type[Features]] = {
     "full_path": FullPath,
     "own_and_mean": OwnAndMean,
 }
@@ -171,9 +208,33 @@ def _who_depends_on_more(game: Game, weights: np.ndarray) -> int | None:
     return None
 
 
-def make_features(name: str, game: Game) -> FullPath | OwnAndMean:
-    """The features of that name, "full_path" or "own_and_mean", for a game."""
-    return FEATURES[checks.one_of("features", name, FEATURES)](game)
+def features_name(features: str | type[Features]) -> str:
+    """The name that features are saved under: one of `FEATURES`, or Keras's of a class.
+
+    Raises:
+        ValueError, TypeError: for no such name, and for a class that is not registered with Keras.
+    """
+    if not isinstance(features, type):
+        known = isinstance(features, str) and _registered(features) is not None
+        return str(features) if known else checks.one_of("features", features, FEATURES)
+    name = keras.saving.get_registered_name(features)
+    if not issubclass(features, Features) or _registered(name) is not features:
+        raise TypeError(
+            "`features` must be a name or a class derived from `fictitious_play.Features` and "
+            f"registered with Keras. Received: features={features!r}. Decorate it with "
+            "@keras.saving.register_keras_serializable()."
+        )
+    return name
+
+
+def make_features(name: str, game: Game) -> Features:
+    """The features of a name that `features_name` gave, for a game."""
+    return (FEATURES.get(name) or _registered(name))(game)
+
+
+def _registered(name: str) -> Any:
+    found = keras.saving.get_registered_object(name)
+    return found if isinstance(found, type) and issubclass(found, Features) else None
 
 
 def _standard_initial_state(units: Units, initial_state: Any) -> Any:

@@ -9,7 +9,7 @@ from keras import ops
 
 from fictitious_play import devices
 from fictitious_play.games.base import Game
-from fictitious_play.networks.features import make_features
+from fictitious_play.networks.features import Features, features_name, make_features
 from fictitious_play.networks.stacked import StackedNetworks
 from fictitious_play.networks.tiles import Tiles
 
@@ -47,14 +47,14 @@ class JointPolicy(StackedNetworks):
         hidden: Sequence[int] = (32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
-        features: str = "full_path",
+        features: str | type[Features] = "full_path",
         seed: int = 0,
         only: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(game, hidden, batch_normalization, skip, seed, only, **kwargs)
-        self.features = make_features(features, self.game)
-        self.features_name = features
+        self.features_name = features_name(features)
+        self.features = make_features(self.features_name, self.game)
         self.row_sizes = [self.features.size(step) for step in range(self.game.steps)]
         self.row_ends = np.cumsum(self.row_sizes).tolist()
         self._tiles = Tiles(self.row_sizes) if devices.has_gpu() else None

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from fictitious_play import checks
-from fictitious_play.beliefs import RULES, belief_shares
+from fictitious_play.beliefs import BeliefRule, belief_shares, check_rule
 
 
 class Belief:
@@ -14,7 +13,8 @@ class Belief:
 
     - "last" and "sequential": all weight on the last profile that was announced;
     - "average": the mean of α^0, …, α^k (divisor k + 1);
-    - "damped": α ← (1 - ω) α + ω α^k with ω = `damping`.
+    - "damped": α ← (1 - ω) α + ω α^k with ω = `damping`;
+    - a function of k that gives w_0, …, w_k. A profile whose weight was zero is forgotten.
 
     What α^k is, and where the sum is evaluated, is the subclass's: along the noise in open-loop
     play, along the deviated path in closed-loop play.
@@ -32,8 +32,8 @@ class Belief:
         moved: (players,), who has announced anything yet; the others are believed to play α^0.
     """
 
-    def __init__(self, players: int, rule: str = "last", damping: float = 0.5):
-        self.rule = checks.one_of("belief", rule, RULES)
+    def __init__(self, players: int, rule: str | BeliefRule = "last", damping: float = 0.5):
+        self.rule = check_rule(rule)
         self.damping = damping
         self.moved = np.zeros(players, bool)
         self.profiles: list[list[np.ndarray]] = []
@@ -67,6 +67,11 @@ class Belief:
         self.stages = [number for number in found if shares[number]]
         self.profiles = [found[number] for number in self.stages]
         self.shares = shares[[0, *self.stages]]
+        if abs(self.shares.sum() - 1.0) > 1e-6:
+            raise ValueError(
+                "`belief` must not give weight to a profile that had none after an earlier stage, "
+                f"since it is forgotten then. Received: {shares.tolist()} after stage {stage}"
+            )
         self._hold()
 
     def restore(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play.beliefs import BeliefRule
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_mixture import FeedbackMixture
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
@@ -32,7 +33,9 @@ class FeedbackBelief(Belief):
         mixture: the `FeedbackMixture` that now holds the profiles; another one when it has grown.
     """
 
-    def __init__(self, structure: "ClosedLoop", rule: str = "last", damping: float = 0.5):
+    def __init__(
+        self, structure: "ClosedLoop", rule: str | BeliefRule = "last", damping: float = 0.5
+    ):
         super().__init__(structure.game.players, rule, damping)
         self._structure = structure
         self.mixture = structure.mixture(slots=1)
@@ -124,7 +127,7 @@ class ClosedLoop:
         mixture.constant.assign(self.constant)
         return mixture
 
-    def belief(self, rule: str, damping: float) -> FeedbackBelief:
+    def belief(self, rule: str | BeliefRule, damping: float) -> FeedbackBelief:
         """A belief in which nobody has moved."""
         return FeedbackBelief(self, rule, damping)
 

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from fictitious_play import checks, devices, rollout
-from fictitious_play.beliefs import RULES
+from fictitious_play.beliefs import BeliefRule, belief_shares, check_rule
 from fictitious_play.game_checks import admit
 from fictitious_play.games.base import Game
+from fictitious_play.networks.features import Features, features_name
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.callbacks import Callbacks, check_callbacks
@@ -53,7 +54,8 @@ class DeepFictitiousPlay:
         hidden, batch_normalization, skip, activation: form of every subnetwork, as in
             `ControlNetwork`. The defaults are the paper's; `skip` adds a linear skip connection,
             which suits games whose equilibrium is nearly linear.
-        features: what a player sees, as in `JointPolicy`: "full_path" or "own_and_mean".
+        features: what a player sees, as in `JointPolicy`: "full_path", "own_and_mean", or a class
+            derived from `Features`.
         information: "open_loop", controls adapted to the noise; or "closed_loop", feedback
             controls α^i(t, X_t), where the others' networks answer a deviation.
         time_shared: closed loop only: one network for all steps, which also reads the time,
@@ -61,7 +63,8 @@ class DeepFictitiousPlay:
         belief: what the players expect of each other: "last", the profile of the stage before;
             "average", the mean of all profiles so far, α^0 among them; "damped",
             α ← (1 - ω) α + ω α^k; "sequential", the last profile too, but the players answer one
-            after another within a stage. In closed-loop play α^k is a feedback, and the others
+            after another within a stage; or a function of k that gives the weights of
+            α^0, …, α^k after stage k. In closed-loop play α^k is a feedback, and the others
             answer a deviation with the weighted sum of their feedbacks in the state it leads to.
         damping: ω, above 0 and at most 1.
         batch_size: paths a training step, even.
@@ -98,10 +101,10 @@ class DeepFictitiousPlay:
         hidden: Sequence[int] = (32, 32),
         batch_normalization: bool = True,
         skip: bool = False,
-        features: str = "full_path",
+        features: str | type[Features] = "full_path",
         information: str = "open_loop",
         time_shared: bool = False,
-        belief: str = "last",
+        belief: str | BeliefRule = "last",
         damping: float = 0.5,
         batch_size: int = 128,
         learning_rate: Any = None,
@@ -124,7 +127,7 @@ class DeepFictitiousPlay:
                 f"Received: batch_size={batch_size}"
             )
         self.information = checks.one_of("information", information, INFORMATION)
-        self.belief = checks.one_of("belief", belief, RULES)
+        self.belief = check_rule(belief)
         self.damping = checks.number("damping", damping, above=0.0, most=1.0)
         if information == "closed_loop" and features != "full_path":
             raise ValueError(
@@ -161,7 +164,7 @@ class DeepFictitiousPlay:
             "dtype": self.dtype,
         }
         if information == "open_loop":
-            self._network["features"] = features
+            self._network["features"] = features_name(features)
             self._inputs = JointPolicy(game, **self._network).row_sizes[-1]
         else:
             self._network["time_shared"] = time_shared
@@ -337,7 +340,7 @@ class DeepFictitiousPlay:
             "game": {"class": type(game).__name__, **game.get_config()},
             "network": {**self._network, "hidden": list(self._network["hidden"])},
             "information": self.information,
-            "belief": self.belief,
+            "belief": _belief_setting(self.belief),
             "damping": self.damping,
             "batch_size": self.batch_size,
             **self.optimizer.settings(),
@@ -355,3 +358,11 @@ class DeepFictitiousPlay:
             "versions": {"keras": keras.__version__, "numpy": np.__version__},
             "python": platform.python_version(),
         }
+
+
+def _belief_setting(rule: str | BeliefRule) -> Any:
+    """A belief rule as JSON: its name, or what a function is called and the weights it gives."""
+    if not callable(rule):
+        return rule
+    weights = [belief_shares(rule, stage).tolist() for stage in range(1, 6)]
+    return {"function": getattr(rule, "__qualname__", type(rule).__qualname__), "weights": weights}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from fictitious_play.beliefs import BeliefRule
 from fictitious_play.games.base import Game
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.belief import Belief, copy_weights
@@ -30,7 +31,7 @@ class OpenLoopBelief(Belief):
         self,
         game: Game,
         evaluator: JointPolicy,
-        rule: str = "last",
+        rule: str | BeliefRule = "last",
         damping: float = 0.5,
         initial: InitialBelief = 0.0,
     ):
@@ -127,7 +128,7 @@ class OpenLoop:
     def follow(self, policy: JointPolicy, others: Sequence[JointPolicy] = ()) -> None:
         """Moves no units: those of the noise are known and those of X_0 are the game's."""
 
-    def belief(self, rule: str, damping: float) -> OpenLoopBelief:
+    def belief(self, rule: str | BeliefRule, damping: float) -> OpenLoopBelief:
         """A belief in which nobody has moved."""
         evaluator = self._policy("belief")
         return OpenLoopBelief(self.game, evaluator, rule, damping, self.initial_belief)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fictitious_play import lq
+from fictitious_play.beliefs import BeliefRule
 from fictitious_play.games.base import Game
 
 
@@ -32,8 +33,8 @@ class Outlook:
             warnings.warn(notice, RuntimeWarning, stacklevel=stacklevel + 1)
 
 
-def look_ahead(game: Game, information: str, belief: str, damping: float) -> Outlook:
-    """What the exact theory says of a game under a belief rule."""
+def look_ahead(game: Game, information: str, belief: str | BeliefRule, damping: float) -> Outlook:
+    """What the exact theory says of a game under a belief rule; of play, where it has a name."""
     if not game.is_linear_quadratic:
         return Outlook(None, None, (), False)
     try:
@@ -42,6 +43,8 @@ def look_ahead(game: Game, information: str, belief: str, damping: float) -> Out
         kind = information.replace("_", "-")
         notice = f"This game has no {kind} equilibrium that play could reach: {failure}."
         return Outlook(None, None, (notice,), True)
+    if callable(belief):
+        return Outlook(equilibrium, None, (), False)
     forecast = lq.forecast(game, belief, damping, information)
     factor = None if math.isnan(forecast.factor) else forecast.factor
     notices = (forecast.warning,) if forecast.warning else ()
