@@ -21,6 +21,10 @@ BENCHMARKS = {
         "benchmarks.large_steps",
         "accuracy and divergence at large learning rates, with and without the game",
     ),
+    "training-curves": (
+        "benchmarks.training_curves",
+        "SGD, Adam, EKFAC and the game against steps and time (docs/tutorial_training.md)",
+    ),
     "robustness": (
         "benchmarks.robustness",
         "raw pixels, ten times the learning rate, a last layer a hundred times too large",

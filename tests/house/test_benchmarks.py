@@ -17,6 +17,7 @@ _SMALLEST = {
     "kill-resume": "--kills 1 --players 2 --steps 2 --stages 2 --steps-per-stage 2",
     "dgnopt-step": "--rounds 1 --networks ResMLP3-128 --only",
     "large-steps": "--seeds 1 --epochs 1 --only",
+    "training-curves": "--seeds 1 --epochs 1 --only",
     "robustness": "--seeds 1 --epochs 1 --only",
     "utilisation": "--players 2 --width 4 --batch 8 --repeats 1",
     "devices": "--backends tensorflow --players 2 --euler-steps 2 --width 4 --batch 8 --stages 2 "
@@ -28,6 +29,7 @@ _SMALLEST = {
 _ONLY = {
     "dgnopt-step": ["open loop identity"],
     "large-steps": ["SGD, lr 1"],
+    "training-curves": ["SGD"],
     "robustness": ["well scaled"],
     "unseen-states": ["no noise"],
     "blindness": ["rare event"],
