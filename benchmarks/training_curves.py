@@ -2,7 +2,8 @@
 
 The network and data of docs/tutorial_training.md: the digits on a dense residual network. Every
 method is run at three rates; the one with the lowest last training loss is drawn, and told.
-A run whose last loss is not finite is out; the step guard is off. Processor time is that of the training steps alone, without tracing and evaluation.
+A run whose last loss is not finite is out; the step guard is off. Processor time is that of the
+training steps alone, without tracing and evaluation.
 """
 
 import argparse
@@ -102,10 +103,11 @@ def main() -> int:
         curves[method] = runs[best]
         print(f"{method:8} rate {RATES[method][best]:<6} loss {final[best]:.4f}", flush=True)
     document = {"steps_per_epoch": -(-len(data[0]) // 128), "curves": curves}
+    picture = vars(options).pop("figure")
     if options.out:
         report.keep("training-curves", options, document, threads=1)
-    if options.figure:
-        draw(document, options.figure)
+    if picture:
+        draw(document, picture)
     return 0
 
 
@@ -142,7 +144,7 @@ def draw(document: dict, path: Path) -> None:
 
 
 def summary(document: dict) -> list:
-    """The end of every curve, a row a method: means over the seeds."""
+    """The end of every curve, one row per method: means over the seeds."""
     import numpy as np
 
     from reproduce.report import Table
@@ -158,5 +160,5 @@ def summary(document: dict) -> list:
             (_LABELS.get(method, method), f"{runs[0]['rate']:g}", str(steps), f"{loss:.4f}",
              f"{100 * accuracy:.1f}", f"{1000 * seconds / steps:.1f}")
         )  # fmt: skip
-    columns = ("method", "rate", "steps", "training loss", "test accuracy (%)", "CPU-ms a step")
+    columns = ("method", "rate", "steps", "training loss", "test accuracy (%)", "CPU-ms per step")
     return [Table("Digits, dense residual network: the best of three rates", columns, rows)]
