@@ -139,7 +139,8 @@ def draw(document: dict, path: Path) -> None:
         )
         for axis, (horizontal, vertical) in zip(axes, titles, strict=True):
             axis.set(xlabel=horizontal, ylabel=vertical)
-        axes[0].legend(fontsize=7.5)
+        handles, labels = axes[0].get_legend_handles_labels()
+        axes[2].legend(handles, labels, fontsize=7.5, loc="lower right")
         figures.save(figure, path.with_suffix(""))
 
 
