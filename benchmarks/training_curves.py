@@ -10,6 +10,7 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from reproduce import startup
 
@@ -121,17 +122,17 @@ def draw(document: dict, path: Path) -> None:
         from matplotlib import pyplot
 
         figure, axes = pyplot.subplots(1, 3, figsize=(9.5, 2.9))
-        for look, (method, runs) in zip(figures.STYLES, document["curves"].items(), strict=False):
-            look = {**look, "markevery": 3}
+        looks: list[Any] = list(figures.STYLES)
+        for look, (method, runs) in zip(looks, document["curves"].items(), strict=False):
             label = f"{_LABELS.get(method, method)}, rate {runs[0]['rate']:g}"
             loss, accuracy, seconds = (
                 np.mean([each[key] for each in runs], axis=0)
                 for key in ("loss", "accuracy", "seconds")
             )
             steps = document["steps_per_epoch"] * np.arange(1, len(loss) + 1)
-            axes[0].semilogy(steps, loss, label=label, **look)
-            axes[1].semilogy(seconds, loss, **look)
-            axes[2].plot(steps, 100 * accuracy, **look)
+            axes[0].semilogy(steps, loss, label=label, markevery=3, **look)
+            axes[1].semilogy(seconds, loss, markevery=3, **look)
+            axes[2].plot(steps, 100 * accuracy, markevery=3, **look)
         titles = (
             ("steps", "training loss"),
             ("processor seconds, one thread", "training loss"),
