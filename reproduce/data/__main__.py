@@ -68,9 +68,11 @@ def _ways(name: str, data_dir: str | None) -> list[str]:
     if data_dir is not None:
         return [f"put {places.expects(name)} into {Path(data_dir) / name}"]
     cache = places.keras_datasets() / places.KNOWN[name].cache[0]
-    origin = places.KNOWN[name].files[0].url.rpartition("/")[0]
     ways = [
-        f"./run data --download {name}   (from {origin})",
+        f"./run data --download {name}   (from {file.url.rpartition('/')[0]})"
+        for file in places.KNOWN[name].files[:1]
+    ]
+    ways += [
         f"put {places.expects(name)} into {cache}",
         f"have them in FOLDER or FOLDER/{name} and give --data-dir FOLDER to each command",
     ]

@@ -140,4 +140,4 @@ def find(name: str, data_dir: Path | None) -> Found | None:
 
 def expects(name: str) -> str:
     """Which files a data set is read from, in words."""
-    return f"{KNOWN[name].layout.expects}, or {NPZ(name).expects}"
+    return ", or ".join(dict.fromkeys([KNOWN[name].layout.expects, NPZ(name).expects]))
