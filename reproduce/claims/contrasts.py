@@ -1,5 +1,7 @@
 """What contradicts Liu et al. (2021): sentences from the records, where these show it."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from reproduce.claims.rules import Contrast, Document, share_difference
@@ -20,48 +22,48 @@ def _where(on: str) -> str:
     return ", ".join(on.split(", ")[:2])
 
 
-def _emsa(documents: list[Document]) -> str | None:
-    told = []
-    for document in documents:
-        for problem, on, _ in problems(document):
-            ranked = sorted(baselines(problem), key=mean_accuracy, reverse=True)
-            if ranked[0]["label"] == "EMSA" and len(ranked) > 1:
-                ahead = mean_accuracy(ranked[0]) - mean_accuracy(ranked[1])
-                told.append(f"{ahead:.1f} points ahead of {ranked[1]['label']} ({_where(on)})")
-    if not told:
+def _by_problem(opening: str, tell: Callable[[dict, str], str | None]) -> Callable:
+    """A sentence of what `tell(problem, where)` has to say of every problem; None of none."""
+
+    def sentence(documents: list[Document]) -> str | None:
+        found = [
+            tell(problem, _where(on)) for each in documents for problem, on, _ in problems(each)
+        ]
+        told = [text for text in found if text is not None]
+        return f"{opening}: {'; '.join(told)}." if told else None
+
+    return sentence
+
+
+def _emsa(problem: dict, where: str) -> str | None:
+    ranked = sorted(baselines(problem), key=mean_accuracy, reverse=True)
+    if ranked[0]["label"] != "EMSA" or len(ranked) == 1:
         return None
-    return f"EMSA, mostly the paper's weakest method, is the best baseline: {'; '.join(told)}."
+    ahead = mean_accuracy(ranked[0]) - mean_accuracy(ranked[1])
+    return f"{ahead:.1f} points ahead of {ranked[1]['label']} ({where})"
 
 
-def _muon(documents: list[Document]) -> str | None:
-    told = []
-    for document in documents:
-        for problem, on, _ in problems(document):
-            methods = {method["label"]: method for method in problem["methods"]}
-            if "Muon" in methods and "DGNOpt" in methods:
-                low, _, changed = change(methods["DGNOpt"], methods["Muon"])
-                if low > 0:
-                    told.append(f"{told_change(changed)}, {_where(on)}")
-    if not told:
+def _muon(problem: dict, where: str) -> str | None:
+    methods = {method["label"]: method for method in problem["methods"]}
+    if "Muon" not in methods or "DGNOpt" not in methods:
         return None
-    return f"Muon, younger than the paper, is ahead of DGNOpt: {'; '.join(told)}."
+    low, _, changed = change(methods["DGNOpt"], methods["Muon"])
+    return f"{told_change(changed)}, {where}" if low > 0 else None
 
 
-def _feedback_term(documents: list[Document]) -> str | None:
-    told = []
-    for document in documents:
-        for problem, on, _ in problems(document):
-            columns = [rung.methods for rung in ladder.rungs(problem)]
-            labels = [label for label in columns[0] if label.endswith("proximal")]
-            own, other = (
-                np.sum([pooled(problem, f"{label}{more}", columns) for label in labels], axis=0)
-                for more in ("", ", without K δx")
-            )
-            low = share_difference(other, own)[1]
-            if low <= 0 and own[0] + other[0]:
-                told.append(f"{own[0]} of {own[1]} proximal runs learn with it, {other[0]} of "
-                            f"{other[1]} without ({_where(on)})")  # fmt: skip
-    return f"K δx is not what saves runs at large rates: {'; '.join(told)}." if told else None
+def _feedback_term(problem: dict, where: str) -> str | None:
+    columns = [rung.methods for rung in ladder.rungs(problem)]
+    labels = [label for label in columns[0] if label.endswith("proximal")]
+    own, other = (
+        np.sum([pooled(problem, f"{label}{more}", columns) for label in labels], axis=0)
+        for more in ("", ", without K δx")
+    )
+    if not share_difference(other, own)[1] <= 0 or not own[0] + other[0]:
+        return None
+    return (
+        f"{own[0]} of {own[1]} proximal runs learn with it, {other[0]} of {other[1]} without "
+        f"({where})"
+    )
 
 
 def _learning_rate(documents: list[Document]) -> str | None:
@@ -83,8 +85,17 @@ def _learning_rate(documents: list[Document]) -> str | None:
 
 
 CONTRASTS = (
-    Contrast(("dgnopt-table-2", "dgnopt-table-3"), _emsa),
-    Contrast(("dgnopt-table-2", "dgnopt-table-3"), _muon),
-    Contrast(("dgnopt-figure-8",), _feedback_term),
+    Contrast(
+        ("dgnopt-table-2", "dgnopt-table-3"),
+        _by_problem("EMSA, mostly the paper's weakest method, is the best baseline", _emsa),
+    ),
+    Contrast(
+        ("dgnopt-table-2", "dgnopt-table-3"),
+        _by_problem("Muon, younger than the paper, is ahead of DGNOpt", _muon),
+    ),
+    Contrast(
+        ("dgnopt-figure-8",),
+        _by_problem("K δx is not what saves runs at large rates", _feedback_term),
+    ),
     Contrast(("dgnopt-figure-9",), _learning_rate),
 )
