@@ -16,7 +16,6 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.curvature.damping import damped_inverse
-from dgn_tf.curvature.kfac import kronecker
 from dgn_tf.precise import matmul
 from dgn_tf.recursion.khatri_rao import JointFactors, joint_factors
 
@@ -60,12 +59,7 @@ def schur_factors(factors: JointFactors, u: int, v: int) -> tuple[tf.Tensor, tf.
     return complements[0], complements[1]
 
 
-def dense_complement(factors: JointFactors, u: int, v: int) -> tf.Tensor:
-    """The matrix that stands for the Schur complement, ``Ã ⊗ B̃``."""
-    return kronecker(*schur_factors(factors, u, v))
-
-
-def _gain(factors: Any, right: Any, u: Any, v: tf.Tensor) -> Any:
+def _gain(factors: JointFactors, right: Sequence[tf.Tensor], u: int, v: int) -> tf.Tensor:
     A_u, B_u = schur_factors(factors, u, v)
     of_v = matmul(
         matmul(damped_inverse(factors.A[v][v], 0.0), right[v]),

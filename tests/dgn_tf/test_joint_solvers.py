@@ -8,6 +8,7 @@ import tensorflow as tf
 from captures import dense, patches
 
 from dgn_tf.curvature import KFACBlock
+from dgn_tf.curvature.kfac import kronecker
 from dgn_tf.recursion import khatri_rao, prop5
 
 SAMPLES = 32
@@ -123,7 +124,10 @@ def over_step(correlation, damping=1e-4, has_bias=False):
     """Mean factor by which Proposition 5's matrix falls short of the Schur complement."""
     captures = players(correlation, 2, has_bias, samples=4096)[0]
     factors = khatri_rao.joint_factors(captures, damping)
-    exact, theirs = schur_complement(factors), prop5.dense_complement(factors, 0, 1).numpy()
+    exact, theirs = (
+        schur_complement(factors),
+        kronecker(*prop5.schur_factors(factors, 0, 1)).numpy(),
+    )
     assert np.linalg.eigvalsh(exact - theirs).min() > -1e-10
     return np.trace(np.linalg.solve(theirs, exact)) / len(exact)
 
@@ -149,7 +153,10 @@ def test_proposition_5_has_no_limit_where_players_share_their_input():
     ratios = []
     for damping in (1e-2, 1e-4, 1e-6):
         factors = khatri_rao.joint_factors([captures[0], twin], damping)
-        exact, theirs = schur_complement(factors), prop5.dense_complement(factors, 0, 1).numpy()
+        exact, theirs = (
+            schur_complement(factors),
+            kronecker(*prop5.schur_factors(factors, 0, 1)).numpy(),
+        )
         ratios.append(np.linalg.eigvalsh(exact).max() / np.linalg.eigvalsh(theirs).max())
     np.testing.assert_allclose(np.log10(ratios[1:]) - np.log10(ratios[:-1]), 1.0, atol=0.15)
 
@@ -162,7 +169,7 @@ def test_proposition_5_solves_its_own_equation():
     u, v = (y.numpy().ravel() for y in right)
     size = len(u)
     reduced = u - H[:size, size:] @ np.linalg.solve(H[size:, size:], v)
-    matrix = prop5.dense_complement(factors, 0, 1).numpy()
+    matrix = kronecker(*prop5.schur_factors(factors, 0, 1)).numpy()
     np.testing.assert_allclose(X[0].numpy().ravel(), np.linalg.solve(matrix, reduced), rtol=1e-8)
     alone = prop5.solve(captures[:1], right[:1], 1e-2)[0]
     np.testing.assert_allclose(alone, khatri_rao.solve(captures[:1], right[:1], 1e-2)[0], rtol=1e-8)
