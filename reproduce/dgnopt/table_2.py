@@ -7,7 +7,7 @@ _PRESETS = {
     "smoke": {"steps": 4, "seeds": 1, "emsa_seeds": 1},
     "quick": {"steps": QUICK_STEPS, "seeds": 2, "emsa_seeds": 1},
     "standard": {"steps": 600, "seeds": 6, "emsa_seeds": 3},
-    "paper": {"steps": PAPER_STEPS, "seeds": 3, "emsa_seeds": 1},
+    "paper": {"steps": PAPER_STEPS, "seeds": 6, "emsa_seeds": 3},
 }
 _PAPER = {
     "mnist": (98.65, 98.61, 98.49, 98.77, 98.25, 98.76),
