@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from reproduce import claims, store
-from reproduce.catalogue import ITEMS, MAIN_ITEM, PAPERS, find
+from reproduce.catalogue import ITEMS, PAPERS, find
 from reproduce.pages import Place
 from reproduce.report import Table
 
 _TEMPLATE = Path(__file__).with_name("front.md")
-_COLUMNS = ("claim", "verdict", "result", "run on", "not run; elsewhere")
+_COLUMNS = ("claim", "verdict", "result", "run on", "not run; verdict elsewhere")
 _NAMES = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 #: Seeds, or rounds of a timing, from which on a result counts here where an item has several.
 _SEEDS, _ROUNDS = 3, 10
@@ -27,9 +27,7 @@ def page(place: Place) -> str:
     found = {name: documents for name, documents in found.items() if documents}
     where = place.pages.relative_to(place.front.parent).as_posix()
     tables = {f"{paper}_claims": _claims(found, where, paper) for paper in PAPERS}
-    return _TEMPLATE.read_text().format(
-        **PAPERS, **tables, contrasts=_contrasts(found, where), commands=_commands(found)
-    )
+    return _TEMPLATE.read_text().format(**PAPERS, **tables, contrasts=_contrasts(found))
 
 
 def _decisive(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -87,31 +85,11 @@ def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> I
         head, tail, before = "", "", parts
 
 
-def _contrasts(found: dict[str, list[dict[str, Any]]], where: str) -> str:
+def _contrasts(found: dict[str, list[dict[str, Any]]]) -> str:
     told = []
     for contrast in claims.CONTRASTS:
         documents = [d for name in contrast.items for d in _decisive(found.get(name, []))]
         if documents and (sentence := contrast.tell(documents)):
-            pages = (find(name).page for name in contrast.items)
-            links = (f"[{page}]({where}/{page}.md)" for page in pages)
-            told.append(f"- {sentence} ({', '.join(links)})")
+            pages = ", ".join(find(name).page for name in contrast.items)
+            told.append(f"- {sentence} ({pages})")
     return "\n".join(told) or "Nothing in these results."
-
-
-def _commands(found: dict[str, list[dict[str, Any]]]) -> str:
-    """Results behind the claims by preset and revision; a preset's largest group is the others."""
-    groups: dict[str, dict[str, list[str]]] = {}
-    judged = {claim.item for claim in claims.CLAIMS} | {MAIN_ITEM}
-    for name in (name for name in found if name in judged):
-        for document in _decisive(found[name]):
-            given = document["provenance"]
-            kept = "+" if "--keep" in given["command"] else ""
-            made = groups.setdefault(given["preset"], {})
-            made.setdefault(given["revision"][:7] + kept, []).append(find(name).page)
-    rows = []
-    for preset, made in sorted(groups.items()):
-        *few, (most, labels) = sorted(made.items(), key=lambda entry: len(entry[1]))
-        last = f"{len(labels)} others" if few and len(labels) > 3 else ", ".join(labels)
-        told = [f"{', '.join(names)}: {revision}" for revision, names in few]
-        rows.append((preset, "; ".join([*told, f"{last}: {most}"])))
-    return Table("", ("preset", "items: revision"), rows).markdown()

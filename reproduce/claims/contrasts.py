@@ -60,10 +60,7 @@ def _feedback_term(problem: dict, where: str) -> str | None:
     )
     if not share_difference(other, own)[1] <= 0 or not own[0] + other[0]:
         return None
-    return (
-        f"{own[0]} of {own[1]} proximal runs learn with it, {other[0]} of {other[1]} without "
-        f"({where})"
-    )
+    return f"{own[0]} of {own[1]} proximal runs learn with it, {other[0]} without ({where})"
 
 
 def _learning_rate(documents: list[Document]) -> str | None:

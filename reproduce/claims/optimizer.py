@@ -4,7 +4,9 @@ from reproduce.claims import training
 from reproduce.claims.rules import Claim
 
 _PAPER_DATA = ("mnist", "svhn", "cifar10", "cifar100")
-_AT_LEAST = "The 95 % interval of the difference, paired by seed, lies above 0"
+_AT_LEAST = (
+    "The 95 % interval of the difference, in percentage points and paired by seed, lies above 0"
+)
 CLAIMS = (
     Claim(
         "dgnopt-table-2", "“convergence improvements over existing methods”, residual networks "

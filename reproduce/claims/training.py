@@ -50,7 +50,7 @@ def told_change(changed: Document) -> str:
     if changed["change"] is None:
         return "no pair of finished runs"
     noise = "" if changed["noise"] is None else f" ± {changed['noise']:.2f}"
-    return f"{round(changed['change'], 2) + 0.0:+.2f}{noise} points (n = {changed['pairs']})"
+    return f"{round(changed['change'], 2) + 0.0:+.2f}{noise} (n = {changed['pairs']})"
 
 
 def mean_accuracy(method: Document) -> float:
@@ -81,7 +81,6 @@ def improves(document: Document) -> list[Finding]:
                 verdicts = [REFUTED]
             ahead = told_change(change(best, game)[2])
             told = f"{game['label']} {experiment.shown(game)}; {ahead} over {best['label']}"
-            told += "" if found and found[-1].on == on else ", the best baseline"
             found.append(Finding(on, told, every(verdicts), f"{data}, {game['label']}"))
     return found
 
@@ -105,7 +104,7 @@ def _counted(on: str, data: str, changes: list, limit: float, what: str) -> Find
     gains = sum(low > 0 for low, _, _ in changes)
     losses = sum(high < 0 for _, high, _ in changes)
     widest = min(changes, key=lambda change: change[0])[2]
-    told = (f"of {len(changes)} {what} {gains} are significant gains, {losses} losses; lowest "
+    told = (f"{len(changes)} {what}: {gains} significant gains, {losses} losses; lowest "
             f"{told_change(widest)}")  # fmt: skip
     verdict = every(REFUTED if high < 0 else above(low, high, limit) for low, high, _ in changes)
     return Finding(on, told, verdict, data)
@@ -116,7 +115,7 @@ def information(document: Document) -> list[Finding]:
     for problem, on, data in problems(document):
         first, *others = problem["methods"]
         changes = [change(first, method) for method in others if method["label"] != "as printed"]
-        found.append(_counted(on, data, changes, 0.0, "differences from open loop"))
+        found.append(_counted(on, data, changes, 0.0, "changes from open loop"))
     return found
 
 

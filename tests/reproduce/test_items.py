@@ -186,7 +186,7 @@ def test_publishing_takes_runs_into_the_committed_results(tmp_path, capsys):
     assert store.read(root / "results" / "quick" / "inter-bank.json") == document
     assert (root / "docs" / "results" / "inter-bank.png").exists()
     assert not stale.exists()
-    assert "inter-bank: " in (root / "RESULTS.md").read_text()
+    assert "(docs/results/inter-bank.md)" in (root / "RESULTS.md").read_text()
     assert "./run reproduce fp/inter-bank" in (root / "docs/results/inter-bank.md").read_text()
     readme = (root / "README.md").read_text()
     assert readme.startswith("A\n<!-- results -->\n**Largest over the players")
