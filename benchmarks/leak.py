@@ -24,13 +24,15 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def measure(information: str, solves: int, stages: int, steps_per_stage: int) -> list[float]:
+def measure(structure: str, solves: int, stages: int, steps_per_stage: int) -> list[float]:
     """Resident memory after each of so many solves, MiB."""
     import fictitious_play as fp
 
     game, found = fp.InterBankGame(players=3, steps=5), []
     for seed in range(solves):
-        solver = fp.DeepFictitiousPlay(game, hidden=(16,), information=information, seed=seed)
+        solver = fp.DeepFictitiousPlay(
+            game, hidden=(16,), information_structure=structure, seed=seed
+        )
         solver.solve(stages, steps_per_stage, validation_paths=256, stage_paths=64, progress=False)
         del solver
         gc.collect()

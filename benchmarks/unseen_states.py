@@ -66,10 +66,10 @@ def measure(game, seed: int, stages: int, steps_per_stage: int, paths: int) -> d
     import fictitious_play as fp
     from benchmarks import curved_duopoly
 
-    solver = fp.DeepFictitiousPlay(game, information="closed_loop", seed=seed)
+    solver = fp.DeepFictitiousPlay(game, information_structure="closed_loop", seed=seed)
     result = solver.solve(stages, steps_per_stage, validation_paths=paths, progress=False)
     if game.is_linear_quadratic:
-        exact = fp.lq.nash(game, information="closed_loop")
+        exact = fp.lq.nash(game, information_structure="closed_loop")
         errors = result.relative_error(exact)
         found = result.exploitability(method="exact", paths=paths)
         gains = found.gain / np.abs(exact.cost)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fictitious_play import checks, devices, rollout
+from fictitious_play import checks, devices, renamed, rollout
 from fictitious_play.beliefs import BeliefRule, belief_shares, check_rule
 from fictitious_play.game_checks import admit
 from fictitious_play.games.base import Game
@@ -56,8 +56,8 @@ class DeepFictitiousPlay:
             which suits games whose equilibrium is nearly linear.
         features: what a player sees, as in `JointPolicy`: "full_path", "own_and_mean", or a class
             derived from `Features`.
-        information: "open_loop", controls adapted to the noise; or "closed_loop", feedback
-            controls α^i(t, X_t), where the others' networks answer a deviation.
+        information_structure: "open_loop", controls adapted to the noise; or "closed_loop",
+            feedback controls α^i(t, X_t), where the others' networks answer a deviation.
         time_shared: closed loop only: one network for all steps, which also reads the time,
             instead of one per step.
         belief: what the players expect of each other: "last", the profile of the stage before;
@@ -95,6 +95,7 @@ class DeepFictitiousPlay:
         ValueError, TypeError: for settings that make no solve.
     """
 
+    @renamed.argument("information", "information_structure")
     def __init__(
         self,
         game: Game,
@@ -102,7 +103,7 @@ class DeepFictitiousPlay:
         batch_normalization: bool = True,
         skip: bool = False,
         features: str | type[Features] = "full_path",
-        information: str = "open_loop",
+        information_structure: str = "open_loop",
         time_shared: bool = False,
         belief: str | BeliefRule = "last",
         damping: float = 0.5,
@@ -126,20 +127,23 @@ class DeepFictitiousPlay:
                 "`batch_size` must be even, since paths come in antithetic pairs. "
                 f"Received: batch_size={batch_size}"
             )
-        self.information = checks.one_of("information", information, INFORMATION)
+        self.information_structure = checks.one_of(
+            "information_structure", information_structure, INFORMATION
+        )
         self.belief = check_rule(belief)
         self.damping = checks.number("damping", damping, above=0.0, most=1.0)
-        if information == "closed_loop" and features != "full_path":
+        if information_structure == "closed_loop" and features != "full_path":
             raise ValueError(
                 "The networks of a closed-loop game read the state, and `features` is for those "
                 f"of an open-loop one. Received: features={features!r}"
             )
-        if information == "open_loop" and time_shared:
+        if information_structure == "open_loop" and time_shared:
             raise ValueError(
                 "Networks of open-loop controls have a number of inputs that grows with time and "
-                "cannot be shared in time. Received: time_shared=True, information='open_loop'"
+                "cannot be shared in time. Received: time_shared=True, "
+                "information_structure='open_loop'"
             )
-        if information == "open_loop":
+        if information_structure == "open_loop":
             initial_belief_function(game, initial_belief)
         elif callable(initial_belief):
             raise ValueError(
@@ -163,7 +167,7 @@ class DeepFictitiousPlay:
             "seed": self.seed,
             "dtype": self.dtype,
         }
-        if information == "open_loop":
+        if information_structure == "open_loop":
             self._network["features"] = features_name(features)
             self._inputs = JointPolicy(game, **self._network).row_sizes[-1]
         else:
@@ -248,7 +252,7 @@ class DeepFictitiousPlay:
             opened = SolveFolder(folder, settings, problem)
         with opened as saved, devices.products_in(self.precision):
             play = self._play(settings, stages * steps_per_stage)
-            outlook = look_ahead(self.game, self.information, self.belief, self.damping)
+            outlook = look_ahead(self.game, self.information_structure, self.belief, self.damping)
             outlook.warn(stacklevel=2)
             equilibrium = outlook.equilibrium
             sample = validation_sample(self.game, self.seed, validation_paths, self.dtype)
@@ -326,7 +330,7 @@ class DeepFictitiousPlay:
             self.game,
             self._network,
             training,
-            self.information,
+            self.information_structure,
             self.belief,
             self.damping,
             self.initial_belief,
@@ -339,7 +343,7 @@ class DeepFictitiousPlay:
         return {
             "game": {"class": type(game).__name__, **game.get_config()},
             "network": {**self._network, "hidden": list(self._network["hidden"])},
-            "information": self.information,
+            "information_structure": self.information_structure,
             "belief": _belief_setting(self.belief),
             "damping": self.damping,
             "batch_size": self.batch_size,

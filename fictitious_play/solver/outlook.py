@@ -33,19 +33,19 @@ class Outlook:
             warnings.warn(notice, RuntimeWarning, stacklevel=stacklevel + 1)
 
 
-def look_ahead(game: Game, information: str, belief: str | BeliefRule, damping: float) -> Outlook:
+def look_ahead(game: Game, structure: str, belief: str | BeliefRule, damping: float) -> Outlook:
     """What the exact theory says of a game under a belief rule; of play, where it has a name."""
     if not game.is_linear_quadratic:
         return Outlook(None, None, (), False)
     try:
-        equilibrium = lq.nash(game, information=information, time="discrete")
+        equilibrium = lq.nash(game, information_structure=structure, time="discrete")
     except lq.NoEquilibriumError as failure:
-        kind = information.replace("_", "-")
+        kind = structure.replace("_", "-")
         notice = f"This game has no {kind} equilibrium that play could reach: {failure}."
         return Outlook(None, None, (notice,), True)
     if callable(belief):
         return Outlook(equilibrium, None, (), False)
-    forecast = lq.forecast(game, belief, damping, information)
+    forecast = lq.forecast(game, belief, damping, structure)
     factor = None if math.isnan(forecast.factor) else forecast.factor
     notices = (forecast.warning,) if forecast.warning else ()
     return Outlook(equilibrium, factor, notices, False)

@@ -78,8 +78,8 @@ class Play:
     belief: Belief
     models: dict[str, keras.Model]
 
-    def __init__(self, information: OpenLoop | ClosedLoop, training: Training):
-        self.information: Any = information
+    def __init__(self, structure: OpenLoop | ClosedLoop, training: Training):
+        self.structure: Any = structure
         self.training = training
         self._at_once = 1
 
@@ -113,7 +113,7 @@ class Play:
         A chunk is as long as steps of the last one's length take `CHUNK_SECONDS`. No bit depends
         on how steps are divided into chunks.
         """
-        capacity = self.training.capacity(self.information.game, steps)
+        capacity = self.training.capacity(self.structure.game, steps)
         found, done = [], 0
         while done < steps:
             count = min(self._at_once, steps - done, capacity)
@@ -135,11 +135,11 @@ class Play:
 
     def arguments(self, stage: int, first: int, count: int, steps: int) -> tuple[Chunk, dict, dict]:
         """What a `Trainer` is called with: a chunk, and what it is told of the belief."""
-        training, information = self.training, self.information
-        capacity = training.capacity(information.game, steps)
-        chunk = training.chunk(information.game, stage, first, count, capacity)
+        training, structure = self.training, self.structure
+        capacity = training.capacity(structure.game, steps)
+        chunk = training.chunk(structure.game, stage, first, count, capacity)
         left = max(0.0, 1.0 - (stage - 1) * steps / training.total_steps)
-        return chunk, self.belief.by_step(chunk), information.fixed(left)
+        return chunk, self.belief.by_step(chunk), structure.fixed(left)
 
 
 def _check_finite(costs: np.ndarray, stage: int, first: int, first_player: int) -> None:
@@ -158,15 +158,15 @@ def _check_finite(costs: np.ndarray, stage: int, first: int, first_player: int) 
 class SimultaneousPlay(Play):
     """All players answer the same belief at once: Algorithm 1 of Hu (2019)."""
 
-    def __init__(self, information: Any, training: Training, rule: Any, damping: Any):
-        super().__init__(information, training)
-        self.policy = information.policy()
-        self.belief = information.belief(rule, damping)
-        self._serve(training.compile(information.model(self.policy, self.belief)))
+    def __init__(self, structure: Any, training: Training, rule: Any, damping: Any):
+        super().__init__(structure, training)
+        self.policy = structure.policy()
+        self.belief = structure.belief(rule, damping)
+        self._serve(training.compile(structure.model(self.policy, self.belief)))
 
     def stage(self, stage: int, steps: int, on_steps: Any) -> Any:
         if stage > 1:
-            self.information.follow(self.policy)
+            self.structure.follow(self.policy)
         costs = self._steps(self._trainer, stage, steps, on_steps)
         self.belief.announce(stage, self.policy)
         self._renew()
@@ -182,8 +182,8 @@ class SimultaneousPlay(Play):
 
     def _renew(self) -> None:
         """A belief that has outgrown its training model needs another one."""
-        if not self.information.fits(self.models["model"], self.belief):
-            model = self.information.model(self.policy, self.belief)
+        if not self.structure.fits(self.models["model"], self.belief):
+            model = self.structure.model(self.policy, self.belief)
             self._serve(renewed_model(model, self.models["model"]))
 
 
@@ -194,25 +194,25 @@ class SequentialPlay(Play):
     simultaneous one, in N times as many and N times smaller steps.
     """
 
-    def __init__(self, information: Any, training: Training):
-        super().__init__(information, training)
-        self.policy = information.policy()
-        self.belief = information.belief("sequential", 1.0)
+    def __init__(self, structure: Any, training: Training):
+        super().__init__(structure, training)
+        self.policy = structure.policy()
+        self.belief = structure.belief("sequential", 1.0)
         self.models = {}
-        for player in range(information.game.players):
-            alone = information.policy(player)
+        for player in range(structure.game.players):
+            alone = structure.policy(player)
             for target, source in zip(
                 alone.stacked_weights, self.policy.stacked_weights, strict=True
             ):
                 target.assign(ops.copy(source[:, player : player + 1]))
-            model = training.compile(information.model(alone, self.belief))
+            model = training.compile(structure.model(alone, self.belief))
             self.models[f"player-{player}"] = model
         self._trainers = [Trainer(each, training.batch_size) for each in self.models.values()]
 
     def stage(self, stage: int, steps: int, on_steps: Any) -> Any:
         if stage > 1:
             alone = [model.policy for model in self.models.values()]
-            self.information.follow(self.policy, alone)
+            self.structure.follow(self.policy, alone)
         losses = np.zeros(steps)
         for player, trainer in enumerate(self._trainers):
             told = on_steps if player == 0 else lambda count: None
@@ -239,14 +239,14 @@ def make_play(
     game: Game,
     network: Any,
     training: Training,
-    information: Any,
+    structure: Any,
     rule: Any,
     damping: Any,
     initial_belief: Any,
 ) -> Play:
     """The play of an information structure and a belief."""
     made: OpenLoop | ClosedLoop
-    if information == "closed_loop":
+    if structure == "closed_loop":
         units = training.sample(game, 0, 0, _UNIT_PATHS)
         made = ClosedLoop(game, network, initial_belief, units)
     else:

@@ -59,7 +59,9 @@ def _exact_cost(result: Any) -> np.ndarray | None:
     if not result.game.is_linear_quadratic:
         return None
     try:
-        return lq.nash(result.game, information=result.settings["information"]).cost
+        return lq.nash(
+            result.game, information_structure=result.settings["information_structure"]
+        ).cost
     except lq.NoEquilibriumError:
         return None
 

@@ -92,6 +92,8 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
         policy.build()
     archive.assign_arrays("policy", policy.weights, arrays)
     fields = {name: _decoded(value) for name, value in document["result"].items()}
+    if "information" in fields["settings"]:  # the name in older files
+        fields["settings"]["information_structure"] = fields["settings"].pop("information")
     return Result(game=game, policy=policy, **fields)
 
 

@@ -18,10 +18,10 @@ _SCALES = {
 def summary(result: Any) -> str:
     """The text of `Result.summary`: what was solved, how it ended, what it is worth."""
     game = result.game
-    information = result.settings["information"].replace("_", "-")
+    information_structure = result.settings["information_structure"].replace("_", "-")
     lines = [
         f"{type(game).__name__}: {game.players} players, {game.steps} steps to T = "
-        f"{game.horizon:g}, {information}, belief {result.settings['belief']}",
+        f"{game.horizon:g}, {information_structure}, belief {result.settings['belief']}",
         f"ended: {result.reason} after stage {len(result.history)}. {result.message}",
         f"settled (costs stopped moving): {_yes(result.settled)}",
         f"converged (nobody could gain much): {_yes(result.converged)}; {_regret(result)}",

@@ -9,7 +9,7 @@ from reproduce import figures
 from reproduce.games import solving
 from reproduce.games.cases import Case, Games, by_game, inter_bank, save
 
-_CLOSED = {"information": "closed_loop", "batch_normalization": False, "skip": True}
+_CLOSED = {"information_structure": "closed_loop", "batch_normalization": False, "skip": True}
 _APART = {**solving.STANDARD, "players": 2, "epsilon": 4.0, "c": 4.0}
 
 
@@ -33,7 +33,7 @@ def _measure(settings: dict[str, Any], result: Any, seed: int) -> dict[str, Any]
     noise = generator.standard_normal((paths, game.steps, game.noise_size)) * game.step_size**0.5
     controls, states = result.control(initial, noise), result.states(initial, noise)
     gains = fp.lq.regressed_gains(controls, states[:, :-1])
-    equilibria = {kind: fp.lq.nash(game, information=kind) for kind in ("closed_loop", "open_loop")}
+    equilibria = {kind: fp.lq.nash(game, kind) for kind in ("closed_loop", "open_loop")}
     return {
         "gain_error": {
             kind: fp.lq.gain_error(game, gains, exact.gains) for kind, exact in equilibria.items()

@@ -22,8 +22,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 _OPEN: dict[str, Any] = {"hidden": (8,), "skip": True, "stages": 8, "steps_per_stage": 60}
 _CLOSED: dict[str, Any] = {
-    "hidden": (8,), "skip": True, "batch_normalization": False, "information": "closed_loop",
-    "time_shared": True, "stages": 6, "steps_per_stage": 60, "batch_size": 64,
+    "hidden": (8,), "skip": True, "batch_normalization": False,
+    "information_structure": "closed_loop", "time_shared": True, "stages": 6,
+    "steps_per_stage": 60, "batch_size": 64,
 }  # fmt: skip
 #: Where hands tremble, nothing else is random, and gains bend at the end: a network per step.
 _WIDE = {**_CLOSED, "batch_size": 256, "time_shared": False}
@@ -56,7 +57,7 @@ class Case:
     @property
     def information(self) -> str:
         """Of `DeepFictitiousPlay`."""
-        return self.training.get("information", "open_loop")
+        return self.training.get("information_structure", "open_loop")
 
 
 CASES = (

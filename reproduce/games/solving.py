@@ -62,8 +62,8 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
     """
     import fictitious_play as fp
 
-    information = result.settings["information"]
-    exact = fp.lq.nash(result.game, information=information)
+    information = result.settings["information_structure"]
+    exact = fp.lq.nash(result.game, information_structure=information)
     history = [record.to_json() for record in result.history]
     for record in history:
         del record["loss"]
@@ -73,7 +73,7 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
         "cost_standard_error": result.cost_standard_error,
         "exact_discrete": exact.cost,
         "exact_continuous": fp.lq.nash(
-            result.game, information=information, time="continuous"
+            result.game, information_structure=information, time="continuous"
         ).cost,
         "relative_error": result.relative_error(exact),
         "relative_standard_error": result.relative_standard_error(exact),

@@ -29,7 +29,8 @@ assert result.regret.worst < 0.02
 small = fp.InterBankGame(players=2, steps=2)
 closed = {}
 for rule in ("average", "sequential"):
-    solver = fp.DeepFictitiousPlay(small, hidden=(4,), information="closed_loop", belief=rule)
+    solver = fp.DeepFictitiousPlay(small, hidden=(4,), information_structure="closed_loop",
+                                   belief=rule)
     form = {"stages": 3, "steps_per_stage": 20, "validation_paths": 1024, "progress": False,
             "regret_every": None}
     whole = solver.solve(**form)

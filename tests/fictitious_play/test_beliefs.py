@@ -80,18 +80,18 @@ _ALWAYS = {"average": "closed_loop", "sequential": "closed_loop"}
 
 
 @pytest.mark.parametrize(
-    ("rule", "information"),
+    ("rule", "structure"),
     [
         pytest.param(
             rule,
-            information,
-            marks=[] if _ALWAYS.get(rule, "open_loop") == information else pytest.mark.release,
+            structure,
+            marks=[] if _ALWAYS.get(rule, "open_loop") == structure else pytest.mark.release,
         )
         for rule in ("last", "average", "damped", "sequential")
-        for information in ("open_loop", "closed_loop")
+        for structure in ("open_loop", "closed_loop")
     ],
 )
-def test_every_rule_resumes_to_the_same_bits(rule, information, tmp_path, monkeypatch):
+def test_every_rule_resumes_to_the_same_bits(rule, structure, tmp_path, monkeypatch):
     game = asymmetric_game(players=2, steps=3)
     settings = {
         "steps_per_stage": 2,
@@ -99,7 +99,7 @@ def test_every_rule_resumes_to_the_same_bits(rule, information, tmp_path, monkey
         "progress": False,
         "regret_every": None,
     }
-    form = {"hidden": (4,), "belief": rule, "information": information, "seed": 5}
+    form = {"hidden": (4,), "belief": rule, "information_structure": structure, "seed": 5}
 
     straight = fp.DeepFictitiousPlay(game, **form).solve(stages=4, **settings)
     save = SolveFolder.save

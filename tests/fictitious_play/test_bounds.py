@@ -41,15 +41,17 @@ def test_controls_and_states_are_what_was_played():
     game, free = fp.InterBankGame(**kind, control_bounds=bounds), fp.InterBankGame(**kind)
     assert not game.is_linear_quadratic
     initial, noise, _ = sample(game, paths=512, dtype=np.float32)
-    for information in ("open_loop", "closed_loop"):
-        result = fp.DeepFictitiousPlay(game, information=information, **FORM).solve(**PLAN)
+    for structure in ("open_loop", "closed_loop"):
+        result = fp.DeepFictitiousPlay(game, information_structure=structure, **FORM).solve(**PLAN)
         controls = result.control(initial, noise)
         assert np.abs(controls[..., 0]).max() <= 0.1
         assert np.abs(controls[..., 0]).max() > 0.09
-        unbounded = fp.DeepFictitiousPlay(free, information=information, **FORM).solve(**PLAN)
+        unbounded = fp.DeepFictitiousPlay(free, information_structure=structure, **FORM).solve(
+            **PLAN
+        )
         assert result.cost[0] > unbounded.cost[0]
         assert np.abs(unbounded.control(initial, noise)[..., 0]).max() > 0.2
-        if information == "open_loop":
+        if structure == "open_loop":
             model = result.player_model(0)
             cost = model.predict([initial, noise, controls], verbose=0)
             tensors = (keras.ops.convert_to_tensor(each) for each in (
@@ -58,13 +60,13 @@ def test_controls_and_states_are_what_was_played():
             np.testing.assert_allclose(cost[:, 0], played, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_bounds_that_do_not_bind_change_nothing(information):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_bounds_that_do_not_bind_change_nothing(structure):
     kind = {"players": 2, "steps": 3, "initial_std": 1.0}
     game, free = fp.InterBankGame(**kind, control_bounds=(-30, 40)), fp.InterBankGame(**kind)
-    bounded = fp.DeepFictitiousPlay(game, information=information, **FORM).solve(**PLAN)
+    bounded = fp.DeepFictitiousPlay(game, information_structure=structure, **FORM).solve(**PLAN)
     initial, noise, _ = sample(game, paths=512, dtype=np.float32)
-    solver = fp.DeepFictitiousPlay(free, information=information, **FORM)
+    solver = fp.DeepFictitiousPlay(free, information_structure=structure, **FORM)
     unbounded = solver.solve(**PLAN)
     expected = unbounded.control(initial, noise)
     error = np.sqrt(np.mean((bounded.control(initial, noise) - expected) ** 2))
@@ -99,13 +101,13 @@ def test_bounds_that_make_no_interval_are_refused(bounds, rule):
     assert "Received" in str(caught.value)
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_a_certificate_deviates_within_the_bounds(information):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_a_certificate_deviates_within_the_bounds(structure):
     """Everybody at her bound, which is far from what she would play: there is nothing to gain."""
     bounds = ([[0.9], [-1.0]], [[1.0], [-0.9]])
     kind = {"players": 2, "steps": 2, "initial_mean": [-9.0, 9.0]}
     game = fp.InterBankGame(**kind, control_bounds=bounds)
-    result = fp.DeepFictitiousPlay(game, information=information, **FORM).solve(**PLAN)
+    result = fp.DeepFictitiousPlay(game, information_structure=structure, **FORM).solve(**PLAN)
     free = fp.lq.nash(fp.InterBankGame(**kind))
     assert np.all(free.cost < 0.9 * result.cost)
     found = result.exploitability(method="trained", steps=20, paths=512)

@@ -76,7 +76,11 @@ def closed_start():
     """A closed-loop profile of controls that are exactly zero."""
     game = fp.InterBankGame(players=2, steps=3, epsilon=4.0, c=2.0)
     solver = fp.DeepFictitiousPlay(
-        game, hidden=(8,), batch_normalization=False, information="closed_loop", learning_rate=1e-12
+        game,
+        hidden=(8,),
+        batch_normalization=False,
+        information_structure="closed_loop",
+        learning_rate=1e-12,
     )
     return solver.solve(stages=1, steps_per_stage=1, validation_paths=64, progress=False)
 

@@ -107,7 +107,7 @@ def test_closed_loop_play_ends_at_the_closed_loop_equilibrium(switches, rng):
     """On a game where the open-loop equilibrium is far away."""
     game = fp.InterBankGame(players=2, steps=4, epsilon=8.0, c=8.0, initial_std=1.0)
     form = {"hidden": (8,), "batch_normalization": False, "skip": True, **switches}
-    solver = fp.DeepFictitiousPlay(game, information="closed_loop", **form)
+    solver = fp.DeepFictitiousPlay(game, information_structure="closed_loop", **form)
     steps = 150 if form.get("time_shared") else 50
     result = solver.solve(
         stages=8, steps_per_stage=steps, validation_paths=2048, progress=False, regret_every=None
@@ -117,8 +117,8 @@ def test_closed_loop_play_ends_at_the_closed_loop_equilibrium(switches, rng):
     gains = fp.lq.regressed_gains(
         result.control(initial, noise), result.states(initial, noise)[:, :-1]
     )
-    closed = fp.lq.nash(game, information="closed_loop")
-    opened = fp.lq.nash(game, information="open_loop")
+    closed = fp.lq.nash(game, information_structure="closed_loop")
+    opened = fp.lq.nash(game, information_structure="open_loop")
     assert fp.lq.gain_error(game, opened.gains, closed.gains) > 0.08
     assert fp.lq.gain_error(game, gains, closed.gains) < 0.03
     assert np.max(np.abs(result.relative_error(closed))) < 0.02
@@ -132,7 +132,7 @@ def test_a_constant_first_belief_is_what_others_play():
         .solve(stages=1, steps_per_stage=1, validation_paths=16, progress=False, regret_every=None)
         .history[0]
         .loss
-        for form in ({}, {"information": "closed_loop", "batch_normalization": False})
+        for form in ({}, {"information_structure": "closed_loop", "batch_normalization": False})
     ]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
@@ -140,11 +140,20 @@ def test_a_constant_first_belief_is_what_others_play():
 @pytest.mark.parametrize(
     ("settings", "rule"),
     [
-        ({"information": "half_open"}, "`information` must be one of"),
+        ({"information_structure": "half_open"}, "`information_structure` must be one of"),
         ({"time_shared": True}, "cannot be shared in time"),
-        ({"information": "closed_loop", "time_shared": True}, "`batch_normalization=False`"),
-        ({"information": "closed_loop", "features": "own_and_mean"}, "`features` is for those"),
-        ({"information": "closed_loop", "initial_belief": len}, "must be a number or an array"),
+        (
+            {"information_structure": "closed_loop", "time_shared": True},
+            "`batch_normalization=False`",
+        ),
+        (
+            {"information_structure": "closed_loop", "features": "own_and_mean"},
+            "`features` is for those",
+        ),
+        (
+            {"information_structure": "closed_loop", "initial_belief": len},
+            "must be a number or an array",
+        ),
         ({"belief": "first"}, "`belief` must be one of"),
         ({"belief": "damped", "damping": 0.0}, "`damping` must be greater than 0"),
         ({"features": "nothing"}, "`features` must be one of"),
@@ -158,7 +167,7 @@ def test_settings_that_do_not_go_together_are_refused(settings, rule):
 
 def test_a_feedback_policy_is_no_player_model():
     game = asymmetric_game(players=2, steps=2)
-    result = fp.DeepFictitiousPlay(game, hidden=(4,), information="closed_loop").solve(
+    result = fp.DeepFictitiousPlay(game, hidden=(4,), information_structure="closed_loop").solve(
         stages=1, steps_per_stage=1, validation_paths=16, progress=False, regret_every=None
     )
     with pytest.raises(ValueError, match="Only open-loop networks"):

@@ -136,7 +136,8 @@ def test_one_player_alone_pays_what_she_pays_beside_the_others():
 
 def solved(rule, stages=3, **switches):
     solver = fp.DeepFictitiousPlay(
-        asymmetric_game(players=2, steps=2), hidden=(4,), information="closed_loop", belief=rule,
+        asymmetric_game(players=2, steps=2), hidden=(4,), information_structure="closed_loop",
+        belief=rule,
         initial_belief=0.5, **switches,
     )  # fmt: skip
     return solver.solve(
@@ -207,8 +208,8 @@ def test_a_stage_is_near_the_exact_best_response_of_its_belief(rule, rng):
     """Stage 2 on a game where the responses to different beliefs lie apart."""
     game = fp.InterBankGame(players=2, steps=3, epsilon=8.0, c=8.0, initial_std=1.0)
     solver = fp.DeepFictitiousPlay(
-        game, hidden=(4,), batch_normalization=False, skip=True, information="closed_loop",
-        belief=rule,
+        game, hidden=(4,), batch_normalization=False, skip=True,
+        information_structure="closed_loop", belief=rule,
     )  # fmt: skip
     result = solver.solve(
         stages=2, steps_per_stage=120, validation_paths=64, progress=False, regret_every=None

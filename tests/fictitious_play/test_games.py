@@ -116,14 +116,14 @@ def test_a_game_without_a_method_says_which_one():
         game.drift(0.0, None, None)
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
 @pytest.mark.parametrize("time", ["discrete", "continuous"])
-def test_a_large_symmetric_game_is_solved_without_its_matrices(information, time, monkeypatch):
+def test_a_large_symmetric_game_is_solved_without_its_matrices(structure, time, monkeypatch):
     game = symmetric_game(players=5, steps=6, initial_mean=[1.0, 0, 0, 0, -2.0], initial_std=0.3)
-    expected = fp.lq.nash(game, information, time)
+    expected = fp.lq.nash(game, structure, time)
     profile = sys.modules["fictitious_play.lq.inter_bank.profile"]
     monkeypatch.setattr(profile, "LARGEST_FORM", 4)
-    found = fp.lq.nash(game, information, time)
+    found = fp.lq.nash(game, structure, time)
     assert isinstance(found, fp.lq.SymmetricProfile)
     np.testing.assert_allclose(found.cost, expected.cost, rtol=1e-12)
     np.testing.assert_allclose(found.gains, expected.gains, atol=1e-12)

@@ -57,15 +57,15 @@ def test_groups_that_do_not_touch_are_two_games():
         fp.two_group_game(3, 2, second_group=UNEQUAL),
     ],
 )
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_there_is_an_exact_equilibrium_that_nobody_leaves(game, information):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_there_is_an_exact_equilibrium_that_nobody_leaves(game, structure):
     for time in ("discrete", "continuous"):
-        equilibrium = fp.lq.nash(game, information=information, time=time)
+        equilibrium = fp.lq.nash(game, information_structure=structure, time=time)
         assert equilibrium.exists
-    exact = fp.lq.nash(game, information=information)
-    certificate = fp.lq.profile_exploitability(game, exact.gains, information=information)
+    exact = fp.lq.nash(game, information_structure=structure)
+    certificate = fp.lq.profile_exploitability(game, exact.gains, information_structure=structure)
     assert np.all(certificate.gain < 1e-14)
-    bent = fp.lq.profile_exploitability(game, 1.1 * exact.gains, information=information)
+    bent = fp.lq.profile_exploitability(game, 1.1 * exact.gains, information_structure=structure)
     assert np.all(bent.relative > 1e-4)
 
 

@@ -99,8 +99,8 @@ def test_the_inter_bank_game_is_a_case_with_the_same_numbers(make, rng):
         game.deviation_costs(*arguments), bank.deviation_costs(*arguments), rtol=1e-12
     )
     for time in ("discrete", "continuous"):
-        for information in ("open_loop", "closed_loop"):
-            kind = {"information": information, "time": time}
+        for structure in ("open_loop", "closed_loop"):
+            kind = {"information_structure": structure, "time": time}
             np.testing.assert_allclose(
                 fp.lq.nash(game, **kind).cost, fp.lq.nash(bank, **kind).cost, rtol=1e-9
             )
@@ -267,8 +267,8 @@ def test_bad_matrices_are_refused(changes, error, rule):
     assert "Received" in str(caught.value)
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_the_players_of_a_zero_sum_game_share_one_path_cost(information):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_the_players_of_a_zero_sum_game_share_one_path_cost(structure):
     matrices = {
         "A": [[0.0, 1.0], [0.0, 0.0]], "B": [[[0.0], [1.0]], [[0.0], [-1.0]]], "Q": np.eye(2),
         "S": None, "R": [[[1.0]], [[4.0]]], "G": np.diag([2.0, 0.0]), "L": 0.3 * np.eye(2),
@@ -279,7 +279,7 @@ def test_the_players_of_a_zero_sum_game_share_one_path_cost(information):
     costs = np.asarray(rollout.joint_costs(game, *tensors(initial, controls, noise)))
     np.testing.assert_allclose(costs[:, 0], -costs[:, 1], rtol=1e-12)
     form = fp.lq.zero_sum_form(**matrices, horizon=1.0, initial_covariance=0.04 * np.eye(2))
-    exact = fp.lq.nash(game, information)
-    np.testing.assert_allclose(exact.cost, fp.lq.nash(form, information).cost, rtol=1e-13)
+    exact = fp.lq.nash(game, structure)
+    np.testing.assert_allclose(exact.cost, fp.lq.nash(form, structure).cost, rtol=1e-13)
     again = fp.LinearQuadraticGame.from_config(game.get_config())
-    np.testing.assert_array_equal(fp.lq.nash(again, information).cost, exact.cost)
+    np.testing.assert_array_equal(fp.lq.nash(again, structure).cost, exact.cost)

@@ -30,7 +30,7 @@ def _certificate(game, gains):
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 def test_a_wrong_gain_is_worth_what_brute_force_says_with_noise_or_without(sigma):
     game = duopoly(5.0, 1.0, sigma, 2.0, 5)
-    exact = fp.lq.nash(game, information="closed_loop")
+    exact = fp.lq.nash(game, information_structure="closed_loop")
     gains = np.array(exact.gains)
     gains = gains.reshape(game.steps, 2, -1)
     formula, played, regret = _certificate(game, gains)
@@ -53,7 +53,7 @@ def test_a_wrong_gain_is_worth_what_brute_force_says_with_noise_or_without(sigma
 def test_dynamic_programming_over_prices_is_the_exact_theory_where_costs_are_quadratic():
     """What `./run bench unseen-states` holds curved duopolies against."""
     settings = (5.0, 1.0, 0.2, 2.0, 5)
-    exact = fp.lq.nash(duopoly(*settings), information="closed_loop")
+    exact = fp.lq.nash(duopoly(*settings), information_structure="closed_loop")
     game = curved_duopoly.CurvedDuopoly(*settings, curvature=0.0)
     cost, played = curved_duopoly.solve(game)
     assert cost == pytest.approx(exact.cost[0], rel=1e-10)

@@ -9,8 +9,8 @@ import fictitious_play as fp
 from tests.fictitious_play.cases import symmetric_game
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_neither_networks_nor_graphs_outlive_a_result(information):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_neither_networks_nor_graphs_outlive_a_result(structure):
     def graphs():
         gc.collect()
         return sum(type(each).__name__ == "FuncGraph" for each in gc.get_objects())
@@ -18,7 +18,10 @@ def test_neither_networks_nor_graphs_outlive_a_result(information):
     before, policies = graphs(), []
     for seed in range(2):
         result = fp.DeepFictitiousPlay(
-            symmetric_game(players=2, steps=2), hidden=(4,), information=information, seed=seed
+            symmetric_game(players=2, steps=2),
+            hidden=(4,),
+            information_structure=structure,
+            seed=seed,
         ).solve(1, 1, validation_paths=16, progress=False, regret_every=None)
         policies.append(weakref.ref(result.policy))
         del result

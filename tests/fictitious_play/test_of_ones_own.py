@@ -67,10 +67,10 @@ def last_two(stage):
 
 
 @pytest.mark.parametrize(
-    "information", ["open_loop", pytest.param("closed_loop", marks=pytest.mark.release)]
+    "structure", ["open_loop", pytest.param("closed_loop", marks=pytest.mark.release)]
 )
-def test_a_rule_of_ones_own_is_played(information):
-    kind = {"information": information}
+def test_a_rule_of_ones_own_is_played(structure):
+    kind = {"information_structure": structure}
     named, function = (solved(belief=rule, **kind) for rule in ("average", average))
     np.testing.assert_array_equal(function.cost, named.cost)
     assert function.settings["belief"]["function"] == "average"

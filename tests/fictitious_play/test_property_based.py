@@ -122,7 +122,7 @@ TARGETS = {
          "initial_covariance": np.eye(3)},
         {**_FORM, "initial_covariance": "matrix"}),
     "nash": (lambda: fp.lq.nash, {"game": bank()}, {
-        "game": "game", "information": "choice", "time": "choice"}),
+        "game": "game", "information_structure": "choice", "time": "choice"}),
     "profile_cost": (lambda: fp.lq.profile_cost, {"game": bank(), "gains": np.zeros((2, 3, 3))}, {
         "game": "game", "gains": "paths"}),
     "contraction": (lambda: fp.lq.contraction, {"game": bank()}, {
@@ -178,8 +178,8 @@ TARGETS = {
     "DeepFictitiousPlay": (lambda: fp.DeepFictitiousPlay, {"game": bank()}, {
         "game": "game", "hidden": "widths", "batch_size": "count", "learning_rate": "positive",
         "final_rate_ratio": "share", "initial_belief": "matrix", "seed": "count",
-        "dtype": "choice", "information": "choice", "belief": "choice", "damping": "share",
-        "features": "choice"}),
+        "dtype": "choice", "information_structure": "choice", "belief": "choice",
+        "damping": "share", "features": "choice"}),
     "solve": (lambda: fp.DeepFictitiousPlay(bank(), hidden=(4,)).solve,
               {"progress": False, "validation_paths": 16}, {
         "stages": "count", "steps_per_stage": "count", "tolerance": "positive",

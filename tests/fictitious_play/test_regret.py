@@ -12,16 +12,18 @@ from tests.fictitious_play.cases import asymmetric_game, symmetric_game
 QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 256, "progress": False}
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_a_solve_that_learns_nothing_settles_and_has_not_converged(information):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_a_solve_that_learns_nothing_settles_and_has_not_converged(structure):
     game = symmetric_game(players=2, steps=3, epsilon=4.0, c=2.0)
-    solver = fp.DeepFictitiousPlay(game, hidden=(4,), learning_rate=1e-9, information=information)
+    solver = fp.DeepFictitiousPlay(
+        game, hidden=(4,), learning_rate=1e-9, information_structure=structure
+    )
     result = solver.solve(**QUICK, tolerance=1e-3)
     assert result.reason == fp.StopReason.COSTS_SETTLED
     assert result.settled
     assert not result.converged
     zero = np.zeros((3, 2, 2))
-    expected = fp.lq.profile_exploitability(game, zero, information).gain
+    expected = fp.lq.profile_exploitability(game, zero, structure).gain
     error = 4 * result.regret.standard_error + 0.01 * expected
     assert np.all(np.abs(result.regret.gain - expected) < error)
     assert "converged (nobody could gain much): no" in result.summary()

@@ -108,7 +108,7 @@ def test_a_method_that_needs_the_time_as_a_number_is_named(looped):
     kind = {"players": 2, "steps": 5}
 
     def cost(game):
-        solver = fp.DeepFictitiousPlay(game, hidden=(3,), information="closed_loop")
+        solver = fp.DeepFictitiousPlay(game, hidden=(3,), information_structure="closed_loop")
         return solver.solve(**plan).cost
 
     expected = cost(Clock(**kind))

@@ -68,7 +68,7 @@ FORMS = {
     "open loop": {},
     "average": {"belief": "average"},
     "sequential": {"belief": "sequential"},
-    "closed loop": {"information": "closed_loop"},
+    "closed loop": {"information_structure": "closed_loop"},
     "alpha^0 of the noise": {"initial_belief": lambda x, w: 0.1 * w[..., 1:]},
 }
 
@@ -137,9 +137,9 @@ def test_a_stage_crosses_between_host_and_device_four_times_at_most(monkeypatch)
     monkeypatch.setattr("keras.ops.convert_to_numpy", taken_back)
     monkeypatch.setattr(Play, "_train", stage)
     monkeypatch.setattr("fictitious_play.solver.play.CHUNK_SECONDS", 1e9)
-    for information in ("open_loop", "closed_loop"):
+    for structure in ("open_loop", "closed_loop"):
         fp.DeepFictitiousPlay(
-            symmetric_game(players=2, steps=2), hidden=(4,), information=information
+            symmetric_game(players=2, steps=2), hidden=(4,), information_structure=structure
         ).solve(3, 40, validation_paths=64, progress=False, regret_every=None)
         count, names = stages[3]
         assert count == 40  # the whole stage at once

@@ -41,7 +41,7 @@ def solved(game, **form):
 def results():
     return {
         "registered": solved(symmetric_game(players=3), belief="damped"),
-        "unregistered": solved(Unregistered(), information="closed_loop"),
+        "unregistered": solved(Unregistered(), information_structure="closed_loop"),
     }
 
 
@@ -82,6 +82,16 @@ def test_a_game_that_is_needed_or_another_one_is_said(results, tmp_path):
         fp.load(path, game=Unregistered(2.0))
     with pytest.raises(TypeError, match="`game` must be a Game"):
         fp.load(path, game="market")
+
+
+def test_an_older_file_says_information(results, tmp_path, monkeypatch):
+    result, path = results["registered"], tmp_path / "result.npz"
+    settings = dict(result.settings)
+    settings["information"] = settings.pop("information_structure")
+    with monkeypatch.context() as older:
+        older.setitem(vars(result), "settings", settings)
+        result.save(path)
+    assert fp.load(path).settings == result.settings
 
 
 @pytest.mark.parametrize("damage", ["text", "empty", "cut", "foreign", "newer"])

@@ -141,7 +141,7 @@ def test_initial_units_are_those_of_the_law_that_is_sampled(rng):
 def followed(A, B, Q, S, G, L, **form):
     """A closed-loop solve at the defaults of fewer steps, and its exact equilibrium."""
     game = fp.LinearQuadraticGame(A, B, Q, S, None, G, L, **form)
-    solver = fp.DeepFictitiousPlay(game, information="closed_loop", hidden=(16,))
+    solver = fp.DeepFictitiousPlay(game, information_structure="closed_loop", hidden=(16,))
     result = solver.solve(
         6, 40, validation_paths=2048, stage_paths=64, progress=False, regret_every=None
     )

@@ -30,7 +30,7 @@ ESCAPE = 1e9
 
 
 def continuous_nash(
-    form: LinearQuadraticForm, information: str, rtol: float = 1e-12
+    form: LinearQuadraticForm, structure: str, rtol: float = 1e-12
 ) -> tuple[np.ndarray, np.ndarray]:
     """Costs `(players,)` and gains `(steps, K, n)` at `t = 0, h, ..., T - h`.
 
@@ -47,7 +47,7 @@ def continuous_nash(
     from scipy.integrate import solve_ivp
 
     N, n = form.players, form.state_size
-    open_loop = information == "open_loop"
+    open_loop = structure == "open_loop"
     size = N * n * n
     # Single-player Riccati equations tell whether every player's problem is convex.
     convexity = open_loop and not is_convex(form)
@@ -129,7 +129,7 @@ def continuous_nash(
                     player=player,
                 )
             raise FiniteEscapeError(
-                f"The {information.replace('_', '-')} Riccati equations of the continuous-time "
+                f"The {structure.replace('_', '-')} Riccati equations of the continuous-time "
                 f"game escape to infinity at t = {time:.9g}, so there is no such equilibrium on "
                 f"[0, {form.horizon:g}]",
                 time,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play import checks
+from fictitious_play import checks, renamed
 from fictitious_play.lq.general.affine import for_gains
 from fictitious_play.lq.general.continuous import continuous_nash, is_convex
 from fictitious_play.lq.general.errors import SingularGameError, not_convex, smallest_curvature
@@ -33,7 +33,7 @@ class Equilibrium:
         cost: `(players,)`, expected equilibrium costs `V_i`.
         gains: `(steps, K, n)`; `gains[t]` acts on the column `X_t`, `t = 0, h, ..., T - h`. In
             continuous time the gain function sampled at those times.
-        information: `"open_loop"` or `"closed_loop"`.
+        information_structure: `"open_loop"` or `"closed_loop"`.
         time: `"discrete"` or `"continuous"`.
         form: The game.
         exists: True; a game without an equilibrium raises `NoEquilibriumError` instead.
@@ -44,11 +44,13 @@ class Equilibrium:
 
     cost: np.ndarray
     gains: np.ndarray
-    information: str
+    information_structure: str
     time: str
     form: LinearQuadraticForm
     exists: bool = True
     escape: float | None = None
+
+    information = renamed.attribute("information", "information_structure")
 
     def simulate(self, initial_state: Any, noise: Any) -> Rollout:
         """States, controls and path costs along `(batch, n)` and `(batch, steps, m)` increments.
@@ -62,15 +64,16 @@ class Equilibrium:
         return self.simulate(initial_state, noise).controls
 
 
+@renamed.argument("information", "information_structure")
 def nash(
-    game: Any, information: str = "open_loop", time: str = "discrete"
+    game: Any, information_structure: str = "open_loop", time: str = "discrete"
 ) -> Equilibrium | SymmetricProfile:
     """The Nash equilibrium of a linear-quadratic game.
 
     Args:
         game: A `LinearQuadraticForm`, or an object with a `linear_quadratic_form()` method.
-        information: `"open_loop"`, controls adapted to the noise; `"closed_loop"`, controls that
-            are functions of `(t, X_t)`.
+        information_structure: `"open_loop"`, controls adapted to the noise; `"closed_loop"`,
+            controls that are functions of `(t, X_t)`.
         time: `"discrete"`, the Euler game; `"continuous"`, by closed form for the symmetric
             inter-bank game and by ODE for all others.
 
@@ -83,24 +86,24 @@ def nash(
         FiniteEscapeError: In continuous time, where the Riccati equations escape to infinity
             before `t = 0`; `time` says when. A subclass.
     """
-    checks.one_of("information", information, INFORMATION)
+    checks.one_of("information_structure", information_structure, INFORMATION)
     checks.one_of("time", time, ("discrete", "continuous"))
     symmetric = without_matrices(game)
     if symmetric is not None:
-        return symmetric_profile(symmetric, game.steps, information, time)
+        return symmetric_profile(symmetric, game.steps, information_structure, time)
     form = as_form(game)
     if time == "discrete":
-        gains, escape = _discrete_gains(form, information)
+        gains, escape = _discrete_gains(form, information_structure)
         cost = profile_cost(form, gains)
-        return Equilibrium(cost, gains, information, time, form, escape=escape)
+        return Equilibrium(cost, gains, information_structure, time, form, escape=escape)
     parameters = form.symmetric_parameters
     if parameters is None:
-        cost, gains = continuous_nash(form, information)
+        cost, gains = continuous_nash(form, information_structure)
     else:
-        solution = symmetric_nash(parameters, form.steps, information, "continuous")
+        solution = symmetric_nash(parameters, form.steps, information_structure, "continuous")
         zeta = 1.0 / form.players - np.eye(form.players)
         cost, gains = solution.cost, np.asarray(solution.phi)[:, None, None] * zeta
-    return Equilibrium(cost, gains, information, time, form)
+    return Equilibrium(cost, gains, information_structure, time, form)
 
 
 def profile_cost(game: Any, gains: Any) -> np.ndarray:
@@ -125,9 +128,9 @@ def profile_cost(game: Any, gains: Any) -> np.ndarray:
     return cost + 0.5 * np.einsum("ijk,jk->i", P, second)
 
 
-def _discrete_gains(form: LinearQuadraticForm, information: str) -> tuple[np.ndarray, float | None]:
+def _discrete_gains(form: LinearQuadraticForm, structure: str) -> tuple[np.ndarray, float | None]:
     """Gains backward over the steps, and the latest time at which `det(R + hΠB)/det R ≤ 0`."""
-    h, owner, open_loop = form.step_size, form.owner, information == "open_loop"
+    h, owner, open_loop = form.step_size, form.owner, structure == "open_loop"
     # Sufficient for convexity under open loop; under closed loop the others' reaction counts.
     convex = open_loop and is_convex(form)
     P = K = form.terminal
@@ -153,14 +156,14 @@ def _discrete_gains(form: LinearQuadraticForm, information: str) -> tuple[np.nda
                 f"The equations of all players' controls are singular at t = {t * h:.9g} (step {t} "
                 f"of {form.steps}; smallest over largest singular value "
                 f"{sizes[-1] / sizes[0]:.3g}): the game that begins there has no "
-                f"{information.replace('_', '-')} equilibrium, or many",
+                f"{structure.replace('_', '-')} equilibrium, or many",
                 t * h,
                 t,
             )
         if escape is None and np.linalg.slogdet(M)[0] != np.linalg.slogdet(step.R)[0]:
             escape = t * h
         F = gains[t] = -np.linalg.solve(M, rhs)
-        P = backward_step(np, step, h, P, F, owner, information)
+        P = backward_step(np, step, h, P, F, owner, structure)
     return gains, escape
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play import checks
+from fictitious_play import checks, renamed
 from fictitious_play.lq.general.form import TimeStep
 from fictitious_play.lq.general.namespace import array_namespace, float64
 
@@ -78,12 +78,12 @@ def own_rows(owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def backward_step(
-    xp: Any, step: TimeStep, h: float, P: Any, F: Any, owner: np.ndarray, information: str
+    xp: Any, step: TimeStep, h: float, P: Any, F: Any, owner: np.ndarray, structure: str
 ) -> Any:
     """`P_i(t)` from `P_i(t+1)` and the gain, shape `(..., players, n, n)`."""
     A_hat = transition(xp, step.A, h)
     A_cl = (A_hat + h * (step.B @ F))[..., None, :, :]
-    if information == "open_loop":
+    if structure == "open_loop":
         return h * running_weight(step, F, owner, True) + transpose(A_hat)[..., None, :, :] @ (
             P @ A_cl
         )
@@ -109,6 +109,7 @@ class DiscreteNashBatch:
     exists: Any
 
 
+@renamed.argument("information", "information_structure")
 def discrete_nash_batch(
     A: Any,
     B: Any,
@@ -122,7 +123,7 @@ def discrete_nash_batch(
     steps: int,
     initial_mean: Any,
     initial_covariance: Any,
-    information: str = "open_loop",
+    information_structure: str = "open_loop",
     discount: float = 0.0,
 ) -> DiscreteNashBatch:
     """Discrete Nash equilibria of many games with equal sizes at once.
@@ -137,14 +138,14 @@ def discrete_nash_batch(
         horizon, steps: Common to the batch.
         initial_mean: `(..., n)`.
         initial_covariance: `(..., n, n)`.
-        information: `"open_loop"` or `"closed_loop"`.
+        information_structure: `"open_loop"` or `"closed_loop"`.
         discount: Rate `ρ`, common to the batch.
 
     Returns:
         `DiscreteNashBatch`, in the arrays of the inputs' library. Values are not inspected, so that
         the function can be compiled; `exists` says which games have an equilibrium.
     """
-    checks.one_of("information", information, INFORMATION)
+    checks.one_of("information_structure", information_structure, INFORMATION)
     horizon, steps = checks.number("horizon", horizon, above=0.0), checks.integer("steps", steps, 1)
     named = {"A": A, "B": B, "Q": Q, "S": S, "R": R, "G": G, "L": L}
     named |= {"initial_mean": initial_mean, "initial_covariance": initial_covariance}
@@ -212,7 +213,7 @@ def discrete_nash_batch(
         F = -xp.linalg.solve(M, rhs)
         sign, log_M = xp.linalg.slogdet(M)
         curvature = M[..., own[:, :, None], own[:, None, :]]
-        if information == "open_loop":
+        if information_structure == "open_loop":
             curvature = R_own + h * (transpose(B) @ alone @ B)
             row = S_rows + transpose(B) @ alone @ A_hat
             ahead = h * Q + transpose(A_hat) @ alone @ A_hat
@@ -220,7 +221,7 @@ def discrete_nash_batch(
         convex.append(xp.all(xp.linalg.eigvalsh(curvature) > 0.0, axis=(-1, -2)))
         cost = cost + 0.5 * xp.sum(value * covariance[..., None, :, :], axis=(-1, -2))
         value = backward_step(xp, step, h, value, F, owner, "closed_loop")
-        P = backward_step(xp, step, h, P, F, owner, information)
+        P = backward_step(xp, step, h, P, F, owner, information_structure)
         gains.append(F)
         determinants.append(sign * sign_R * xp.exp(log_M - log_R))
     second = initial_covariance + initial_mean[..., :, None] * initial_mean[..., None, :]

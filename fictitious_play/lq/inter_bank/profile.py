@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fictitious_play import renamed
 from fictitious_play.lq.general.rollout import Rollout
 from fictitious_play.lq.inter_bank.parameters import SymmetricParameters
 from fictitious_play.lq.inter_bank.symmetric import symmetric_nash
@@ -32,7 +33,7 @@ class SymmetricProfile:
     Attributes:
         cost: `(players,)`, expected equilibrium costs.
         phi: `(steps,)`, the gain on `X̄ - X^i`.
-        information: `"open_loop"` or `"closed_loop"`.
+        information_structure: `"open_loop"` or `"closed_loop"`.
         time: `"discrete"` or `"continuous"`.
         parameters: The game's parameters.
         exists: True; these games always have an equilibrium.
@@ -40,10 +41,12 @@ class SymmetricProfile:
 
     cost: np.ndarray
     phi: np.ndarray
-    information: str
+    information_structure: str
     time: str
     parameters: SymmetricParameters
     exists: bool = True
+
+    information = renamed.attribute("information", "information_structure")
 
     @cached_property
     def gains(self) -> np.ndarray:
@@ -79,11 +82,11 @@ class SymmetricProfile:
 
 
 def symmetric_profile(
-    parameters: SymmetricParameters, steps: int, information: str, time: str
+    parameters: SymmetricParameters, steps: int, structure: str, time: str
 ) -> SymmetricProfile:
     """The equilibrium of one symmetric game; arguments as in `symmetric_nash`."""
-    solution = symmetric_nash(parameters, steps, information, time)
+    solution = symmetric_nash(parameters, steps, structure, time)
     players = int(parameters.players)
     cost = np.broadcast_to(np.asarray(solution.cost), (players,)).copy()
     phi = np.asarray(solution.phi).reshape(-1)[:steps]
-    return SymmetricProfile(cost, phi, information, time, parameters)
+    return SymmetricProfile(cost, phi, structure, time, parameters)

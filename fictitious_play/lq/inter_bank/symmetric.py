@@ -12,7 +12,7 @@ take NumPy or JAX arrays and can be compiled.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fictitious_play import checks
+from fictitious_play import checks, renamed
 from fictitious_play.lq.general.namespace import float64
 from fictitious_play.lq.inter_bank.closed_form import (
     open_loop_cost_functions,
@@ -44,10 +44,11 @@ class SymmetricEquilibrium:
     noise_integral: Any
 
 
+@renamed.argument("information", "information_structure")
 def symmetric_nash(
     parameters: SymmetricParameters,
     steps: int,
-    information: str = "open_loop",
+    information_structure: str = "open_loop",
     time: str = "discrete",
 ) -> SymmetricEquilibrium:
     """Equilibrium of the symmetric inter-bank game, for every parameter set at once.
@@ -55,10 +56,10 @@ def symmetric_nash(
     Args:
         parameters: Numbers or arrays that broadcast to `(...)`.
         steps: Number of Euler steps; in continuous time only where `phi` and `eta` are sampled.
-        information: `"open_loop"`, `"closed_loop"` or `"mean_field"` (the limit `N → ∞`).
+        information_structure: `"open_loop"`, `"closed_loop"` or `"mean_field"` (the limit `N → ∞`).
         time: `"discrete"` for the Euler game, `"continuous"`.
     """
-    checks.one_of("information", information, SYMMETRIC_KINDS)
+    checks.one_of("information_structure", information_structure, SYMMETRIC_KINDS)
     checks.one_of("time", time, ("discrete", "continuous"))
     steps = checks.integer("steps", steps, 1)
     if not isinstance(parameters, SymmetricParameters):
@@ -66,15 +67,15 @@ def symmetric_nash(
             f"`parameters` must be a `SymmetricParameters`. Received: {type(parameters).__name__}"
         )
     xp, p = parameters.arrays()
-    if information == "mean_field":
+    if information_structure == "mean_field":
         p = replace(p, players=float64(xp, float("inf")))
     solve = _discrete if time == "discrete" else _continuous
-    phi, eta, P, integral = solve(xp, p, steps, information)
+    phi, eta, P, integral = solve(xp, p, steps, information_structure)
     cost = 0.5 * P * p.initial_spread + 0.5 * p.noise_intensity * integral
     return SymmetricEquilibrium(cost, phi, eta, P, integral)
 
 
-def _discrete(xp: Any, p: SymmetricParameters, steps: int, information: str) -> tuple:
+def _discrete(xp: Any, p: SymmetricParameters, steps: int, structure: str) -> tuple:
     """Backward recursions of the Euler game, `r = 1 - a h`."""
     h = p.horizon / steps
     r = 1.0 - p.a * h
@@ -88,7 +89,7 @@ def _discrete(xp: Any, p: SymmetricParameters, steps: int, information: str) -> 
         phi = (p.q + kappa * eta * r) / (1.0 + h * kappa * eta)
         growth = r - h * phi
         running = h * (phi * phi - 2.0 * p.q * phi + p.epsilon)
-        if information == "closed_loop":
+        if structure == "closed_loop":
             eta = running + eta * growth**2
         else:
             eta = h * (p.epsilon - p.q * phi) + r * eta * growth
@@ -98,15 +99,15 @@ def _discrete(xp: Any, p: SymmetricParameters, steps: int, information: str) -> 
     return xp.stack(phis[::-1], axis=-1), xp.stack(etas[::-1], axis=-1), P, integral
 
 
-def _continuous(xp: Any, p: SymmetricParameters, steps: int, information: str) -> tuple:
+def _continuous(xp: Any, p: SymmetricParameters, steps: int, structure: str) -> tuple:
     """The closed form; `P = η` except under open loop with finitely many players."""
-    b, C = riccati_coefficients(p, information)
+    b, C = riccati_coefficients(p, structure)
     D = p.D
     shape_of = 0.0 * (p.horizon + b + C + D + p.c)
     grid = [p.horizon * ((steps - t) / steps) for t in range(steps + 1)]
     eta = xp.stack([riccati(s, b, C, D, p.c) + shape_of for s in grid], axis=-1)
     phi = (p.q + shape_of)[..., None] + (p.kappa + shape_of)[..., None] * eta[..., :-1]
-    if information == "open_loop":
+    if structure == "open_loop":
         P, integral = open_loop_cost_functions(p)
     else:
         P = eta[..., 0]

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play import checks
+from fictitious_play import checks, renamed
 from fictitious_play.beliefs import RULES
 from fictitious_play.lq.general.best_response import (
     ResponseGains,
@@ -55,12 +55,13 @@ def stage_map(game: Any, start: int = 0) -> np.ndarray:
     return _apply(form, _gains(form), np.eye(size), start)
 
 
+@renamed.argument("information", "information_structure")
 def contraction(
     game: Any,
     columns: str = "initial",
     belief: str = "last",
     damping: float = 0.5,
-    information: str = "open_loop",
+    information_structure: str = "open_loop",
 ) -> float:
     """The number that must be below one for exact fictitious play to converge under a belief rule.
 
@@ -76,7 +77,7 @@ def contraction(
             the horizon. The two are equal where the radius grows with the horizon, as it does for
             symmetric players; it need not where the weights' rows do not sum to one.
         belief, damping: As in `exact_play`.
-        information: `"open_loop"` or `"closed_loop"`.
+        information_structure: `"open_loop"` or `"closed_loop"`.
 
     Raises:
         NoEquilibriumError: Where a player has no best response; closed loop, also where there is no
@@ -85,22 +86,27 @@ def contraction(
     """
     checks.one_of("belief", belief, RULES)
     damping = checks.number("damping", damping, above=0.0, most=1.0)
-    spectra = _spectra(game, columns, belief, damping, information)
+    spectra = _spectra(game, columns, belief, damping, information_structure)
     return max((factor(each, belief, damping) for each in spectra), default=0.0)
 
 
-def damping_limit(game: Any, columns: str = "initial", information: str = "open_loop") -> float:
+@renamed.argument("information", "information_structure")
+def damping_limit(
+    game: Any, columns: str = "initial", information_structure: str = "open_loop"
+) -> float:
     """Exact play with damping `ω` converges for every `ω` in `(0, 1]` below this number.
 
     `|1 - ω + ω λ| < 1` is `ω < 2 (1 - Re λ)/|1 - λ|²`. Averaging converges where the number is
     positive. It is zero where an eigenvalue has a real part of one or more: no damping helps then.
 
     Args:
-        game, columns, information: As in `contraction`.
+        game, columns, information_structure: As in `contraction`.
     """
-    spectrum = np.concatenate([*_spectra(game, columns, "average", 1.0, information), [0.0]])
+    spectrum = np.concatenate(
+        [*_spectra(game, columns, "average", 1.0, information_structure), [0.0]]
+    )
     # A large map gives its rightmost eigenvalues; those of largest modulus bound ω.
-    outer = np.concatenate([*_spectra(game, columns, "last", 1.0, information), [0.0]])
+    outer = np.concatenate([*_spectra(game, columns, "last", 1.0, information_structure), [0.0]])
     spectrum = 1.0 - np.concatenate([spectrum, outer])
     if np.any(spectrum.real <= 0.0):
         return 0.0
@@ -108,11 +114,11 @@ def damping_limit(game: Any, columns: str = "initial", information: str = "open_
 
 
 def _spectra(
-    game: Any, columns: str, belief: str, damping: float, information: str
+    game: Any, columns: str, belief: str, damping: float, structure: str
 ) -> list[np.ndarray]:
     """Eigenvalues of the rule's undamped stage map, of every column asked for."""
     checks.one_of("columns", columns, ("initial", "all"))
-    checks.one_of("information", information, INFORMATION)
+    checks.one_of("information_structure", structure, INFORMATION)
     parameters = without_matrices(game)
     if parameters is not None:
         if belief == "sequential":
@@ -120,11 +126,11 @@ def _spectra(
                 "The sequential stage map needs the game's matrices, which are not built for so "
                 f"many players. Received: {parameters.players:g} players"
             )
-        return [_symmetric_spectrum(parameters, game.steps, information)]
+        return [_symmetric_spectrum(parameters, game.steps, structure)]
     form = as_form(game)
     if form.players == 1:
         return []
-    if information == "closed_loop":
+    if structure == "closed_loop":
         return [_feedback_spectrum(form, belief)]
     gains = _gains(form)
     starts = range(1) if columns == "initial" else range(form.steps)
@@ -207,9 +213,9 @@ def _feedback_spectrum(form: LinearQuadraticForm, belief: str) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _symmetric_spectrum(p: SymmetricParameters, steps: int, information: str) -> np.ndarray:
+def _symmetric_spectrum(p: SymmetricParameters, steps: int, structure: str) -> np.ndarray:
     """The same from a scalar problem: a mode of equal controls, and those that sum to zero."""
-    if information == "closed_loop":
+    if structure == "closed_loop":
         eta = np.asarray(symmetric_nash(p, steps, "closed_loop").eta).reshape(-1)[-steps:]
         single = p.horizon / steps * eta * p.kappa
         values = single / (1.0 + single * p.kappa)

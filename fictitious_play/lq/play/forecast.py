@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play import checks
+from fictitious_play import checks, renamed
 from fictitious_play.beliefs import RULES
 from fictitious_play.lq.general.equilibrium import nash
 from fictitious_play.lq.general.errors import NoEquilibriumError
@@ -30,7 +30,7 @@ class Forecast:
         skipped: Why something was left out; empty where nothing was.
         damping_limit: Where `factor` is one or more: damping below this converges, and averaging
             does where it is positive; zero where neither can help. NaN otherwise.
-        belief, information: What was asked.
+        belief, information_structure: What was asked.
     """
 
     failure: NoEquilibriumError | None
@@ -39,7 +39,9 @@ class Forecast:
     skipped: str
     damping_limit: float
     belief: str
-    information: str
+    information_structure: str
+
+    information = renamed.attribute("information", "information_structure")
 
     @property
     def converges(self) -> bool | None:
@@ -51,8 +53,8 @@ class Forecast:
     @property
     def warning(self) -> str:
         """A sentence to warn with, the number and the way out in it; empty where all is well."""
+        kind = self.information_structure.replace("_", "-")
         if self.failure is not None:
-            kind = self.information.replace("_", "-")
             return f"This game has no {kind} equilibrium that play could reach: {self.failure}."
         if not self.factor >= 1.0:
             return ""
@@ -63,14 +65,15 @@ class Forecast:
             else "neither damping nor averaging can help; a shorter horizon or weaker coupling may"
         )
         return (
-            f"Exact {self.information.replace('_', '-')} fictitious play of this game with "
-            f"belief={self.belief!r} diverges: the contraction factor of its stage map is "
-            f"{self.factor:.4g}, which must be below 1. The way out: {way_out}."
+            f"Exact {kind} fictitious play of this game with belief={self.belief!r} diverges: the "
+            f"contraction factor of its stage map is {self.factor:.4g}, which must be below 1. The "
+            f"way out: {way_out}."
         )
 
 
+@renamed.argument("information", "information_structure")
 def forecast(
-    game: Any, belief: str = "last", damping: float = 0.5, information: str = "open_loop"
+    game: Any, belief: str = "last", damping: float = 0.5, information_structure: str = "open_loop"
 ) -> Forecast:
     """Equilibrium and contraction of a linear-quadratic game, in about a second or not at all.
 
@@ -81,11 +84,15 @@ def forecast(
     Args:
         game: A linear-quadratic game.
         belief, damping: As in `exact_play`.
-        information: `"open_loop"` or `"closed_loop"`.
+        information_structure: `"open_loop"` or `"closed_loop"`.
     """
     checks.one_of("belief", belief, RULES)
-    checks.one_of("information", information, INFORMATION)
-    kind: Any = {"belief": belief, "damping": damping, "information": information}
+    checks.one_of("information_structure", information_structure, INFORMATION)
+    kind: Any = {
+        "belief": belief,
+        "damping": damping,
+        "information_structure": information_structure,
+    }
     parameters: Any = getattr(game, "symmetric_parameters", None)
     scalar = isinstance(parameters, SymmetricParameters)
     columns, skipped = "all", ""
@@ -98,10 +105,10 @@ def forecast(
         if 8.0 * steps * N * n * n * (n + K) > BUDGET:
             return _nothing(kind, None, f"{N} players with {n} states")
         try:
-            nash(form, information)
+            nash(form, information_structure)
         except NoEquilibriumError as failure:
             return _nothing(kind, failure, "")
-        if information == "open_loop" and N > 1:
+        if information_structure == "open_loop" and N > 1:
             sizes = K * np.arange(steps, 0.0, -1.0)
             # Eigenvalues of a dense matrix, and its making.
             work = 25.0 * sizes**3 + 8.0 * N * sizes**2 * n
@@ -113,9 +120,11 @@ def forecast(
     found = contraction(game, "initial" if scalar else columns, **kind)
     limit = np.nan
     if found >= 1.0:
-        limit = damping_limit(game, "initial" if scalar else columns, information)
-    return Forecast(None, found, columns, skipped, limit, belief, information)
+        limit = damping_limit(game, "initial" if scalar else columns, information_structure)
+    return Forecast(None, found, columns, skipped, limit, belief, information_structure)
 
 
 def _nothing(kind: dict, failure: NoEquilibriumError | None, skipped: str) -> Forecast:
-    return Forecast(failure, np.nan, "all", skipped, np.nan, kind["belief"], kind["information"])
+    return Forecast(
+        failure, np.nan, "all", skipped, np.nan, kind["belief"], kind["information_structure"]
+    )

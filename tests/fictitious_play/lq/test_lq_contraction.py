@@ -189,22 +189,22 @@ def test_closed_loop_factor_from_the_derivative_of_exact_play(game, rule):
         "average": spectrum.real.max(),
     }.get(rule, np.abs(spectrum).max())
     # Nilpotent couplings between steps leave eigenvalues that differences cannot tell from zero.
-    found = lq.contraction(game, belief=rule, damping=0.3, information="closed_loop")
+    found = lq.contraction(game, belief=rule, damping=0.3, information_structure="closed_loop")
     assert found == pytest.approx(expected, abs=2e-3)
-    assert lq.contraction(vector_game(sizes=(2,)), information="closed_loop") == 0.0
+    assert lq.contraction(vector_game(sizes=(2,)), information_structure="closed_loop") == 0.0
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_many_symmetric_players_from_a_scalar_problem(information, monkeypatch):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_many_symmetric_players_from_a_scalar_problem(structure, monkeypatch):
     game = reference_game(8)
     rules = [("last", 0.5), ("damped", 0.3), ("average", 0.5)]
-    general = [lq.contraction(game, "all", *rule, information) for rule in rules]
+    general = [lq.contraction(game, "all", *rule, structure) for rule in rules]
     monkeypatch.setattr(sys.modules["fictitious_play.lq.inter_bank.profile"], "LARGEST_FORM", 4)
-    scalar = [lq.contraction(game, "all", *rule, information) for rule in rules]
+    scalar = [lq.contraction(game, "all", *rule, structure) for rule in rules]
     np.testing.assert_allclose(scalar, general, rtol=1e-9)
     with pytest.raises(ValueError, match="for so many players"):
-        lq.contraction(game, belief="sequential", information=information)
-    found = lq.forecast(game, "sequential", information=information)
+        lq.contraction(game, belief="sequential", information_structure=structure)
+    found = lq.forecast(game, "sequential", information_structure=structure)
     assert found.converges is None
     assert "turns" in found.skipped
 

@@ -120,22 +120,22 @@ def test_closed_loop_is_an_equilibrium_or_some_player_has_no_best_response(seed,
 
 
 @pytest.mark.parametrize("G", [-0.6, -0.9])
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_one_step_beyond_a_determinant_of_zero(G, information):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_one_step_beyond_a_determinant_of_zero(G, structure):
     one = np.eye(1)
     game = lq.LinearQuadraticForm(
         0 * one, [one, one], [0 * one] * 2, None, None, [G * one] * 2, None, 1.0, 1, [1.0], 0 * one
     )
     # u + G (x + 2 u) = 0 for both, each cost strictly convex: 1 + G > 0.
-    exact = lq.nash(game, information)
+    exact = lq.nash(game, structure)
     np.testing.assert_allclose(exact.gains, -G / (1.0 + 2.0 * G), rtol=1e-14)
     assert exact.escape == 0.0
 
 
 def test_singular_equations_are_none_or_many():
-    for information in ("open_loop", "closed_loop"):
+    for structure in ("open_loop", "closed_loop"):
         with pytest.raises(lq.SingularGameError, match=r"step 0 of 1.*or many") as caught:
-            lq.nash(singular_game(), information)
+            lq.nash(singular_game(), structure)
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), again.step, str(again)) == (lq.SingularGameError, 0, str(caught.value))
 

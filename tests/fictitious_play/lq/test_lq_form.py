@@ -71,9 +71,9 @@ def test_constant_matrices_may_be_spelled_out_in_time():
     repeat |= {name: np.repeat(getattr(form, name)[None], form.steps, axis=0) for name in "AL"}
     spelled = dataclasses.replace(form, **repeat)
     assert spelled.time_varying
-    for information in ("open_loop", "closed_loop"):
+    for structure in ("open_loop", "closed_loop"):
         for time in ("discrete", "continuous"):
-            expected, result = (lq.nash(g, information, time) for g in (form, spelled))
+            expected, result = (lq.nash(g, structure, time) for g in (form, spelled))
             np.testing.assert_allclose(result.gains, expected.gains, rtol=0, atol=1e-12)
             np.testing.assert_allclose(result.cost, expected.cost, rtol=1e-11)
     np.testing.assert_allclose(lq.contraction(spelled), lq.contraction(form), rtol=1e-12)

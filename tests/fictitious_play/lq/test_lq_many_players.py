@@ -81,24 +81,24 @@ def test_the_pooled_regression_is_a_bound_near_the_general_one(many):
     np.testing.assert_allclose(two.gain, one.gain, rtol=0.02)
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_profiles_are_measured_without_sampling(many, information):
-    exact = lq.nash(GAME, information)
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_profiles_are_measured_without_sampling(many, structure):
+    exact = lq.nash(GAME, structure)
     phi = exact.gains[:, 0, 1] * 5.0
     bent = phi * np.linspace(0.5, 1.4, 6)
     dense = bent[:, None, None] * (0.2 - np.eye(5))
-    expected = lq.profile_exploitability(GAME, dense, information)
+    expected = lq.profile_exploitability(GAME, dense, structure)
     many(True)
-    found = lq.profile_exploitability(GAME, bent, information)
+    found = lq.profile_exploitability(GAME, bent, structure)
     np.testing.assert_allclose(found.gain, expected.gain, rtol=1e-11)
     np.testing.assert_allclose(found.relative, expected.relative, rtol=1e-11)
-    profile = lq.nash(GAME, information)
+    profile = lq.nash(GAME, structure)
     assert isinstance(profile, lq.SymmetricProfile)
     np.testing.assert_allclose(
-        lq.profile_exploitability(GAME, profile, information).gain, 0.0, atol=1e-25
+        lq.profile_exploitability(GAME, profile, structure).gain, 0.0, atol=1e-25
     )
     with pytest.raises(ValueError, match="must be a `SymmetricProfile`"):
-        lq.profile_exploitability(GAME, dense, information)
+        lq.profile_exploitability(GAME, dense, structure)
 
 
 def test_a_thousand_players_need_no_more_than_their_samples():

@@ -168,8 +168,8 @@ def test_one_player_is_the_linear_quadratic_regulator():
     )
     A_hat, B = np.eye(n) + h * form.A, h * form.B[0]
     expected = -np.linalg.solve(h * form.R[0] + B.T @ P @ B, h * form.S[0] + B.T @ P @ A_hat)
-    for information in INFORMATION:
-        np.testing.assert_allclose(lq.nash(form, information).gains[0], expected, atol=1e-10)
+    for structure in INFORMATION:
+        np.testing.assert_allclose(lq.nash(form, structure).gains[0], expected, atol=1e-10)
 
 
 def test_two_players_against_quantecon():
@@ -215,10 +215,10 @@ def test_two_players_against_quantecon():
 
 
 @pytest.mark.parametrize("name", ["asymmetric", "vector", "varying", "others' controls"])
-@pytest.mark.parametrize("information", INFORMATION)
-def test_discrete_tends_to_continuous_at_first_order(name, information):
+@pytest.mark.parametrize("structure", INFORMATION)
+def test_discrete_tends_to_continuous_at_first_order(name, structure):
     form = GAMES[name]()
-    exact = lq.nash(form, information, "continuous")
+    exact = lq.nash(form, structure, "continuous")
 
     def refined(factor):
         repeat = {}
@@ -229,7 +229,7 @@ def test_discrete_tends_to_continuous_at_first_order(name, information):
         return dataclasses.replace(form, steps=factor * form.steps, **repeat)
 
     factors = [16, 32, 64]
-    costs = np.array([lq.nash(refined(k), information).cost for k in factors])
+    costs = np.array([lq.nash(refined(k), structure).cost for k in factors])
     errors = np.abs(costs - exact.cost).max(axis=1)
     np.testing.assert_allclose(np.log2(errors[:-1] / errors[1:]), 1.0, atol=0.05)
     twice = 2.0 * costs[1:] - costs[:-1]
@@ -237,19 +237,19 @@ def test_discrete_tends_to_continuous_at_first_order(name, information):
     np.testing.assert_allclose(extrapolated, exact.cost, rtol=2e-6)
 
 
-@pytest.mark.parametrize("information", INFORMATION)
-def test_continuous_ode_agrees_with_the_closed_form(information):
-    closed = lq.nash(reference_game(), information, "continuous")
-    ode = lq.nash(general(reference_game()), information, "continuous")
+@pytest.mark.parametrize("structure", INFORMATION)
+def test_continuous_ode_agrees_with_the_closed_form(structure):
+    closed = lq.nash(reference_game(), structure, "continuous")
+    ode = lq.nash(general(reference_game()), structure, "continuous")
     np.testing.assert_allclose(ode.cost, closed.cost, rtol=1e-11)
     np.testing.assert_allclose(ode.gains, closed.gains, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("information", INFORMATION)
+@pytest.mark.parametrize("structure", INFORMATION)
 @pytest.mark.parametrize("name", ["asymmetric", "vector", "varying", "all varying"])
-def test_monte_carlo(name, information):
+def test_monte_carlo(name, structure):
     form = GAMES[name]()
-    exact = lq.nash(form, information)
+    exact = lq.nash(form, structure)
     states, controls, cost = exact.simulate(*form.sample(20_000, seed=7))
     assert states.shape == (20_000, form.steps + 1, form.state_size)
     assert controls.shape == (20_000, form.steps, form.control_size)
@@ -293,17 +293,22 @@ def stacked(games):
 
 
 @pytest.mark.parametrize("coupled", [False, True])
-@pytest.mark.parametrize("information", INFORMATION)
-def test_batch_of_general_games_is_the_loop(information, coupled):
+@pytest.mark.parametrize("structure", INFORMATION)
+def test_batch_of_general_games_is_the_loop(structure, coupled):
     kind = {"sizes": (2, 2, 2), "coupled": coupled, "discount": 0.5 * coupled}
     games = [vector_game(**kind, seed=seed) for seed in range(10, 16)]
     arrays = stacked(games)
-    options = {"horizon": 0.9, "steps": 4, "information": information, "discount": 0.5 * coupled}
+    options = {
+        "horizon": 0.9,
+        "steps": 4,
+        "information_structure": structure,
+        "discount": 0.5 * coupled,
+    }
     batch = lq.discrete_nash_batch(**arrays, **options)
     assert batch.gains.shape == (6, 4, 6, 3)
     assert np.all(batch.exists)
     for i, game in enumerate(games):
-        one = lq.nash(game, information)
+        one = lq.nash(game, structure)
         np.testing.assert_allclose(batch.cost[i], one.cost, rtol=1e-12)
         np.testing.assert_allclose(batch.gains[i], one.gains, rtol=0, atol=1e-12)
     shaped = {k: v.reshape(2, 3, *v.shape[1:]) for k, v in arrays.items()}
@@ -329,15 +334,17 @@ def test_batch_says_which_games_have_an_equilibrium():
     arrays = stacked([games[1]] * 3)
     arrays["G"] = arrays["G"] * np.array([1.0, 1.0, -30.0])[:, None, None, None]
     arrays["Q"] = arrays["Q"] * np.array([1.0, -2.0, 1.0])[:, None, None, None]
-    for information in INFORMATION:
-        batch = lq.discrete_nash_batch(**arrays, horizon=2.0, steps=40, information=information)
+    for structure in INFORMATION:
+        batch = lq.discrete_nash_batch(
+            **arrays, horizon=2.0, steps=40, information_structure=structure
+        )
         np.testing.assert_array_equal(batch.exists, [True, False, False])
         for q, g in ((-2.0, 1.0), (1.0, -30.0)):
             changed = dataclasses.replace(
                 general(games[1]), Q=[q * x for x in games[1].Q], G=[g * x for x in games[1].G]
             )
             with pytest.raises(lq.NoEquilibriumError, match="curvature"):
-                lq.nash(changed, information)
+                lq.nash(changed, structure)
 
 
 def test_finite_escape_of_a_single_concave_player():
@@ -358,12 +365,12 @@ def test_finite_escape_of_a_single_concave_player():
         )
 
     # P' = P², P(T) = -1: P = -1/(1 - (T - t)) escapes at t = T - 1.
-    for information in INFORMATION:
+    for structure in INFORMATION:
         with pytest.raises(lq.NoEquilibriumError) as caught:
-            lq.nash(game(5), information, "continuous")
+            lq.nash(game(5), structure, "continuous")
         assert caught.value.time == pytest.approx(1.5, abs=1e-7)
         with pytest.raises(lq.NoEquilibriumError) as caught:
-            lq.nash(game(1000), information)
+            lq.nash(game(1000), structure)
         assert caught.value.time == pytest.approx(1.5, abs=0.02)
     with pytest.raises(lq.NoEquilibriumError, match="no best response"):
         lq.exact_play(game(10), 1)
@@ -399,10 +406,10 @@ def test_an_open_loop_candidate_without_convexity_is_no_equilibrium():
 @pytest.mark.parametrize("sigma, D, c", [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 0, 0), (0, 0, 0)])
 def test_extreme_games_have_finite_costs(horizon, steps, sigma, D, c):
     game = lq.inter_bank_form(2, horizon, steps, 0.5, 0.4, 0.16 + D, c, sigma, 0.5, None, 0.0, 0.3)
-    for information in INFORMATION:
+    for structure in INFORMATION:
         for time in ("discrete", "continuous"):
-            closed = lq.nash(game, information, time)
-            other = lq.nash(general(game), information, time)
+            closed = lq.nash(game, structure, time)
+            other = lq.nash(general(game), structure, time)
             np.testing.assert_allclose(closed.cost, other.cost, rtol=1e-9, atol=1e-13)
             assert np.all(closed.cost >= 0.0)
     play = lq.exact_play(game, 40)
@@ -429,7 +436,9 @@ def test_other_objects_are_refused(function):
             function(game)
 
 
-@pytest.mark.parametrize("option", [{"information": "feedback"}, {"time": "now"}, {"time": None}])
+@pytest.mark.parametrize(
+    "option", [{"information_structure": "feedback"}, {"time": "now"}, {"time": None}]
+)
 def test_unknown_options(option):
     with pytest.raises(ValueError, match="must be one of"):
         lq.nash(reference_game(), **option)

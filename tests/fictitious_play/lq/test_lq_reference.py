@@ -39,9 +39,9 @@ def test_eta_at_time_zero(kind, eta):
 
 def test_first_gains():
     game = reference_game()
-    for information, phi in (("open_loop", 0.8080), ("closed_loop", 0.7940)):
+    for structure, phi in (("open_loop", 0.8080), ("closed_loop", 0.7940)):
         zeta = 0.2 - np.eye(5)
-        gain = lq.nash(game, information).gains[0]
+        gain = lq.nash(game, structure).gains[0]
         np.testing.assert_allclose(gain, phi * zeta, atol=5e-5)
 
 

@@ -97,11 +97,11 @@ def test_integral_is_that_of_the_closed_form():
 
 
 @pytest.mark.parametrize("horizon", [1e-3, 16.0])
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_closed_forms_and_odes_agree_on_extreme_horizons(information, horizon):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_closed_forms_and_odes_agree_on_extreme_horizons(structure, horizon):
     game = reference_game(horizon=horizon, steps=5)
-    closed = lq.nash(game, information, "continuous")
-    ode = lq.nash(general(game), information, "continuous")
+    closed = lq.nash(game, structure, "continuous")
+    ode = lq.nash(general(game), structure, "continuous")
     np.testing.assert_allclose(closed.cost, ode.cost, rtol=1e-10)
     np.testing.assert_allclose(closed.gains, ode.gains, rtol=0, atol=1e-10)
 
@@ -116,15 +116,15 @@ def test_closed_forms_and_odes_agree_on_extreme_horizons(information, horizon):
     D=st.floats(0.0, 2.0),
     c=st.floats(0.0, 2.0),
     rho=st.floats(-1.0, 1.0),
-    information=st.sampled_from(["open_loop", "closed_loop"]),
+    structure=st.sampled_from(["open_loop", "closed_loop"]),
 )
-def test_general_code_on_symmetric_games(players, steps, horizon, a, q, D, c, rho, information):
+def test_general_code_on_symmetric_games(players, steps, horizon, a, q, D, c, rho, structure):
     mean = np.linspace(-1.0, 2.0, players)
     game = lq.inter_bank_form(
         players, horizon, steps, a, q, q * q + D, c, 0.7, rho, None, mean, 0.3
     )
-    exact = lq.nash(general(game), information)
-    scalar = lq.symmetric_nash(game.symmetric_parameters, steps, information)
+    exact = lq.nash(general(game), structure)
+    scalar = lq.symmetric_nash(game.symmetric_parameters, steps, structure)
     np.testing.assert_allclose(exact.cost, scalar.cost, rtol=1e-11, atol=1e-13)
     zeta = 1.0 / players - np.eye(players)
     expected = scalar.phi[:, None, None] * zeta
@@ -132,26 +132,26 @@ def test_general_code_on_symmetric_games(players, steps, horizon, a, q, D, c, rh
 
 
 @pytest.mark.parametrize("time", ["discrete", "continuous"])
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop", "mean_field"])
-def test_batch_is_the_loop(information, time):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop", "mean_field"])
+def test_batch_is_the_loop(structure, time):
     parameters = parameter_batch()
-    batch = lq.symmetric_nash(parameters, 6, information, time)
+    batch = lq.symmetric_nash(parameters, 6, structure, time)
     assert batch.phi.shape == (7, 6)
     assert batch.eta.shape == (7, 7)
     for i in range(7):
-        one = lq.symmetric_nash(entry(parameters, i), 6, information, time)
+        one = lq.symmetric_nash(entry(parameters, i), 6, structure, time)
         for name in ("cost", "phi", "eta", "P", "noise_integral"):
             np.testing.assert_allclose(getattr(batch, name)[i], getattr(one, name), rtol=1e-13)
 
 
 @pytest.mark.parametrize("time", ["discrete", "continuous"])
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop", "mean_field"])
-def test_jax_agrees_with_numpy(jnp, information, time):
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop", "mean_field"])
+def test_jax_agrees_with_numpy(jnp, structure, time):
     parameters = parameter_batch()
     values = {f.name: getattr(parameters, f.name) for f in dataclasses.fields(parameters)}
     on_jax = lq.SymmetricParameters(**{k: jnp.asarray(v) for k, v in values.items()})
-    expected = lq.symmetric_nash(parameters, 6, information, time)
-    result = lq.symmetric_nash(on_jax, 6, information, time)
+    expected = lq.symmetric_nash(parameters, 6, structure, time)
+    result = lq.symmetric_nash(on_jax, 6, structure, time)
     for name in ("cost", "phi", "eta", "P", "noise_integral"):
         array = getattr(result, name)
         assert not isinstance(array, np.ndarray)
@@ -202,7 +202,7 @@ def test_mean_field_needs_the_symmetric_game():
 @pytest.mark.parametrize(
     "arguments, error",
     [
-        ({"information": "both"}, ValueError),
+        ({"information_structure": "both"}, ValueError),
         ({"time": "later"}, ValueError),
         ({"steps": 0}, ValueError),
         ({"steps": 1.5}, TypeError),

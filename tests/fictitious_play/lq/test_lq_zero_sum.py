@@ -19,18 +19,18 @@ def pursuit(a, rp, re, horizon, steps, discount=0.0):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("information", INFORMATION)
-def test_pursuit_and_evasion_have_the_published_gains(information):
+@pytest.mark.parametrize("structure", INFORMATION)
+def test_pursuit_and_evasion_have_the_published_gains(structure):
     a, rp, re, T = 2.0, 1.0, 2.5, 1.0
     K = 1.0 / (1.0 / a + (1.0 / rp - 1.0 / re) * T)
-    exact = lq.nash(pursuit(a, rp, re, T, 50), information, "continuous")
+    exact = lq.nash(pursuit(a, rp, re, T, 50), structure, "continuous")
     np.testing.assert_allclose(exact.gains[0].ravel(), [-K / rp, -K / re], rtol=1e-10)
     # ½ K(0) E x_0² + ½ σ² ∫ K dt, and K = 1/(1/a + c s) has the integral ln(1 + a c T)/c.
     c = 1.0 / rp - 1.0 / re
     value = 0.5 * K * 1.1 + 0.5 * 0.09 * np.log1p(a * c * T) / c
     np.testing.assert_allclose(exact.cost, [value, -value], rtol=1e-10)
     errors = [
-        abs(lq.nash(pursuit(a, rp, re, T, steps), information).cost[0] - value)
+        abs(lq.nash(pursuit(a, rp, re, T, steps), structure).cost[0] - value)
         for steps in (100, 200)
     ]
     assert errors[0] / errors[1] == pytest.approx(2.0, abs=0.05)
@@ -91,9 +91,9 @@ def test_saddles_of_random_games(seed, steps, discount):
     form = lq.zero_sum_form(**matrices)
     gains, value = minimax(**matrices)
     found = 0
-    for information in INFORMATION:
+    for structure in INFORMATION:
         try:
-            exact = lq.nash(form, information)
+            exact = lq.nash(form, structure)
         except lq.NoEquilibriumError as error:
             assert error.curvature <= 0.0  # noqa: PT017
             continue
@@ -101,7 +101,7 @@ def test_saddles_of_random_games(seed, steps, discount):
         scale = np.abs(gains).max()
         np.testing.assert_allclose(exact.gains, gains, rtol=0, atol=1e-9 * scale)
         np.testing.assert_allclose(exact.cost, [value, -value], rtol=1e-8, atol=1e-9 * scale)
-        left = lq.profile_exploitability(form, exact.gains, information)
+        left = lq.profile_exploitability(form, exact.gains, structure)
         np.testing.assert_allclose(left.gain, 0.0, atol=1e-12 * scale**2)
         assert np.all(np.isfinite(left.relative))
     # What an open-loop player can do against a process she could do against a feedback.
