@@ -96,7 +96,7 @@ def test_the_crowd_of_the_mean_field_limit_is_that_of_many_banks():
         players, horizon=1.0, a=1.0, q=1.0, epsilon=1.5, c=1.0, sigma=0.2, rho=0.2,
         initial_spread=(1.0 - 1.0 / players) / 12.0,
     )  # fmt: skip
-    cost = fp.lq.symmetric_nash(banks, steps=100, information="closed_loop").cost
+    cost = fp.lq.symmetric_nash(banks, steps=100, information_structure="closed_loop").cost
     limit = gallery_truths.of("SystemicRisk", gallery_games.SystemicRisk(), "closed_loop").cost[0]
     first, second = cost / limit - 1.0
     assert first / second == pytest.approx(2.0, rel=1e-3)
