@@ -30,8 +30,8 @@ class Item:
 
     @property
     def module(self) -> str:
-        """Where it lives; the module has PRESETS, `run`, `summary`, `markdown`, and `draw` where
-        a figure says more than the tables."""
+        """Where it lives; the module has PRESETS, `run`, `summary`, and, where there are such,
+        `draw` and `film`, its figure and its animation, and `facts` that its text names."""
         file = self.name.removeprefix("dgnopt-").replace("-", "_")
         return f"reproduce.{'dgnopt' if self.data else 'games'}.{file}"
 

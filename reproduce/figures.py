@@ -45,13 +45,37 @@ def style():
         yield
 
 
-def save(figure, stem: Path, suffix: str = "") -> Path:
+def subplots(*grid: int, **settings: Any) -> tuple[Any, Any]:
+    """A figure and its axes, as `pyplot.subplots` makes them."""
+    from matplotlib import pyplot
+
+    return pyplot.subplots(*grid, **settings)
+
+
+def legend_below(figure: Any, columns: int = 2, **settings: Any) -> Any:
+    """The figure, with one legend below for all panels, of the first one's lines."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, **settings)
+    return figure
+
+
+def save(figure: Any, stem: Path) -> Path:
     """Saves a figure as PNG beside its JSON, without a date in it, and closes it."""
     from matplotlib import pyplot
 
-    path = stem.with_name(stem.name + suffix + ".png")
+    path = stem.with_name(stem.name + ".png")
     figure.savefig(path, metadata={"Software": None})
     pyplot.close(figure)
+    return path
+
+
+def save_film(moving: Any, stem: Path) -> Path:
+    """Saves an animation as GIF beside its JSON, and closes every figure."""
+    from matplotlib import animation, pyplot
+
+    path = stem.with_name(stem.name + ".gif")
+    moving.save(path, writer=animation.PillowWriter(fps=10))
+    pyplot.close("all")
     return path
 
 

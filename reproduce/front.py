@@ -10,7 +10,7 @@ from reproduce.catalogue import ITEMS, PAPERS, find
 from reproduce.pages import Place
 from reproduce.report import Table
 
-_TEMPLATE = Path(__file__).with_name("front.md")
+_TEMPLATE = Path(__file__).with_name("prose") / "front.md"
 _COLUMNS = ("claim", "verdict", "result", "run on", "not run; verdict elsewhere")
 _NAMES = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 #: Seeds, or rounds of a timing, from which on a result counts here where an item has several.

@@ -18,6 +18,7 @@ PRESET_ORDER = ("paper", "best", "standard", "quick", "smoke")
 _RECORDED = {"True": "on", "False": "off"}
 #: Pages with a results table, between two comments, and the items whose last table that is.
 _TABLES = {"README.md": MAIN_ITEM, "docs/gallery/index.md": "games"}
+_PROSE = Path(__file__).with_name("prose")
 _BEGIN, _END = "<!-- results -->\n", "<!-- end of results -->"
 
 
@@ -76,11 +77,27 @@ class Place:
 
 def draw(item: Item, document: dict[str, Any], stem: Path) -> list[Path]:
     """The item's figures, from its JSON; an item whose tables say it all has none."""
-    module = importlib.import_module(item.module)
-    if not hasattr(module, "draw"):
-        return []
+    module, document, drawn = importlib.import_module(item.module), store.plain(document), []
     with figures.style():
-        return module.draw(store.plain(document), stem)
+        if hasattr(module, "film"):
+            drawn.append(figures.save_film(module.film(document), stem))
+        if hasattr(module, "draw"):
+            drawn.append(figures.save(module.draw(document), stem))
+    return drawn
+
+
+def prose(item: Item, document: dict[str, Any]) -> str:
+    """What is compared, and how: the template of the item's page, filled from its JSON.
+
+    A template's places are `settings` and `results` of the document, the `facts` that the item's
+    module makes of it, and the texts that several templates share, whose files begin with `_`.
+    """
+    module = importlib.import_module(item.module)
+    texts = {path.stem: " ".join(path.read_text().split()) for path in _PROSE.glob("*.md")}
+    shared = {name: text for name, text in texts.items() if name.startswith("_")}
+    facts = module.facts(document) if hasattr(module, "facts") else {}
+    given = {key: document[key] for key in ("settings", "results")}
+    return texts[item.page].format(**given, **shared, **facts)
 
 
 def write(place: Place) -> list[Path]:
@@ -159,7 +176,7 @@ def _section(place: Place, item: Item, document: dict[str, Any], path: Path) -> 
     module = importlib.import_module(item.module)
     given = document["provenance"]
     try:
-        text, tables = module.markdown(document), module.summary(document)
+        text, tables = prose(item, document), module.summary(document)
     except (KeyError, TypeError, IndexError):
         raise ValueError(
             f"{path} was written by another version of {item.name} and cannot be reported. "

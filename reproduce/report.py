@@ -1,7 +1,8 @@
 """A table of a result."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,20 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+
+    @classmethod
+    def of(
+        cls, title: str, records: Iterable[Any], columns: Mapping[str, Callable[[Any], str]]
+    ) -> "Table":
+        """A row per record.
+
+        Args:
+            title: of the table.
+            records: whatever the cells are made of.
+            columns: heading → record → cell.
+        """
+        rows = [tuple(cell(record) for cell in columns.values()) for record in records]
+        return cls(title, tuple(columns), rows)
 
     def markdown(self) -> str:
         """The table in Markdown, its title as a caption above."""

@@ -8,15 +8,6 @@ from reproduce.training.methods import PRINTED
 
 #: The paper's columns, in its order.
 COLUMNS = ("SGD", "RMSprop", "Adam", "EKFAC", "EMSA", "DGNOpt")
-_ABOUT = (
-    "ReLU; SGD, RMSprop and Adam are Keras's own, EKFAC is ours in open loop, EMSA maximises the "
-    "augmented Hamiltonian by L-BFGS, DGNOpt is EKFAC in the cooperative structure, proximal form. "
-    "*As printed* is the paper's own update: explicit form (13), terminal curvature of Gauss and "
-    "Newton (Section 4.2). Muon is Keras's, with its Adam on the output layer and whatever is no "
-    "matrix. Where every stage has one player, as in a residual network with identity skips, the "
-    "cooperative and the feedback structure are the same. Learning rates are those of the search, "
-    "which has one budget for every method."
-)
 
 
 def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -50,6 +41,5 @@ def table(
         entries=_entries,
         pairs=_all,
         cells={"decay": [0.5, 0.75]},
-        about=_ABOUT,
         paper={data: dict(zip(COLUMNS, row, strict=True)) for data, row in paper.items()},
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,6 @@ class Comparison:
         presets: settings by preset: `steps`, `seeds`, and what `entries` wants.
         entries: (settings, kind) → the methods, made by `experiment.entry`.
         pairs: problem → (reference, method) labels whose difference says something.
-        about: what is compared, in Markdown.
         kinds: of problems, where the settings have no `kinds`.
         cells: further entries of the cells.
         paper: the paper's values: data set → label → value.
@@ -51,7 +49,6 @@ class Comparison:
     presets: Mapping[str, Any]
     entries: Callable[[dict[str, Any], str], list[dict[str, Any]]]
     pairs: Pairs
-    about: str
     kinds: tuple[str, ...] = ()
     cells: dict[str, Any] = field(default_factory=dict)
     paper: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -59,8 +56,8 @@ class Comparison:
     extra: tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]] | None = None
 
     def parts(self) -> tuple[Any, ...]:
-        """PRESETS, run, draw, summary, markdown: what an item's module has."""
-        return self.presets, self.run, self.draw, self.summary, self.markdown
+        """PRESETS, run, draw, summary, facts: what an item's module has."""
+        return self.presets, self.run, self.draw, self.summary, self.facts
 
     def run(self, context: Any) -> dict[str, Any]:
         """Trains every method on every problem."""
@@ -131,22 +128,20 @@ class Comparison:
                  "deviation (seeds)")  # fmt: skip
         return Table(title, tuple(columns), rows)
 
-    def draw(self, document: dict[str, Any], stem: Path) -> list[Path]:
+    def draw(self, document: dict[str, Any]) -> Any:
         """Every seed and the mean of each method; beside them the paired differences."""
-        from matplotlib import pyplot
-
         problems = document["results"]["problems"]
         changes = [self.changes(problem) for problem in problems]
         heights = [0.25 * max(len(p["methods"]), len(c)) + 1.3
                    for p, c in zip(problems, changes, strict=True)]  # fmt: skip
-        figure, axes = pyplot.subplots(
+        figure, axes = figures.subplots(
             len(problems), 2, figsize=(10.5, sum(heights)), squeeze=False,
             gridspec_kw={"height_ratios": heights},
         )  # fmt: skip
         for row, problem, found in zip(axes, problems, changes, strict=True):
             self._draw_values(row[0], problem)
             self._draw_changes(row[1], found)
-        return [figures.save(figure, stem)]
+        return figure
 
     def _draw_values(self, axis: Any, problem: dict[str, Any]) -> None:
         color = figures.STYLES[0]["color"]
@@ -177,17 +172,16 @@ class Comparison:
         _name(axis, [f"{second} − {first}" for first, second, _ in found])
         axis.set_xlabel(f"difference ({self.quantity.unit})\n95 % interval; × not significant")
 
-    def markdown(self, document: dict[str, Any]) -> str:
-        """What is compared, and the conditions."""
+    def facts(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Of the text: the conditions."""
         problems = document["results"]["problems"]
         sources = sorted({str(p.get("source")) for p in problems})
         decay = problems[0].get("decay") or []
         falls = " and ".join(f"{100 * part:g} %" for part in decay)
         rate = f"the learning rate divided by ten at {falls} of them" if falls else "constant rate"
-        return (
-            f"{self.about} {experiment.steps_shown(document)} of batch {problems[0]['batch']}, "
-            f"{rate}. Data: {'; '.join(sources)}." + experiment.revisions_shown(document)
-        )
+        told = (f"{experiment.steps_shown(document)} of batch {problems[0]['batch']}, {rate}. "
+                f"Data: {'; '.join(sources)}.")  # fmt: skip
+        return {"conditions": told + experiment.revisions_shown(document)}
 
 
 def by_label(problem: dict[str, Any]) -> dict[str, dict[str, Any]]:

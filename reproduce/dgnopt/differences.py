@@ -79,21 +79,11 @@ def summary(document: dict[str, Any]) -> list[Table]:
     return ladder.summary(document, _pairs)
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """The answer, then the conditions."""
-    settings, first = document["settings"], document["results"]["problems"][0]
-    return (
-        f"The largest learning rate with which every seed learns is {_effects(document)}. "
-        f"The best mean accuracy (%) over the rates where every seed learns: {_best(document)}. "
-        f"{experiment.steps_shown(document)} of batch "
-        f"{first['batch']} at a constant learning rate, {settings['seeds']} seeds, EKFAC "
-        "curvature with damping .03, the step guard off. *Ours* is the proximal form with the best "
-        "rank-one terminal curvature; *explicit* takes M / lr for Q_uu (13); *as printed* is that "
-        "with the terminal curvature of Gauss and Newton (Section 4.2). *KL clip* is the trust "
-        "region of K-FAC's users, lr² Σ Δ'FΔ ≤ 0.001. Where every stage has one player, FNE and "
-        "GR are one step and Proposition 5, equations (14)-(15), has nothing to solve; the "
-        "cooperative blocks have two players per stage." + experiment.revisions_shown(document)
-    )
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text: the answer, and the conditions."""
+    return {
+        "effects": _effects(document), "best": _best(document), **ladder.facts(document),
+    }  # fmt: skip
 
 
 def _ends(document: dict[str, Any]) -> dict[str, list[float]]:

@@ -38,7 +38,7 @@ def _favourite(problem: dict[str, Any], method: dict[str, Any]) -> str:
     return f"{100 * np.mean(shares):.0f} %" if shares else "–"
 
 
-PRESETS, run, draw, summary, markdown = Comparison(
+PRESETS, run, draw, summary, facts = Comparison(
     presets={
         "smoke": {"steps": 4, "seeds": 1, "every": 2, "methods": ["fixed", "adaptive"]},
         "quick": {"steps": QUICK_STEPS, "seeds": 2, "every": 10, "methods": _ALL},
@@ -48,11 +48,6 @@ PRESETS, run, draw, summary, markdown = Comparison(
     kinds=("aligned",),
     entries=_entries,
     pairs=_pairs,
-    about="A residual network whose shortcuts are layers of their own: each can move at either of "
-    "two stages, so three blocks have eight alignments. *Fixed*: every layer as soon as possible. "
-    "*Random*: an alignment drawn at every step. *Adaptive*: EXP3++ with a memory of 200 choices, "
-    "rewarded with the accuracy on 256 fixed validation images after the step. All but EKFAC "
-    "itself are the cooperative structure in proximal form, at EKFAC's rate.",
     paper={data: dict(zip(_COLUMNS, row, strict=True)) for data, row in _PAPER.items()},
     extra=("most played alignment", _favourite),
 ).parts()  # fmt: skip

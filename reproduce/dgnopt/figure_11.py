@@ -40,7 +40,7 @@ def _pairs(problem: dict[str, Any]) -> list[tuple[str, str]]:
             if "agents" not in method["method"]]  # fmt: skip
 
 
-PRESETS, run, draw, summary, markdown = Comparison(
+PRESETS, run, draw, summary, facts = Comparison(
     presets={
         "smoke": {"kinds": ["residual"], "steps": 4, "seeds": 1, "every": 2, "number": 2,
                   "methods": {"SGD": _ALL[1:4]}},
@@ -54,10 +54,4 @@ PRESETS, run, draw, summary, markdown = Comparison(
     entries=_entries,
     pairs=_pairs,
     quantity=Quantity(curves.average_losses, "training loss over all steps (nats)", "nats", 3),
-    about="Agents: fictitious agents share all weights of a layer (16), coupled form. Parts: the "
-    "units or filters of every layer divided between as many players, in the same coupled form and "
-    "in the proximal form, beside the undivided network in that form; all in the cooperative "
-    "structure. Ordinary: Keras's SGD, our EKFAC in open loop. The learning rate is the tuned one "
-    "divided by the number of agents, at which they move about as far as the ordinary optimizer at "
-    "the tuned one; where it says rate × N, the tuned one.",
 ).parts()  # fmt: skip

@@ -22,7 +22,7 @@ def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [experiment.entry(label, method, rate_of="EKFAC") for label, method in methods.items()]
 
 
-PRESETS, run, draw, summary, markdown = Comparison(
+PRESETS, run, draw, summary, facts = Comparison(
     presets={
         "smoke": {"steps": 4, "seeds": 1, "structures": ["open_loop", "cooperative"]},
         "quick": {"steps": QUICK_STEPS, "seeds": 2, "every": 10, "structures": None},
@@ -32,9 +32,4 @@ PRESETS, run, draw, summary, markdown = Comparison(
     kinds=("cooperative",),
     entries=_entries,
     pairs=from_first,
-    about="Blocks h ← ReLU(f1(h) + f2(h)) of two players that read the same input. EKFAC in open "
-    "loop, η^O; with the players of a block solved jointly and no feedback, η^{O-CG}; with "
-    "feedback, each player by itself, η^C; with both, η^{C-CG}; the last three in proximal form. "
-    "*As printed* is the paper's own update for both: explicit form (13), Proposition 5 (14), "
-    "terminal curvature of Gauss and Newton. All at the rate tuned for the open loop.",
 ).parts()

@@ -36,7 +36,7 @@ def _pairs(problem: dict[str, Any]) -> list[tuple[str, str]]:
     return [*_gained(problem), *beside]
 
 
-PRESETS, run, draw, summary, markdown = Comparison(
+PRESETS, run, draw, summary, facts = Comparison(
     presets={
         "smoke": {**_ALL, **_ONE, "steps": 4, "seeds": 2, "baselines": ["SGD"]},
         "quick": {**_ALL, **_ONE, "steps": QUICK_STEPS, "seeds": 2, "problems": 1},
@@ -46,7 +46,4 @@ PRESETS, run, draw, summary, markdown = Comparison(
     entries=_entries,
     pairs=_pairs,
     cells={"decay": [0.5, 0.75]},
-    about="Each baseline at the rate of its own search; then DGNOpt (proximal form) with the same "
-    "curvature, rate, weights and batches, in the feedback and the cooperative structure. Residual "
-    "networks have one player per stage, so both structures are one step there.",
 ).parts()

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from reproduce import figures, provenance
@@ -130,13 +129,11 @@ def _net(own: dict[str, Any]) -> float:
     return own["peak_mib"] - own["imports_mib"] if on_device is None else on_device
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Runtime and memory over EKFAC's with the paper's band, a row a problem; log axes."""
-    from matplotlib import pyplot
-
     problems = document["results"]["problems"]
     lines = max(len(problem["methods"]) for problem in problems)
-    figure, axes = pyplot.subplots(
+    figure, axes = figures.subplots(
         len(problems), 2, figsize=(10.5, (1.3 + 0.27 * lines) * len(problems)), squeeze=False
     )
     names = {"runtime": "runtime of a step, quartiles", "memory": _memory(document)}
@@ -154,7 +151,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
             axis.set_xlabel(f"{names[quantity]} ÷ EKFAC's (grey: the paper's ±{100 * band:g} %)")
         pair[0].set_title(problem["title"], loc="left", fontsize=9)
         pair[1].set_yticklabels([])
-    return [figures.save(figure, stem)]
+    return figure
 
 
 #: Ratios named at the axes.
@@ -184,31 +181,32 @@ def _memory(document: dict[str, Any]) -> str:
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """Milliseconds, ratios and memory of every method, a table per problem."""
-    columns = ("method", "ms", "CPU ms", "÷ SGD", "÷ EKFAC", "CPU ÷ EKFAC", "first step (s)",
-               "peak (MiB)", "net (MiB)", "net ÷ SGD", "net ÷ EKFAC")  # fmt: skip
-    tables = []
-    for problem in document["results"]["problems"]:
-        rows = [_shown(row, len(columns)) for row in problem["methods"]]
-        title = f"A step of batch {problem['batch']} and its memory, {problem['title']}"
-        tables.append(Table(title, columns, rows))
-    return tables
 
+    def number(show):
+        return lambda row: "" if "error" in row else show(row)
 
-def _shown(row: dict[str, Any], columns: int) -> tuple[str, ...]:
-    if "error" in row:
-        return (row["label"], f"failed: {row['error']}", *[""] * (columns - 2))
-    return (
-        row["label"],
-        f"{row['wall_ms']['median']:.2f}",
-        f"{row['cpu_ms']['median']:.2f}",
-        _ratio(row.get("wall_to_SGD")),
-        _ratio(row.get("wall_to_EKFAC")),
-        _ratio(row.get("cpu_to_EKFAC")),
-        f"{row['first_call_s']:.1f}",
-        f"{row['peak_mib']:.0f}",
-        f"{row['net_mib']:.0f}",
-        *(f"{row[key]:.2f}" if key in row else "" for key in ("net_to_SGD", "net_to_EKFAC")),
-    )
+    def ratio(base):
+        return lambda row: f"{row[base]:.2f}" if base in row else ""
+
+    columns = {
+        "method": lambda row: row["label"],
+        "ms": lambda row: (
+            f"failed: {row['error']}" if "error" in row else f"{row['wall_ms']['median']:.2f}"),
+        "CPU ms": number(lambda row: f"{row['cpu_ms']['median']:.2f}"),
+        "÷ SGD": lambda row: _ratio(row.get("wall_to_SGD")),
+        "÷ EKFAC": lambda row: _ratio(row.get("wall_to_EKFAC")),
+        "CPU ÷ EKFAC": lambda row: _ratio(row.get("cpu_to_EKFAC")),
+        "first step (s)": number(lambda row: f"{row['first_call_s']:.1f}"),
+        "peak (MiB)": number(lambda row: f"{row['peak_mib']:.0f}"),
+        "net (MiB)": number(lambda row: f"{row['net_mib']:.0f}"),
+        "net ÷ SGD": ratio("net_to_SGD"),
+        "net ÷ EKFAC": ratio("net_to_EKFAC"),
+    }  # fmt: skip
+    return [
+        Table.of(f"A step of batch {problem['batch']} and its memory, {problem['title']}",
+                 problem["methods"], columns)
+        for problem in document["results"]["problems"]
+    ]  # fmt: skip
 
 
 def _ratio(spread: dict[str, float] | None) -> str:
@@ -217,19 +215,14 @@ def _ratio(spread: dict[str, float] | None) -> str:
     return f"{spread['median']:.2f} ({spread['low']:.2f} to {spread['high']:.2f})"
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """How it is measured."""
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text: how it is measured."""
     from reproduce.training.methods import FACTOR_DEFAULTS
 
-    settings, given = document["settings"], document["provenance"]
-    load, where = document["results"]["load_average"], _memory(document)
-    busy = "" if load is None else f" The load average at the start was {load[0]:.1f}."
-    return (
-        f"One training step on one batch in memory, without XLA, "
-        f"{provenance.threads_shown(given)}: every method in a process of its own, taking turns of "
-        f"{settings['cycle']} steps, {settings['rounds']} rounds; median milliseconds by the clock "
-        "and of processor time, and medians (quartiles) of the ratios within a round. Factors of "
-        f"EKFAC move every {FACTOR_DEFAULTS['update_every']} steps and their bases every "
-        f"{FACTOR_DEFAULTS['refresh_every']}, in the open loop and in the game. {_MEMORY[where]} "
-        f"EMSA is partly Python and scipy.{busy}"
-    )
+    load = document["results"]["load_average"]
+    return {
+        "threads": provenance.threads_shown(document["provenance"]),
+        "factors": FACTOR_DEFAULTS,
+        "memory": _MEMORY[_memory(document)],
+        "busy": "" if load is None else f" The load average at the start was {load[0]:.1f}.",
+    }

@@ -70,18 +70,10 @@ def summary(document: dict[str, Any]) -> list[Table]:
     return ladder.summary(document, _pairs)
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """The conditions, and where the baseline fails and DGNOpt does not."""
-    settings, problems = document["settings"], document["results"]["problems"]
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text: the conditions."""
     same = ""
-    if settings["kind"] == "residual":
+    if document["settings"]["kind"] == "residual":
         same = (" Every stage of these networks has one player, so the feedback (FNE) and the "
                 "cooperative (GR) structure are the same step and are trained once.")  # fmt: skip
-    return (
-        f"{experiment.steps_shown(document)} of batch {problems[0]['batch']} at a constant "
-        f"learning rate, {settings['seeds']} seeds, the step guard off. The baseline is Keras's "
-        "SGD or EKFAC in open loop. *Without K δx* the open gains k of the same recursion are "
-        "applied alone. A run has diverged if its loss is not finite or ends above twice that of "
-        f"a uniform guess; it is stuck if it ends below {ladder.LEARNED:g} % of the test images."
-        f"{same}" + experiment.revisions_shown(document)
-    )
+    return {"same": same, "learned": ladder.LEARNED, **ladder.facts(document)}

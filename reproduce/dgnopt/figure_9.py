@@ -8,8 +8,6 @@ from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 
 #: Test accuracy to be reached, percent.
 TARGETS = {"digits": 90.0, "fashion-mnist": 80.0, "svhn": 80.0, "cifar10": 60.0}
-#: The paper's Table 4: thousands of steps to `TARGETS` with 1, 2, 4 and 6 agents.
-_PAPER = {"SVHN": "5.14, 2.31, 1.25, 0.8", "CIFAR10": "3.62, 2.97, 2.98, 5.83"}
 
 
 def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -60,8 +58,7 @@ def _steps(problem: dict[str, Any], method: dict[str, Any]) -> str:
     return f"{curves.shown_steps(curves.steps_to(method, target), problem['steps'])} ({target:g} %)"
 
 
-_QUOTED = "; ".join(f"{data} {values}" for data, values in _PAPER.items())
-PRESETS, run, draw, summary, markdown = Comparison(
+PRESETS, run, draw, summary, facts = Comparison(
     presets={
         "smoke": {"steps": 4, "seeds": 1, "every": 2, "optimizers": ["SGD"], "agents": [1, 2]},
         "quick": {
@@ -81,11 +78,5 @@ PRESETS, run, draw, summary, markdown = Comparison(
     entries=_entries,
     pairs=_pairs,
     cells={"curve_images": 1000},
-    about="N fictitious agents share the weights of every layer, θ = Σ_n θ_n (16), in the coupled "
-    "form of the cooperative structure; N = 1 is the ordinary optimizer (Keras's SGD, our EKFAC in "
-    "open loop). Where curvature is small N agents move as far as the ordinary optimizer at N "
-    "times the learning rate, which therefore stands beside them. A target counts as reached at "
-    "the first measurement of a curve, on at most 1,000 test images, that is at it, and not at all "
-    f"by a run that diverges. The paper's Table 4, thousands of steps, N = 1, 2, 4, 6: {_QUOTED}.",
     extra=("steps to the target (seeds)", _steps),
 ).parts()  # fmt: skip

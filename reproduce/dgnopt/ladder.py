@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,14 +132,21 @@ def _shown(method: dict[str, Any] | None) -> str:
     return ", ".join(filter(None, [good, *lost]))
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of a text: steps, batch, and a sentence on runs that other code made."""
+    return {
+        "steps": experiment.steps_shown(document),
+        "batch": document["results"]["problems"][0]["batch"],
+        "changed": experiment.revisions_shown(document),
+    }
+
+
+def draw(document: dict[str, Any]) -> Any:
     """Methods by learning rates, a panel per problem: mean accuracy of the runs that learned, the
     darker the better, and how many did not; a field where none did is empty."""
-    from matplotlib import pyplot
-
     problems = document["results"]["problems"]
     grids = [_grid(problem) for problem in problems]
-    figure, axes = pyplot.subplots(
+    figure, axes = figures.subplots(
         1, len(grids), figsize=(sum(2.6 + 0.95 * g.shape[1] for g, *_ in grids),
                                 1.5 + 0.36 * max(g.shape[0] for g, *_ in grids)),
         squeeze=False, width_ratios=[2.6 + 0.95 * grid.shape[1] for grid, *_ in grids],
@@ -149,7 +155,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         columns = [rung.title.replace(" ", "\n") for rung in ladder]
         figures.field(axis, means, words, labels, columns)
         axis.set_title(problem["title"].replace(" · ", "\n"), fontsize=9)
-    return [figures.save(figure, stem)]
+    return figure
 
 
 def _grid(problem: dict[str, Any]) -> tuple[np.ndarray, list[list[str]], list[str], list[Rung]]:

@@ -226,18 +226,24 @@ def _tried(
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """The rates tried, their accuracies, those with further seeds, and the rate taken."""
-    rows = []
-    for row in document["results"]["rows"]:
-        further = row.get("further") or [[]] * len(row["rates"])
-        tried = zip(row["rates"], row["accuracy"], strict=True)
-        more = ((rate, np.mean([np.nan if a is None else a for a in seeds]))
-                for rate, seeds in zip(row["rates"], further, strict=True) if seeds)  # fmt: skip
-        taken = "none" if row["chosen"] is None else f"{row['chosen']:g}"
-        rows.append((row["problem"], row["name"], ", ".join(_shown(*pair) for pair in tried),
-                     ", ".join(_shown(*pair) for pair in more), taken))  # fmt: skip
-    columns = ("problem", "method", "rate: validation accuracy (%)", "mean over further seeds",
-               "taken")  # fmt: skip
-    return [Table(f"Learning rates after {document['settings']['steps']} steps", columns, rows)]
+
+    def tried(row):
+        return ", ".join(map(_shown, row["rates"], row["accuracy"]))
+
+    def further(row):
+        seeds = row.get("further") or [[]] * len(row["rates"])
+        means = {rate: np.mean([np.nan if a is None else a for a in own])
+                 for rate, own in zip(row["rates"], seeds, strict=True) if own}  # fmt: skip
+        return ", ".join(_shown(*pair) for pair in means.items())
+
+    title = f"Learning rates after {document['settings']['steps']} steps"
+    return [Table.of(title, document["results"]["rows"], {
+        "problem": lambda row: row["problem"],
+        "method": lambda row: row["name"],
+        "rate: validation accuracy (%)": tried,
+        "mean over further seeds": further,
+        "taken": lambda row: "none" if row["chosen"] is None else f"{row['chosen']:g}",
+    })]  # fmt: skip
 
 
 def _shown(rate: float, accuracy: float | None) -> str:
@@ -245,26 +251,22 @@ def _shown(rate: float, accuracy: float | None) -> str:
     return f"{rate:g}: {'diverged' if lost else f'{accuracy:.1f}'}"
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """How the rates are found."""
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text: the seed, the rule of the confirmation, rates at an end, revisions."""
     settings, rows = document["settings"], document["results"]["rows"]
     ends = [f"{row['name']} on {row['problem']} ({row['chosen']:g})" for row in rows
             if row["chosen"] in (row["rates"][0], row["rates"][-1])]  # fmt: skip
-    made = sorted({one for row in rows for one in row["revision"].split(", ")})
     rule = (f"The best one is tried with {settings['confirmations']} more seeds and gives way to "
             "the next best if it diverges.")  # fmt: skip
     if any(row.get("further") for row in rows):
         rule = (f"The best two are tried with {settings['confirmations']} more seeds, one that "
                 "diverges there gives way to the next best, and that with the better mean over "
                 "these seeds is taken.")  # fmt: skip
-    return (
-        f"Every method gets the same search: {settings['rates']} rates per method, "
-        f"{settings['steps']} steps, seed {SEED + document['provenance']['seed']}, the accuracy on "
-        "validation images that no run trains on. While the best rate is at an end of the grid, or "
-        "every rate diverges, the grid goes on past that end, by "
-        f"{settings['beyond']} per side at most. {rule} The other items take their rates from "
-        "here. DGNOpt is EKFAC in the cooperative structure and proximal form; with a structure "
-        "beside it, any other method keeps its baseline's rate. "
-        + (f"Still at an end: {'; '.join(ends)}. " if ends else "No rate taken is at an end. ")
-        + f"Revisions: {', '.join(made)}."
-    )
+    return {
+        "seed": SEED + document["provenance"]["seed"],
+        "rule": rule,
+        "ends": f"Still at an end: {'; '.join(ends)}." if ends else "No rate taken is at an end.",
+        "revisions": ", ".join(
+            sorted({one for row in rows for one in row["revision"].split(", ")})
+        ),
+    }

@@ -15,4 +15,4 @@ _PAPER = {
     "cifar10": (82.94, 83.75, 85.66, 85.65, 75.60, 85.85),
     "cifar100": (71.78, 71.65, 71.96, 71.95, 62.63, 72.24),
 }
-PRESETS, run, draw, summary, markdown = table("residual", _PRESETS, _PAPER).parts()
+PRESETS, run, draw, summary, facts = table("residual", _PRESETS, _PAPER).parts()

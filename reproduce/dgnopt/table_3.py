@@ -14,4 +14,4 @@ _PAPER = {
     "svhn": (87.61, 86.14, 86.84, 88.89, 82.68, 88.94),
     "cifar10": (76.66, 74.38, 75.38, 77.54, 70.17, 77.72),
 }
-PRESETS, run, draw, summary, markdown = table("inception", _PRESETS, _PAPER).parts()
+PRESETS, run, draw, summary, facts = table("inception", _PRESETS, _PAPER).parts()

@@ -1,6 +1,5 @@
 """What players should expect of each other: four beliefs in exact play."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +27,18 @@ def run(context) -> dict[str, Any]:
     """Errors per stage on three games, and stages needed against the horizon."""
     import fictitious_play as fp
 
-    players, steps = context.settings["players"], context.settings["steps"]
-    stages, most = context.settings["stages"], context.settings["most"]
+    given = context.settings
+    players, steps = given["players"], given["steps"]
 
     def symmetric(horizon, weight):
         return fp.lq.inter_bank_form(
             players, horizon, steps, a=0.1, q=0.1, epsilon=weight, c=weight, initial_std=0.5
         )
+
+    def errors(form, stages, initial):
+        return {
+            rule: fp.lq.exact_play(form, stages, rule, initial=initial).error for rule in _RULES
+        }
 
     broken = fp.lq.inter_bank_form(
         2, 8.0, 2 * steps, a=0.1, q=0.1, epsilon=4.0, c=1.0, weights=[[0, 1], [-3, 0]],
@@ -45,17 +49,15 @@ def run(context) -> dict[str, Any]:
         "strong coupling, ε = c = 8": (symmetric(1.0, 8.0), 1.0),
         "signed weights, T = 8": (broken, None),
     }
-    cases = []
-    for title, (form, initial) in games.items():
-        errors = {
-            rule: fp.lq.exact_play(form, stages, rule, initial=initial).error for rule in _RULES
-        }
-        cases.append({"title": title, "factor": fp.lq.contraction(form, "all"), "error": errors})
+    cases = [
+        {"title": title, "factor": fp.lq.contraction(form, "all"),
+         "error": errors(form, given["stages"], initial)}
+        for title, (form, initial) in games.items()
+    ]  # fmt: skip
     scan = []
-    for horizon in context.settings["horizons"]:
+    for horizon in given["horizons"]:
         form = symmetric(horizon, 2.0)
-        needed = {rule: _needed(fp.lq.exact_play(form, most, rule, initial=1.0).error)
-                  for rule in _RULES}  # fmt: skip
+        needed = {rule: _needed(error) for rule, error in errors(form, given["most"], 1.0).items()}
         scan.append({"horizon": horizon, "factor": fp.lq.contraction(form), "needed": needed})
     return {"cases": cases, "scan": scan}
 
@@ -67,12 +69,10 @@ def _needed(error) -> int | None:
     return first if first <= len(error) else None
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Error against stage, a panel per game, and the stages needed against the horizon."""
-    from matplotlib import pyplot
-
     results = document["results"]
-    figure, axes = pyplot.subplots(1, 4, figsize=(12.4, 3.4))
+    figure, axes = figures.subplots(1, 4, figsize=(12.4, 3.4))
     for axis, case in zip(axes, results["cases"], strict=False):
         for number, rule in enumerate(_RULES):
             error = np.asarray(case["error"][rule])
@@ -93,48 +93,34 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     last.set_xticks(horizons, [f"{horizon:g}" for horizon in horizons])
     last.minorticks_off()
     last.title.set_fontsize(9)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, title="belief")
-    return [figures.save(figure, stem)]
+    return figures.legend_below(figure, 4, title="belief")
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """Errors after the last stage, and the stages needed."""
-    results = document["results"]
+    results, most = document["results"], document["settings"]["most"]
     stages = len(results["cases"][0]["error"]["last"])
-    errors = [
-        (case["title"], f"{case['factor']:.4f}",
-         *(f"{case['error'][rule][-1]:.2e}" for rule in _RULES))
-        for case in results["cases"]
-    ]  # fmt: skip
-    most = document["settings"]["most"]
-    needed = [
-        (f"T = {case['horizon']:g}", f"{case['factor']:.4f}",
-         *(str(case["needed"][rule] or f"> {most}") for rule in _RULES))
-        for case in results["scan"]
-    ]  # fmt: skip
+
+    def last(rule):
+        return lambda case: f"{case['error'][rule][-1]:.2e}"
+
+    def needed(rule):
+        return lambda case: str(case["needed"][rule] or f"> {most}")
+
     return [
-        Table(f"Relative L2 error of the belief after {stages} stages",
-              ("game", "spectral radius", *_RULES), errors),
-        Table(f"Stages to an error below {_TARGET:g}, medium coupling",
-              ("horizon", "contraction factor", *_RULES), needed),
+        Table.of(f"Relative L2 error of the belief after {stages} stages", results["cases"], {
+            "game": lambda case: case["title"],
+            "spectral radius": lambda case: f"{case['factor']:.4f}",
+            **{rule: last(rule) for rule in _RULES},
+        }),
+        Table.of(f"Stages to an error below {_TARGET:g}, medium coupling", results["scan"], {
+            "horizon": lambda case: f"T = {case['horizon']:g}",
+            "contraction factor": lambda case: f"{case['factor']:.4f}",
+            **{rule: needed(rule) for rule in _RULES},
+        }),
     ]  # fmt: skip
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """What is compared."""
-    settings = document["settings"]
-    return (
-        f"Exact play of inter-bank games with N = {settings['players']}, "
-        f"N_T = {settings['steps']}, T = 1, a = q = 0.1, from the belief that everybody plays 1, "
-        "under four beliefs: the last profile; the last profile, players updating one after "
-        "another; half the old belief and half the response (damped); the average of all "
-        "profiles. Where play contracts, sequential play is fastest, "
-        "in half the stages of plain play; damping takes twice as many or more; averaging makes "
-        "an exponential rate algebraic. "
-        "The game on the right has two players with W = [[0, 1], [-3, 0]], T = 8, "
-        f"N_T = {2 * settings['steps']}, ε = 4, c = 1 and belief zero: eigenvalues leave the unit "
-        "disc far from 1, so that plain play diverges, and sequential play faster; averaging needs "
-        "no more than real parts below one, nor does damping that is strong enough, and both "
-        "converge."
-    )
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text."""
+    return {"twice": 2 * document["settings"]["steps"]}

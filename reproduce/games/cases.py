@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,6 @@ class Games:
     Attributes:
         presets: settings by preset: `seeds`, `training`, and what `cases` wants.
         cases: settings → the cases.
-        about: what is compared, in Markdown.
         caption: of the table.
         measure: (settings, result, seed) → further entries of a case's record.
         columns: heading → cell of one more column, from the records of all seeds.
@@ -53,7 +51,6 @@ class Games:
 
     presets: Mapping[str, Any]
     cases: Callable[[dict[str, Any]], list[Case]]
-    about: str
     caption: str
     measure: Callable[[dict[str, Any], Any, int], dict[str, Any]] | None = None
     columns: Mapping[str, Callable[[list[dict[str, Any]]], str]] = field(default_factory=dict)
@@ -61,8 +58,8 @@ class Games:
     more: Callable[[dict[str, Any]], list[Table]] | None = None
 
     def parts(self) -> tuple[Any, ...]:
-        """PRESETS, run, summary, markdown: what an item's module has."""
-        return self.presets, self.run, self.summary, self.markdown
+        """PRESETS, run, summary: what an item's module has."""
+        return self.presets, self.run, self.summary
 
     def run(self, context: Any) -> dict[str, Any]:
         """Solves every case from every seed; an interrupted run goes on."""
@@ -81,29 +78,17 @@ class Games:
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
         """A row per game and network."""
-        rows = []
-        for (game, network), cases in by_game(document):
-            rows.append((
-                game, network, solving.largest(cases), solving.gain(cases),
-                *(cell(cases) for cell in self.columns.values()), str(len(cases)),
-                f"{np.mean([case['cpu_seconds'] for case in cases]):.0f}",
-            ))  # fmt: skip
-        columns = ("game", "network", "largest cost error", "gain by deviating", *self.columns,
-                   "seeds", "CPU-seconds")  # fmt: skip
         first = self.more(document) if self.more else []
-        return [*first, Table(self.caption, columns, rows)]
-
-    def markdown(self, document: dict[str, Any]) -> str:
-        """What is compared."""
-        return f"{self.about} {_ERRORS}"
-
-
-_ERRORS = (
-    "Errors are the largest relative cost errors over the players, against the exact equilibrium "
-    "of the discrete-time game, on 8,192 antithetic paths with that equilibrium as control variate "
-    "(± standard error, or ± standard deviation over seeds). *Gain by deviating*: the largest over "
-    "the players, relative to the cost, by the exact best response or (≥) the best one found."
-)
+        table = Table.of(self.caption, [cases for _, cases in by_game(document)], {
+            "game": lambda cases: names(cases[0])[0],
+            "network": lambda cases: names(cases[0])[1],
+            "largest cost error": solving.largest,
+            "gain by deviating": solving.gain,
+            **self.columns,
+            "seeds": lambda cases: str(len(cases)),
+            "CPU-seconds": lambda cases: f"{np.mean([c['cpu_seconds'] for c in cases]):.0f}",
+        })  # fmt: skip
+        return [*first, table]
 
 
 def by_game(document: dict[str, Any]) -> Iterator[tuple[tuple[str, str], list[dict[str, Any]]]]:
@@ -129,12 +114,3 @@ def names(case: dict[str, Any]) -> tuple[str, str]:
 def inter_bank(players: Sequence[int], game: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Settings of the inter-bank game by name, for every number of players."""
     return {f"N = {count}": {**game, "players": count} for count in players}
-
-
-def save(figure: Any, stem: Path) -> list[Path]:
-    """Saves an item's figure, with one legend below for all panels."""
-    from reproduce import figures
-
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    return [figures.save(figure, stem)]

@@ -1,13 +1,12 @@
 """Feedback equilibria: networks that read the state, against the closed-loop equilibrium."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reproduce import figures
 from reproduce.games import solving
-from reproduce.games.cases import Case, Games, by_game, inter_bank, save
+from reproduce.games.cases import Case, Games, by_game, inter_bank
 
 _CLOSED = {"information_structure": "closed_loop", "batch_normalization": False, "skip": True}
 _APART = {**solving.STANDARD, "players": 2, "epsilon": 4.0, "c": 4.0}
@@ -26,11 +25,8 @@ def _measure(settings: dict[str, Any], result: Any, seed: int) -> dict[str, Any]
     """Regressed gains, and the distance of gains and costs from both equilibria."""
     import fictitious_play as fp
 
-    paths = settings["paths"]
     game = result.game
-    generator = np.random.default_rng((seed, 3))
-    initial = game.initial_states(generator.standard_normal((paths, game.state_size)))
-    noise = generator.standard_normal((paths, game.steps, game.noise_size)) * game.step_size**0.5
+    initial, noise = solving.sample(game, settings["paths"], (seed, 3))
     controls, states = result.control(initial, noise), result.states(initial, noise)
     gains = fp.lq.regressed_gains(controls, states[:, :-1])
     equilibria = {kind: fp.lq.nash(game, kind) for kind in ("closed_loop", "open_loop")}
@@ -46,13 +42,11 @@ def _measure(settings: dict[str, Any], result: Any, seed: int) -> dict[str, Any]
     }
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Player 1's gain on her own state against time, with both exact equilibria."""
-    from matplotlib import pyplot
-
     groups = {key: cases[0] for key, cases in by_game(document)}
     titles = list(dict.fromkeys(game for game, _ in groups))
-    figure, axes = pyplot.subplots(1, len(titles), figsize=(3.3 * len(titles), 3.2), squeeze=False)
+    figure, axes = figures.subplots(1, len(titles), figsize=(3.3 * len(titles), 3.2), squeeze=False)
     for axis, title in zip(axes[0], titles, strict=True):
         chosen = {network: case for (game, network), case in groups.items() if game == title}
         first = next(iter(chosen.values()))
@@ -65,7 +59,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
             axis.plot(times, case["gains"], label=network, **look)
         axis.set(xlabel="time $t$ (units of T)", title=title)
     axes[0, 0].set_ylabel("gain of $α^1$ on $X^1$ (per unit time)")
-    return save(figure, stem)
+    return figures.legend_below(figure)
 
 
 def _error(what: str, kind: str):
@@ -75,7 +69,7 @@ def _error(what: str, kind: str):
 
 _QUICK = {"players": [5, 10], "seeds": 1, "apart": _APART, "training": solving.QUICK,
           "paths": 8192}  # fmt: skip
-PRESETS, run, summary, markdown = Games(
+PRESETS, run, summary = Games(
     presets={
         "smoke": {"players": [], "seeds": 1, "apart": {**_APART, "steps": 4},
                   "training": solving.SMOKE, "paths": 64},
@@ -86,15 +80,6 @@ PRESETS, run, summary, markdown = Games(
     measure=_measure,
     # Every player's trained response, in which N networks answer N deviations, is the dear part.
     certificate={"steps": 100, "batch_size": 64, "paths": 1024},
-    about="Networks that read (t, X_t), trained against the others' networks, which answer a "
-    "deviation. They have a linear skip connection beside two hidden ReLU layers, and no batch "
-    "normalisation; that of one network for all steps is cubic in time. Gains are regressions of "
-    "the controls on the states; their errors, and those of the costs, are to the closed-loop and "
-    "to the open-loop equilibrium. In the standard games the two lie close together; the last game "
-    "(ε = c = 4) tells them apart. The *earlier certificate*, of the solve at the "
-    "revision beside it, had one trained response with the profile's own features and units; now "
-    "the exact response to the affine feedback inside the profile and the best of many trained "
-    "ones are tried, in units of their own.",
     caption="Closed-loop play against both equilibria",
     columns={
         "gain, earlier certificate": solving.earlier,

@@ -1,6 +1,5 @@
 """The convergence theorem in numbers: contraction against the horizon, errors stage by stage."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,12 +68,10 @@ def _form(players: int, horizon: float, steps: int, weight: float):
     )
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Factor against horizon, a panel a coupling, and the errors of exact play."""
-    from matplotlib import pyplot
-
     results = document["results"]
-    figure, axes = pyplot.subplots(1, 4, figsize=(12.4, 3.4), width_ratios=(1, 1, 1, 1.15))
+    figure, axes = figures.subplots(1, 4, figsize=(12.4, 3.4), width_ratios=(1, 1, 1, 1.15))
     for axis, coupling in zip(axes, _COUPLINGS, strict=False):
         curves = [curve for curve in results["curves"] if curve["coupling"] == coupling]
         for number, curve in enumerate(curves):
@@ -109,49 +106,39 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     last.set(yscale="log", xlabel="stage", ylabel="relative L2 error of the belief",
              title=f"T = 1, N = {results['plays'][0]['players']}")  # fmt: skip
     last.legend(fontsize=8)
-    return [figures.save(figure, stem)]
+    return figure
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """The largest distance from the closed formula, and measured against predicted slopes."""
     results = document["results"]
-    rows = []
-    for limit in results["limits"]:
-        apart = [abs(point["factor"] - point["closed"]) for point in results["points"]
-                 if (point["coupling"], point["players"])
-                 == (limit["coupling"], limit["players"])]  # fmt: skip
-        rows.append((f"{limit['coupling']}, N = {limit['players']}", f"{limit['closed']:.7f}",
-                     f"{limit['factors'][0]:.5f}", f"{limit['extrapolated']:.7f}",
-                     f"{abs(limit['extrapolated'] - limit['closed']):.0e}",
-                     f"{max(apart):.0e}"))  # fmt: skip
-    slopes = [
-        (play["coupling"], f"{play['factor']:.6f}", f"{_slope(play['error']):.6f}",
-         str(len(play["error"])))
-        for play in results["plays"]
-    ]  # fmt: skip
+
+    def apart(limit):
+        own = [point for point in results["points"]
+               if all(point[key] == limit[key] for key in ("coupling", "players"))]  # fmt: skip
+        return max(abs(point["factor"] - point["closed"]) for point in own)
+
     return [
-        Table("Contraction factor, symmetric players, T = 1",
-              ("game", "formula", "N_T = 20", "extrapolated", "difference",
-               "points, all T"), rows),
-        Table("Exact play from a belief of 1 for everybody",
-              ("coupling", "predicted factor", "measured, last stages", "stages"), slopes),
+        Table.of("Contraction factor, symmetric players, T = 1", results["limits"], {
+            "game": lambda limit: f"{limit['coupling']}, N = {limit['players']}",
+            "formula": lambda limit: f"{limit['closed']:.7f}",
+            "N_T = 20": lambda limit: f"{limit['factors'][0]:.5f}",
+            "extrapolated": lambda limit: f"{limit['extrapolated']:.7f}",
+            "difference": lambda limit: f"{abs(limit['extrapolated'] - limit['closed']):.0e}",
+            "points, all T": lambda limit: f"{apart(limit):.0e}",
+        }),
+        Table.of("Exact play from a belief of 1 for everybody", results["plays"], {
+            "coupling": lambda play: play["coupling"],
+            "predicted factor": lambda play: f"{play['factor']:.6f}",
+            "measured, last stages": lambda play: f"{_slope(play['error']):.6f}",
+            "stages": lambda play: str(len(play["error"])),
+        }),
     ]  # fmt: skip
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """What is compared."""
-    step = document["settings"]["step"]
-    return (
-        "The stage map of fictitious play contracts with a factor λ that goes to zero with the "
-        "horizon. Lines are the closed formula of continuous time; points are spectral radii of "
-        f"the discrete stage map with steps of {step:g} (at least {_LEAST_STEPS} of them), so "
-        "they lie apart by the time step; halving it and extrapolating leaves the *difference* of "
-        "the table (*points, all T* is the largest distance of a point of the figure from its "
-        "curve). On the right, exact play of the discrete game: points are errors of the belief "
-        "after each stage, lines fall by the predicted factor per stage. "
-        "Play starts from the belief that everybody plays 1, which excites the slowest mode; a "
-        "belief of zero excites only modes that are N - 1 times faster."
-    )
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text."""
+    return {"least": _LEAST_STEPS}
 
 
 def _extrapolated(factors) -> float:

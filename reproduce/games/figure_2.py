@@ -1,9 +1,9 @@
 """The network of one player, drawn from the Keras model itself."""
 
 import math
-from pathlib import Path
 from typing import Any
 
+from reproduce import figures
 from reproduce.report import Table
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -45,15 +45,13 @@ def run(context) -> dict[str, Any]:
     }
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Columns are time steps, rows are the kinds of layers."""
-    from matplotlib import patches, pyplot
-
-    from reproduce import figures
+    from matplotlib import patches
 
     results = document["results"]
     steps = results["steps"]
-    figure, axis = pyplot.subplots(figsize=(3.0 * steps + 2.4, 5.2))
+    figure, axis = figures.subplots(figsize=(3.0 * steps + 2.4, 5.2))
     axis.axis("off")
     places = {}
     for node in results["nodes"]:
@@ -97,27 +95,20 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     axis.set_title(f"One player's network, N_T = {steps} steps; the output is her cost")
-    return [figures.save(figure, stem)]
+    return figure
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """Layers and parameters, a row per kind."""
     results = document["results"]
-    rows = []
-    for kind, (label, _, _) in _KINDS.items():
-        chosen = [node for node in results["nodes"] if node["kind"] == kind]
-        rows.append((label, str(len(chosen)), str(sum(node["parameters"] for node in chosen))))
-    columns = ("layer", "how many", "trainable parameters")
-    return [Table(f"The network of one of {results['players']} players", columns, rows)]
-
-
-def markdown(document: dict[str, Any]) -> str:
-    """What is drawn."""
-    return (
-        "The network of one player (the paper's Figure 2), with the layers and arrows of the Keras "
-        "model that `fp.player_model(game, player)` builds. Slices and the scaling to standard "
-        "units are left out of the drawing."
-    )
+    sizes: dict[str, list[int]] = {kind: [] for kind in _KINDS}
+    for node in results["nodes"]:
+        sizes[node["kind"]].append(node["parameters"])
+    return [Table.of(f"The network of one of {results['players']} players", sizes, {
+        "layer": lambda kind: _KINDS[kind][0],
+        "how many": lambda kind: str(len(sizes[kind])),
+        "trainable parameters": lambda kind: str(sum(sizes[kind])),
+    })]  # fmt: skip
 
 
 _LABELS = {

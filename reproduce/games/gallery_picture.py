@@ -1,9 +1,11 @@
 """The formation's flight: vehicles in the plane that take their places, as a picture and a film."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from reproduce import figures
+from reproduce.games import solving
 
 #: Places in a V that flies to the right, in units of length, and its speed.
 _PLACES = np.array([[0.0, 0.0], [-1.0, 1.0], [-1.0, -1.0], [-2.0, 2.0], [-2.0, -2.0]])
@@ -14,9 +16,7 @@ def flight(result, truth, seed: int) -> dict[str, Any]:
     """Where everybody is on one path, (steps + 1, players, 2), trained and exact, and the places
     that would end all costs of distance."""
     game = result.game
-    rng = np.random.default_rng((seed, 4))
-    initial = rng.standard_normal((1, game.state_size)) * game.initial_std
-    noise = rng.standard_normal((1, game.steps, game.noise_size)) * game.step_size**0.5
+    initial, noise = solving.sample(game, 1, (seed, 4))
     times = np.linspace(0.0, game.horizon, game.steps + 1)
     ahead = np.stack([_SPEED * times, 0.0 * times], axis=1)[:, None]
     found: dict[str, Any] = {}
@@ -47,14 +47,13 @@ def trails(axis, flown: dict[str, Any]) -> None:
     axis.legend(fontsize=8)
 
 
-def film(flown: dict[str, Any], stem: Path) -> Path:
-    """The flight as a GIF that repeats itself: trained vehicles, and rings where exact play is."""
-    from matplotlib import pyplot
-    from matplotlib.animation import FuncAnimation, PillowWriter
+def film(flown: dict[str, Any]) -> Any:
+    """The flight as an animation: trained vehicles, and rings where exact play is."""
+    from matplotlib import animation
 
     trained, exact, places = (np.asarray(flown[name]) for name in ("trained", "exact", "places"))
     every = np.concatenate([trained, exact, places]).reshape(-1, 2)
-    figure, axis = pyplot.subplots(figsize=(4.8, 2.9), dpi=75)
+    figure, axis = figures.subplots(figsize=(4.8, 2.9), dpi=75)
     axis.set_aspect("equal")
     low, high = every.min(axis=0) - 0.5, every.max(axis=0) + 0.5
     axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$x_1$", ylabel="$x_2$")
@@ -73,8 +72,4 @@ def film(flown: dict[str, Any], stem: Path) -> Path:
         vehicles.set_data(*trained[now].T)
         return [*tails, goals, rings, vehicles]
 
-    path = stem.with_name(stem.name + ".gif")
-    moving = FuncAnimation(figure, frame, frames=len(trained) + 8, blit=False)
-    moving.save(path, writer=PillowWriter(fps=10))
-    pyplot.close(figure)
-    return path
+    return animation.FuncAnimation(figure, frame, frames=len(trained) + 8, blit=False)

@@ -37,7 +37,7 @@ class Truth:
 
 
 def of(name: str, game, information: str) -> Truth:
-    """The truth of a game that `gallery_games` has under that name, with its default arguments."""
+    """The truth of a game that `gallery.games` has under that name, with its default arguments."""
     if name == "FishWar":
         shares = fish_shares(game)
         cost = np.full(game.players, fish_cost(game, shares))
@@ -148,21 +148,6 @@ def simulate(game, gains, initial, noise) -> tuple[np.ndarray, np.ndarray]:
 # Closed forms
 
 
-def mean_field_value(sigma, q, a, c, epsilon, rho, variance) -> float:
-    """Carmona, Fouque and Sun (2015, Section 5), T = 1: ½ η_0 Var X_0 + ½ σ² (1-ρ²) ∫ η dt with
-    η' = 2 (a + q) η + η² - (ε - q²) and η_T = c, whose solution has a hyperbolic tangent."""
-    from scipy.integrate import quad
-
-    b, D = a + q, epsilon - q**2
-    R = (b**2 + D) ** 0.5
-
-    def eta(left):
-        tau = np.tanh(R * left) / R
-        return (c + (D - b * c) * tau) / (1.0 + (b + c) * tau)
-
-    return 0.5 * (eta(1.0) * variance + sigma**2 * (1.0 - rho**2) * quad(eta, 0.0, 1.0)[0])
-
-
 def stationary_price(information: str, a, c, s, r) -> float:
     """Fershtman and Kamien (1987), two firms, infinite horizon.
 
@@ -182,14 +167,6 @@ def stationary_price(information: str, a, c, s, r) -> float:
 
     E = -residual(0.0) / (residual(1.0) - residual(0.0))
     return (a - 2.0 * (s * E - c)) / (1.0 + 2.0 * slope)
-
-
-def saddle_value(evader, miss, sigma, distance_squared, dimensions) -> float:
-    """Ho, Bryson and Baron (1965), T = 1: ½ K(1) |x_0|² and the noise's ½ σ² d ∫ K dτ, where
-    1/K(τ) = 1/G + (1 - 1/R) τ, τ the time left."""
-    rate = 1.0 - 1.0 / evader
-    last = 1.0 / miss + rate
-    return 0.5 * distance_squared / last + 0.5 * sigma**2 * dimensions * np.log(last * miss) / rate
 
 
 def fish_shares(game) -> np.ndarray:

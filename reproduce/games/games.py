@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ class Case:
 
     Attributes:
         title: as the table has it.
-        make: its name in `gallery_games`.
+        make: its name in `gallery.games`.
         training: arguments of `DeepFictitiousPlay` and of its `solve`, together.
         counted: the players whose costs and controls are held against the truth; None for all.
         price: whether the first state halfway is held against the truth in place of the cost.
@@ -79,14 +78,14 @@ CASES = (
 
 def run(context) -> dict[str, Any]:
     """Solves every game with every seed."""
-    from reproduce.games import gallery_games, gallery_truths
+    from reproduce.games import gallery, gallery_truths
 
     settings = context.settings
     cases: list[dict[str, Any]] = []
     for case in CASES:
         if settings["games"] and case.make not in settings["games"]:
             continue
-        game = getattr(gallery_games, case.make)(**settings["game"])
+        game = gallery.games()[case.make](**settings["game"])
         truth = gallery_truths.of(case.make, game, case.information)
         cases.append(
             {
@@ -148,9 +147,7 @@ def _measure(case: Case, result, truth, seed: int, paths: int) -> dict[str, Any]
     import fictitious_play as fp
 
     game, counted = result.game, _counted(case)
-    rng = np.random.default_rng((seed, 3))
-    initial = game.initial_states(rng.standard_normal((paths, game.state_size)))
-    noise = rng.standard_normal((paths, game.steps, game.noise_size)) * game.step_size**0.5
+    initial, noise = solving.sample(game, paths, (seed, 3))
     shape = (paths, game.steps, game.players, -1)
     ours = result.control(initial, noise).reshape(shape)
     controls = truth.play(initial, noise)[1].reshape(shape)
@@ -200,12 +197,10 @@ def _certificate(result, truth) -> dict[str, Any]:
     }
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
-    """Errors of all games and seeds, the formation's flight, and the flight again as a GIF."""
-    from matplotlib import pyplot
-
+def draw(document: dict[str, Any]) -> Any:
+    """Errors of all games and seeds, and the formation's flight."""
     results = document["results"]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.6, 3.9), width_ratios=(1.25, 1.0))
+    figure, (left, right) = figures.subplots(1, 2, figsize=(9.6, 3.9), width_ratios=(1.25, 1.0))
     names = [_name(case) for case in results["cases"]]
     rows = np.arange(len(names))[::-1]
     for number, (what, label) in enumerate(
@@ -222,7 +217,12 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     left.set_yticks(rows, names)
     left.legend(fontsize=8)
     gallery_picture.trails(right, results["flight"])
-    return [gallery_picture.film(results["flight"], stem), figures.save(figure, stem)]
+    return figure
+
+
+def film(document: dict[str, Any]) -> Any:
+    """The formation's flight."""
+    return gallery_picture.film(document["results"]["flight"])
 
 
 def _name(case: dict[str, Any]) -> str:
@@ -231,47 +231,37 @@ def _name(case: dict[str, Any]) -> str:
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """A row per game."""
-    rows = []
-    for case in document["results"]["cases"]:
-        seeds = case["seeds"]
 
-        def all_of(key, seeds=seeds):
-            return np.array([seed[key] for seed in seeds], float)
+    def over_seeds(case, key):
+        return np.array([seed[key] for seed in case["seeds"]], float)
 
-        ours = all_of("value")
-        continuous = "" if case["continuous"] is None else f"{case['continuous']:.5g}"
-        bound = "≥ " if seeds[0]["method"] == "trained" else ""
-        rows.append(
-            (
-                f"{case['title']}: {case['quantity']}",
-                case["information"].replace("_", " "),
-                f"{case['truth']:.5g}",
-                continuous,
-                f"{ours.mean():.5g} ± {ours.std(ddof=len(ours) > 1):.1g}",
-                f"{100.0 * all_of('error').max():.2f} %",
-                f"{100.0 * all_of('control_error').max():.1f} %",
-                f"{bound}{100.0 * all_of('gain').max():.2f} %",
-                f"{sum(seed['converged'] for seed in seeds)} of {len(seeds)}",
-                f"{all_of('cpu_seconds').mean():.0f}",
-            )
-        )
-    columns = ("game", "information", "truth", "continuous time", "ours ± spread", "error",
-               "control error", "certificate", "converged", "CPU-s per seed")  # fmt: skip
-    return [Table("Ten games of the literature", columns, rows)]
+    def largest(key, digits):
+        return lambda case: f"{100.0 * over_seeds(case, key).max():.{digits}f} %"
+
+    def ours(case):
+        values = over_seeds(case, "value")
+        return f"{values.mean():.5g} ± {values.std(ddof=len(values) > 1):.1g}"
+
+    def certificate(case):
+        bound = "≥ " if case["seeds"][0]["method"] == "trained" else ""
+        return bound + largest("gain", 2)(case)
+
+    return [Table.of("Ten games of the literature", document["results"]["cases"], {
+        "game": lambda case: f"{case['title']}: {case['quantity']}",
+        "information": lambda case: case["information"].replace("_", " "),
+        "truth": lambda case: f"{case['truth']:.5g}",
+        "continuous time":
+            lambda case: "" if case["continuous"] is None else f"{case['continuous']:.5g}",
+        "ours ± spread": ours,
+        "error": largest("error", 2),
+        "control error": largest("control_error", 1),
+        "certificate": certificate,
+        "converged":
+            lambda case: f"{sum(s['converged'] for s in case['seeds'])} of {len(case['seeds'])}",
+        "CPU-s per seed": lambda case: f"{over_seeds(case, 'cpu_seconds').mean():.0f}",
+    })]  # fmt: skip
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """What is compared."""
-    seeds = len(document["results"]["cases"][0]["seeds"])
-    return (
-        "Each game is written down with public names, in at most 40 lines, in "
-        "`docs/gallery`, with its source and the formulas of its truth. "
-        "*Truth* is the equilibrium of the game that is played, in discrete time, from Riccati "
-        "equations and closed forms that share no code with the package; *continuous time* is the "
-        "same game's value there, or the stationary price of the infinite horizon. Costs are means "
-        "over the players (of systemic risk the bank's, of pursuit the value); *spread* is the "
-        "standard deviation over seeds. *Error*, *control error* (root mean square, relative) and "
-        "*certificate* (the largest gain of a deviation, relative to the cost) are the largest "
-        f"over {seeds} seeds and all players; *converged* counts the seeds whose certificate is at "
-        "most 1 %, two standard errors included."
-    )
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text."""
+    return {"seeds": len(document["results"]["cases"][0]["seeds"])}

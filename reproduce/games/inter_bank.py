@@ -1,22 +1,20 @@
 """The main job: the symmetric inter-bank game against its exact equilibrium."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reproduce import figures
 from reproduce.games import solving
-from reproduce.games.cases import Case, Games, first_seed, inter_bank, save
+from reproduce.games.cases import Case, Games, first_seed, inter_bank
 from reproduce.report import Table
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Costs of every player, ours beside the exact ones, from the first seed."""
-    from matplotlib import pyplot
-
     cases = first_seed(document)
     widths = [max(4, case["players"]) for case in cases]
-    figure, axes = pyplot.subplots(
+    figure, axes = figures.subplots(
         1, len(cases), figsize=(3.6 * len(cases), 3.2), squeeze=False, width_ratios=widths
     )
     for axis, case in zip(axes[0], cases, strict=True):
@@ -35,7 +33,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
         axis.set(xlabel="player", title=f"N = {case['players']}")
         axis.set_xticks(player if case["players"] <= 12 else player[::3])
     axes[0, 0].set_ylabel("expected cost $J^i$ (units of cost)")
-    return save(figure, stem)
+    return figures.legend_below(figure)
 
 
 def _players(document: dict[str, Any]) -> list[Table]:
@@ -56,7 +54,7 @@ def _players(document: dict[str, Any]) -> list[Table]:
 
 
 _QUICK = {"players": [5, 10], "seeds": 3, "game": solving.STANDARD, "training": solving.QUICK}
-PRESETS, run, summary, markdown = Games(
+PRESETS, run, summary = Games(
     presets={
         "smoke": {"players": [2, 3], "seeds": 1, "game": {**solving.STANDARD, "steps": 4},
                   "training": solving.SMOKE},
@@ -66,10 +64,6 @@ PRESETS, run, summary, markdown = Games(
     cases=lambda settings: [
         Case(name, game) for name, game in inter_bank(settings["players"], settings["game"]).items()
     ],
-    about="The paper's architecture (ReLU and batch normalisation) plays the symmetric inter-bank "
-    "game with a = q = .1, ε = c = .5, σ = 1, ρ = 0, T = 1, N_T = 20, X_0 ~ N(0, .5²). The paper's "
-    "own parameters are not at hand. The closed form of continuous time differs from the exact "
-    "costs by the time discretisation alone.",
     caption="Largest over the players",
     more=_players,
 ).parts()  # fmt: skip

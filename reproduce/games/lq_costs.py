@@ -1,13 +1,12 @@
 """Cost error after every stage, with the time-discretisation error beside it."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reproduce import figures
 from reproduce.games import solving
-from reproduce.games.cases import Case, Games, by_game, inter_bank, save
+from reproduce.games.cases import Case, Games, by_game, inter_bank
 
 _SPREAD_START = "N = 5, spread start"
 
@@ -25,13 +24,11 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
     ]
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """The largest relative cost error over the players against the stage, a panel per game."""
-    from matplotlib import pyplot
-
     groups = dict(by_game(document))
     titles = list(dict.fromkeys(game for game, _ in groups))
-    figure, axes = pyplot.subplots(
+    figure, axes = figures.subplots(
         1, len(titles), figsize=(2.9 * len(titles), 3.3), sharey=True, squeeze=False
     )
     for axis, title in zip(axes[0], titles, strict=True):
@@ -44,7 +41,7 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
                      label="time discretisation")  # fmt: skip
         axis.set(yscale="log", xlabel="stage", title=title)
     axes[0, 0].set_ylabel("largest relative cost error (%)")
-    return save(figure, stem)
+    return figures.legend_below(figure)
 
 
 def _by_stage(cases):
@@ -70,7 +67,7 @@ def _time_error(cases: list[dict[str, Any]]) -> float:
 
 _QUICK = {"players": [5, 10, 24], "seeds": 1, "game": solving.STANDARD, "spread_start": True,
           "training": solving.QUICK}  # fmt: skip
-PRESETS, run, summary, markdown = Games(
+PRESETS, run, summary = Games(
     presets={
         "smoke": {"players": [2, 3], "seeds": 1, "game": {**solving.STANDARD, "steps": 4},
                   "spread_start": False, "training": solving.SMOKE},
@@ -78,10 +75,6 @@ PRESETS, run, summary, markdown = Games(
         "paper": {**_QUICK, "seeds": 5, "training": solving.PAPER},
     },
     cases=_cases,
-    about="*Linear skip connection* adds a linear path from the features to the control, which "
-    "suits this game because its equilibrium is linear; it is trained with twice the batch. *Time "
-    "step*: how far the discrete-time equilibrium is from the continuous-time one, the dotted line "
-    "of the figure, whose stage errors are measured on 1,024 validation paths.",
     caption="Relative cost error after the last stage",
     columns={"time step": lambda cases: f"{100 * _time_error(cases):.2f} %"},
 ).parts()  # fmt: skip

@@ -1,6 +1,5 @@
 """States and controls along a few paths: the trained networks against the exact equilibrium."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,6 @@ from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
-#: Of the relative L2 error of the controls at the preset `best`.
-_LIMIT = 0.03
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {"players": 3, "paths": 2, "game": {**solving.STANDARD, "steps": 4}, **solving.SMOKE},
     "quick": {"players": 5, "paths": 3, "game": solving.STANDARD, **solving.QUICK},
@@ -28,10 +25,7 @@ def run(context) -> dict[str, Any]:
     players, paths, game = (training.pop(key) for key in ("players", "paths", "game"))
     result = solving.solve(context, "game", {**game, "players": players}, training, context.seed)
     exact = fp.lq.nash(result.game)
-    generator = np.random.default_rng((context.seed, 2))
-    initial = result.game.initial_states(generator.standard_normal((_ERROR_PATHS, players)))
-    noise = generator.standard_normal((_ERROR_PATHS, result.game.steps, players + 1))
-    noise *= result.game.step_size**0.5
+    initial, noise = solving.sample(result.game, _ERROR_PATHS, (context.seed, 2))
     controls, states = result.control(initial, noise), result.states(initial, noise)
     reference = exact.simulate(initial, noise)
     shown = slice(0, paths)
@@ -51,13 +45,11 @@ def run(context) -> dict[str, Any]:
     }
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Player 1's state and control on each path, and the control error against time."""
-    from matplotlib import pyplot
-
     results = document["results"]
     times = np.asarray(results["times"])
-    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(10.2, 3.6))
+    figure, (left, middle, right) = figures.subplots(1, 3, figsize=(10.2, 3.6))
     for path in range(len(results["states"])):
         look = figures.STYLES[path]
         left.plot(times, results["exact_states"][path], color=look["color"], linewidth=1.0)
@@ -78,30 +70,18 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
                color="#1b3a5c")  # fmt: skip
     right.set(xlabel="time $t$", ylabel="error of the controls (%)",
               title=f"all players, {results['error_paths']:,} paths", ylim=(0, None))  # fmt: skip
-    return [figures.save(figure, stem)]
+    return figure
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """The control error and the cost error."""
     results = document["results"]
-    row = (
-        f"N = {results['players']}",
-        f"{100 * results['control_error']:.2f} %",
-        solving.percent(*solving.worst(results)),
-        solving.certified(results),
-    )
-    columns = ("game", "relative L2 error of the controls", "largest cost error", "exploitability")
-    return [Table("Networks against the exact equilibrium on the same noise", columns, [row])]
-
-
-def markdown(document: dict[str, Any]) -> str:
-    """What is compared."""
-    return (
-        "Lines are the exact discrete-time equilibrium, dots the trained networks on the same "
-        "initial states and noise, which were not seen in training. The control error is "
-        "√(Σ E|α - α*|² / Σ E|α*|²); a cost is flat around its minimum, so an error of the "
-        "controls costs only its square."
-    )
+    return [Table.of("Networks against the exact equilibrium on the same noise", [results], {
+        "game": lambda found: f"N = {found['players']}",
+        "relative L2 error of the controls": lambda found: f"{100 * found['control_error']:.2f} %",
+        "largest cost error": lambda found: solving.percent(*solving.worst(found)),
+        "exploitability": solving.certified,
+    })]  # fmt: skip
 
 
 def _marker(look) -> dict[str, Any]:

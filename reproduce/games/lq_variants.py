@@ -30,7 +30,7 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
 
 
 _QUICK = {"players": 5, "seeds": 1, "game": solving.STANDARD, "training": solving.QUICK}
-PRESETS, run, summary, markdown = Games(
+PRESETS, run, summary = Games(
     presets={
         "smoke": {"players": 3, "seeds": 1, "game": {**solving.STANDARD, "steps": 4},
                   "training": solving.SMOKE},
@@ -38,7 +38,5 @@ PRESETS, run, summary, markdown = Games(
         "paper": {**_QUICK, "players": 10, "training": solving.PAPER},
     },
     cases=_cases,
-    about="The paper's architecture on games that the symmetric closed form does not cover, that "
-    "start elsewhere, or that have more and longer time steps.",
     caption="Games away from the symmetric one",
 ).parts()  # fmt: skip

@@ -1,6 +1,5 @@
 """Games that are not linear-quadratic: one without a closed form, one solved another way."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,15 +81,6 @@ def _case(title, result, certificate) -> dict[str, Any]:
     }
 
 
-def _sample(game, seed, paths):
-    generator = np.random.default_rng((seed, 3))
-    normals = generator.standard_normal((paths // 2, game.state_size))
-    noise = generator.standard_normal((paths // 2, game.steps, game.noise_size))
-    noise *= game.step_size**0.5
-    initial = np.concatenate([game.initial_states(normals), game.initial_states(-normals)])
-    return initial, np.concatenate([noise, -noise])
-
-
 def _costs(game, initial, noise, own, others):
     """Path costs of single deviations, averaged over antithetic pairs, (paths / 2, players)."""
     from keras import ops
@@ -107,15 +97,17 @@ def _costs(game, initial, noise, own, others):
 
 def _deviation(result, other, seed, paths) -> dict[str, Any]:
     """What a player loses, relative to her cost, by playing her controls of the other result."""
-    initial, noise = _sample(result.game, seed, paths)
+    initial, noise = solving.sample(result.game, paths, (seed, 3), antithetic=True)
     mine, theirs = result.control(initial, noise), other.control(initial, noise)
-    difference = _costs(result.game, initial, noise, theirs, mine) - _costs(
-        result.game, initial, noise, mine, mine
-    )
-    return {
-        "loss": difference.mean(axis=0) / result.cost,
-        "standard_error": difference.std(axis=0) / len(difference) ** 0.5 / result.cost,
-    }
+    deviating, staying = (_costs(result.game, initial, noise, own, mine) for own in (theirs, mine))
+    loss, error = _relative(deviating - staying, result.cost)
+    return {"loss": loss, "standard_error": error}
+
+
+def _relative(differences, cost) -> tuple[Any, Any]:
+    """Their mean relative to a cost, and its standard error."""
+    mean, spread = differences.mean(axis=0), differences.std(axis=0)
+    return mean / cost, spread / len(differences) ** 0.5 / cost
 
 
 def _against_constants(result, seed, paths) -> dict[str, Any]:
@@ -124,20 +116,19 @@ def _against_constants(result, seed, paths) -> dict[str, Any]:
 
     game = result.game
     exact, limit = game.equilibrium(), game.equilibrium(mean_field=True)
-    initial, noise = _sample(game, seed, paths)
+    initial, noise = solving.sample(game, paths, (seed, 3), antithetic=True)
     controls = result.control(initial, noise)
     constant = np.broadcast_to(exact.investment, controls.shape)
-    difference = _costs(game, initial, noise, controls, controls) - _costs(
-        game, initial, noise, constant, constant
-    )
+    trained, best = (_costs(game, initial, noise, own, own) for own in (controls, constant))
+    error, spread = _relative(trained - best, exact.cost)
     return {
         "investment": controls.mean(axis=(0, 1)),
         "exact_investment": exact.investment,
         "limit_investment": limit.investment,
         "control_error": fp.lq.control_error(controls, constant),
         "exact_cost": exact.cost,
-        "relative_error": difference.mean(axis=0) / exact.cost,
-        "relative_standard_error": difference.std(axis=0) / len(difference) ** 0.5 / exact.cost,
+        "relative_error": error,
+        "relative_standard_error": spread,
     }
 
 
@@ -148,7 +139,7 @@ def _flight(result, seed, paths) -> dict[str, Any]:
     from fictitious_play import rollout
 
     game = result.game
-    initial, noise = _sample(game, seed, min(paths, 1024))
+    initial, noise = solving.sample(game, min(paths, 1024), (seed, 3), antithetic=True)
     idle = np.zeros((len(noise), game.steps, game.players, game.control_size))
     tensors = [ops.convert_to_tensor(array.astype("float32")) for array in (initial, idle, noise)]
     flights = {
@@ -166,12 +157,10 @@ def _flight(result, seed, paths) -> dict[str, Any]:
     return found
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """A flock's flight, its misalignment, and investments against N."""
-    from matplotlib import pyplot
-
     results = document["results"]
-    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(10.6, 3.4))
+    figure, (left, middle, right) = figures.subplots(1, 3, figsize=(10.6, 3.4))
     flight = results["flight"]
     for number, name in enumerate(("trained", "no effort")):
         look = figures.STYLES[number]
@@ -204,66 +193,42 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     right.set_xticks(count, [str(value) for value in count])
     right.minorticks_off()
     right.legend(fontsize=8)
-    return [figures.save(figure, stem)]
+    return figure
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """A table per game."""
-    flock = [
-        (
-            case["title"],
-            f"{np.mean(case['cost']):.4f} ± {np.mean(case['cost_standard_error']):.4f}",
-            "none" if case["known"] is None else f"{np.mean(case['known']):.4f}",
-            _back(case.get("back_to_linear")),
-            solving.certified(case),
-            solving.earlier([case]),
-            f"{case['cpu_seconds']:.0f}",
-        )
-        for case in document["results"]["flock"]
-    ]
-    portfolio = [
-        (
-            str(case["players"]),
-            f"{np.mean(case['investment']):.4f}",
-            f"{case['exact_investment'][0]:.4f}",
-            f"{case['limit_investment'][0]:.4f}",
-            f"{100 * case['control_error']:.2f} %",
-            solving.percent(*solving.worst(case)),
-            solving.certified(case),
-            solving.earlier([case]),
-            f"{case['cpu_seconds']:.0f}",
-        )
-        for case in document["results"]["portfolio"]
-    ]
+    certificates = {
+        "exploitability": solving.certified,
+        "earlier certificate": lambda case: solving.earlier([case]),
+        "CPU-seconds": lambda case: f"{case['cpu_seconds']:.0f}",
+    }
+    results = document["results"]
     return [
-        Table(
-            "The flock: cost of a bird, mean over the birds",
-            ("game", "ours ± s.e.", "known", "loss by playing as if β = γ = 0", "exploitability",
-             "earlier certificate", "CPU-seconds"), flock,
-        ),
-        Table(
-            "The portfolio game: investment and cost",
-            ("N", "ours", "exact", "mean field", "control error", "largest cost error ± s.e.",
-             "exploitability", "earlier certificate", "CPU-seconds"), portfolio,
-        ),
+        Table.of("The flock: cost of a bird, mean over the birds", results["flock"], {
+            "game": lambda case: case["title"],
+            "ours ± s.e.": lambda case:
+                f"{np.mean(case['cost']):.4f} ± {np.mean(case['cost_standard_error']):.4f}",
+            "known": lambda case:
+                "none" if case["known"] is None else f"{np.mean(case['known']):.4f}",
+            "loss by playing as if β = γ = 0": lambda case: _back(case.get("back_to_linear")),
+            **certificates,
+        }),
+        Table.of("The portfolio game: investment and cost", results["portfolio"], {
+            "N": lambda case: str(case["players"]),
+            "ours": lambda case: f"{np.mean(case['investment']):.4f}",
+            "exact": lambda case: f"{case['exact_investment'][0]:.4f}",
+            "mean field": lambda case: f"{case['limit_investment'][0]:.4f}",
+            "control error": lambda case: f"{100 * case['control_error']:.2f} %",
+            "largest cost error ± s.e.": lambda case: solving.percent(*solving.worst(case)),
+            **certificates,
+        }),
     ]  # fmt: skip
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """What is compared."""
-    return (
-        "Two games that no Riccati equation solves, by the paper's architecture. Birds "
-        "(`fp.FlockingGame`, positions and velocities in the plane) align with birds near them "
-        "and fly in noise that grows with their speed; no solution is known. For β = γ = 0 every "
-        "coordinate of the velocities is an inter-bank game, whose exact cost is *known*. With "
-        "β = 1, γ = 0.5, *loss* is what the bird who loses least would lose by returning alone to "
-        "the controls trained for β = γ = 0. Investors (`fp.PortfolioGame`, Lacker and "
-        "Zariphopoulou 2019) have exponential utility of their wealth less 0.8 times the average; "
-        "controls enter the diffusion, the equilibrium is a constant known for every N, and so is "
-        f"its limit; Adam begins with a rate of {_RATE:g}. Cost errors of the portfolio game are "
-        "differences on the same paths. The *earlier certificate*, of the solve at the "
-        "revision beside it, had one trained response with the profile's own features and units."
-    )
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text."""
+    return {"rate": _RATE}
 
 
 def _back(found) -> str:

@@ -1,6 +1,5 @@
 """Many players: features whose size does not grow with N, and how far they go."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,11 +79,9 @@ def run(context) -> dict[str, Any]:
     return {"cases": cases}
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Mean relative cost error of the players after every stage, the case at the end of a line."""
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(8.4, 3.8))
+    figure, axis = figures.subplots(figsize=(8.4, 3.8))
     for number, case in enumerate(document["results"]["cases"]):
         error = 100 * np.abs(np.asarray(case["mean_error_by_stage"], float))
         look = figures.STYLES[number % len(figures.STYLES)]
@@ -96,38 +93,23 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     axis.set(yscale="log", xlabel="stage (best-response iteration)", xlim=(1, 1.6 * len(error)),
              ylabel="mean relative cost error (%)")  # fmt: skip
     axis.set_xticks(range(2, len(error) + 1, 2))
-    return [figures.save(figure, stem)]
+    return figure
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """One row per case."""
-    columns = ("case", "largest error ± s.e.", "mean error", "mean-field limit", "weights",
-               "CPU-seconds", "revision")  # fmt: skip
-    made = document["provenance"]["revision"]
-    rows = [
-        (
-            _title(case),
-            solving.percent(case["relative_error"], case["relative_standard_error"]),
-            solving.percent(case["mean_error"]),
-            solving.percent(case["mean_field_distance"]),
-            f"{case['weights'] / 1e6:.1f} M",
-            f"{case['cpu_seconds']:.0f}",
-            case.get("revision", made),
-        )
-        for case in document["results"]["cases"]
-    ]
-    return [Table("Many players against the exact discrete equilibrium", columns, rows)]
-
-
-def markdown(document: dict[str, Any]) -> str:
-    """What is compared."""
-    return (
-        "The standard game with many players. *Own and mean*: a network sees its player's own "
-        "path, the common noise and the weighted mean of all paths, so its size does not grow with "
-        "N; it has a linear skip connection. *Full path*: the paper's features and architecture. "
-        "Errors are against the exact discrete-time N-player equilibrium; *mean-field limit* is "
-        "how far the limit's cost is from that of N players."
-    )
+    cases, made = document["results"]["cases"], document["provenance"]["revision"]
+    percent = solving.percent
+    return [Table.of("Many players against the exact discrete equilibrium", cases, {
+        "case": _title,
+        "largest error ± s.e.": lambda case: percent(case["relative_error"],
+                                                     case["relative_standard_error"]),
+        "mean error": lambda case: percent(case["mean_error"]),
+        "mean-field limit": lambda case: percent(case["mean_field_distance"]),
+        "weights": lambda case: f"{case['weights'] / 1e6:.1f} M",
+        "CPU-seconds": lambda case: f"{case['cpu_seconds']:.0f}",
+        "revision": lambda case: case.get("revision", made),
+    })]  # fmt: skip
 
 
 def _title(case: dict[str, Any]) -> str:

@@ -88,6 +88,24 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
     }
 
 
+def sample(game, paths: int, seed: tuple[int, int], antithetic: bool = False) -> tuple[Any, Any]:
+    """Initial states `(paths, n)` and noise `(paths, steps, noise_size)` that no training saw.
+
+    Args:
+        game: to be played.
+        paths: how many; of antithetic ones, the second half mirrors the first.
+        seed: of the item, and a number of this use of it.
+        antithetic: whether paths come in mirrored pairs.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = paths // 2 if antithetic else paths
+    normals = rng.standard_normal((drawn, game.state_size))
+    noise = rng.standard_normal((drawn, game.steps, game.noise_size)) * game.step_size**0.5
+    if antithetic:
+        normals, noise = (np.concatenate([half, -half]) for half in (normals, noise))
+    return game.initial_states(normals), noise
+
+
 def certificate(result, **settings) -> dict[str, Any]:
     """What every player could gain by deviating.
 

@@ -1,6 +1,5 @@
 """Trained networks against exact fictitious play, at every stage and not only in the limit."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,14 +74,12 @@ def run(context) -> dict[str, Any]:
     }
 
 
-def draw(document: dict[str, Any], stem: Path) -> list[Path]:
+def draw(document: dict[str, Any]) -> Any:
     """Costs stage by stage, and distances of the controls."""
-    from matplotlib import pyplot
-
     results = document["results"]
     rows = results["stages"]
     stage = np.arange(1, len(rows) + 1)
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(8.6, 3.5))
+    figure, (left, right) = figures.subplots(1, 2, figsize=(8.6, 3.5))
     exact = np.mean(results["exact_cost"], axis=1)
     left.plot(stage, exact, label="exact best responses", **{**figures.STYLES[1], "marker": ""})
     for number, (cost, error, label) in enumerate((
@@ -112,48 +109,41 @@ def draw(document: dict[str, Any], stem: Path) -> list[Path]:
     right.set_yticks(shown, [f"{value:g}" for value in shown])
     right.minorticks_off()
     right.legend(fontsize=8)
-    return [figures.save(figure, stem)]
+    return figure
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """Costs and controls, a row per stage."""
     results = document["results"]
-    rows = []
-    for number, row in enumerate(results["stages"]):
-        exact = np.asarray(results["exact_cost"][number])
-        rows.append((
-            str(number + 1),
-            f"{exact.mean():.5f}",
-            _distance(results["warm_cost"][number], results["warm_standard_error"][number], exact),
-            _distance(row["cost"], row["cost_standard_error"], exact),
-            f"{100 * row['error_to_exact_stage']:.2f} %",
-            f"{100 * row['error_to_equilibrium']:.2f} %",
-            f"{100 * row['exact_error_to_equilibrium']:.2f} %",
-        ))  # fmt: skip
-    costs = [row[:4] for row in rows]
-    controls = [(row[0], *row[4:]) for row in rows]
+    stages: list[dict[str, Any]] = [
+        {**row, "stage": number + 1, "exact": exact, "warm": cost, "warm_error": error}
+        for number, (row, exact, cost, error) in enumerate(zip(
+            results["stages"], results["exact_cost"], results["warm_cost"],
+            results["warm_standard_error"], strict=True,
+        ))
+    ]  # fmt: skip
+    number = {"stage": lambda row: str(row["stage"])}
     return [
-        Table("Cost of the joint profile, mean over the players",
-              ("stage", "exact play", "one solve", "stages trained to their end"), costs),
-        Table("Controls, stages trained to their end",
-              ("stage", "to exact play", "to equilibrium", "exact play to equilibrium"),
-              controls),
+        Table.of("Cost of the joint profile, mean over the players", stages, {
+            **number,
+            "exact play": lambda row: f"{np.mean(row['exact']):.5f}",
+            "one solve": lambda row: _distance(row["warm"], row["warm_error"], row["exact"]),
+            "stages trained to their end": lambda row: _distance(
+                row["cost"], row["cost_standard_error"], row["exact"]),
+        }),
+        Table.of("Controls, stages trained to their end", stages, {
+            **number,
+            "to exact play": lambda row: f"{100 * row['error_to_exact_stage']:.2f} %",
+            "to equilibrium": lambda row: f"{100 * row['error_to_equilibrium']:.2f} %",
+            "exact play to equilibrium":
+                lambda row: f"{100 * row['exact_error_to_equilibrium']:.2f} %",
+        }),
     ]  # fmt: skip
 
 
-def markdown(document: dict[str, Any]) -> str:
-    """What is compared."""
-    results = document["results"]
-    return (
-        f"The inter-bank game with N = {results['players']}, ε = c = {_WEIGHT:g} and the rest as "
-        f"in the standard game (contraction factor {results['contraction']:.3f}), from the belief "
-        "that everybody plays 1. *One solve* is Algorithm 1 with its few warm-started steps a "
-        "stage: its costs lag behind exact play, since no best response is found to its end. *To "
-        "their end*: every stage is a solve of one stage against the controls of the one before, "
-        "with the linear skip connection and a learning rate that falls to the end; distances of "
-        "controls are √(Σ E|α - α'|² / Σ E|α'|²) on fresh noise. Errors of a stage carry over to "
-        "the next, damped by the contraction factor."
-    )
+def facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the text."""
+    return {"weight": _WEIGHT}
 
 
 def _distance(cost, error, exact) -> str:

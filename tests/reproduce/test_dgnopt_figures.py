@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from reproduce import figures
-from reproduce.dgnopt import differences, experiment, figure_3, figure_5, figure_8, ladder
+from reproduce import figures, pages
+from reproduce.catalogue import find
+from reproduce.dgnopt import experiment, figure_3, figure_5, figure_8, ladder
 
 GAMES = ("FNE, proximal", "FNE, proximal, without K δx", "FNE, explicit",
          "FNE, explicit, without K δx")  # fmt: skip
@@ -80,7 +81,7 @@ def test_a_ladder_is_drawn_where_runs_fail(tmp_path):
     failed = [{"seed": 0, "error": "x", "curve": None}, run(0.0, diverged=True)]
     document = large_steps({"baseline": failed, "FNE, explicit": LOST})
     with figures.style():
-        (path,) = ladder.draw(document, tmp_path / "figure")
+        path = figures.save(ladder.draw(document), tmp_path / "figure")
     assert path.exists()
 
 
@@ -93,7 +94,7 @@ def test_the_differences_are_told_by_where_each_update_breaks():
     problem = {"title": "t", "data": "digits", "batch": 8, "steps": 3, "methods": methods}
     document = {"settings": {"steps": 3, "seeds": 2}, "results": {"problems": [problem]},
                 "provenance": {"revision": "r"}}  # fmt: skip
-    assert differences.markdown(document).startswith(
+    assert pages.prose(find("differences"), document).startswith(
         "The largest learning rate with which every seed learns is raised by open loop → ours "
         "(0.01 → 0.03)."
     )
@@ -137,5 +138,6 @@ def test_a_comparison_is_drawn_where_runs_diverge(tmp_path):
     methods.append({"label": "c", "rate": 0.1, "runs": LOST[:1]})
     problem = {"title": "t", "data": "digits", "steps": 3, "batch": 8, "methods": methods}
     with figures.style():
-        [path] = figure_3.draw({"results": {"problems": [problem]}}, tmp_path / "figure")
+        drawn = figure_3.draw({"results": {"problems": [problem]}})
+        path = figures.save(drawn, tmp_path / "figure")
     assert path.exists()

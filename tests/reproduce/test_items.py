@@ -91,7 +91,8 @@ def test_the_committed_pages_are_those_of_the_committed_results(tmp_path):
         committed = _ROOT / path.relative_to(tmp_path)
         assert changed.sub("", path.read_text()) == changed.sub("", committed.read_text())
     figures = (place.figures(item, place.found(item)[0]) for item in _COMMITTED)
-    assert {path for drawn in figures for path in drawn} == set(place.pages.glob("*.png"))
+    kept = {path for path in place.pages.iterdir() if path.suffix in (".gif", ".png")}
+    assert {path for drawn in figures for path in drawn} == kept
 
 
 @pytest.mark.parametrize("item", _COMMITTED, ids=lambda item: item.name)

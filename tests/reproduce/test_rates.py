@@ -75,7 +75,7 @@ def test_the_grid_goes_on_by_two_rates_a_side_at_most(tmp_path, monkeypatch):
     document = {"settings": {"steps": 4, "rates": 4, "beyond": 2, "confirmations": 2},
                 "provenance": {"seed": 0}, "results": {"rows": [low]}}  # fmt: skip
     assert rates.summary(document)[0].rows[0][2].startswith("0.01: 90.0, 0.03: 90.0, 0.1: 89.9")
-    assert "Still at an end: SGD on digits" in rates.markdown(document)
+    assert "Still at an end: SGD on digits" in rates.facts(document)["ends"]
 
 
 def test_a_rate_that_diverges_with_a_further_seed_gives_way(tmp_path, monkeypatch):
