@@ -1,4 +1,4 @@
-"""What contradicts Liu et al. (2021): sentences from the records, where these show it."""
+"""What contradicts or bounds the papers: sentences from the records, where these show it."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,14 @@ from reproduce.claims.rules import Contrast, Document, share_difference
 from reproduce.claims.training import (
     baselines,
     change,
-    ladders,
+    learned,
+    levels,
     mean_accuracy,
-    pooled,
     problems,
     told_change,
 )
 from reproduce.dgnopt import ladder
+from reproduce.dgnopt.comparison import by_label
 
 
 def _where(on: str) -> str:
@@ -44,7 +45,7 @@ def _emsa(problem: dict, where: str) -> str | None:
 
 
 def _muon(problem: dict, where: str) -> str | None:
-    methods = {method["label"]: method for method in problem["methods"]}
+    methods = by_label(problem)
     if "Muon" not in methods or "DGNOpt" not in methods:
         return None
     low, _, changed = change(methods["DGNOpt"], methods["Muon"])
@@ -55,7 +56,7 @@ def _feedback_term(problem: dict, where: str) -> str | None:
     columns = [rung.methods for rung in ladder.rungs(problem)]
     labels = [label for label in columns[0] if label.endswith("proximal")]
     own, other = (
-        np.sum([pooled(problem, f"{label}{more}", columns) for label in labels], axis=0)
+        np.sum([learned(columns, f"{label}{more}") for label in labels], axis=0)
         for more in ("", ", without K δx")
     )
     if not share_difference(other, own)[1] <= 0 or not own[0] + other[0]:
@@ -66,8 +67,8 @@ def _feedback_term(problem: dict, where: str) -> str | None:
 def _learning_rate(documents: list[Document]) -> str | None:
     found = [
         (*change(ordinary[n], agents[n]), name, _where(on))
-        for document in documents
-        for _, on, _, name, agents, ordinary in ladders(document)
+        for document in documents for problem, on, _ in problems(document)
+        for _, name, agents, ordinary in levels(problem, document["settings"])
         for n in agents if n > 1
     ]  # fmt: skip
     known = [row for row in found if np.isfinite(row[0])]
@@ -78,6 +79,23 @@ def _learning_rate(documents: list[Document]) -> str | None:
     return (
         f"N agents are about the optimizer at N times the learning rate: {out} of {len(known)} "
         f"accuracies differ significantly ({', '.join(names)}; {'; '.join(places)})."
+    )
+
+
+def _mean_field(documents: list[Document]) -> str | None:
+    cases = [case for document in documents for case in document["results"]["cases"]]
+    found = [
+        f"{100 * abs(case['relative_error']):.1f} % against {100 * case['mean_field_distance']:.1f}"
+        f" % (N = {case['players']:,}, width {case['settings'].get('hidden', (32, 32))[0]})"
+        for case in cases
+        if case["features"] == "full_path"
+        and abs(case["relative_error"]) > case["mean_field_distance"]
+    ]
+    if not found:
+        return None
+    return (
+        "With many players the paper's architecture errs more than the mean-field "
+        f"limit: {found[0]}."
     )
 
 
@@ -95,4 +113,5 @@ CONTRASTS = (
         _by_problem("K δx is not what saves runs at large rates", _feedback_term),
     ),
     Contrast(("dgnopt-figure-9",), _learning_rate),
+    Contrast(("scale",), _mean_field),
 )

@@ -40,7 +40,7 @@ class Claim:
         item: whose records decide it.
         words: the claim; in quotation marks where the words are the paper's.
         rule: what `judge` does, in words.
-        judge: findings from the item's JSON.
+        judges: the rules bound to their arguments: JSON of the item → findings.
         missing: what the paper has and no record here.
         data: the paper's data sets; those without a record are named as missing.
     """
@@ -48,9 +48,13 @@ class Claim:
     item: str
     words: str
     rule: str
-    judge: Callable[[Document], list[Finding]]
+    judges: Sequence[Callable[[Document], list[Finding]]]
     missing: str = ""
     data: tuple[str, ...] = ()
+
+    def judge(self, document: Document) -> list[Finding]:
+        """What the item's JSON says of the claim."""
+        return [finding for judge in self.judges for finding in judge(document)]
 
 
 @dataclass(frozen=True)
