@@ -1,5 +1,7 @@
 """A data set in memory, and the checks every reader's arrays pass."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,32 @@ class Dataset:
     classes: int
     scale: float
     source: str
+
+
+def present(folder: Path, files: Iterable[Sequence[str]]) -> list[Path] | None:
+    """For each file the first of its names that is in the folder; None where one is missing."""
+    found = []
+    for names in files:
+        path = next((folder / name for name in names if (folder / name).is_file()), None)
+        if path is None:
+            return None
+        found.append(path)
+    return found
+
+
+@contextmanager
+def reading(what: str, path: Path | str) -> Iterator[None]:
+    """Whatever a damaged file makes its reader raise, as a `ValueError` that names the file.
+
+    Args:
+        what: the file must be.
+        path: of the file.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = str(error) or type(error).__name__
+        raise ValueError(f"{path} must be {what}. Received: {told}") from error
 
 
 def images(x: np.ndarray, path: Path) -> np.ndarray:

@@ -7,18 +7,15 @@ axis fastest. Type 8 is the unsigned byte.
 import gzip
 import math
 import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from reproduce.data.dataset import Arrays, images, labels
+from reproduce.data.dataset import Arrays, images, labels, present, reading
 
 _STEMS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 _RANKS = (3, 1, 3, 1)
-#: Deflate expands a byte to at most this many.
-_MOST_EXPANSION = 1032
 
 
 @dataclass(frozen=True)
@@ -32,14 +29,11 @@ class IDX:
 
     def find(self, folder: Path) -> list[Path] | None:
         """The four files in a folder; None where one is missing."""
-        found = []
-        for stem, rank in zip(_STEMS, _RANKS, strict=True):
-            names = [f"{stem}{dot}idx{rank}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
-            path = next((folder / name for name in names if (folder / name).is_file()), None)
-            if path is None:
-                return None
-            found.append(path)
-        return found
+        files = zip(_STEMS, _RANKS, strict=True)
+        return present(folder, (
+            [f"{stem}{dot}idx{rank}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
+            for stem, rank in files
+        ))  # fmt: skip
 
     def read(self, paths: list[Path], classes: int) -> Arrays:
         """The data set.
@@ -69,34 +63,20 @@ def read(path: Path, rank: int) -> np.ndarray:
         ValueError: for another header, or more or fewer values than the header says.
     """
     opened = gzip.open if path.suffix == ".gz" else open
-    expansion = _MOST_EXPANSION if path.suffix == ".gz" else 1
-    try:
-        with opened(path, "rb") as file:
-            header = file.read(4 + 4 * rank)
-            magic = header[:4]
-            if magic != bytes((0, 0, 8, rank)):
-                raise ValueError(
-                    f"{path} must be an IDX file of unsigned bytes with {rank} axes, magic number "
-                    f"0x{8 * 256 + rank:08x}. Received: 0x{magic.hex()}"
-                )
-            if len(header) < 4 + 4 * rank:
-                raise ValueError(f"{path} must hold {rank} sizes. Received: a truncated header")
-            shape = struct.unpack(f">{rank}I", header[4:])
-            size = math.prod(shape)
-            if size > expansion * path.stat().st_size:
-                raise ValueError(
-                    f"{path} must hold the {size} values of its header {shape}. "
-                    f"Received: a file of {path.stat().st_size} bytes"
-                )
-            values = np.empty(size, np.uint8)
-            filled = 0
-            while filled < size and (got := file.readinto(values.data[filled:])):
-                filled += got
-            if filled < size or file.read(1):
-                raise ValueError(
-                    f"{path} must hold the {size} values of its header {shape}. "
-                    f"Received: {'more' if filled == size else filled}"
-                )
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} must be a complete, readable file. Received: {error}") from error
-    return values.reshape(shape)
+    with reading("a complete, readable file", path), opened(path, "rb") as file:
+        content = file.read()
+    header, values = content[: 4 + 4 * rank], memoryview(content)[4 + 4 * rank :]
+    if header[:4] != bytes((0, 0, 8, rank)):
+        raise ValueError(
+            f"{path} must be an IDX file of unsigned bytes with {rank} axes, magic number "
+            f"0x{8 * 256 + rank:08x}. Received: 0x{header[:4].hex()}"
+        )
+    if len(header) < 4 + 4 * rank:
+        raise ValueError(f"{path} must hold {rank} sizes. Received: a truncated header")
+    shape = struct.unpack(f">{rank}I", header[4:])
+    if len(values) != math.prod(shape):
+        raise ValueError(
+            f"{path} must hold the {math.prod(shape)} values of its header {shape}. "
+            f"Received: {len(values)}"
+        )
+    return np.frombuffer(values, np.uint8).reshape(shape).copy()

@@ -1,13 +1,11 @@
 """The MATLAB files of SVHN, format 2: X is (height, width, channels, n), and label 10 means 0."""
 
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from reproduce.data.dataset import Arrays, images, labels
+from reproduce.data.dataset import Arrays, images, labels, present, reading
 
 
 @dataclass(frozen=True)
@@ -18,8 +16,7 @@ class Matlab:
 
     def find(self, folder: Path) -> list[Path] | None:
         """The two files in a folder; None where one is missing."""
-        paths = [folder / "train_32x32.mat", folder / "test_32x32.mat"]
-        return paths if all(path.is_file() for path in paths) else None
+        return present(folder, [["train_32x32.mat"], ["test_32x32.mat"]])
 
     def read(self, paths: list[Path], classes: int) -> Arrays:
         """The data set.
@@ -39,16 +36,8 @@ def read(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """
     from scipy import io
 
-    try:
+    with reading("a complete MATLAB file, version 5", path):
         content = io.loadmat(path, variable_names=("X", "y"))
-    except (
-        OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-        NotImplementedError, OverflowError, MemoryError, zlib.error, struct.error,
-        io.matlab.MatReadError,
-    ) as error:  # fmt: skip
-        raise ValueError(
-            f"{path} must be a complete MATLAB file, version 5. Received: {error}"
-        ) from error
     missing = [variable for variable in ("X", "y") if variable not in content]
     if missing:
         raise ValueError(f"{path} must hold the variables X and y. Received: no {missing[0]}")

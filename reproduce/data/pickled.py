@@ -26,15 +26,10 @@ def load(file: IO[bytes]) -> Any:
         file: a pickle; strings of Python 2 become bytes.
 
     Raises:
-        ValueError: for a pickle that asks for anything else, or is damaged.
+        UnpicklingError, ValueError: for a pickle that asks for anything else; others where it is
+            damaged.
     """
-    try:
-        return _made(_Unpickler(file, encoding="bytes").load())
-    except (
-        pickle.UnpicklingError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError,
-        AttributeError, ImportError, OverflowError, MemoryError, RecursionError,
-    ) as error:  # fmt: skip
-        raise ValueError(str(error) or type(error).__name__) from error
+    return _made(_Unpickler(file, encoding="bytes").load())
 
 
 class _Unpickler(pickle.Unpickler):

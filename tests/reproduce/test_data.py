@@ -323,9 +323,13 @@ def test_damaged_bytes_give_a_sentence_or_data_and_never_another_error(tmp_path)
         (0, b"\0\0\x08\x01" + bytes(12), "3 axes, magic number 0x00000803. Received: 0x00000801"),
         (1, b"\0\0\x0d\x01" + bytes(12), "magic number 0x00000801. Received: 0x00000d01"),
         (2, b"PK\x03\x04", "Received: 0x504b0304"),
-        (0, idx(np.zeros((7, 28, 28))) + b"\0", r"header \(7, 28, 28\). Received: more"),
+        (0, idx(np.zeros((7, 28, 28))) + b"\0", r"header \(7, 28, 28\). Received: 5489"),
         (0, idx(np.zeros((7, 28, 28)))[:-1], r"header \(7, 28, 28\). Received: 5487"),
-        (0, struct.pack(">4B3I", 0, 0, 8, 3, 2**31, 2**31, 9), "Received: a file of 16 bytes"),
+        (
+            0,
+            struct.pack(">4B3I", 0, 0, 8, 3, 2**31, 2**31, 9),
+            r"header \(2147483648, 2147483648, 9\). Received: 0",
+        ),
         (1, idx(np.zeros(6)), r"number for each of 7 images. Received: labels of shape \(6,\)"),
         (3, idx(np.full(4, 10)), "labels from 0 to 9. Received: 10"),
         (0, idx(np.zeros((7, 0, 28))), "must hold images"),
@@ -339,8 +343,6 @@ def test_idx_files_that_do_not_hold_what_they_say_are_refused(
     write_idx(tmp_path, content_of("mnist"), compressed)
     path = tmp_path / (_IDX[file] + (".gz" if compressed else ""))
     path.write_bytes(gzip.compress(raw) if compressed else raw)
-    if compressed:
-        rule = rule.replace("5487", "(5487|a file)").replace("of 16 bytes", "of")
     with pytest.raises(ValueError, match=rule):
         data.load("mnist", tmp_path)
 
