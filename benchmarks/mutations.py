@@ -198,8 +198,8 @@ MUTATIONS = (
     Mutation(
         "EKFAC, mean square outside a truncated basis",
         "dgn_tf/curvature/eigenbasis.py",
-        "(tf.reduce_sum(left, 1) - tf.reduce_sum(inner, 1)) / float(of_B)",
-        "(tf.reduce_sum(left, 1) - tf.reduce_sum(inner, 1))",
+        "tf.maximum(outside, 0.0) / float(size - columns)], axis=-1)",
+        "tf.maximum(outside, 0.0)], axis=-1)",
         (
             f"{_TESTS_DGN}/test_kfac.py"
             "::test_outside_of_truncated_bases_stand_the_means_of_the_squares",

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from dgn_tf.curvature.base import period
 from dgn_tf.game_model import GameModel
+from dgn_tf.settings import period
 
 
 def with_agents(

@@ -15,7 +15,8 @@ from dgn_tf.game.capture import EXPECTED_BATCH, TANGENT_BUDGET
 from dgn_tf.game.game import Game
 from dgn_tf.game.graph import functional_of
 from dgn_tf.optimizer import DGNOpt
-from dgn_tf.rules import FORMS, one_of
+from dgn_tf.rules import FORMS
+from dgn_tf.settings import one_of
 from dgn_tf.step.solution import solve_batch
 from dgn_tf.step.train import refuse_replicas, train_step
 from dgn_tf.terminal.objective import check_loss

@@ -1,16 +1,16 @@
 """The step guard: an update that is not finite, or that explodes, is not applied."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from dgn_tf.curvature.base import period
+from dgn_tf.settings import Settings, count, number, period
 
 
 @dataclass(frozen=True)
-class StepGuard:
+class StepGuard(Settings):
     """Limits on a step.
 
     An update Δθ of all players together passes if it is finite and |Δθ| ≤ `largest` (1 + |θ|). One
@@ -36,12 +36,9 @@ class StepGuard:
     patience: int = 10
 
     def __post_init__(self) -> None:
-        if not self.largest > 0:
-            raise ValueError(f"`largest` must be positive. Received: {self.largest}")
-        if not (isinstance(self.retries, int) and self.retries >= 0):
-            raise ValueError(f"`retries` must be an integer, at least 0. Received: {self.retries}")
-        if not 0 < self.shrink < 1:
-            raise ValueError(f"`shrink` must lie between 0 and 1. Received: {self.shrink}")
+        number("largest", self.largest, "be positive", lambda x: x > 0)
+        number("shrink", self.shrink, "lie between 0 and 1", lambda x: 0 < x < 1)
+        count("retries", self.retries)
         period("patience", self.patience)
 
     @classmethod
@@ -54,9 +51,6 @@ class StepGuard:
         if isinstance(guard, cls):
             return guard
         raise TypeError(f"`guard` must be a StepGuard or a bool. Received: {guard!r}")
-
-    def get_config(self) -> dict:
-        return asdict(self)
 
     def passes(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
         """Whether updates of half the squared norm `size` may be applied to weights θ, a scalar."""

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.curvature.base import positive
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.guard import StepGuard
 from dgn_tf.rules import ITERATIONS, Rules
+from dgn_tf.settings import number, positive
 from dgn_tf.terminal import Terminal
 
 _RULES = tuple(name for name in Rules.__dataclass_fields__ if not name.startswith("agents"))
@@ -94,10 +94,6 @@ class DGNOpt(keras.optimizers.Optimizer):
             learning_rate = positive("learning_rate", learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         weight_decay = 0.0 if weight_decay is None else weight_decay
-        if not (isinstance(weight_decay, int | float) and 0 <= weight_decay < math.inf):
-            raise ValueError(
-                f"`weight_decay` must not be negative. Received: weight_decay={weight_decay}"
-            )
         self.rules = Rules(
             information_structure=information_structure,
             curvature=curvature,
@@ -108,7 +104,9 @@ class DGNOpt(keras.optimizers.Optimizer):
             state_feedback=state_feedback,
             khatri_rao_iterations=khatri_rao_iterations,
         )
-        self.weight_decay = float(weight_decay)
+        self.weight_decay = number(
+            "weight_decay", weight_decay, "not be negative", lambda x: 0 <= x < math.inf
+        )
         self.kl_clip = kl_clip if kl_clip is None else positive("kl_clip", kl_clip)
         self.guard = StepGuard.make(guard)
         self._game: Any = None

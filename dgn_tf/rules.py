@@ -5,11 +5,12 @@ Names and what they mean stand here once, as data; the recursions and the step r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from dgn_tf import curvature as curvature_blocks
+from dgn_tf.settings import count, one_of
 from dgn_tf.terminal.factor import Terminal, get
 
 
@@ -101,7 +102,10 @@ class Rules:
         if self.agents_form is not None:
             one_of("agents_form", self.agents_form, FORMS)
         get(self.terminal)
-        _check_numbers(self)
+        count("khatri_rao_iterations", self.khatri_rao_iterations)
+        if not isinstance(self.state_feedback, bool):
+            given = f"Received: {self.state_feedback!r}"
+            raise ValueError(f"`state_feedback` must be True or False. {given}")
         if not self.exact:
             object.__setattr__(self, "curvature", curvature_blocks.get(self.curvature))
         for means_nothing, sentence, way_out in _contradictions(self):
@@ -167,16 +171,6 @@ class Rules:
     def shifts(self) -> bool:
         """Whether lr ℓ_uu joins M: in the proximal form only, else Theorem 6 would be lost."""
         return not self.exact and self.second.curved and not self.structure.is_gradient
-
-
-def _check_numbers(rules: Rules) -> None:
-    iterations, feedback = rules.khatri_rao_iterations, rules.state_feedback
-    if not isinstance(feedback, bool):
-        raise ValueError(f"`state_feedback` must be True or False. Received: {feedback!r}")
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
-        raise ValueError(
-            f"`khatri_rao_iterations` must be an integer, at least 0. Received: {iterations!r}"
-        )
 
 
 def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
@@ -247,12 +241,3 @@ def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
             "Leave out `terminal`, or give another curvature.",
         ),
     )
-
-
-def one_of(argument: str, value: Any, known: Iterable | Mapping, more: str = "") -> None:
-    """Raises a ValueError for a value that is none of the known names."""
-    if not isinstance(value, str) or value not in known:
-        names = ", ".join(f'"{name}"' for name in known)
-        raise ValueError(
-            f"`{argument}` must be one of {names}{more}. Received: {argument}={value!r}"
-        )

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from dgn_tf.bandit.policy import AlignmentPolicy
-from dgn_tf.curvature.base import period
 from dgn_tf.game.game import Arm, Game, trace
+from dgn_tf.settings import period
 
 LIMIT = 64
 """Arms a policy takes by itself; every arm is a branch of the compiled step."""

@@ -8,6 +8,7 @@ import keras
 
 from dgn_tf.bandit.policy import AlignmentPolicy, State, numerics
 from dgn_tf.bandit.reward import Validation, accuracy
+from dgn_tf.settings import number, positive
 
 
 @keras.saving.register_keras_serializable("dgn_tf")
@@ -54,9 +55,9 @@ class EXP3PP(AlignmentPolicy):
         reward: str | Callable = "accuracy",
     ):
         super().__init__(arms=arms, every=every, seed=seed)
-        self.discount = _number("discount", discount, "in (0, 1]", lambda x: 0 < x <= 1)
-        self.exploration = _number("exploration", exploration, "at least 0", lambda x: x >= 0)
-        self.rate = _number("rate", rate, "positive", lambda x: 0 < x < math.inf)
+        self.discount = number("discount", discount, "be in (0, 1]", lambda x: 0 < x <= 1)
+        self.exploration = number("exploration", exploration, "be at least 0", lambda x: x >= 0)
+        self.rate = positive("rate", rate)
         if reward != "accuracy" and not callable(reward):
             raise ValueError(
                 '`reward` must be "accuracy" or a function of (y, outputs). '
@@ -126,17 +127,11 @@ class EXP3PP(AlignmentPolicy):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments without the validation arrays."""
-        mine = {name: getattr(self, name) for name in ("discount", "exploration", "rate")}
-        reward = keras.saving.serialize_keras_object(self.reward)
-        return {**super().get_config(), **mine, "reward": reward}
+        config = super().get_config()
+        config.pop("validation")
+        return {**config, "reward": keras.saving.serialize_keras_object(self.reward)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "EXP3PP":
         reward = keras.saving.deserialize_keras_object(config.get("reward", "accuracy"))
         return cls(**{**config, "reward": reward})
-
-
-def _number(name: str, value: Any, rule: str, holds: Callable[[float], bool]) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not holds(value):
-        raise ValueError(f"`{name}` must be {rule}. Received: {name}={value!r}")
-    return float(value)

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.curvature.base import period
+from dgn_tf.settings import Settings, period
 
 State = Mapping[str, Any]
 
 
-class AlignmentPolicy:
+class AlignmentPolicy(Settings):
     """Chooses between arms, here the alignments of a game, again and again.
 
     A policy is settings. Its state is a dictionary of arrays that every function is handed: NumPy
@@ -102,14 +102,6 @@ class AlignmentPolicy:
         """The new values of what the policy remembers besides the counts, from the state before,
         `(…, arms)` booleans and `(…, 1)` rewards."""
         return {}
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"arms": self.arms, "every": self.every, "seed": self.seed}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "AlignmentPolicy":
-        return cls(**config)
 
 
 def numerics(array: Any) -> Any:

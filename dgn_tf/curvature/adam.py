@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import Spec, State, fraction, positive, read
+from dgn_tf.curvature.base import Spec, State, read
 from dgn_tf.curvature.elementwise import Elementwise, moments
 from dgn_tf.game.layout import WeightLayout
+from dgn_tf.settings import fraction, positive
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf")
@@ -33,9 +34,6 @@ class Adam(Elementwise):
         self.beta_1 = fraction("beta_1", beta_1)
         self.beta_2 = fraction("beta_2", beta_2)
         self.epsilon = positive("epsilon", epsilon)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
     def state_spec(self, layout: WeightLayout) -> Spec:
         first = {f"momentum_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}

@@ -10,12 +10,13 @@ import tensorflow as tf
 
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
+from dgn_tf.settings import Settings
 
 State = Mapping[str, Any]
 Spec = dict[str, tuple[tuple[int, ...], Any]]
 
 
-class Curvature(ABC):
+class Curvature(Settings, ABC):
     """The preconditioner M of a player: settings, and functions of a state.
 
     M excludes the learning rate. The state belongs to the optimizer, as a mapping from the names of
@@ -35,14 +36,6 @@ class Curvature(ABC):
     needs_statistics = True
     momentum = False
     adaptive_damping = False
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Curvature:
-        return cls(**config)
 
     def fallback(self) -> Curvature:
         """The block of weights that this one cannot treat; itself where it treats all."""
@@ -193,24 +186,3 @@ def average(variable: Any, value: Any, updates: Any, decay: float) -> None:
     """Move a running average on by one value."""
     past = past_weight(updates, decay, value.dtype)
     variable.assign(past * read(variable) + (1.0 - past) * value)
-
-
-def positive(name: str, value: float) -> float:
-    """The value, if it is a positive finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e30:
-        raise ValueError(f"`{name}` must be a positive number. Received: {value!r}.")
-    return float(value)
-
-
-def fraction(name: str, value: float) -> float:
-    """The value, if it lies in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ValueError(f"`{name}` must lie in [0, 1). Received: {value!r}.")
-    return float(value)
-
-
-def period(name: str, value: int) -> int:
-    """The value, if it is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}.")
-    return value

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.curvature.base import Curvature, State, fraction, period, positive, read
+from dgn_tf.curvature.base import Curvature, State, read
 from dgn_tf.curvature.elementwise import Diagonal
 from dgn_tf.curvature.inverse import inverse
+from dgn_tf.settings import fraction, period, positive
 
 ADAPTATION = 0.95
 """Factor by which one step changes an adaptive damping."""
@@ -81,14 +82,6 @@ class Averaged(Curvature):
         self.decay = fraction("decay", decay)
         self.update_every = period("update_every", update_every)
         self.adaptive_damping = bool(adaptive_damping)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "damping": self.damping,
-            "decay": self.decay,
-            "update_every": self.update_every,
-            "adaptive_damping": self.adaptive_damping,
-        }
 
     def fallback(self) -> Curvature:
         return Diagonal(self.damping, self.decay)

@@ -58,14 +58,14 @@ def eigenbasis(A: tf.Tensor, Q: tf.Tensor, first: tf.Tensor) -> tuple:
 
 
 def squares(x: tf.Tensor, Q: tf.Tensor, rotated: tf.Tensor | None = None) -> tf.Tensor:
-    """Squared coordinates of ``(m, size)`` rows, then the mean square of what lies outside Q."""
+    """Squared coordinates of ``(..., size)`` rows, then the mean square of what lies outside Q."""
     rotated = matmul(x, Q) if rotated is None else rotated
     inside = tf.square(rotated)
     size, columns = Q.shape
     if columns == size:
         return inside
-    outside = tf.reduce_sum(tf.square(x), -1) - tf.reduce_sum(inside, -1)
-    return tf.concat([inside, tf.maximum(outside, 0.0)[:, None] / float(size - columns)], axis=-1)
+    outside = tf.reduce_sum(tf.square(x), -1, True) - tf.reduce_sum(inside, -1, True)
+    return tf.concat([inside, tf.maximum(outside, 0.0) / float(size - columns)], axis=-1)
 
 
 def mean_squares(T: tf.Tensor, w: tf.Tensor, Q_A: tf.Tensor, Q_B: tf.Tensor) -> tf.Tensor:
@@ -73,31 +73,16 @@ def mean_squares(T: tf.Tensor, w: tf.Tensor, Q_A: tf.Tensor, Q_B: tf.Tensor) -> 
 
     Where a basis is truncated the last row or column is the mean square of what lies outside.
     """
-    of_A, of_B = Q_A.shape[0] - Q_A.shape[1], Q_B.shape[0] - Q_B.shape[1]
-    right = matmul(T, Q_B)
-    both = matmul(Q_A, right, transpose_a=True)
+    size, columns = Q_A.shape
 
     def total(x: tf.Tensor) -> tf.Tensor:
-        return tensordot(w, tf.square(x), axes=((0,), (0,)))
+        return tensordot(w, squares(x, Q_B), axes=((0,), (0,)))
 
-    inner = total(both)
-    if of_A == 0 and of_B == 0:
-        return inner
-    if of_B:
-        left = total(matmul(Q_A, T, transpose_a=True))
-        column = (tf.reduce_sum(left, 1) - tf.reduce_sum(inner, 1)) / float(of_B)
-        inner_rows = tf.concat([inner, column[:, None]], axis=1)
-    else:
-        inner_rows = inner
-    if not of_A:
-        return tf.maximum(inner_rows, 0.0)
-    along = total(right)
-    row = (tf.reduce_sum(along, 0) - tf.reduce_sum(inner, 0)) / float(of_A)
-    if of_B:
-        corner = tf.reduce_sum(total(T)) - tf.reduce_sum(along) - tf.reduce_sum(left)
-        corner = (corner + tf.reduce_sum(inner)) / float(of_A * of_B)
-        row = tf.concat([row, corner[None]], axis=0)
-    return tf.maximum(tf.concat([inner_rows, row[None]], axis=0), 0.0)
+    inside = total(matmul(Q_A, T, transpose_a=True))
+    if columns == size:
+        return inside
+    outside = tf.reduce_sum(total(T), 0, True) - tf.reduce_sum(inside, 0, True)
+    return tf.concat([inside, tf.maximum(outside, 0.0) / float(size - columns)], axis=0)
 
 
 def mixing(new: Any, old: Any) -> tf.Tensor:
@@ -120,20 +105,20 @@ def mixing(new: Any, old: Any) -> tf.Tensor:
 
 def spectral_apply(Q_A: tf.Tensor, Q_B: tf.Tensor, D: tf.Tensor, X: tf.Tensor) -> tf.Tensor:
     """The operator with eigenvectors Q_A ⊗ Q_B and spectrum D, applied to ``(..., I, O)`` X."""
-    k_A, k_B = Q_A.shape[1], Q_B.shape[1]
-    cut_A, cut_B = k_A < Q_A.shape[0], k_B < Q_B.shape[0]
-    if cut_B and not cut_A:
-        flipped = spectral_apply(Q_B, Q_A, tf.transpose(D), tf.linalg.matrix_transpose(X))
-        return tf.linalg.matrix_transpose(flipped)
-    right = matmul(X, Q_B)
-    core = matmul(Q_A, right, transpose_a=True)
-    if not cut_A:
-        return matmul(matmul(Q_A, D * core), Q_B, transpose_b=True)
-    inner, of_B = D[:k_A, :k_B], D[k_A:, :k_B]  # of_B: outside Q_A, inside Q_B, (1, k_B)
-    if not cut_B:
-        mixed = matmul(Q_A, (inner - of_B) * core) + of_B * right
-        return matmul(mixed, Q_B, transpose_b=True)
-    of_A, rest = D[:k_A, k_B:], D[k_A, k_B]  # of_A: inside Q_A, outside Q_B, (k_A, 1)
-    mixed = matmul(Q_A, (inner - of_A - of_B + rest) * core) + (of_B - rest) * right
-    left = (of_A - rest) * matmul(Q_A, X, transpose_a=True)
-    return matmul(mixed, Q_B, transpose_b=True) + matmul(Q_A, left) + rest * X
+    columns = Q_B.shape[1]
+    inside, outside = D[:, :columns], D[:, columns:]
+    if columns == Q_B.shape[0]:
+        return matmul(along_rows(Q_A, D, matmul(X, Q_B)), Q_B, transpose_b=True)
+    within = along_rows(Q_A, inside - outside, matmul(X, Q_B))
+    return matmul(within, Q_B, transpose_b=True) + along_rows(Q_A, outside, X)
+
+
+def along_rows(
+    Q: tf.Tensor, D: tf.Tensor, X: tf.Tensor, core: tf.Tensor | None = None
+) -> tf.Tensor:
+    """The operator with eigenvectors Q and a spectrum a column in D, applied to every column of
+    ``(..., I, O)`` X; `core` is Q'X where it is known."""
+    core = matmul(Q, X, transpose_a=True) if core is None else core
+    if Q.shape[0] == Q.shape[1]:
+        return matmul(Q, D * core)
+    return matmul(Q, (D[:-1] - D[-1:]) * core) + D[-1:] * X

@@ -10,8 +10,9 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import Preconditioner, Spec, State, add, average, period, read, shared
+from dgn_tf.curvature.base import Preconditioner, Spec, State, add, average, read, shared
 from dgn_tf.curvature.eigenbasis import (
+    along_rows,
     eigenbasis,
     mean_squares,
     mixing,
@@ -25,6 +26,7 @@ from dgn_tf.curvature.kfac import KFACBlock, weighted_product
 from dgn_tf.curvature.statistics import factors, samples
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import einsum, matmul
+from dgn_tf.settings import period
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf", name="EKFAC")
@@ -73,10 +75,6 @@ class EKFACBlock(KFACBlock):
                 "`rank` must not exceed `full_basis_up_to`. Received: "
                 f"rank={rank}, full_basis_up_to={full_basis_up_to}."
             )
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"full_basis_up_to": self.full_basis_up_to, "rank": self.rank}
-        return {**super().get_config(), **own}
 
     def state_spec(self, layout: WeightLayout) -> Spec:
         rows, outputs = layout.shape
@@ -244,17 +242,11 @@ class _EigenPreconditioner(Preconditioner):
         cheap = of_inputs or self.left is not None
         if self.cap.positions != 1 or not of_outputs or not cheap:
             return None
-        (Q_A, Q_B), cap, scale = self.bases, self.cap, self.scale
-        a, g = self._coordinates
-        inner = weighted_product(a, g, w, cap)
-        if of_inputs:
-            outer = matmul(inner / scale, Q_B, transpose_b=True)
-            return cap.tensors(matmul(Q_A, outer))
-        # Outside Q_A the spectrum is one value a column: that of the last row.
-        inside, rest = 1.0 / scale[:-1], 1.0 / scale[-1:]
-        along = rest * weighted_product(cap.a[:, 0], g, w, cap)
-        outer = matmul(Q_A, (inside - rest) * inner) + along
-        return cap.tensors(matmul(outer, Q_B, transpose_b=True))
+        (Q_A, Q_B), cap, (a, g) = self.bases, self.cap, self._coordinates
+        core = weighted_product(a, g, w, cap)
+        whole = core if of_inputs else weighted_product(cap.a[:, 0], g, w, cap)
+        solved = along_rows(Q_A, 1.0 / self.scale, whole, core)
+        return cap.tensors(matmul(solved, Q_B, transpose_b=True))
 
 
 def _with_rest(diagonal: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:

@@ -9,19 +9,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature.base import (
-    Curvature,
-    Preconditioner,
-    Spec,
-    State,
-    average,
-    fraction,
-    positive,
-    read,
-)
+from dgn_tf.curvature.base import Curvature, Preconditioner, Spec, State, average, read
 from dgn_tf.curvature.kernels import DiagonalSide, separable_kernel
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
+from dgn_tf.settings import fraction, positive
 
 
 class Elementwise(Curvature):
@@ -102,9 +94,6 @@ class RMSprop(Elementwise):
         self.rho = fraction("rho", rho)
         self.epsilon = positive("epsilon", epsilon)
 
-    def get_config(self) -> dict[str, Any]:
-        return {"rho": self.rho, "epsilon": self.epsilon}
-
     def observe(
         self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
     ) -> None:
@@ -132,9 +121,6 @@ class Diagonal(Elementwise):
     def __init__(self, damping: float = 1e-2, decay: float = 0.95):
         self.damping = positive("damping", damping)
         self.decay = fraction("decay", decay)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"damping": self.damping, "decay": self.decay}
 
     def state_spec(self, layout: WeightLayout) -> Spec:
         return {**super().state_spec(layout), "updates": ((), "zeros")}

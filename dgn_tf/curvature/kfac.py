@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.curvature import packed
-from dgn_tf.curvature.base import Preconditioner, Spec, State, add, due, period, read, shared, when
+from dgn_tf.curvature.base import Preconditioner, Spec, State, add, due, read, shared, when
 from dgn_tf.curvature.damping import Averaged, damped_inverse, split
 from dgn_tf.curvature.kernels import (
     MatrixSide,
@@ -22,6 +22,7 @@ from dgn_tf.curvature.kernels import (
 from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import matmul
+from dgn_tf.settings import one_of, period
 
 
 @keras.saving.register_keras_serializable(package="dgn_tf", name="KFAC")
@@ -62,17 +63,8 @@ class KFACBlock(Averaged):
         super().__init__(damping, decay, update_every, adaptive_damping)
         self.refresh_every = period("refresh_every", refresh_every)
         self.max_rows = max_rows if max_rows is None else period("max_rows", max_rows)
-        if fisher not in FISHER:
-            raise ValueError(f"`fisher` must be one of {', '.join(FISHER)}. Received: {fisher!r}.")
+        one_of("fisher", fisher, FISHER)
         self.fisher = fisher
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "refresh_every": self.refresh_every,
-            "fisher": self.fisher,
-            "max_rows": self.max_rows,
-        }
 
     def state_spec(self, layout: WeightLayout) -> Spec:
         rows, outputs = layout.shape

@@ -9,12 +9,12 @@ from typing import Any
 
 import keras
 
-from dgn_tf.curvature.base import period
 from dgn_tf.game.alignment import schedule, schedules
 from dgn_tf.game.graph import Call, Graph, read_graph
 from dgn_tf.game.players import Bystander, Owner, Player, read_player
 from dgn_tf.game.summary import table
 from dgn_tf.game.uses import Uses, read_uses
+from dgn_tf.settings import period
 
 
 @dataclass(frozen=True)

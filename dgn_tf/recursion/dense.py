@@ -38,8 +38,8 @@ from dgn_tf.rules import (
     FORMS,
     STRUCTURES,
     Form,
-    one_of,
 )
+from dgn_tf.settings import one_of
 
 __all__ = ["DenseGain", "DenseStage", "DenseStageResult", "cooperative_value", "solve"]
 

@@ -20,6 +20,7 @@ from dgn_tf.curvature.kfac import kronecker
 from dgn_tf.curvature.statistics import cotangents
 from dgn_tf.precise import matmul
 from dgn_tf.recursion.linear_game import as_scalar
+from dgn_tf.settings import count
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,7 @@ def conjugate_gradients(
     Raises:
         ValueError: for a negative number of iterations.
     """
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
-        raise ValueError(f"`iterations` must be an integer ≥ 0. Received: {iterations!r}.")
+    count("iterations", iterations)
     solve_own = factors.block_inverses() if precondition is None else precondition
 
     def own(Y: tf.Tensor) -> list:

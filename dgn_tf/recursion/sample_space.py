@@ -29,7 +29,8 @@ from dgn_tf.recursion.stage_value import (
     dense,
     times,
 )
-from dgn_tf.rules import ABSENT_PLAYERS, DUPLICATED, FORMS, STRUCTURES, one_of
+from dgn_tf.rules import ABSENT_PLAYERS, DUPLICATED, FORMS, STRUCTURES
+from dgn_tf.settings import one_of
 
 
 def solve(

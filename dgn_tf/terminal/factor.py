@@ -19,10 +19,10 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.settings import Settings
 from dgn_tf.terminal.loss import TerminalLoss
 
 
@@ -45,7 +45,7 @@ class TerminalFactor:
         return tf.sqrt(self.C)
 
 
-class Terminal(ABC):
+class Terminal(Settings, ABC):
     """A kind of factor, one of the names of `DGNOpt(terminal=...)` or of one's own.
 
     The recursion needs the gradient in the span of the columns, ``φ_x^b = Z^b v^b``, and C not
@@ -67,14 +67,6 @@ class Terminal(ABC):
     @abstractmethod
     def factor(self, loss: TerminalLoss) -> TerminalFactor:
         """The factor of a batch, from the loss of every sample as a function of x_T."""
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Terminal:
-        return cls(**config)
 
 
 class RankOne(Terminal):
