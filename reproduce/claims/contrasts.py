@@ -7,15 +7,14 @@ import numpy as np
 from reproduce.claims.rules import Contrast, Document, share_difference
 from reproduce.claims.training import (
     baselines,
-    change,
     learned,
     levels,
     mean_accuracy,
     problems,
-    told_change,
 )
 from reproduce.dgnopt import ladder
 from reproduce.dgnopt.comparison import by_label
+from reproduce.dgnopt.experiment import difference
 
 
 def _where(on: str) -> str:
@@ -48,8 +47,8 @@ def _muon(problem: dict, where: str) -> str | None:
     methods = by_label(problem)
     if "Muon" not in methods or "DGNOpt" not in methods:
         return None
-    low, _, changed = change(methods["DGNOpt"], methods["Muon"])
-    return f"{told_change(changed)}, {where}" if low > 0 else None
+    ahead = difference(methods["DGNOpt"], methods["Muon"])
+    return f"{ahead.shown()}, {where}" if ahead.low > 0 else None
 
 
 def _feedback_term(problem: dict, where: str) -> str | None:
@@ -66,16 +65,16 @@ def _feedback_term(problem: dict, where: str) -> str | None:
 
 def _learning_rate(documents: list[Document]) -> str | None:
     found = [
-        (*change(ordinary[n], agents[n]), name, _where(on))
+        (difference(ordinary[n], agents[n]), name, _where(on))
         for document in documents for problem, on, _ in problems(document)
         for _, name, agents, ordinary in levels(problem, document["settings"])
         for n in agents if n > 1
     ]  # fmt: skip
-    known = [row for row in found if np.isfinite(row[0])]
+    known = [row for row in found if row[0].known]
     if not known:
         return None
-    out = sum(low > 0 or high < 0 for low, high, *_ in known)
-    names, places = (dict.fromkeys(str(row[place]) for row in known) for place in (3, 4))
+    out = sum(change.significant for change, *_ in known)
+    names, places = (dict.fromkeys(str(row[place]) for row in known) for place in (1, 2))
     return (
         f"N agents are about the optimizer at N times the learning rate: {out} of {len(known)} "
         f"accuracies differ significantly ({', '.join(names)}; {'; '.join(places)})."

@@ -18,9 +18,10 @@ from reproduce.claims.rules import (
     mean_interval,
     share_difference,
 )
-from reproduce.dgnopt import curves, experiment, figure_9, ladder
+from reproduce.dgnopt import curves, experiment, figure_9, ladder, paired
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt.comparison import by_label
+from reproduce.dgnopt.experiment import difference
 
 #: What a rule says of a problem: the number, the verdict, and the part of the claim it is about.
 Said = tuple[str, str, str]
@@ -54,23 +55,6 @@ def plays(method: Document) -> bool:
     return method["method"].get("structure", "open_loop") != "open_loop"
 
 
-def change(first: Document, second: Document) -> tuple[float, float, Document]:
-    """The interval of a paired change of accuracy; without bounds where no noise is known."""
-    changed = experiment.difference(first, second)
-    if changed["change"] is None:
-        return -np.inf, np.inf, changed
-    half = np.inf if changed["noise"] is None else changed["noise"]
-    return changed["change"] - half, changed["change"] + half, changed
-
-
-def told_change(changed: Document) -> str:
-    """The change of a pair of methods in words, in percentage points."""
-    if changed["change"] is None:
-        return "no pair of finished runs"
-    noise = "" if changed["noise"] is None else f" ± {changed['noise']:.2f}"
-    return f"{round(changed['change'], 2) + 0.0:+.2f}{noise} (n = {changed['pairs']})"
-
-
 def mean_accuracy(method: Document) -> float:
     """Over the seeds that finished; minus infinity where none did."""
     values = experiment.accuracies(method)
@@ -92,13 +76,13 @@ def improves(document: Document) -> list[Finding]:
         for game in (method for method in problem["methods"] if plays(method)):
             verdicts = []
             for other in others:
-                low, high, changed = change(other, game)
-                more = changed["lost"][1] > changed["lost"][0]
-                found_here = above(low, high)
-                verdicts.append(OPEN if more and found_here == SUPPORTED else found_here)
+                change = difference(other, game)
+                verdict = above(change.low, change.high)
+                more = change.lost[1] > change.lost[0]
+                verdicts.append(OPEN if more and verdict == SUPPORTED else verdict)
             if not any(np.isfinite(experiment.accuracies(game))):
                 verdicts = [REFUTED]
-            ahead = told_change(change(best, game)[2])
+            ahead = difference(best, game).shown()
             told = f"{game['label']} {experiment.shown(game)}; {ahead} over {best['label']}"
             found.append(Finding(on, told, every(verdicts), f"{data}, {game['label']}"))
     return found
@@ -109,7 +93,7 @@ def richer(problem: Document, settings: Document, harmless: float) -> Iterator[S
     """A baseline and the game on it: no loss, and less than `harmless` points at most."""
     methods = by_label(problem)
     changes = [
-        change(methods[label.split(", ")[0]], method)
+        difference(methods[label.split(", ")[0]], method)
         for label, method in methods.items()
         if plays(method) and label.split(", ")[0] in methods
     ]
@@ -121,17 +105,18 @@ def richer(problem: Document, settings: Document, harmless: float) -> Iterator[S
 def information(problem: Document, settings: Document) -> Iterator[Said]:
     """Every structure against the first, open loop."""
     first, *others = problem["methods"]
-    changes = [change(first, method) for method in others if method["label"] != "as printed"]
+    changes = [difference(first, method) for method in others if method["label"] != "as printed"]
     yield *_counted(changes, 0.0, "changes from open loop"), ""
 
 
-def _counted(changes: list, limit: float, what: str) -> tuple[str, str]:
+def _counted(changes: list[paired.Difference], limit: float, what: str) -> tuple[str, str]:
     """Changes that should all lie above a limit; told by how many are significant."""
-    gains = sum(low > 0 for low, _, _ in changes)
-    losses = sum(high < 0 for _, high, _ in changes)
-    lowest = told_change(min(changes, key=lambda change: change[0])[2])
+    gains = sum(change.low > 0 for change in changes)
+    losses = sum(change.high < 0 for change in changes)
+    lowest = min(changes, key=lambda change: change.low).shown()
     told = f"{len(changes)} {what}: {gains} significant gains, {losses} losses; lowest {lowest}"
-    return told, every(REFUTED if high < 0 else above(low, high, limit) for low, high, _ in changes)
+    verdicts = [REFUTED if c.high < 0 else above(c.low, c.high, limit) for c in changes]
+    return told, every(verdicts)
 
 
 @per_problem
@@ -223,10 +208,10 @@ def adaptive(problem: Document, settings: Document) -> Iterator[Said]:
     """The bandit's alignment against the fixed and the random one."""
     methods = by_label(problem)
     if "adaptive" in methods:
-        changes = {name: change(methods[name], methods["adaptive"])
+        changes = {name: difference(methods[name], methods["adaptive"])
                    for name in ("fixed", "random") if name in methods}  # fmt: skip
-        told = ", ".join(f"{told_change(c)} over {name}" for name, (*_, c) in changes.items())
-        yield told, every(above(low, high) for low, high, _ in changes.values()), ""
+        told = ", ".join(f"{change.shown()} over {name}" for name, change in changes.items())
+        yield told, every(above(change.low, change.high) for change in changes.values()), ""
 
 
 @per_problem
@@ -241,15 +226,14 @@ def partition(problem: Document, settings: Document) -> Iterator[Said]:
             if other is None:
                 continue
             losses = curves.average_losses(other)
-            changed = experiment.paired_difference(ours, losses)
-            if changed["noise"] is not None:
-                low, high = (changed["change"] + sign * changed["noise"] for sign in (-1, 1))
-                told = (f"{changed['change']:+.2f} ± {changed['noise']:.2f} nats "
-                        f"(n = {changed['pairs']})")  # fmt: skip
+            change = paired.between(ours, losses)
+            if change.known:
+                low, high = change.low, change.high
+                told = f"{change.mean:+.2f} ± {change.half:.2f} nats (n = {change.pairs})"
             else:
-                lost = [(int(np.isnan(each).sum()), len(each)) for each in (ours, losses)]
-                _, low, high = share_difference(*lost)
-                told = f"{lost[1][0]} of {lost[1][1]} diverge"
+                runs = len(ours), len(losses)
+                _, low, high = share_difference(*zip(change.lost, runs, strict=True))
+                told = f"{change.lost[1]} of {runs[1]} diverge"
             verdicts.append(above(low, high))
             parts.append(f"{number} parts{form}: {told}")
         yield f"{name}, against {number} agents: {'; '.join(parts)}", every(verdicts), ""

@@ -8,6 +8,7 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import experiment
+from reproduce.dgnopt.paired import Difference, between
 from reproduce.dgnopt.problems import DATA_TITLES
 from reproduce.report import Table
 
@@ -28,6 +29,12 @@ class Quantity:
     name: str = "test accuracy (%)"
     unit: str = "percentage points"
     digits: int = 2
+
+    def change(self, first: dict[str, Any], second: dict[str, Any]) -> Difference:
+        """From the first method to the second; of accuracies, known to a test image."""
+        if self.of is experiment.accuracies:
+            return experiment.difference(first, second)
+        return between(self.of(first), self.of(second))
 
 
 @dataclass(frozen=True)
@@ -71,22 +78,14 @@ class Comparison:
             problems += experiment.experiment(context, of_kind, entries, **more)
         return {"problems": problems}
 
-    def changes(self, problem: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    def changes(self, problem: dict[str, Any]) -> list[tuple[str, str, Difference]]:
         """Reference, method and their paired difference, for the pairs that were trained."""
         methods = by_label(problem)
         return [
-            (first, second, self.difference(methods[first], methods[second]))
+            (first, second, self.quantity.change(methods[first], methods[second]))
             for first, second in self.pairs(problem)
             if first in methods and second in methods
         ]
-
-    def difference(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-        """From the first method to the second, as `experiment.difference`."""
-        if self.quantity.of is experiment.accuracies:
-            return experiment.difference(first, second)
-        pair = self.quantity.of(first), self.quantity.of(second)
-        lost = [int(np.isnan(values).sum()) for values in pair]
-        return {**experiment.paired_difference(*pair), "lost": lost}
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
         """A table per problem: every method, the paper's value, and its differences from others."""
@@ -119,7 +118,7 @@ class Comparison:
                 row.append("–" if value is None else f"{value:.2f}")
             row += [self.extra[1](problem, method)] if self.extra else []
             row.append("; ".join(
-                f"from {first}: {experiment.verdict(change, self.quantity.digits)}"
+                f"from {first}: {change.verdict(self.quantity.digits)}"
                 for first, second, change in self.changes(problem) if second == method["label"]
             ))  # fmt: skip
             rows.append(tuple(row))
@@ -160,14 +159,15 @@ class Comparison:
         axis.set_xlabel(self.quantity.name)
         axis.set_title(problem["title"], fontsize=9)
 
-    def _draw_changes(self, axis: Any, found: list[tuple[str, str, dict[str, Any]]]) -> None:
+    def _draw_changes(self, axis: Any, found: list[tuple[str, str, Difference]]) -> None:
         for place, (_, _, change) in enumerate(found):
-            if change["change"] is None:
-                axis.text(0.0, place, "no pair of finished runs", fontsize=7.5, va="center")
+            if not change.pairs:
+                axis.text(0.0, place, change.shown(), fontsize=7.5, va="center")
                 continue
-            look = figures.STYLES[0 if experiment.stands_out(change) else 5]
-            axis.errorbar(change["change"], place, xerr=change["noise"], marker=look["marker"],
-                          color=look["color"], capsize=3, linestyle="none")  # fmt: skip
+            look = figures.STYLES[0 if change.significant else 5]
+            axis.errorbar(change.mean, place, xerr=change.half if change.known else None,
+                          marker=look["marker"], color=look["color"], capsize=3,
+                          linestyle="none")  # fmt: skip
         axis.axvline(0.0, color="#777777", linewidth=0.8)
         _name(axis, [f"{second} − {first}" for first, second, _ in found])
         axis.set_xlabel(f"difference ({self.quantity.unit})\n95 % interval; × not significant")

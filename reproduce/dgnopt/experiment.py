@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from reproduce import provenance
+from reproduce.dgnopt import paired, rates
 from reproduce.dgnopt import problems as problem_list
-from reproduce.dgnopt import rates
 from reproduce.training import cell as cell_of
 from reproduce.training import cells
 
@@ -168,62 +167,8 @@ def shown(method: dict[str, Any]) -> str:
     return ", ".join(filter(None, [spread(accuracies(method)), *lost]))
 
 
-def difference(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """The change of accuracy from the first method to the second, seed by seed.
-
-    Runs of one seed share weights and batches, so differences are taken in pairs.
-
-    Returns:
-        `change`, the mean difference in points; `noise`, half the width of its 95 % interval
-        (Student's t); `pairs`, how many there are; `lost`, how many runs of each diverged or
-        failed. The change is None where there is no pair. The noise is None
-        too where the interval is narrower than one test image: runs that agree so well by chance
-        say nothing of how well others would.
-    """
+def difference(first: dict[str, Any], second: dict[str, Any]) -> paired.Difference:
+    """The change of accuracy from the first method to the second, in percentage points, known to
+    a test image."""
     image = max(100.0 / method.get("images", FEWEST_IMAGES) for method in (first, second))
-    pair = accuracies(first), accuracies(second)
-    lost = [int(np.isnan(values).sum()) for values in pair]
-    return {**paired_difference(*pair, image), "lost": lost}
-
-
-def paired_difference(
-    first: np.ndarray, second: np.ndarray, resolution: float = 0.0
-) -> dict[str, Any]:
-    """`difference` of any two quantities measured seed by seed, NaN where there is none.
-
-    Args:
-        first, second: `(seeds,)`.
-        resolution: the smallest step of the quantity: a narrower interval is none.
-    """
-    pairs = min(len(first), len(second))
-    paired = second[:pairs] - first[:pairs]
-    paired = paired[np.isfinite(paired)]
-    if not len(paired):
-        return {"change": None, "noise": None, "pairs": 0}
-    noise = None
-    if len(paired) > 1:
-        error = np.std(paired, ddof=1) / np.sqrt(len(paired))
-        width = float(stats.t.ppf(0.975, len(paired) - 1) * error)
-        least = max(resolution, 1e-9 * float(np.max(np.abs(paired))))
-        noise = width if width > least else None
-    return {"change": float(np.mean(paired)), "noise": noise, "pairs": len(paired)}
-
-
-def verdict(changed: dict[str, Any], digits: int = 2) -> str:
-    """A difference in words: the change, its interval, and whether it is significant."""
-    if changed["change"] is None:
-        return "no pair of finished runs"
-    text = f"{changed['change']:+.{digits}f}"
-    if changed["noise"] is None:
-        if changed["pairs"] > 1:
-            return (
-                f"{text} (interval unknown: {changed['pairs']} seeds agree to less than an image)"
-            )
-        return f"{text} (one seed: interval unknown)"
-    word = "significant" if stands_out(changed) else "not significant"
-    return f"{text} ± {changed['noise']:.{digits}f}, {word}"
-
-
-def stands_out(changed: dict[str, Any]) -> bool:
-    """Whether the 95 % interval of a difference excludes zero; never so where it is unknown."""
-    return changed["noise"] is not None and abs(changed["change"]) > changed["noise"]
+    return paired.between(accuracies(first), accuracies(second), image)

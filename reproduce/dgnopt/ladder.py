@@ -8,6 +8,7 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import experiment
+from reproduce.dgnopt.paired import Difference
 from reproduce.report import Table
 
 #: Per cent of the test images; a run that ends below it has learned nothing worth the name.
@@ -108,10 +109,10 @@ def summary(document: dict[str, Any], pairs: Callable[[Rung], list]) -> list[Tab
         tables.append(Table(title, columns, rows))
     rows = [
         (f"{rung.problem['data']}, {rung.title}", f"{second} minus {first}",
-         str(change["pairs"]), experiment.verdict(change))
+         str(change.pairs), change.verdict())
         for problem in document["results"]["problems"] for rung in rungs(problem)
         for first, second in pairs(rung)
-        if (change := _change(rung, first, second))["pairs"]
+        if (change := _change(rung, first, second)).pairs
     ]  # fmt: skip
     title = (
         "Paired differences of the seeds that learned with both, percentage points, 95 % interval"
@@ -119,7 +120,7 @@ def summary(document: dict[str, Any], pairs: Callable[[Rung], list]) -> list[Tab
     return [*tables, Table(title, ("setting", "difference", "seeds", "change"), rows)]
 
 
-def _change(rung: Rung, first: str, second: str) -> dict[str, Any]:
+def _change(rung: Rung, first: str, second: str) -> Difference:
     return experiment.difference(learned(rung.methods[first]), learned(rung.methods[second]))
 
 
