@@ -1,12 +1,26 @@
 """The Euler roll-out of a game, in `keras.ops`."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
 from fictitious_play.scan import by_step, is_loop, scan, trace
+
+
+class Paths(NamedTuple):
+    """What a profile makes of a sample of noise.
+
+    Attributes:
+        controls: (batch, steps, players, control_size).
+        states: (batch, steps + 1, state_size).
+        costs: (batch, players) path costs.
+    """
+
+    controls: Any
+    states: Any
+    costs: Any
 
 
 def check_time(game: Any) -> None:
@@ -103,8 +117,15 @@ def joint_states(game: Any, initial_state: Any, controls: Any, noise: Any) -> An
     _, (_, path) = _roll(
         game, initial_state, by_step(noise), given, lambda now, _: (now, ()), costs=False
     )
-    first = ops.expand_dims(initial_state, 1)
-    return ops.concatenate([first, ops.transpose(path, (1, 0, 2))], axis=1)
+    return ops.concatenate([ops.expand_dims(initial_state, 1), by_step(path)], axis=1)
+
+
+def joint_paths(game: Any, initial_state: Any, controls: Any, noise: Any) -> Paths:
+    """All of it, in one roll-out; arguments as in `joint_costs`."""
+    given = by_step(controls)
+    costs, (_, path) = _roll(game, initial_state, by_step(noise), given, lambda now, _: (now, ()))
+    states = ops.concatenate([ops.expand_dims(initial_state, 1), by_step(path)], axis=1)
+    return Paths(controls, states, costs)
 
 
 def feedback_controls(game: Any, initial_state: Any, feedback: Any, inputs: Any, noise: Any) -> Any:

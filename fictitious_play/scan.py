@@ -1,8 +1,9 @@
 """A loop over the Euler steps, written out or on the device.
 
-A short loop is written out: the fastest code, compiled step by step. A long one becomes a loop on
-the device over blocks of steps, each block written out, so that what has to be traced and compiled
-does not grow with the number of steps. PyTorch computes step by step anyway.
+A short loop is written out, step by step. A long one becomes a loop on the device over blocks of
+steps, each block written out, so that what has to be traced and compiled does not grow with the
+number of steps: JAX compiles that sooner and runs it as fast, TensorFlow pays for every turn of a
+loop. PyTorch computes step by step anyway.
 """
 
 from typing import Any
@@ -10,15 +11,15 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-#: Up to so many steps the loop is written out.
-UNROLLED = 40
+#: Up to so many steps the loop is written out, by backend.
+UNROLLED = {"tensorflow": 40, "jax": 8}
 #: Steps in a block of a longer one.
 BLOCK = 2
 
 
 def is_loop(steps: int) -> bool:
     """Whether that many steps are a loop on the device, where `time` is a tensor."""
-    return steps > UNROLLED and keras.config.backend() in ("tensorflow", "jax")
+    return steps > UNROLLED.get(keras.config.backend(), steps)
 
 
 def trace(function: Any, dtype: str) -> None:

@@ -27,7 +27,7 @@ class Game(metaclass=Frozen):
 
     | array | shape |
     |---|---|
-    | `time` | t = 0, h, …, horizon - h: a Python float, or a scalar tensor in more than 40 steps |
+    | `time` | t = 0, h, …, horizon - h: a Python float, or a scalar tensor in long roll-outs |
     | `states` | (..., state_size), the states of all players in one vector |
     | `controls` | (..., players, control_size) |
     | Brownian increments | (..., noise_size), variance h, column 0 the common noise |

@@ -1,6 +1,7 @@
 """All players' closed-loop controls: networks that read the time and the state."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -8,7 +9,9 @@ import numpy as np
 from keras import ops, tree
 
 from fictitious_play import rollout
+from fictitious_play.compiled import Compiled
 from fictitious_play.games.base import Game
+from fictitious_play.networks.initial import normal
 from fictitious_play.networks.stacked import StackedNetworks
 from fictitious_play.networks.unit_change import DEGREE, changed_weights, time_polynomials
 from fictitious_play.networks.units import Units
@@ -92,9 +95,7 @@ class FeedbackPolicy(StackedNetworks):
         networks = 1 if self.time_shared else game.steps
         self.first_kernel = self.add_weight(
             shape=(networks, self.players, self.hidden[0], inputs),
-            initializer=keras.initializers.RandomNormal(
-                stddev=(2.0 / inputs) ** 0.5, seed=self.layer_seeds()[0]
-            ),
+            initializer=normal((2.0 / inputs) ** 0.5, self.layer_seeds()[0]),
             name="kernel_0",
         )
         self.build_layers(networks)
@@ -207,6 +208,23 @@ class FeedbackPolicy(StackedNetworks):
         return rollout.feedback_controls(
             self.game, initial_state, self.controls, self.by_step(), noise
         )
+
+    @cached_property
+    def disturbed(self) -> Compiled:
+        """What everybody plays and the states in which it is played, as in
+        `rollout.feedback_paths`, from initial states, increments and trembles: a compiled
+        function. The states have the dtype of what is given."""
+
+        def played(initial_state: Any, noise: Any, trembles: Any) -> tuple:
+            def feedback(now: Any, states: Any) -> Any:
+                seen = ops.cast(states, self.variable_dtype)
+                return ops.cast(self.controls(now, seen), ops.dtype(states))
+
+            return rollout.feedback_paths(
+                self.game, initial_state, feedback, self.by_step(), noise, trembles
+            )
+
+        return Compiled(played, self.variables)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "time_shared": self.time_shared}

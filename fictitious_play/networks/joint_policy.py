@@ -10,6 +10,7 @@ from keras import ops
 from fictitious_play import devices
 from fictitious_play.games.base import Game
 from fictitious_play.networks.features import Features, features_name, make_features
+from fictitious_play.networks.initial import normal
 from fictitious_play.networks.stacked import StackedNetworks
 from fictitious_play.networks.tiles import Tiles
 
@@ -123,9 +124,4 @@ class JointPolicy(StackedNetworks):
         fan_in = np.repeat(self.row_sizes, self.row_sizes)
         scale = np.zeros((self.row_ends[-1], 1, width + self.skip * self.game.control_size))
         scale[..., :width] = np.sqrt(2.0 / fan_in)[:, None, None]
-        normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
-
-        def initializer(shape: Any, dtype: Any = None) -> Any:
-            return normal(shape, dtype) * ops.convert_to_tensor(scale, dtype=dtype)
-
-        return initializer
+        return normal(scale, seed)

@@ -1,16 +1,19 @@
 """The networks of many players and steps as one batched computation, written once."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from fictitious_play import checks
+from fictitious_play import checks, rollout
+from fictitious_play.compiled import Compiled
 from fictitious_play.games.base import Game
 from fictitious_play.layers.control_network import EPSILON, MOMENTUM, activation_of, hidden_sizes
 from fictitious_play.layers.saturation import Saturation
+from fictitious_play.networks.initial import normal
 
 
 class StackedNetworks(keras.Model):
@@ -93,7 +96,7 @@ class StackedNetworks(keras.Model):
         self.later_kernels = [
             self.add_weight(
                 shape=(*stacked, width, before),
-                initializer=keras.initializers.RandomNormal(stddev=(2.0 / before) ** 0.5, seed=s),
+                initializer=normal((2.0 / before) ** 0.5, s),
                 name=f"kernel_{number + 1}",
             )
             for number, (before, width, s) in enumerate(
@@ -182,6 +185,17 @@ class StackedNetworks(keras.Model):
         if self.saturation is not None:
             controls = self.saturation(controls)
         return controls
+
+    @cached_property
+    def paths(self) -> Compiled:
+        """What everybody's play makes of initial states (batch, state_size) and increments
+        (batch, steps, noise_size): a compiled function that gives `rollout.Paths`."""
+
+        def played(initial_state: Any, noise: Any) -> rollout.Paths:
+            controls = self([initial_state, noise], training=False)
+            return rollout.joint_paths(self.game, initial_state, controls, noise)
+
+        return Compiled(played, self.variables)
 
     def move_averages(self, statistics: list) -> None:
         """Moves the averages of batch normalisation by `after_first`'s statistics."""

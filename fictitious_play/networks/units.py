@@ -1,11 +1,14 @@
 """Standard units of what the networks see, measured on samples of the game itself."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from fictitious_play import checks, rollout
+from fictitious_play.compiled import Compiled
 from fictitious_play.games.base import Game
 
 #: Initial states that the units of X_0 are measured on, in antithetic pairs.
@@ -41,7 +44,12 @@ def initial_units(game: Game) -> Units:
 
 
 def state_units(
-    game: Game, initial_state: Any, controls: Any, noise: Any, pooled: bool = False
+    game: Game,
+    initial_state: Any,
+    controls: Any,
+    noise: Any,
+    pooled: bool = False,
+    play: Callable | None = None,
 ) -> tuple[Units, float]:
     """Units of the states along the paths of a profile, (steps, state_size) each, and how much of
     their spread is the play's own.
@@ -63,7 +71,9 @@ def state_units(
         The units; and the smallest ratio, over steps and states that controls move, of the spread
         along the paths and the floor: infinite where controls move nothing.
     """
-    states, moved = _paths(game, np.asarray(initial_state), np.asarray(controls), np.asarray(noise))
+    play = Compiled(partial(rollout.joint_states, game)) if play is None else play
+    arrays = (np.asarray(array) for array in (initial_state, controls, noise))
+    states, moved = _paths(game, play, *arrays)
     if len(states) < 2:
         raise ValueError(
             "The states along a profile must be finite on some sample paths. Received: NaN or "
@@ -85,26 +95,24 @@ def state_units(
     return Units(np.broadcast_to(mean, shape), np.broadcast_to(scale, shape)), float(own)
 
 
-def _paths(game: Game, initial_state: Any, controls: Any, noise: Any) -> tuple:
+def _paths(game: Game, play: Callable, initial_state: Any, controls: Any, noise: Any) -> tuple:
     """States before every step, and what they move by under a unit of control more, in float64,
     on the paths where both are finite; (paths, steps, state_size) each."""
-    states = _states(game, initial_state, controls, noise)
+    states = _states(play, initial_state, controls, noise)
     unit = np.random.default_rng(_SEED).standard_normal(controls.shape).astype(controls.dtype)
     finite = np.zeros(len(states), bool)
     # Dynamics that escape under a unit of control bear a smaller one.
     for size in 10.0 ** -np.arange(4):
         more = game.project(controls + controls.dtype.type(size) * unit)
-        moved = _states(game, initial_state, more, noise) - states
+        moved = _states(play, initial_state, more, noise) - states
         finite = np.isfinite(states + moved).all(axis=(1, 2))
         if finite.mean() > 0.5:
             break
     return states[finite], moved[finite]
 
 
-def _states(game: Game, initial_state: Any, controls: Any, noise: Any) -> Any:
-    tensors = [ops.convert_to_tensor(each) for each in (initial_state, controls, noise)]
-    states = ops.convert_to_numpy(rollout.joint_states(game, *tensors))[:, :-1]
-    return states.astype(np.float64)
+def _states(play: Callable, *arrays: Any) -> np.ndarray:
+    return ops.convert_to_numpy(play(*arrays))[:, :-1].astype(np.float64)
 
 
 def _moments(values: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,14 @@
 """Closed-loop play: controls are functions of the state, and the others answer a deviation."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from fictitious_play import rollout
 from fictitious_play.beliefs import BeliefRule
+from fictitious_play.compiled import Compiled
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_mixture import FeedbackMixture
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
@@ -82,6 +85,7 @@ class ClosedLoop:
         controls = initial_belief_array(game, initial_belief).astype(sample.noise.dtype)
         self.constant = game.project(controls)
         self._exact = game.is_linear_quadratic
+        self._play = Compiled(partial(rollout.joint_states, game))
         controls = np.broadcast_to(self.constant, (sample.paths, *controls.shape))
         self.units, self._tremble = self._measured(controls)
 
@@ -116,7 +120,7 @@ class ClosedLoop:
         """Units along the paths of these controls, and the trembles' standard deviation."""
         pooled = self.network.get("time_shared", False)
         initial_state, noise = self.sample
-        units, own = state_units(self.game, initial_state, controls, noise, pooled)
+        units, own = state_units(self.game, initial_state, controls, noise, pooled, self._play)
         return units, max(0.0, 1.0 - (2.0 * own) ** 2) ** 0.5
 
     def mixture(self, slots: int) -> FeedbackMixture:

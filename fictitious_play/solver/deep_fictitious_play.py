@@ -19,7 +19,7 @@ from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.callbacks import Callbacks, check_callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
-from fictitious_play.solver.evaluation import CostMeter, policy_controls
+from fictitious_play.solver.evaluation import CostMeter
 from fictitious_play.solver.fingerprint import fingerprint
 from fictitious_play.solver.initial_belief import (
     initial_belief_array,
@@ -286,7 +286,7 @@ class DeepFictitiousPlay:
                     shown,
                 )
                 reason, message = loop.run()
-            final = CostMeter(self.game, sample, equilibrium)(policy_controls(play.policy, sample))
+            final = CostMeter(self.game, sample, equilibrium)(play.policy)
             if final.complaint is not None and reason != StopReason.NON_FINITE:
                 reason, message = StopReason.NON_FINITE, final.complaint
                 warnings.warn(message, RuntimeWarning, stacklevel=2)

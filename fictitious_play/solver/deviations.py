@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from fictitious_play.compiled import Compiled
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.scan import is_loop
@@ -75,12 +76,17 @@ class Deviations:
         self.model.build()
         reader = _GradientReader(learning_rate=1.0, name="gradient_reader")
         self.model.compile(optimizer=reader, jit_compile="auto")
+        self._disturbed = Compiled(
+            lambda disturbance, *inputs: self.model.roll(inputs, None, disturbance),
+            self.model.variables,
+        )
 
     def measure_units(self) -> None:
         """Measures the units of cost, controls and states on the profile as it is now."""
         game, model = self.game, self.model
         inputs = self._inputs(self.draw("units", 0, _UNIT_PATHS))
-        costs, kept = model.roll(inputs, None, keep=True)
+        shape = (_UNIT_PATHS, game.steps, game.players, game.control_size)
+        costs, kept = self._disturbed(np.zeros(shape, self.dtype), *inputs)
         baseline = ops.convert_to_numpy(costs).astype(np.float64)
         # (paths, steps, ...) of the profile, from copies of the game that nobody disturbs.
         controls, states = (
@@ -93,19 +99,18 @@ class Deviations:
             return
         cost = cost_unit(costs)
         generator = np.random.default_rng((self.seed, 5))
-        shape = (_UNIT_PATHS, game.steps, game.players, game.control_size)
         shocks = generator.standard_normal(shape)
         probe = [array[:_PROBE_PATHS] for array in inputs]
 
         def change(size: Any) -> Any:
             disturbance = self._array(shocks[:_PROBE_PATHS] * size[:, None])
-            costs, _ = model.roll(probe, None, disturbance)
+            costs, _ = self._disturbed(disturbance, *probe)
             return ops.convert_to_numpy(costs).astype(np.float64) - baseline[:_PROBE_PATHS]
 
         size = control_unit(change, cost, controls, self._control)
         self._control = size
         disturbance = self._array(shocks * size[:, None])
-        _, (_, moved) = model.roll(inputs, None, disturbance, keep=True)
+        _, (_, moved) = self._disturbed(disturbance, *inputs)
         moved = np.swapaxes(ops.convert_to_numpy(moved), 0, 1)
         finite = np.isfinite(moved).all(axis=(1, 2, 3)) & np.isfinite(states).all(axis=(1, 2))
         mean, spread, rotation = state_units(states[finite], moved[finite].astype(np.float64))

@@ -7,30 +7,55 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from fictitious_play import rollout
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.samples import Sample
 
-#: Most entries of one activation of the stacked networks in an evaluation.
-_ACTIVATIONS = 2**23
+#: Most paths of a part of an evaluation, and entries of one activation of the stacked networks.
+_PATHS, _ACTIVATIONS = 1024, 2**23
+
+
+def play(policy: JointPolicy | FeedbackPolicy, sample: Sample, *wanted: str) -> list[np.ndarray]:
+    """What a profile, with moving averages, makes of a sample.
+
+    Args:
+        policy: the profile.
+        sample: initial states and noise.
+        wanted: of `Paths`, by name.
+
+    Returns:
+        An array for each of them.
+    """
+    found: list[list[np.ndarray]] = [[] for _ in wanted]
+    size = min(_part_size(policy), 1 << (sample.paths - 1).bit_length())
+    for start in range(0, sample.paths, size):
+        # Parts have few shapes, as each is another computation to compile.
+        place = np.arange(start, start + size) % sample.paths
+        paths = policy.paths(*(array[place] for array in sample))
+        for parts, name in zip(found, wanted, strict=True):
+            part = ops.convert_to_numpy(getattr(paths, name))
+            parts.append(part[: sample.paths - start])
+    return [np.concatenate(parts) for parts in found]
 
 
 def policy_controls(policy: JointPolicy | FeedbackPolicy, sample: Sample) -> np.ndarray:
     """Controls along a sample, (paths, steps, players, control_size), with moving averages."""
-    parts = [
-        ops.convert_to_numpy(policy(list(part), training=False)) for part in batches(policy, sample)
-    ]
-    return np.concatenate(parts)
+    return play(policy, sample, "controls")[0]
 
 
 def batches(policy: JointPolicy | FeedbackPolicy, sample: Sample) -> Iterator[Sample]:
     """A sample in parts, so that a profile's activations on each of them are not too many."""
-    game = policy.game
-    size = max(2, _ACTIVATIONS // (game.steps * game.players * max(policy.hidden)))
+    size = _part_size(policy)
     for start in range(0, sample.paths, size):
         yield sample.part(start, size)
+
+
+def _part_size(policy: JointPolicy | FeedbackPolicy) -> int:
+    """Most paths of a part, a power of two as samples mostly are."""
+    game = policy.game
+    most = _ACTIVATIONS // (game.steps * game.players * max(policy.hidden))
+    return 1 << (min(max(2, most), _PATHS).bit_length() - 1)
 
 
 @dataclass(frozen=True)
@@ -89,11 +114,12 @@ class CostMeter:
                 np.asarray(sample.initial_state, np.float64), np.asarray(sample.noise, np.float64)
             ).cost
 
-    def __call__(self, controls: np.ndarray) -> Cost:
-        """Cost of the profile with these controls, (paths, steps, players, control_size)."""
-        inputs = (self.sample.initial_state, controls, self.sample.noise)
-        tensors = [ops.convert_to_tensor(array) for array in inputs]
-        costs = ops.convert_to_numpy(rollout.joint_costs(self.game, *tensors))
+    def __call__(self, policy: JointPolicy | FeedbackPolicy) -> Cost:
+        """Cost of a profile."""
+        return self.cost(*play(policy, self.sample, "costs"))
+
+    def cost(self, costs: np.ndarray) -> Cost:
+        """Cost of the profile with these path costs on the sample, (paths, players)."""
         costs = costs.astype(np.float64)
         pairs = (costs - self._control_variate).reshape(-1, 2, self.game.players).mean(axis=1)
         with np.errstate(invalid="ignore"):  # paths that are not finite are counted

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from fictitious_play import lq, rollout
+from fictitious_play import lq
 from fictitious_play.solver.deviations import Deviations
-from fictitious_play.solver.evaluation import batches, policy_controls
+from fictitious_play.solver.evaluation import batches, play
 from fictitious_play.solver.found import Found, gains_to_come, share_at_bounds
 from fictitious_play.solver.response_search import search
 from fictitious_play.solver.samples import Sample, certificate_sample, response_sample
@@ -126,10 +126,9 @@ def affine_gain(
 
 def _played(policy: Any, sample: Sample) -> tuple[np.ndarray, Found]:
     """Controls of a profile along a sample, and its costs with the gains to come."""
-    game, controls = policy.game, policy_controls(policy, sample)
-    tensors = [ops.convert_to_tensor(a) for a in (sample.initial_state, controls, sample.noise)]
-    costs = ops.convert_to_numpy(rollout.joint_costs(game, *tensors)).astype(np.float64)
-    return controls, gains_to_come(costs, share_at_bounds(game, controls))
+    controls, costs = play(policy, sample, "controls", "costs")
+    at_bounds = share_at_bounds(policy.game, controls)
+    return controls, gains_to_come(costs.astype(np.float64), at_bounds)
 
 
 def _fitting_paths(game: Any) -> int:
@@ -158,18 +157,11 @@ def _answers(policy: Any, sample: Sample, tremble: Any, seed: int) -> tuple[np.n
     game, dtype = policy.game, sample.noise.dtype
     generator = np.random.default_rng((seed, 7))
 
-    def feedback(now: Any, states: Any) -> Any:
-        seen = ops.cast(states, policy.variable_dtype)
-        return ops.cast(policy.controls(now, seen), dtype.name)
-
     parts = []
     for part in batches(policy, sample):
         shape = (part.paths, game.steps, game.players, game.control_size)
         trembles = (generator.standard_normal(shape) * tremble).astype(dtype)
-        initial, noise, shaken = (ops.convert_to_tensor(each) for each in (*part, trembles))
-        parts.append(
-            rollout.feedback_paths(game, initial, feedback, policy.by_step(), noise, shaken)
-        )
+        parts.append(policy.disturbed(*part, trembles))
     controls, states = (
         np.concatenate([ops.convert_to_numpy(each) for each in of_parts]).astype(np.float64)
         for of_parts in zip(*parts, strict=True)

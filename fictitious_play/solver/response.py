@@ -125,17 +125,17 @@ class ResponseModel(keras.Model):
         # The sum of the players' means has each player's own gradient in her own row.
         return ops.sum(ops.mean(y_pred, axis=0))
 
-    def roll(self, inputs: Any, theta: Any, disturbance: Any = None, keep: bool = False) -> tuple:
+    def roll(self, inputs: Any, theta: Any, disturbance: Any = None) -> tuple:
         """Plays every player's deviation.
 
         Args:
             inputs: as of the model.
             theta: (players, parameters), or None for no correction.
-            disturbance: (batch, steps, players, control_size), added to the players' own controls.
-            keep: whether to keep the states.
+            disturbance: (batch, steps, players, control_size), added to the players' own controls,
+                or None.
 
         Returns:
-            (batch, players) path costs; and, with `keep`, everybody's controls in every copy
+            (batch, players) path costs; and, with a disturbance, everybody's controls in every copy
             (steps, batch, players, players, control_size), before any deviation, and the states
             (steps, batch, players, state_size).
         """
@@ -182,7 +182,7 @@ class ResponseModel(keras.Model):
             controls = everybody + eye * ops.expand_dims(changed - own, 2)
             total = total + h * game.running_cost(time, states, controls)
             after = game.euler_step(time, states, controls, ops.expand_dims(now["noise"], 1))
-            return (after, total), ((everybody, states) if keep else ())
+            return (after, total), (() if disturbance is None else (everybody, states))
 
         states = ops.repeat(ops.expand_dims(ops.convert_to_tensor(initial), 1), players, axis=1)
         total = ops.zeros_like(states[..., :1]) + ops.zeros_like(eye[:, 0, 0])

@@ -6,14 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from fictitious_play import checks, rollout
+from fictitious_play import checks
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.networks.player_model import player_model
 from fictitious_play.networks.transfer import transfer_weights
 from fictitious_play.solver.certificate import Certificate, certify
-from fictitious_play.solver.evaluation import policy_controls
+from fictitious_play.solver.evaluation import play, policy_controls
 from fictitious_play.solver.record import StageRecord
 from fictitious_play.solver.samples import Sample
 from fictitious_play.solver.scale import cost_scale
@@ -141,11 +141,7 @@ class Result:
 
     def states(self, initial_state: Any, noise: Any) -> np.ndarray:
         """States under the final profile, (batch, steps + 1, state_size); arguments as above."""
-        sample = self._sample(initial_state, noise)
-        controls = policy_controls(self.policy, sample)
-        arrays = (sample.initial_state, controls, sample.noise)
-        tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
-        return keras.ops.convert_to_numpy(rollout.joint_states(self.game, *tensors))
+        return play(self.policy, self._sample(initial_state, noise), "states")[0]
 
     def exploitability(
         self,

@@ -10,7 +10,7 @@ from keras import ops
 
 from fictitious_play.solver.callbacks import Callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
-from fictitious_play.solver.evaluation import Cost, CostMeter, policy_controls
+from fictitious_play.solver.evaluation import Cost, CostMeter
 from fictitious_play.solver.play import NonFiniteLossError, Play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.record import StageRecord
@@ -103,7 +103,7 @@ class Stages:
         self.callbacks.stage_begin(stage, self.history[-1] if self.history else None)
         clock, processor = time.monotonic(), time.process_time()
         losses = self.play.stage(stage, self.steps, self.progress.steps)
-        cost = self.meter(policy_controls(self.play.policy, self.meter.sample))
+        cost = self.meter(self.play.policy)
         record = StageRecord(
             stage=stage,
             cost=cost.mean,

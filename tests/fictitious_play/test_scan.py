@@ -28,7 +28,7 @@ def looped(monkeypatch):
     """Makes roll-outs of more than two steps a loop over blocks of three."""
 
     def switch():
-        monkeypatch.setattr(scan_module, "UNROLLED", 2)
+        monkeypatch.setattr(scan_module, "UNROLLED", {"tensorflow": 2})
         monkeypatch.setattr(scan_module, "BLOCK", 3)
 
     return switch

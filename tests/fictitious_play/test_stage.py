@@ -7,7 +7,8 @@ import pytest
 from keras import ops
 
 import fictitious_play as fp
-from fictitious_play.solver import noise, samples
+from fictitious_play.networks.joint_policy import JointPolicy
+from fictitious_play.solver import evaluation, noise, samples
 from fictitious_play.solver.loops import StepLoop
 from fictitious_play.solver.play import Play
 from tests.fictitious_play.cases import asymmetric_game, symmetric_game
@@ -144,3 +145,40 @@ def test_a_stage_crosses_between_host_and_device_four_times_at_most(monkeypatch)
         count, names = stages[3]
         assert count == 40  # the whole stage at once
         assert 3 <= len(names) <= 4, names
+
+
+@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
+def test_a_profile_is_evaluated_in_equal_parts_path_by_path(information, monkeypatch):
+    monkeypatch.setattr(evaluation, "_PATHS", 5)  # parts of 4: the last of 10 paths is not full
+    game = symmetric_game(players=2, steps=3)
+    solver = fp.DeepFictitiousPlay(game, hidden=(4,), information=information)
+    policy = solver.solve(1, 9, validation_paths=8, progress=False, regret_every=None).policy
+    sample = samples.validation_sample(game, 1, 10, "float32")
+    found = evaluation.play(policy, sample, "costs", "controls", "states")
+    initial_state, noise = map(ops.convert_to_tensor, sample)
+    controls = policy([initial_state, noise])
+    expected = [
+        fp.rollout.joint_costs(game, initial_state, controls, noise),
+        controls,
+        fp.rollout.joint_states(game, initial_state, controls, noise),
+    ]
+    assert np.ptp(controls, axis=0).min() > 1e-3
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_all_evaluations_of_a_solve_are_one_computation(monkeypatch):
+    traced = []
+    call = JointPolicy.call
+
+    def counted(policy, inputs, training=False):
+        if policy.name == "policy" and not training:
+            traced.append(inputs[0].shape[0])
+        return call(policy, inputs, training)
+
+    monkeypatch.setattr(evaluation, "_PATHS", 16)
+    monkeypatch.setattr(JointPolicy, "call", counted)
+    fp.DeepFictitiousPlay(symmetric_game(players=2, steps=2), hidden=(4,)).solve(
+        3, 2, validation_paths=40, stage_paths=16, progress=False, regret_every=None
+    )
+    assert traced == [16]

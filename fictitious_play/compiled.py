@@ -1,0 +1,45 @@
+"""A function of arrays and Keras variables as one computation of the backend."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Compiled:
+    """A function that reads Keras variables and assigns none.
+
+    JAX compiles it as a whole, once for every shape that arrays have; taken operation by operation
+    it would compile each of them. TensorFlow makes a graph of it, and PyTorch runs it as it is.
+
+    Args:
+        function: of tensors; gives tensors in tuples, lists or dictionaries.
+        variables: the Keras variables that it reads.
+    """
+
+    def __init__(self, function: Callable, variables: Sequence = ()):
+        self._function, self._variables = function, list(variables)
+        self._run = self._as_it_is
+        if keras.config.backend() == "tensorflow":
+            import tensorflow as tf
+
+            graph = tf.function(function, autograph=False)
+            self._run = lambda *arrays: graph(*map(ops.convert_to_tensor, arrays))
+        elif keras.config.backend() == "jax":
+            import jax
+
+            compiled = jax.jit(self._stateless)
+            self._run = lambda *arrays: compiled([v.value for v in self._variables], *arrays)
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The function of these arrays."""
+        return self._run(*arrays)
+
+    def _as_it_is(self, *arrays: Any) -> Any:
+        return self._function(*map(ops.convert_to_tensor, arrays))
+
+    def _stateless(self, values: Any, *arrays: Any) -> Any:
+        given = list(zip(self._variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=given):
+            return self._function(*arrays)
