@@ -54,17 +54,6 @@ class StepGuard(Settings):
 
     def passes(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
         """Whether updates of half the squared norm `size` may be applied to weights θ, a scalar."""
-        return size <= self._bound(size, weights)
-
-    def factor(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
-        """The first of 1, `shrink`, `shrink`², … at which updates of that size would pass, 0 where
-        none of the retries' does: a scalar."""
-        tried = tf.constant([self.shrink**i for i in range(self.retries + 1)], size.dtype)
-        fits = size * tf.square(tried) <= self._bound(size, weights)
-        first = tf.argmax(tf.cast(fits, tf.int32))
-        return tf.where(tf.reduce_any(fits), tried[first], tf.zeros_like(size))
-
-    def _bound(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
         # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|); NaN compares false.
         limit = tf.constant(self.largest**2, size.dtype)
-        return limit * (0.5 + tf.add_n([tf.nn.l2_loss(weight) for weight in weights]))
+        return size <= limit * (0.5 + tf.add_n([tf.nn.l2_loss(weight) for weight in weights]))

@@ -7,7 +7,6 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.curvature.base import apart
-from dgn_tf.step.clip import clipping
 from dgn_tf.step.gains import Gains
 from dgn_tf.step.update_pass import Moves, update_pass
 
@@ -32,7 +31,6 @@ def apply_guarded(
     game: Any,
     gains_at: Callable[[tf.Tensor], Gains],
     lr: tf.Tensor,
-    fixed: bool,
     ratio_of: Callable[[Moves, tf.Tensor], tf.Tensor] | None,
 ) -> Outcome:
     """Makes the moves, again and smaller where the guard refuses them, and assigns the last.
@@ -41,42 +39,24 @@ def apply_guarded(
         optimizer, game: the `DGNOpt` and the alignment that is played.
         gains_at: learning rate → gains.
         lr: scalar, the learning rate.
-        fixed: whether k and K δx do not depend on it, as in an open loop.
         ratio_of: reduction ratio of moves at a learning rate; None where no damping adapts.
     """
     guard = optimizer.guard
     old = [variable.value for variable in game.trainable]
-
-    def moves_at(gains: Gains, rate: tf.Tensor) -> tuple[Moves, tf.Tensor]:
-        moves = update_pass(gains, rate, to_outputs=ratio_of is not None)
-        return moves, tf.zeros_like(rate) if ratio_of is None else ratio_of(moves, rate)
-
-    if guard is None or fixed:
-        gains, done = gains_at(lr), tf.constant(True)
-        sizes = tf.zeros((0,), lr.dtype)
-        if guard is not None:
-            clip = clipping(optimizer, gains, lr)
-            opened = {name: clip(update) for name, update in gains.opened().items()}
-            sizes = tf.square(lr) * _sizes(game, opened)
-            factor = guard.factor(tf.reduce_sum(sizes), old)
-            lr, done = lr * factor, factor > 0.0
-        moves, ratio = moves_at(gains, lr)
-        moves.assign()
-        return Outcome(done, sizes, ratio)
-
     variables: list = []
 
     def attempt(rate: tf.Tensor) -> tuple:
-        moves, ratio = moves_at(gains_at(rate), rate)
+        moves = update_pass(gains_at(rate), rate, to_outputs=ratio_of is not None)
+        ratio = tf.zeros_like(rate) if ratio_of is None else ratio_of(moves, rate)
         pairs = [*moves.weights, *moves.moments]
         variables[:] = [variable for variable, _ in pairs]
         sizes = _sizes(game, moves.updates)
-        passed = guard.passes(tf.reduce_sum(sizes), old)
-        return passed, sizes, ratio, *[value for _, value in pairs]
+        passed = guard is None or guard.passes(tf.reduce_sum(sizes), old)
+        return tf.convert_to_tensor(passed), sizes, ratio, *[value for _, value in pairs]
 
     # A function of the rate, so that the retries are the same piece of the graph, traced once, and
     # none is made ready to run before there is one.
-    once = attempt if tf.executing_eagerly() else apart(attempt)
+    once = attempt if guard is None or tf.executing_eagerly() else apart(attempt)
     first = once(lr)
 
     def retry() -> tuple:
@@ -90,7 +70,9 @@ def apply_guarded(
         start = (tf.constant(1), *[tf.identity(tensor) for tensor in first])
         return tuple(tf.while_loop(going, again, start))[1:]
 
-    done, sizes, ratio, *values = tf.cond(first[0], lambda: first, retry)
+    done, sizes, ratio, *values = (
+        first if guard is None else tf.cond(first[0], lambda: first, retry)
+    )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     return Outcome(done, sizes, ratio)

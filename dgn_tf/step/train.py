@@ -61,13 +61,7 @@ def _play(
         seen = seen.seen_by(game)
     adapts, gains_at = optimizer.rules.adaptive_damping, gains_of(optimizer, game, seen, left)
     ratio_of = partial(reduction_ratio, model, game, seen, data[1:]) if adapts else None
-    fixed = _is_gradient(optimizer, game) and optimizer.kl_clip is None
-    return apply_guarded(optimizer, game, gains_at, lr, fixed, ratio_of)
-
-
-def _is_gradient(optimizer: Any, game: Any) -> bool:
-    """Whether all that moves is a preconditioned gradient."""
-    return optimizer.rules.structure.is_gradient or not game.players
+    return apply_guarded(optimizer, game, gains_at, lr, ratio_of)
 
 
 def observe_batch(model: Any, data: tuple, game: Any = None) -> Observation:
@@ -91,10 +85,11 @@ def gains_of(
     """The gains of a batch as a function of the learning rate; `left` is `observe_curvature`'s."""
     rules = optimizer.rules
     if rules.exact:
-        exact = DenseGains(optimizer, game, dense_game(optimizer, game, seen))
-        return lambda lr: exact
-    if _is_gradient(optimizer, game):
-        return lambda lr: OpenLoopGains(optimizer, game, seen, left)
+        fixed: Gains = DenseGains(optimizer, game, dense_game(optimizer, game, seen))
+        return lambda lr: fixed
+    if rules.structure.is_gradient or not game.players:
+        fixed = OpenLoopGains(optimizer, game, seen, left)
+        return lambda lr: fixed
     kind = JointGains if rules.joint_solver else SampleSpaceGains
     return lambda lr: kind(optimizer, game, seen, left, lr)
 

@@ -26,10 +26,6 @@ class Moves:
     moments: list[tuple]
     second: SecondPass | None
 
-    def assign(self) -> None:
-        for variable, value in (*self.weights, *self.moments):
-            variable.assign(value)
-
 
 def update_pass(gains: Gains, lr: tf.Tensor, to_outputs: bool = False) -> Moves:
     """θ ← θ - (k + K δx), stage by stage on the state that the earlier updates have moved.
