@@ -2,8 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -71,6 +72,7 @@ class GameModel(surface.Functional):
     def _read_game(self) -> None:
         held, alignment = self._held, self._held.alignment
         read = (held.slots, held.strict, held.agents)
+        held.trained = [(v, v.trainable) for v in self.weights]
         if not isinstance(alignment, AlignmentPolicy):
             held.games = (Game(self, alignment, *read),)
             return
@@ -224,22 +226,29 @@ class GameModel(surface.Functional):
         if size > before or self.train_function is None:
             self._held.batch = size
 
-    def make_train_function(self, force: bool = False) -> Any:
-        """As Keras's, which `fit` and `train_on_batch` call before they train.
+    def make_train_function(self, force: bool = False) -> None:
+        """As Keras's; a step raises a ValueError if layers were frozen, thawed or quantised since
+        `compile`, be it by a callback."""
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
+            self._refuse_other_weights(self.trainable_variables)
+            self.train_function = partial(self._step, self.train_function)
 
-        Raises:
-            ValueError: if layers were frozen or thawed since `compile`.
-        """
-        now = {id(v): v for v in self.trainable_variables}
-        then = {id(v): v for v in self.game.trainable}
-        changed = [v.path for key, v in {**now, **then}.items() if (key in now) != (key in then)]
+    def _step(self, plain: Any, batches: Any) -> Any:
+        """Keras's step, or the steps it runs at once."""
+        self._refuse_other_weights(v for v, _ in self._held.trained if v.trainable)
+        return plain(batches)
+
+    def _refuse_other_weights(self, trained: Iterable) -> None:
+        now = {id(v) for v in trained}
+        changed = [v.path for v, was in self._held.trained if (id(v) in now) != was]
         if changed:
             raise ValueError(
                 "The trained weights are those of the game at `compile`. "
-                f"Received: {changed}, frozen or thawed since. Call `compile` again, with a new "
-                "optimizer."
+                f"Received: {changed}, frozen, thawed or replaced since. Call `compile` again, "
+                "with a new optimizer, outside of `fit`."
             )
-        return super().make_train_function(force)
 
     def _refuse_mixed_precision(self) -> None:
         for layer in surface.inner_layers(self):
@@ -316,3 +325,4 @@ class _Held:
     active: Any = None
     unseen: str = ""
     batch: int = EXPECTED_BATCH
+    trained: Sequence = ()

@@ -1,11 +1,11 @@
 """DGNOpt: the optimizer of a `GameModel`, settings and state."""
 
-import math
 import re
 import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +17,7 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.guard import StepGuard
 from dgn_tf.rules import ITERATIONS, Rules
-from dgn_tf.settings import number, positive
+from dgn_tf.settings import fraction, positive
 from dgn_tf.terminal import Terminal
 
 _RULES = tuple(name for name in Rules.__dataclass_fields__ if not name.startswith("agents"))
@@ -76,7 +76,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         terminal: str | int | Terminal = "rank_one",
         solver: str = "sample_space",
         absent_players: str = "dummy",
-        weight_decay: float = 0.0,
+        weight_decay: float | None = 0.0,
         khatri_rao_iterations: int = ITERATIONS,
         guard: Any = True,
         state_feedback: bool = True,
@@ -85,15 +85,20 @@ class DGNOpt(keras.optimizers.Optimizer):
         **kwargs: Any,
     ):
         for refused in _REFUSED:
-            if kwargs.pop(refused, None) is not None:
+            given = kwargs.pop(refused, None)
+            if given is not None:
                 raise ValueError(
                     f"DGNOpt moves every step on the step's own states, so `{refused}` must be "
-                    "None. Use a larger batch."
+                    f"None. Received: {given!r}. Use a larger batch."
                 )
-        if isinstance(learning_rate, int | float):
+        for limit in {"clipnorm", "clipvalue", "global_clipnorm"} & set(kwargs):
+            if kwargs[limit] is not None:
+                kwargs[limit] = positive(limit, kwargs[limit])
+        if kwargs.get("use_ema"):
+            kwargs["ema_momentum"] = fraction("ema_momentum", kwargs.get("ema_momentum", 0.99))
+        if isinstance(learning_rate, Real):
             learning_rate = positive("learning_rate", learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        weight_decay = 0.0 if weight_decay is None else weight_decay
         self.rules = Rules(
             information_structure=information_structure,
             curvature=curvature,
@@ -104,9 +109,7 @@ class DGNOpt(keras.optimizers.Optimizer):
             state_feedback=state_feedback,
             khatri_rao_iterations=khatri_rao_iterations,
         )
-        self.weight_decay = number(
-            "weight_decay", weight_decay, "not be negative", lambda x: 0 <= x < math.inf
-        )
+        self.weight_decay = positive("weight_decay", weight_decay) if weight_decay else 0.0
         self.kl_clip = kl_clip if kl_clip is None else positive("kl_clip", kl_clip)
         self.guard = StepGuard.make(guard)
         self._game: Any = None

@@ -2,7 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any, Self
+
+import numpy as np
 
 
 class Settings:
@@ -19,33 +22,33 @@ class Settings:
         return cls(**config)
 
 
-def number(name: str, value: Any, rule: str, holds: Callable[[float], bool]) -> float:
+def number(name: str, value: Any, rule: str, holds: Callable[[Any], Any]) -> float:
     """The value, if it is a number for which the rule holds; a ValueError for another."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not holds(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not holds(value):
         raise ValueError(f"`{name}` must {rule}. Received: {name}={value!r}")
     return float(value)
 
 
-def positive(name: str, value: float) -> float:
+def positive(name: str, value: Any) -> float:
     """The value, if it is a positive finite number."""
     return number(name, value, "be a positive number", lambda x: 0 < x < 1e30)
 
 
-def fraction(name: str, value: float) -> float:
+def fraction(name: str, value: Any) -> float:
     """The value, if it lies in [0, 1)."""
     return number(name, value, "lie in [0, 1)", lambda x: 0 <= x < 1)
 
 
-def count(name: str, value: int) -> int:
+def count(name: str, value: Any) -> int:
     """The value, if it is an integer, at least 0."""
     rule = "be an integer, at least 0"
-    return int(number(name, value, rule, lambda x: isinstance(x, int) and x >= 0))
+    return int(number(name, value, rule, lambda x: isinstance(x, int | np.integer) and x >= 0))
 
 
-def period(name: str, value: int) -> int:
+def period(name: str, value: Any) -> int:
     """The value, if it is a positive integer."""
     rule = "be a positive integer"
-    return int(number(name, value, rule, lambda x: isinstance(x, int) and x > 0))
+    return int(number(name, value, rule, lambda x: isinstance(x, int | np.integer) and x > 0))
 
 
 def one_of(name: str, value: Any, known: Iterable[str], more: str = "") -> None:

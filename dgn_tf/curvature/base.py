@@ -137,18 +137,17 @@ def read(variable: Any) -> tf.Tensor:
     return tf.convert_to_tensor(variable)
 
 
-def when(condition: Any, action: Callable[[], Any]) -> None:
-    """Run `action` where the condition, a Python or a tensor bool, holds."""
-    if isinstance(condition, bool):
-        if condition:
-            action()
-        return
+def when(condition: Any, action: Callable[[], Any]) -> Any:
+    """Run `action` where the condition, a Python or a tensor bool, holds; returns what to wait
+    for."""
 
-    def run() -> Any:
+    def run() -> tf.Tensor:
         action()
         return tf.constant(True)
 
-    tf.cond(condition, run, lambda: tf.constant(False))
+    if isinstance(condition, bool):
+        return condition and run()
+    return tf.cond(condition, run, lambda: tf.constant(False))
 
 
 def apart(function: Callable) -> Callable:

@@ -109,6 +109,13 @@ def observe(
             loss = surface.compute_loss(model, x, y, y_pred, sample_weight)
         # Regularisers and added losses.
         added = [tf.cast(tf.reduce_sum(term), loss.dtype) for term in model.losses]
+        if added and jacobians:
+            raise ValueError(
+                "With exact curvature ℓ is the optimizer's weight decay: regularisers and added "
+                "losses have second derivatives of their own, which the dense game does not see. "
+                f"Received: {[layer.name for layer in model.layers if layer.losses]}. Use "
+                "`weight_decay`, or a preconditioner as curvature."
+            )
         extra = tf.add_n(added) if added else None
         data_loss = loss if extra is None else loss - extra
         end = objective.end(y_pred)
@@ -150,7 +157,7 @@ def observe(
     if not with_factor:
         return found
     lost = objective.terminal_loss(end, ends[0], ends[1:])
-    model.unseen = objective.sentence(lost)
+    objective.tell(model, lost, kind.bends)
     made = kind.factor(lost)
     columns = [column]
     if not single:

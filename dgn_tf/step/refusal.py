@@ -1,11 +1,12 @@
 """A step that the guard refuses: everything as it was, and, after too many, who is to blame."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from dgn_tf.curvature.base import when
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.passes import FirstPass
 from dgn_tf.step.guarded import Outcome
@@ -13,6 +14,11 @@ from dgn_tf.step.guarded import Outcome
 HELP = (
     "What usually helps: inputs and targets scaled to about one (pixels divided by 255), a larger "
     "damping, a smaller learning rate, a trust region of the step (kl_clip=1e-3)."
+)
+HELP_EXACT = (
+    "Exact curvature makes Newton steps, which have no bound where a loss has a gradient and no "
+    'curvature. What helps: weight_decay, which is ℓ_uu; terminal="gauss_newton"; a '
+    "preconditioner as curvature."
 )
 
 
@@ -53,9 +59,7 @@ class Trace:
             for variable, value in pairs:
                 variable.assign(tf.where(refused, value, variable.value))
             return [refused]
-        return [
-            _where(refused, lambda: [v.value.assign(old, read_value=False) for v, old in pairs])
-        ]
+        return [when(refused, lambda: [v.value.assign(old, read_value=False) for v, old in pairs])]
 
 
 def settle(model: Any, game: Any, data: tuple, outcome: Outcome, trace: Trace) -> tf.Tensor:
@@ -86,16 +90,8 @@ def settle(model: Any, game: Any, data: tuple, outcome: Outcome, trace: Trace) -
         raise ValueError(_sentence(model, game, whole, sizes))  # InvalidArgumentError outside
 
     with tf.control_dependencies(restored):
-        _where(stuck, lambda: tf.py_function(stop, [outcome.sizes, *given], tf.float32))
+        when(stuck, lambda: tf.py_function(stop, [outcome.sizes, *given], tf.float32))
     return stuck
-
-
-def _where(condition: tf.Tensor, action: Callable[[], Any]) -> tf.Tensor:
-    def run() -> tf.Tensor:
-        action()
-        return tf.constant(True)
-
-    return tf.cond(condition, run, lambda: tf.constant(False))
 
 
 def _sentence(model: Any, game: Any, data: tuple, sizes: tf.Tensor) -> str:
@@ -103,7 +99,8 @@ def _sentence(model: Any, game: Any, data: tuple, sizes: tf.Tensor) -> str:
     return (
         f"{guard.patience} steps in a row were neither finite nor small enough at any of "
         f"{guard.retries + 1} learning rates; first to blame: "
-        f"{_culprit(model, game, data, sizes)}. {HELP}"
+        f"{_culprit(model, game, data, sizes)}. "
+        f"{HELP_EXACT if model.optimizer.rules.exact else HELP}"
     )
 
 

@@ -23,6 +23,14 @@ from dgn_tf.step.sample_space_gains import OpenLoopGains, SampleSpaceGains
 def train_step(model: Any, data: Any) -> dict:
     """One step of a `GameModel` on a batch `(x, y, sample_weight)`; returns the logs."""
     x, y, sample_weight = data = keras.utils.unpack_x_y_sample_weight(data)
+    for name, part in zip(("x", "y", "sample_weight"), data, strict=True):
+        shapes = [getattr(tensor, "shape", None) for tensor in keras.tree.flatten(part)]
+        if any(getattr(shape, "rank", 0) is None for shape in shapes):
+            raise ValueError(
+                "The tensors of a batch must have a known number of axes. "
+                f"Received: {name} of unknown rank. Give the data set an `output_signature`, or "
+                "`map` it through `tf.ensure_shape`."
+            )
     optimizer, policy = model.optimizer, model.alignment_policy
     refuse_replicas()
     arm = None if policy is None else arms.choose(optimizer, policy)

@@ -122,7 +122,11 @@ class Softmax(TerminalLoss):
 
     def root(self) -> tuple[tf.Tensor, tf.Tensor]:
         p = tf.nn.softmax(self.x)
-        root = tf.sqrt(self.alpha)[..., None] * tf.maximum(tf.sqrt(p), self.epsilon)
+        root = tf.sqrt(tf.maximum(self.alpha, 0.0))[..., None] * tf.maximum(
+            tf.sqrt(p), self.epsilon
+        )
+        # A negative weight has a gradient without curvature.
+        root = tf.where(self.phi_x != 0.0, tf.maximum(root, self.epsilon), root)
         eye = tf.eye(int(self.x.shape[-1]), dtype=p.dtype)
         Z = across_positions(root[..., :, None] * (eye - p[..., None, :]))
         return Z, flatten(tf.math.divide_no_nan(self.phi_x, root))

@@ -9,11 +9,13 @@ of the reduced loss by them says exactly how much each one counts, whatever Kera
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from dgn_tf.curvature.base import when
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.rules import Rules
@@ -200,11 +202,15 @@ class Objective(Reading):
             return self._generic(end, alpha, settings)
         return end.family.make(self, alpha=alpha, **settings)
 
-    def sentence(self, loss: TerminalLoss) -> str:
-        """What the game does not see of the loss, empty where it sees its curvature."""
-        if not isinstance(loss, Whole):
-            return ""
-        return _sentence(self.loss, self.family.whole or _BATCH.whole)
+    def tell(self, model: Any, loss: TerminalLoss, bends: bool) -> None:
+        """Tells the model what the game does not see of a loss whose second derivative is asked for
+        if it `bends`: at once where that is known, else (not under XLA) at a step that shows it."""
+        if isinstance(loss, Whole):
+            model.unseen = _sentence(self.loss, self.family.whole or _BATCH.whole)
+        elif bends and isinstance(loss, Generic) and not model.jit_compile:
+            sentence = _sentence(self.loss, "mixes the samples of a batch")
+            tell = partial(setattr, model, "unseen", sentence)
+            when(tf.logical_not(loss.separate), lambda: tf.py_function(tell, [], []))
 
     def _generic(self, end: "End", alpha: tf.Tensor, settings: dict) -> Generic:
         def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:

@@ -95,6 +95,19 @@ def test_data_of_unknown_size(kind):
     assert losses[0] == pytest.approx(model.evaluate(x, y, verbose=0), rel=0.1)
 
 
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_data_of_unknown_rank_are_refused_by_name(name):
+    kinds = [None if name == part else (8, size) for part, size in (("x", 4), ("y", 2))]
+    elements = tf.data.Dataset.from_generator(
+        lambda: [(A, Y)], output_signature=tuple(tf.TensorSpec(shape) for shape in kinds)
+    )
+    inputs = keras.Input((4,))
+    model = dgn_tf.GameModel(inputs, layers.Dense(2)(inputs))
+    model.compile(dgn_tf.DGNOpt(curvature="identity"), "mse")
+    with pytest.raises(ValueError, match=f"Received: {name} of unknown rank.*ensure_shape"):
+        model.fit(elements, verbose=0)
+
+
 @pytest.mark.parametrize("activation", ["tanh", "softmax"])
 @pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU, layers.SimpleRNN])
 def test_a_recurrent_layer_may_be_the_last(layer, activation):
@@ -145,14 +158,23 @@ def test_freezing_after_compile_is_noticed():
     model.fit(A, Y, epochs=1, verbose=0)
     model.get_layer("a").trainable = False
     for train in (model.fit, model.train_on_batch):
-        with pytest.raises(ValueError, match=r"'a/kernel', 'a/bias'.*frozen or thawed"):
+        with pytest.raises(ValueError, match=r"'a/kernel', 'a/bias'.*frozen, thawed or"):
             train(A, Y)
     model.compile(dgn_tf.DGNOpt(1e-3), "mse", run_eagerly=True)
     before = model.get_layer("a").get_weights()
     model.train_on_batch(A, Y)
     np.testing.assert_array_equal(before[0], model.get_layer("a").get_weights()[0])
-    model.get_layer("a").trainable = True
+
+    class Thaw(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            model.get_layer("a").trainable = True
+
     with pytest.raises(ValueError, match="'a/kernel'"):
+        model.fit(A, Y, batch_size=4, verbose=0, callbacks=[Thaw()])
+    np.testing.assert_array_equal(before[0], model.get_layer("a").get_weights()[0])
+    model.compile(dgn_tf.DGNOpt(1e-3), "mse", run_eagerly=True)
+    model.quantize("int8")
+    with pytest.raises(ValueError, match=r"'b/kernel'.*replaced"):
         model.train_on_batch(A, Y)
 
 

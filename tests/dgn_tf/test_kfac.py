@@ -8,7 +8,7 @@ from captures import dense as dense_capture
 from captures import patches as positions_capture
 from test_curvature import B, make_capture, make_state, tangents
 
-from dgn_tf.curvature import EKFACBlock, GaussNewton, KFACBlock, packed
+from dgn_tf.curvature import EKFACBlock, GaussNewton, KFACBlock, packed, statistics
 from dgn_tf.curvature import inverse as blocks
 from dgn_tf.curvature.base import average
 from dgn_tf.curvature.damping import levenberg_marquardt, mean_diagonal, split
@@ -239,6 +239,22 @@ def test_periods_inside_a_graph(block, compiled):
     assert [c[0] for c in changed] == [True, False] * 3 + [True]
     assert [c[1] for c in changed] == [True, False, False] * 2 + [True]
     assert state["updates"].numpy() == 4
+
+
+@pytest.mark.parametrize("block, decay", [(KFACBlock, 0.37), (EKFACBlock, 0.38)])
+def test_players_of_equal_shape_share_a_graph_and_nothing_else(block, decay, monkeypatch):
+    traced, plain = [], statistics.past_weight
+    monkeypatch.setattr(statistics, "past_weight", lambda *x: traced.append(x) or plain(*x))
+    block = block(decay=decay)  # no other test's, so that nothing is traced yet
+    captures = [make_capture(seed=seed) for seed in range(3)]
+    states = [make_state(block, cap.layout) for cap in captures]
+    players = [(*pair, pair[1].gradient, None) for pair in zip(states, captures, strict=True)]
+    tf.function(lambda: [block.observe_all(players, tf.constant(0)), tf.constant(0)][1])()
+    assert len(traced) == 1
+    for state, cap in zip(states, captures, strict=True):
+        alone, _ = fitted(block, cap)
+        for name, variable in state.items():
+            np.testing.assert_allclose(variable, alone[name], atol=1e-12, err_msg=name)
 
 
 def test_running_average_starts_as_the_plain_mean():

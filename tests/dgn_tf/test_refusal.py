@@ -133,6 +133,31 @@ class Poison(keras.layers.Layer):
         return x / keras.ops.zeros_like(x) * 0.0
 
 
+def test_newton_steps_without_a_bound_say_what_bounds_them():
+    """A regulariser's own second derivative, and a loss with a gradient and no curvature."""
+    guard = dgn_tf.StepGuard(retries=0, patience=1)
+    found = []
+    for settings in ({}, {"weight_decay": 0.1}, {"terminal": "gauss_newton"}):
+        keras.utils.set_random_seed(2)
+        inputs = keras.Input((5,))
+        model = dgn_tf.GameModel(inputs, keras.layers.Dense(3)(keras.layers.Dense(4)(inputs)))
+        optimizer = dgn_tf.DGNOpt(0.01, "feedback", "exact", guard=guard, **settings)
+        model.compile(optimizer, "cosine_similarity", run_eagerly=True)
+        try:
+            found.append(model.train_on_batch(X, np.eye(3)[Y], return_dict=True)["skipped_steps"])
+        except tf.errors.InvalidArgumentError as error:
+            found.append(str(error))
+    assert 'weight_decay, which is ℓ_uu; terminal="gauss_newton"' in found[0]
+    assert found[1:] == [0, 0]
+    heads = [{"kernel_regularizer": "l2"}, {"activity_regularizer": "l2"}]
+    for head in heads:
+        inputs = keras.Input((5,))
+        model = dgn_tf.GameModel(inputs, keras.layers.Dense(3, name="head", **head)(inputs))
+        model.compile(dgn_tf.DGNOpt(0.1, "feedback", "exact"), "mse", run_eagerly=True)
+        with pytest.raises(ValueError, match=r"\['head'\]. Use `weight_decay`"):
+            model.train_on_batch(X, np.eye(3)[Y])
+
+
 @pytest.mark.parametrize("eager", [True, False])
 def test_the_error_names_the_layer_player_or_not(eager):
     guard = dgn_tf.StepGuard(retries=0, patience=1)

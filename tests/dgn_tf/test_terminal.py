@@ -1,5 +1,7 @@
 """Factors of the terminal Hessian against automatic differentiation of Keras's own losses."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -156,6 +158,27 @@ def test_vanishing_gradients_and_weights_have_no_curvature():
         curvature = np.einsum("bri,br,brj->bij", terminal.Z, terminal.C, terminal.Z)
         assert np.abs(curvature).max() < 1e-12
     assert get("rank_one").factor(loss).C.numpy().tolist() == [[0.0], [0.0]]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_negative_weight_keeps_its_gradient_and_has_no_curvature(family):
+    loss, _, exact = make(family, SHAPES["sequence"], False)
+    sign = tf.constant([-1.0, 1.0, 1.0, 1.0], "float64")
+    each = {"phi_x": sign[:, None, None] * loss.phi_x, "weight": sign}
+    if family == "generic":
+        turned = replace(loss, fn=lambda x: sign * loss.fn(x), **each)
+    else:
+        name = "alpha" if family == "softmax" else "curvature"
+        weights = getattr(loss, name)
+        shape = (-1,) + (1,) * (len(weights.shape) - 1)
+        turned = replace(loss, **each, **{name: tf.reshape(sign, shape) * weights})
+    exact[0] = 0.0
+    for kind in ("rank_one", "exact", 2):
+        curvature, slope = product(get(kind).factor(turned))
+        np.testing.assert_allclose(slope, turned.gradient, atol=1e-13)
+        np.testing.assert_allclose(curvature[0], exact[0], atol=1e-13)
+        if kind == "exact":
+            np.testing.assert_allclose(curvature, exact, atol=1e-13)
 
 
 def test_views_of_the_curvature():
