@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
                 given.seeds, given.jobs, given.dask, given.data_dir, given.keep, only
             )
             if every:
-                items = [item for item in items if runner.has_preset(item, given.preset)]
+                items = [item for item in items if given.preset in item.presets]
             runner.run(items, given.preset, given.seed, given.out, given.threads, options)
     except ValueError as error:
         print(f"reproduce: {error}", file=sys.stderr)

@@ -1,8 +1,10 @@
-"""What can be reproduced: a line per item. Imports nothing heavy, so that listing is instant."""
+"""What can be reproduced, as `items.toml` has it. Imports nothing heavy: listing is instant."""
 
 import json
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 #: Presets, from the smallest to the largest.
 PRESETS = ("smoke", "quick", "standard", "best", "paper")
@@ -22,15 +24,17 @@ class Item:
         name: of its files; may be typed after `./run reproduce`, as may `label`.
         title: one line on what it shows.
         also: other names of the same runs: a figure and a table drawn from them.
+        presets: preset → settings.
     """
 
     name: str
     title: str
     also: tuple[str, ...] = ()
+    presets: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def module(self) -> str:
-        """Where it lives; the module has PRESETS, `run`, `summary`, and, where there are such,
+        """Where it lives; the module has `run`, `summary`, and, where there are such,
         `draw` and `film`, its figure and its animation, and `facts` that its text names."""
         file = self.name.removeprefix("dgnopt-").replace("-", "_")
         return f"reproduce.{'dgnopt' if self.data else 'games'}.{file}"
@@ -74,49 +78,31 @@ class Item:
         return taken
 
 
-ITEMS = (
-    Item("inter-bank",
-         "the inter-bank game, N = 5 and 10: costs against the exact equilibrium (the main job)"),
-    Item("figure-2", "the network of one player, drawn"),
-    Item("lq-costs",
-         "cost error per stage, N = 5, 10, 24, paper's architecture and linear skip connection"),
-    Item("lq-trajectories",
-         "states and controls on a few paths, network against exact; preset best: linear skip "
-         "connection"),
-    Item("lq-variants",
-         "common noise, asymmetric weights, a non-zero first belief, 50 time steps"),
-    Item("closed-loop",
-         "feedback controls with a linear skip connection against the closed-loop equilibrium"),
-    Item("scale",
-         "many players: N = 50 and 100 (quick), 1,000 (standard, linear skip connection)"),
-    Item("lq-heterogeneous", "a major bank, a ring, two groups, and a convoy with vector states"),
-    Item("nonlinear-games",
-         "a flock with no closed form, and a portfolio game with N growing to its mean-field "
-         "limit"),
-    Item("games", "ten published games, open or closed loop, each against an independent truth"),
-    Item("convergence",
-         "how fast fictitious play contracts: against the horizon, and stage by stage"),
-    Item("beliefs",
-         "last, average, damped and sequential beliefs, and a game that the last one breaks"),
-    Item("stage-by-stage",
-         "networks with a linear skip connection against exact best responses, stage by stage"),
-    Item("dgnopt-rates", "the search for learning rates that the other items take theirs from"),
-    Item("dgnopt-table-2", "accuracy of eight methods on residual networks"),
-    Item("dgnopt-table-3", "accuracy of eight methods on inception networks"),
-    Item("dgnopt-figure-5",
-         "the change of accuracy that richer information brings each baseline"),
-    Item("dgnopt-figure-3", "EKFAC under four information structures on cooperative blocks"),
-    Item("dgnopt-figure-7", "runtime and memory of a step, relative to SGD and EKFAC"),
-    Item("dgnopt-figure-8",
-         "large learning rates, with and without the game, its forms and K δx"),
-    Item("dgnopt-differences",
-         "what each difference from the printed update does, and where each update breaks"),
-    Item("dgnopt-figure-9",
-         "fictitious agents in SGD and EKFAC, and steps to a target", ("dgnopt-table-4",)),
-    Item("dgnopt-figure-10",
-         "the alignment fixed, random, or chosen by a bandit", ("dgnopt-table-5",)),
-    Item("dgnopt-figure-11", "fictitious agents against a partition of every layer's units"),
-)  # fmt: skip
+def _resolved(value: Any) -> Any:
+    """The value with, before a table's own entries, those of the table that its `from` names."""
+    if isinstance(value, list):
+        return [_resolved(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    own = {key: _resolved(entry) for key, entry in value.items() if key != "from"}
+    return {**_named(value["from"]), **own} if "from" in value else own
+
+
+def _named(name: str) -> dict[str, Any]:
+    item, *keys = name.split(".")
+    table = _SPECIFICATION["items"][item] if keys else _SPECIFICATION["shared"][name]
+    for key in keys:
+        table = table[key]
+    return _resolved(table)
+
+
+def _item(name: str, given: dict[str, Any]) -> Item:
+    presets = {preset: _resolved(given[preset]) for preset in PRESETS if preset in given}
+    return Item(name, given["title"], tuple(given.get("also", ())), presets)
+
+
+_SPECIFICATION = tomllib.loads(Path(__file__).with_name("items.toml").read_text())
+ITEMS = tuple(_item(name, given) for name, given in _SPECIFICATION["items"].items())
 MAIN_ITEM = "inter-bank"
 
 

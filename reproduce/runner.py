@@ -53,7 +53,7 @@ class Context:
     """What an item's `run` is given.
 
     Attributes:
-        settings: the preset's settings, from the item's PRESETS.
+        settings: the preset's settings, of the item.
         seed: of every random number.
         solves: folder for the progress of long solves; an interrupted command goes on from there.
         preset: name of the preset.
@@ -77,11 +77,6 @@ class Context:
         return problems.problems(self.preset, kinds, self.options.data_dir, self.options.only)
 
 
-def has_preset(item: Item, preset: str) -> bool:
-    """Whether an item has a preset: some presets are of a few items only."""
-    return preset in importlib.import_module(item.module).PRESETS
-
-
 def run(
     items, preset: str, seed: int, out: str, threads: int | None, options: Options = _PLAIN
 ) -> None:
@@ -92,16 +87,15 @@ def run(
             committed results, `--seeds` for a single item that has one seed, or `--only` for a
             single item without data sets.
     """
-    modules = [(item, importlib.import_module(item.module)) for item in items]
-    if not modules:
+    if not items:
         raise ValueError(f"`--preset` must be a preset of some item. Received: {preset!r}")
-    for item, module in modules:
-        if preset not in module.PRESETS:
+    for item in items:
+        if preset not in item.presets:
             raise ValueError(
-                f"`--preset` must be one of {', '.join(module.PRESETS)} for {item.name}. "
+                f"`--preset` must be one of {', '.join(item.presets)} for {item.name}. "
                 f"Received: {preset!r}"
             )
-        if options.seeds is not None and len(items) == 1 and "seeds" not in module.PRESETS[preset]:
+        if options.seeds is not None and len(items) == 1 and "seeds" not in item.presets[preset]:
             raise ValueError(
                 f"`--seeds` is for items that repeat runs; {item.name} takes `--seed`. "
                 f"Received: --seeds {options.seeds}"
@@ -118,7 +112,8 @@ def run(
         for sentence in problems.absent(preset, options.data_dir, options.only):
             console.print(sentence, highlight=False)
     written: list[Path] = []
-    for item, module in modules:
+    for item in items:
+        module = importlib.import_module(item.module)
         console.rule(f"{item.label} ({preset})")
         document = _run_one(item, module, preset, seed, folder, threads, options)
         path = folder / f"{item.name}.json"
@@ -179,7 +174,7 @@ def _run_one(
     item: Item, module: ModuleType, preset, seed, folder, threads, options
 ) -> dict[str, Any]:
     command = ["./run", "reproduce", item.label, "--preset", preset, "--seed", str(seed)]
-    settings = dict(module.PRESETS[preset])
+    settings = dict(item.presets[preset])
     if "seeds" in settings and options.seeds is not None:
         settings["seeds"] = options.seeds
         command += ["--seeds", str(options.seeds)]

@@ -25,18 +25,14 @@ def _all(problem: dict[str, Any]) -> list[tuple[str, str]]:
     return [(label, "DGNOpt") for label in comparison.by_label(problem) if label != "DGNOpt"]
 
 
-def table(
-    kind: str, presets: Mapping[str, Any], paper: Mapping[str, tuple[float, ...]]
-) -> comparison.Comparison:
+def table(kind: str, paper: Mapping[str, tuple[float, ...]]) -> comparison.Comparison:
     """The specification of a table.
 
     Args:
         kind: of problems.
-        presets: of the item.
         paper: data set → the paper's row, in the order of `COLUMNS`.
     """
     return comparison.Comparison(
-        presets=presets,
         kinds=(kind,),
         entries=_entries,
         pairs=_all,

@@ -1,6 +1,6 @@
 """Methods compared on problems, seed by seed: one specification for runs, tables and figures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +42,8 @@ class Comparison:
     """A figure or table of training runs, as data; a module of an item exports its `parts`.
 
     Attributes:
-        presets: settings by preset: `steps`, `seeds`, and what `entries` wants.
-        entries: (settings, kind) → the methods, made by `experiment.entry`.
+        entries: (the preset's settings, `steps`, `seeds` and what else it wants; kind) → the
+            methods, made by `experiment.entry`.
         pairs: problem → (reference, method) labels whose difference says something.
         kinds: of problems, where the settings have no `kinds`.
         cells: further entries of the cells.
@@ -53,7 +53,6 @@ class Comparison:
         extra: name of one more column, and (problem, method) → its cell.
     """
 
-    presets: Mapping[str, Any]
     entries: Callable[[dict[str, Any], str], list[dict[str, Any]]]
     pairs: Pairs
     kinds: tuple[str, ...] = ()
@@ -63,8 +62,8 @@ class Comparison:
     extra: tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]] | None = None
 
     def parts(self) -> tuple[Any, ...]:
-        """PRESETS, run, draw, summary, facts: what an item's module has."""
-        return self.presets, self.run, self.draw, self.summary, self.facts
+        """run, draw, summary, facts: what an item's module has."""
+        return self.run, self.draw, self.summary, self.facts
 
     def run(self, context: Any) -> dict[str, Any]:
         """Trains every method on every problem."""

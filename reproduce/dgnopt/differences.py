@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from reproduce.dgnopt import experiment, ladder
-from reproduce.dgnopt.problems import QUICK_STEPS
 from reproduce.report import Table
 from reproduce.training.methods import PRINTED
 
@@ -43,19 +42,6 @@ _PAIRS = [
     (_OPEN, "open loop, KL clip"), ("open loop, KL clip", "ours, KL clip"),
     ("as printed", "as printed, KL clip"), ("FNE", "GR, exact"), ("GR, Proposition 5", "GR, exact"),
 ]  # fmt: skip
-_RATES = [0.003, 0.01, 0.03, 0.1]
-_BOTH = {"residual": list(_CHAIN), "cooperative": list(_BLOCKS)}
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"steps": 4, "seeds": 1, "rates": [0.01], "methods": {"residual": [_OPEN, "ours"]}},
-    "quick": {
-        "steps": QUICK_STEPS, "seeds": 2, "rates": [0.01, 0.1], "problems": 1,
-        "methods": {"residual": [_OPEN, "ours", "explicit", "as printed"]},
-    },
-    "standard": {"steps": 100, "seeds": 3, "rates": _RATES, "methods": _BOTH},
-    "paper": {
-        "steps": 107, "seeds": 3, "rates": _RATES, "methods": {"residual": list(_CHAIN)},
-    },
-}  # fmt: skip
 draw = ladder.draw
 
 
@@ -65,7 +51,7 @@ def run(context: Any) -> dict[str, Any]:
     for kind, labels in settings["methods"].items():
         methods = _CHAIN if kind == "residual" else _BLOCKS
         entries = [experiment.entry(label, {**methods[label], "guard": False}, rate=rate)
-                   for rate in settings["rates"] for label in labels]  # fmt: skip
+                   for rate in settings["rates"] for label in labels or methods]  # fmt: skip
         problems += experiment.experiment(context, kind, entries)
     return {"problems": problems}
 

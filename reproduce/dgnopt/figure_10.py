@@ -6,7 +6,6 @@ import numpy as np
 
 from reproduce.dgnopt import experiment
 from reproduce.dgnopt.comparison import Comparison, by_label
-from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 
 _GAME = {"name": "EKFAC", "structure": "cooperative"}
 _METHODS: dict[str, dict[str, Any]] = {
@@ -16,7 +15,6 @@ _METHODS: dict[str, dict[str, Any]] = {
     "random": {**_GAME, "policy": "random"},
     "adaptive": {**_GAME, "policy": "adaptive"},
 }
-_ALL = list(_METHODS)
 _COLUMNS = ("EKFAC", "fixed", "random", "adaptive")
 #: The paper's Table 5.
 _PAPER = {"svhn": (87.49, 88.20, 88.12, 88.33), "cifar10": (84.67, 85.20, 85.27, 85.65)}
@@ -24,7 +22,7 @@ _PAPER = {"svhn": (87.49, 88.20, 88.12, 88.33), "cifar10": (84.67, 85.20, 85.27,
 
 def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [experiment.entry(label, _METHODS[label], rate_of="EKFAC")
-            for label in settings["methods"]]  # fmt: skip
+            for label in settings.get("methods", _METHODS)]  # fmt: skip
 
 
 def _pairs(problem: dict[str, Any]) -> list[tuple[str, str]]:
@@ -38,13 +36,7 @@ def _favourite(problem: dict[str, Any], method: dict[str, Any]) -> str:
     return f"{100 * np.mean(shares):.0f} %" if shares else "–"
 
 
-PRESETS, run, draw, summary, facts = Comparison(
-    presets={
-        "smoke": {"steps": 4, "seeds": 1, "every": 2, "methods": ["fixed", "adaptive"]},
-        "quick": {"steps": QUICK_STEPS, "seeds": 2, "every": 10, "methods": _ALL},
-        "standard": {"steps": 400, "seeds": 3, "every": 20, "methods": _ALL},
-        "paper": {"steps": PAPER_STEPS, "seeds": 4, "methods": _ALL},
-    },
+run, draw, summary, facts = Comparison(
     kinds=("aligned",),
     entries=_entries,
     pairs=_pairs,

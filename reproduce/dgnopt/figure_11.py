@@ -4,7 +4,6 @@ from typing import Any
 
 from reproduce.dgnopt import curves, experiment
 from reproduce.dgnopt.comparison import Comparison, Quantity
-from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 
 #: Comparisons: what each is called, what it adds to the optimizer, and the factor on the tuned
 #: rate; `{}` and "N" are the number of players.
@@ -16,14 +15,13 @@ _PLAYERS: dict[str, tuple[dict[str, Any], str]] = {
     "one player, proximal": ({"structure": "cooperative"}, "1/N"),
     "{} parts, proximal": ({"structure": "cooperative", "parts": "N"}, "1/N"),
 }
-_ALL = list(_PLAYERS)
 
 
 def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     """Every optimizer with agents, with parts, and with one player per layer."""
     number, entries = settings["number"], []
     for name, chosen in settings["methods"].items():
-        for label in chosen:
+        for label in chosen or _PLAYERS:
             given, factor = _PLAYERS[label]
             more = {key: number if value == "N" else value for key, value in given.items()}
             entries.append(experiment.entry(
@@ -40,16 +38,7 @@ def _pairs(problem: dict[str, Any]) -> list[tuple[str, str]]:
             if "agents" not in method["method"]]  # fmt: skip
 
 
-PRESETS, run, draw, summary, facts = Comparison(
-    presets={
-        "smoke": {"kinds": ["residual"], "steps": 4, "seeds": 1, "every": 2, "number": 2,
-                  "methods": {"SGD": _ALL[1:4]}},
-        "quick": {"steps": QUICK_STEPS, "seeds": 2, "every": 10, "number": 4,
-                  "methods": {"SGD": _ALL}},
-        "standard": {"steps": 300, "seeds": 3, "every": 20, "number": 4, "methods": {"SGD": _ALL}},
-        "paper": {"steps": PAPER_STEPS, "seeds": 4, "number": 4,
-                  "methods": {"SGD": _ALL, "EKFAC": _ALL}},
-    },
+run, draw, summary, facts = Comparison(
     kinds=("feedforward",),
     entries=_entries,
     pairs=_pairs,

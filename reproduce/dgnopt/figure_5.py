@@ -4,14 +4,8 @@ from typing import Any
 
 from reproduce.dgnopt import experiment
 from reproduce.dgnopt.comparison import Comparison
-from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 
 _BASELINES = ["SGD", "RMSprop", "Adam", "EKFAC"]
-_ALL: dict[str, Any] = {
-    "kinds": ["residual", "inception"], "baselines": _BASELINES,
-    "structures": ["feedback", "cooperative"],
-}  # fmt: skip
-_ONE = {"kinds": ["residual"], "structures": ["feedback"]}
 
 
 def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -36,13 +30,7 @@ def _pairs(problem: dict[str, Any]) -> list[tuple[str, str]]:
     return [*_gained(problem), *beside]
 
 
-PRESETS, run, draw, summary, facts = Comparison(
-    presets={
-        "smoke": {**_ALL, **_ONE, "steps": 4, "seeds": 2, "baselines": ["SGD"]},
-        "quick": {**_ALL, **_ONE, "steps": QUICK_STEPS, "seeds": 2, "problems": 1},
-        "standard": {**_ALL, "steps": 600, "seeds": 3},
-        "paper": {**_ALL, "steps": PAPER_STEPS, "seeds": 6},
-    },
+run, draw, summary, facts = Comparison(
     entries=_entries,
     pairs=_pairs,
     cells={"decay": [0.5, 0.75]},

@@ -8,16 +8,6 @@ from reproduce import figures, provenance
 from reproduce.dgnopt import problems as problem_list
 from reproduce.report import Table
 
-_BOTH = ["residual", "inception"]
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "kinds": ["residual"], "rounds": 3, "cycle": 10,
-        "methods": ["SGD", "EKFAC", "DGNOpt, cooperative"],
-    },
-    "quick": {"kinds": _BOTH, "rounds": 7, "cycle": 10, "methods": None},
-    "standard": {"kinds": _BOTH, "rounds": 31, "cycle": 10, "methods": None},
-    "paper": {"kinds": _BOTH, "rounds": 31, "cycle": 10, "methods": None},
-}  # fmt: skip
 _GAME = {"name": "EKFAC"}
 #: What is measured, in the order of the figure.
 METHODS: dict[str, dict[str, Any]] = {
@@ -52,7 +42,7 @@ def run(context: Any) -> dict[str, Any]:
     """Measures every method on one batch of every problem, whatever `--jobs` says: alone."""
     from rich import progress
 
-    names = context.settings["methods"] or list(METHODS)
+    names = context.settings.get("methods", list(METHODS))
     load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
     chosen = [problem for _, problem in context.problems(context.settings["kinds"])]
     with progress.Progress() as bar:

@@ -4,30 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from reproduce.dgnopt import experiment, ladder
-from reproduce.dgnopt.problems import QUICK_STEPS
 from reproduce.report import Table
 
-_FORMS = ["proximal", "explicit"]
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "kind": "residual", "steps": 4, "seeds": 1, "rates": {"SGD": [0.3, 1.0]},
-        "forms": ["proximal"],
-    },
-    "quick": {
-        "kind": "residual", "steps": QUICK_STEPS, "seeds": 2, "forms": _FORMS, "problems": 1,
-        "rates": {"SGD": [1.0], "EKFAC": [0.1]},
-    },
-    # Rates at which SGD and EKFAC diverge from every seed on the inception network.
-    "standard": {
-        "kind": "inception", "steps": 300, "seeds": 3, "forms": _FORMS,
-        "rates": {"SGD": [3.0], "EKFAC": [0.1]},
-    },
-    # A quarter of an epoch of MNIST, as in the search for rates; the paper's rate is 1.
-    "paper": {
-        "kind": "residual", "steps": 107, "seeds": 3, "forms": _FORMS,
-        "rates": {"SGD": [0.03, 0.1, 0.3, 1.0]},
-    },
-}  # fmt: skip
 _BASELINE, _WITHOUT = "baseline", ", without K δx"
 draw = ladder.draw
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from reproduce.dgnopt import curves, experiment
 from reproduce.dgnopt.comparison import Comparison
-from reproduce.dgnopt.problems import PAPER_STEPS, QUICK_STEPS
 
 #: Test accuracy to be reached, percent.
 TARGETS = {"digits": 90.0, "fashion-mnist": 80.0, "svhn": 80.0, "cifar10": 60.0}
@@ -58,22 +57,7 @@ def _steps(problem: dict[str, Any], method: dict[str, Any]) -> str:
     return f"{curves.shown_steps(curves.steps_to(method, target), problem['steps'])} ({target:g} %)"
 
 
-PRESETS, run, draw, summary, facts = Comparison(
-    presets={
-        "smoke": {"steps": 4, "seeds": 1, "every": 2, "optimizers": ["SGD"], "agents": [1, 2]},
-        "quick": {
-            "steps": QUICK_STEPS, "seeds": 2, "every": 10, "optimizers": ["SGD"],
-            "agents": [1, 2, 6],
-        },
-        "standard": {
-            "steps": 400, "seeds": 3, "every": 10, "optimizers": ["SGD", "EKFAC"],
-            "agents": [1, 2, 4, 6],
-        },
-        "paper": {
-            "steps": PAPER_STEPS, "seeds": 4, "every": 50, "optimizers": ["SGD", "EKFAC"],
-            "agents": [1, 2, 4, 6],
-        },
-    },
+run, draw, summary, facts = Comparison(
     kinds=("feedforward",),
     entries=_entries,
     pairs=_pairs,

@@ -1,121 +1,38 @@
-"""What is trained on what: the networks of the paper, sized by preset.
+"""What is trained on what, as `problems.toml` has it."""
 
-`smoke` trains on scikit-learn's digits, which are always there; `quick` trains dense networks on
-them, and all others on 10,000 images of Fashion-MNIST or, where that is absent, on the digits too;
-`standard` trains on Fashion-MNIST; `paper` on the paper's data sets. The
-paper does not print every width; ours stand here.
-"""
-
+import tomllib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from reproduce import data
 
-_TINY = {"data": "digits", "train": 256, "test": 128, "curve_images": 128, "batch": 64}
-_DIGITS = {"data": "digits"}
-_DIGITS_INSTEAD = {"data": "digits", "instead": True}
-_SOME = {"data": "fashion-mnist", "train": 10_000, "test": 2_000, "optional": True}
-_FASHION = {"data": "fashion-mnist"}
-_MNIST, _SVHN = {"data": "mnist", "validation": 5000}, {"data": "svhn"}
-_CIFAR10, _CIFAR100 = {"data": "cifar10"}, {"data": "cifar100"}
+_TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+#: The kinds of problems.
+KINDS = tuple(_TABLE["kinds"])
+#: What a problem's entries say of its data set, and not of its cells.
+_MARKS = ("optional", "instead")
+#: Names of data sets in titles.
+DATA_TITLES = {name: given["title"] for name, given in _TABLE["sets"].items()}
 
 
-def _net(network: str, **options: Any) -> dict[str, Any]:
-    """A network and its options; grids are averaged over quarters, which learn faster in a short
-    budget than one average over the whole grid."""
+def _problem(on: str, network: str, **options: Any) -> dict[str, Any]:
+    """A row of the table: grids are averaged over quarters, which learn faster in a short budget
+    than one average over the whole grid."""
     if network in ("residual-conv", "inception", "cooperative"):
         options["pooling"] = "quarters"
-    return {"network": network, "options": options}
+    return {**_TABLE["on"][on], "network": network, "options": options}
 
 
-_PROBLEMS: dict[str, dict[str, list[dict[str, Any]]]] = {
-    "residual": {
-        "smoke": [_TINY | _net("residual-dense", width=8, blocks=1)],
-        "quick": [
-            _DIGITS | _net("residual-dense", width=32),
-            _SOME | _net("residual-conv", width=8, stride=4),
-        ],
-        "standard": [_FASHION | _net("residual-conv", width=16, stride=4)],
-        "paper": [
-            _MNIST | _net("residual-dense", width=128),
-            _SVHN | _net("residual-conv", width=32, stride=2),
-            _CIFAR10 | _net("resnet18"),
-            _CIFAR100 | _net("resnet18"),
-        ],
-    },
-    "inception": {
-        "smoke": [_TINY | _net("inception", width=2, stride=2)],
-        "quick": [
-            _SOME | _net("inception", width=4, stride=4),
-            _DIGITS_INSTEAD | _net("inception", width=4, stride=1),
-        ],
-        "standard": [_FASHION | _net("inception", width=8, stride=4)],
-        "paper": [
-            _MNIST | _net("inception", width=4, stride=4),
-            _SVHN | _net("inception", width=16, stride=2),
-            _CIFAR10 | _net("inception", width=16, stride=2),
-        ],
-    },
-    "cooperative": {
-        "smoke": [_TINY | _net("cooperative", width=4, stride=2, blocks=1)],
-        "quick": [
-            _SOME | _net("cooperative", width=8, stride=4),
-            _DIGITS_INSTEAD | _net("cooperative", width=8, stride=1),
-        ],
-        "standard": [_FASHION | _net("cooperative", width=16, stride=4)],
-        "paper": [
-            _MNIST | _net("cooperative", width=64, kind="dense"),
-            _SVHN | _net("cooperative", width=32, stride=2),
-        ],
-    },
-    "feedforward": {
-        "smoke": [_TINY | _net("feedforward", width=4)],
-        "quick": [
-            _SOME | _net("feedforward", width=8),
-            _DIGITS_INSTEAD | _net("feedforward", width=8),
-        ],
-        "standard": [_FASHION | _net("feedforward", width=16)],
-        "paper": [_SVHN | _net("feedforward", width=32), _CIFAR10 | _net("feedforward", width=32)],
-    },
-    "aligned": {
-        "smoke": [_TINY | _net("residual-dense", width=8, blocks=1, shortcut="dense")],
-        "quick": [
-            _DIGITS | _net("residual-dense", width=32, shortcut="dense"),
-            _SOME | _net("residual-conv", width=8, stride=4, shortcut="convolution"),
-        ],
-        "standard": [_FASHION | _net("residual-conv", width=16, stride=4, shortcut="convolution")],
-        "paper": [
-            _SVHN | _net("residual-conv", width=32, stride=2, shortcut="convolution"),
-            _CIFAR10 | _net("residual-conv", width=64, stride=2, shortcut="convolution"),
-        ],
-    },
-}  # fmt: skip
-
-#: The kinds of problems.
-KINDS = tuple(_PROBLEMS)
-#: What a problem's entries say of its data set, and not of its cells: it is trained on where it is
-#: here; it stands in where no other of the kind is.
-_MARKS = ("optional", "instead")
-#: Steps of a run at the preset `quick`, by data set.
-QUICK_STEPS = {"digits": 300, "fashion-mnist": 150}
-#: Steps at the preset `paper`; of MNIST ten epochs of a dense network, five of a convolutional one.
-PAPER_STEPS = {"mnist": 4290, "svhn": 20_000, "cifar10": 20_000, "cifar100": 20_000}
-PAPER_STEPS_CONV = {**PAPER_STEPS, "mnist": 2145}
-#: Names of data sets and networks in titles.
-DATA_TITLES = {
-    "digits": "digits (scikit-learn)", "fashion-mnist": "Fashion-MNIST", "mnist": "MNIST",
-    "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100",
-}  # fmt: skip
-
-
-#: Training images beside the validation part.
-_IMAGES = {"digits": 1181, "fashion-mnist": 59_744, "mnist": 55_000, "svhn": 73_001,
-           "cifar10": 49_744, "cifar100": 49_744}  # fmt: skip
+_PROBLEMS = {
+    kind: {preset: [_problem(**row) for row in rows] for preset, rows in presets.items()}
+    for kind, presets in _TABLE["kinds"].items()
+}
 
 
 def epochs(problem: dict[str, Any]) -> float:
     """How often a run sees its training images: `steps` × `batch` over their number."""
-    images = problem.get("train") or _IMAGES[problem["data"]]
+    images = problem.get("train") or _TABLE["sets"][problem["data"]]["images"]
     return problem["steps"] * problem["batch"] / images
 
 

@@ -51,27 +51,6 @@ DEFAULTS = {"SGD": 0.1, "RMSprop": 1e-3, "Adam": 1e-3, "K-FAC": 0.01, "EKFAC": 0
             "DGNOpt": 0.03, "as printed": 0.003, "Muon": 0.01}  # fmt: skip
 #: Seed of the search: no item trains with it.
 SEED = 1000
-_ALL = list(METHODS)
-_NEEDED = {
-    "residual": _ALL,
-    "inception": _ALL,
-    "cooperative": ["EKFAC"],
-    "feedforward": ["SGD", "EKFAC"],
-    "aligned": ["SGD", "EKFAC"],
-}
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "steps": 4,
-        "rates": 2,
-        "beyond": 1,
-        "confirmations": 1,
-        "methods": {"residual": ["SGD", "EKFAC"]},
-    },
-    "quick": {"steps": 60, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
-    "standard": {"steps": 200, "rates": 4, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
-    # A quarter of an epoch of MNIST.
-    "paper": {"steps": 107, "rates": 3, "beyond": 2, "confirmations": 2, "methods": _NEEDED},
-}
 NAME = "dgnopt-rates"
 _COMMITTED = Path(__file__).resolve().parents[2] / "results"
 

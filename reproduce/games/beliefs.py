@@ -7,17 +7,6 @@ import numpy as np
 from reproduce import figures
 from reproduce.report import Table
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"players": 3, "steps": 6, "stages": 6, "horizons": [0.5, 1.0], "most": 20},
-    "quick": {
-        "players": 5, "steps": 20, "stages": 60, "horizons": [0.125, 0.25, 0.5, 1.0, 2.0, 4.0],
-        "most": 300,
-    },
-    "paper": {
-        "players": 10, "steps": 40, "stages": 100,
-        "horizons": [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0], "most": 1000,
-    },
-}  # fmt: skip
 _RULES = ("last", "sequential", "damped", "average")
 #: An error of the belief that counts as solved.
 _TARGET = 0.05

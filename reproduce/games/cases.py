@@ -40,8 +40,7 @@ class Games:
     """An item of solved games, as data; its module exports `parts`.
 
     Attributes:
-        presets: settings by preset: `seeds`, `training`, and what `cases` wants.
-        cases: settings → the cases.
+        cases: the preset's settings, `seeds`, `training` and what else it wants → the cases.
         caption: of the table.
         measure: (settings, result, seed) → further entries of a case's record.
         columns: heading → cell of one more column, from the records of all seeds.
@@ -49,7 +48,6 @@ class Games:
         more: document → further tables.
     """
 
-    presets: Mapping[str, Any]
     cases: Callable[[dict[str, Any]], list[Case]]
     caption: str
     measure: Callable[[dict[str, Any], Any, int], dict[str, Any]] | None = None
@@ -58,8 +56,8 @@ class Games:
     more: Callable[[dict[str, Any]], list[Table]] | None = None
 
     def parts(self) -> tuple[Any, ...]:
-        """PRESETS, run, summary: what an item's module has."""
-        return self.presets, self.run, self.summary
+        """run, summary: what an item's module has."""
+        return self.run, self.summary
 
     def run(self, context: Any) -> dict[str, Any]:
         """Solves every case from every seed; an interrupted run goes on."""

@@ -9,12 +9,11 @@ from reproduce.games import solving
 from reproduce.games.cases import Case, Games, by_game, inter_bank
 
 _CLOSED = {"information_structure": "closed_loop", "batch_normalization": False, "skip": True}
-_APART = {**solving.STANDARD, "players": 2, "epsilon": 4.0, "c": 4.0}
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
     """The standard games, and one that tells the two equilibria apart."""
-    games = inter_bank(settings["players"], solving.STANDARD)
+    games = inter_bank(settings["players"], settings["game"])
     games["N = 2, far apart"] = settings["apart"]
     networks = {"one network per step": {}, "one network for all steps": {"time_shared": True}}
     return [Case(name, game, {**_CLOSED, **switches}, network)
@@ -67,15 +66,7 @@ def _error(what: str, kind: str):
     return lambda cases: f"{100 * np.mean([case[what][kind] for case in cases]):.2f} %"
 
 
-_QUICK = {"players": [5, 10], "seeds": 1, "apart": _APART, "training": solving.QUICK,
-          "paths": 8192}  # fmt: skip
-PRESETS, run, summary = Games(
-    presets={
-        "smoke": {"players": [], "seeds": 1, "apart": {**_APART, "steps": 4},
-                  "training": solving.SMOKE, "paths": 64},
-        "quick": _QUICK,
-        "paper": {**_QUICK, "training": solving.PAPER},
-    },
+run, summary = Games(
     cases=_cases,
     measure=_measure,
     # Every player's trained response, in which N networks answer N deviations, is the dear part.

@@ -7,18 +7,6 @@ import numpy as np
 from reproduce import figures
 from reproduce.report import Table
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"players": [2, 3], "horizons": [0.5, 1.0], "step": 0.25, "stages": 4,
-              "halvings": 1},
-    "quick": {
-        "players": [2, 5, 10], "horizons": [0.125, 0.25, 0.5, 1.0, 2.0, 4.0], "step": 0.05,
-        "stages": 20, "halvings": 2,
-    },
-    "paper": {
-        "players": [2, 5, 10, 24], "horizons": [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0],
-        "step": 0.025, "stages": 30, "halvings": 3,
-    },
-}  # fmt: skip
 #: Strengths of coupling, ε = c; a = q = 0.1.
 _COUPLINGS = {"weak, ε = c = 0.5": 0.5, "medium, ε = c = 2": 2.0, "strong, ε = c = 8": 8.0}
 _LEAST_STEPS = 8

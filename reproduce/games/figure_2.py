@@ -6,11 +6,6 @@ from typing import Any
 from reproduce import figures
 from reproduce.report import Table
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"players": 2, "steps": 2},
-    "quick": {"players": 5, "steps": 3},
-    "paper": {"players": 5, "steps": 3},
-}
 _KINDS: dict[str, tuple[str, str, Any]] = {
     "InputLayer": ("input", "#ffffff", "-"),
     "ControlNetwork": ("Sequential: her control", "#cfdcea", "-"),

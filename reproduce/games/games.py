@@ -10,15 +10,6 @@ from reproduce import figures, store
 from reproduce.games import gallery_picture, solving
 from reproduce.report import Table
 
-#: The smoke preset plays two of the games, in three steps.
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "games": ["liquidation", "formation"], "game": {"steps": 3}, "seeds": 1, "paths": 64,
-        "training": solving.SMOKE,
-    },
-    "quick": {"games": None, "game": {}, "seeds": 3, "paths": 4096, "training": {}},
-    "paper": {"games": None, "game": {}, "seeds": 3, "paths": 8192, "training": {"stages": 20}},
-}  # fmt: skip
 _OPEN: dict[str, Any] = {"hidden": (8,), "skip": True, "stages": 8, "steps_per_stage": 60}
 _CLOSED: dict[str, Any] = {
     "hidden": (8,), "skip": True, "batch_normalization": False,
@@ -83,7 +74,7 @@ def run(context) -> dict[str, Any]:
     settings = context.settings
     cases: list[dict[str, Any]] = []
     for case in CASES:
-        if settings["games"] and case.make not in settings["games"]:
+        if "games" in settings and case.make not in settings["games"]:
             continue
         game = gallery.games()[case.make](**settings["game"])
         truth = gallery_truths.of(case.make, game, case.information)

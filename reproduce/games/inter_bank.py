@@ -53,14 +53,7 @@ def _players(document: dict[str, Any]) -> list[Table]:
     return [Table(title, columns, rows)]
 
 
-_QUICK = {"players": [5, 10], "seeds": 3, "game": solving.STANDARD, "training": solving.QUICK}
-PRESETS, run, summary = Games(
-    presets={
-        "smoke": {"players": [2, 3], "seeds": 1, "game": {**solving.STANDARD, "steps": 4},
-                  "training": solving.SMOKE},
-        "quick": _QUICK,
-        "paper": {**_QUICK, "players": [5, 10, 24], "training": solving.PAPER},
-    },
+run, summary = Games(
     cases=lambda settings: [
         Case(name, game) for name, game in inter_bank(settings["players"], settings["game"]).items()
     ],

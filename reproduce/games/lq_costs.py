@@ -5,16 +5,13 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
-from reproduce.games import solving
 from reproduce.games.cases import Case, Games, by_game, inter_bank
-
-_SPREAD_START = "N = 5, spread start"
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
     games = inter_bank(settings["players"], settings["game"])
-    if settings["spread_start"]:
-        games[_SPREAD_START] = solving.SPREAD_START
+    if "spread_start" in settings:
+        games["N = 5, spread start"] = settings["spread_start"]
     # The noise of the gradient is what limits the linear skip connection: twice the batch.
     skip = {"skip": True, "batch_size": 2 * settings["training"]["batch_size"]}
     return [
@@ -65,15 +62,7 @@ def _time_error(cases: list[dict[str, Any]]) -> float:
     return float(np.max(np.abs(discrete / continuous - 1)))
 
 
-_QUICK = {"players": [5, 10, 24], "seeds": 1, "game": solving.STANDARD, "spread_start": True,
-          "training": solving.QUICK}  # fmt: skip
-PRESETS, run, summary = Games(
-    presets={
-        "smoke": {"players": [2, 3], "seeds": 1, "game": {**solving.STANDARD, "steps": 4},
-                  "spread_start": False, "training": solving.SMOKE},
-        "quick": _QUICK,
-        "paper": {**_QUICK, "seeds": 5, "training": solving.PAPER},
-    },
+run, summary = Games(
     cases=_cases,
     caption="Relative cost error after the last stage",
     columns={"time step": lambda cases: f"{100 * _time_error(cases):.2f} %"},

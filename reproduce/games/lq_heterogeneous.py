@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from reproduce.games import solving
 from reproduce.games.cases import Case, Games
 
 
@@ -21,12 +20,7 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
     return [Case(name, game) for name, game in games.items()]
 
 
-PRESETS, run, summary = Games(
-    presets={
-        "smoke": {"players": 3, "steps": 3, "seeds": 1, "training": solving.SMOKE},
-        "quick": {"players": 5, "steps": 20, "seeds": 1, "training": solving.QUICK},
-        "paper": {"players": 10, "steps": 20, "seeds": 1, "training": solving.PAPER},
-    },
+run, summary = Games(
     cases=_cases,
     caption="Players who differ, and vector states",
 ).parts()

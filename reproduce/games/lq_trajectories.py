@@ -8,12 +8,6 @@ from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"players": 3, "paths": 2, "game": {**solving.STANDARD, "steps": 4}, **solving.SMOKE},
-    "quick": {"players": 5, "paths": 3, "game": solving.STANDARD, **solving.QUICK},
-    "best": {"players": 10, "paths": 3, "game": solving.STANDARD, **solving.BEST},
-    "paper": {"players": 10, "paths": 3, "game": solving.STANDARD, **solving.PAPER},
-}
 _ERROR_PATHS = 4096
 
 

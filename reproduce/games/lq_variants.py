@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from reproduce.games import solving
 from reproduce.games.cases import Case, Games
 
 
@@ -29,14 +28,7 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
     ]
 
 
-_QUICK = {"players": 5, "seeds": 1, "game": solving.STANDARD, "training": solving.QUICK}
-PRESETS, run, summary = Games(
-    presets={
-        "smoke": {"players": 3, "seeds": 1, "game": {**solving.STANDARD, "steps": 4},
-                  "training": solving.SMOKE},
-        "quick": _QUICK,
-        "paper": {**_QUICK, "players": 10, "training": solving.PAPER},
-    },
+run, summary = Games(
     cases=_cases,
     caption="Games away from the symmetric one",
 ).parts()  # fmt: skip

@@ -8,19 +8,6 @@ from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "birds": 2, "steps": 3, "investors": [2, 3], "certificate": 4, "paths": 64, **solving.SMOKE,
-    },
-    "quick": {
-        "birds": 4, "steps": 20, "investors": [2, 4, 8, 16], "certificate": 300, "paths": 8192,
-        **solving.QUICK,
-    },
-    "paper": {
-        "birds": 10, "steps": 20, "investors": [2, 4, 8, 16, 32], "certificate": 1000,
-        "paths": 8192, **solving.PAPER,
-    },
-}  # fmt: skip
 _FLOCK: dict[str, Any] = {"alignment": 8.0, "terminal_alignment": 8.0, "reach": 2.0}
 _PORTFOLIO: dict[str, Any] = {
     "horizon": 1.0, "steps": 10, "mu": 0.3, "nu": 0.5, "sigma": 0.4, "delta": 1.0, "theta": 0.8,

@@ -8,43 +8,6 @@ from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
-_TRAINING = {"stages": 10, "steps_per_stage": 40, "batch_size": 128, "hidden": [16, 16]}
-_MEAN = {"features": "own_and_mean", "skip": True}
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "cases": [{"players": 3, "training": {**solving.SMOKE, **_MEAN}}],
-        "game": {**solving.STANDARD, "steps": 4},
-    },
-    "quick": {
-        "cases": [
-            {"players": players, "training": {**_TRAINING, **_MEAN}} for players in (50, 100)
-        ],
-        "game": solving.STANDARD,
-    },
-    "standard": {
-        "cases": [
-            {"players": 50, "training": {**_TRAINING, **_MEAN}},
-            {"players": 50, "training": {**_TRAINING, "features": "full_path"}},
-            {"players": 100, "training": {**_TRAINING, **_MEAN}},
-            {"players": 100, "training": {**_TRAINING, "features": "full_path"}},
-            {
-                "players": 100,
-                "training": {**_TRAINING, "features": "full_path", "hidden": [32, 32]},
-            },
-            {
-                "players": 1000,
-                "training": {
-                    **_TRAINING, **_MEAN, "batch_size": 64, "steps_per_stage": 14,
-                    "validation_paths": 1024, "stage_paths": 256,
-                },
-            },
-        ],
-        "game": solving.STANDARD,
-    },
-}  # fmt: skip
-
-PRESETS["paper"] = PRESETS["standard"]
-
 
 def run(context) -> dict[str, Any]:
     """Solves every case; N = 1,000 against the symmetric solution, which needs no matrices."""

@@ -7,23 +7,6 @@ from typing import Any
 
 import numpy as np
 
-#: The game of the report where nothing else is said. The paper's own parameters are not at hand.
-STANDARD = {
-    "horizon": 1.0, "steps": 20, "a": 0.1, "q": 0.1, "epsilon": 0.5, "c": 0.5, "sigma": 1.0,
-    "rho": 0.0, "initial_mean": 0.0, "initial_std": 0.5,
-}  # fmt: skip
-#: A second game: stronger incentives, common noise, and players who start apart.
-SPREAD_START = {
-    "players": 5, "horizon": 1.0, "steps": 20, "a": 1.0, "q": 0.5, "epsilon": 1.5, "c": 1.0,
-    "sigma": 1.0, "rho": 0.3, "initial_mean": [-1.0, -0.5, 0.0, 0.5, 1.0], "initial_std": 0.0,
-}  # fmt: skip
-
-QUICK = {"stages": 10, "steps_per_stage": 60, "batch_size": 256}
-SMOKE = {"stages": 2, "steps_per_stage": 4, "batch_size": 16, "validation_paths": 64}
-PAPER = {"stages": 30, "steps_per_stage": 150, "batch_size": 512}
-#: The smallest errors that a few minutes buy on a linear-quadratic game.
-BEST = {"stages": 12, "steps_per_stage": 100, "batch_size": 1024, "skip": True}
-
 _SOLVE = ("stages", "steps_per_stage", "tolerance", "validation_paths", "stage_paths")
 
 

@@ -8,14 +8,6 @@ from reproduce import figures
 from reproduce.games import solving
 from reproduce.report import Table
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"players": 2, "stages": 2, "steps_per_stage": 4, "paths": 64, "batch_size": 16,
-              "steps": 3},
-    "quick": {"players": 5, "stages": 6, "steps_per_stage": 150, "paths": 4096, "batch_size": 256,
-              "steps": 20},
-    "paper": {"players": 10, "stages": 10, "steps_per_stage": 600, "paths": 8192,
-              "batch_size": 512, "steps": 20},
-}  # fmt: skip
 #: Coupling strong enough that the stages can be told apart; everybody is first believed to play 1.
 _WEIGHT, _BELIEF = 4.0, 1.0
 #: Marks of the axis of distances, in %.
@@ -29,8 +21,8 @@ def run(context) -> dict[str, Any]:
 
     settings = context.settings
     stages, paths = settings["stages"], settings["paths"]
-    arguments = {**solving.STANDARD, "players": settings["players"], "steps": settings["steps"],
-                 "epsilon": _WEIGHT, "c": _WEIGHT}  # fmt: skip
+    arguments = {**settings["game"], "players": settings["players"], "epsilon": _WEIGHT,
+                 "c": _WEIGHT}  # fmt: skip
     game = fp.InterBankGame(**arguments)
     exact = fp.lq.exact_play(game, stages, initial=_BELIEF, keep_stages=True)
     limit = fp.lq.nash(game)

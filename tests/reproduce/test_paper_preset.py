@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reproduce import __main__ as command
-from reproduce.dgnopt import rates
+from reproduce.catalogue import find
 from tests.reproduce.test_data import arrays, write
 
 _SHAPES = {"mnist": (28, 28), "svhn": (32, 32, 3), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3)}
@@ -38,7 +38,7 @@ def test_the_papers_networks_train_on_the_papers_data_sets_that_are_here(
         "confirmations": 0,
         "methods": {"residual": ["SGD"], "feedforward": ["EKFAC"]},
     }
-    monkeypatch.setitem(rates.PRESETS, "paper", settings)
+    monkeypatch.setitem(find("dgnopt-rates").presets, "paper", settings)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     arguments = ["dgnopt/rates", "--preset", "paper", "--data-dir", str(folder)]
     assert command.main([*arguments, "--out", str(tmp_path / "out")]) == 0
