@@ -76,8 +76,8 @@ MUTATIONS = (
     Mutation(
         "best response, K of the next step in the affine sweep",
         f"{_LQ}/general/best_response.py",
-        "v = gains.K[t + 1] @ b + s[:, :seen]",
-        "v = gains.K[t] @ b + s[:, :seen]",
+        "v = gains.K[t + 1] @ b + s[:, :observed]",
+        "v = gains.K[t] @ b + s[:, :observed]",
         (f"{_TESTS_LQ}/test_lq_exact_play.py::test_a_best_response_is_the_minimum[asymmetric]",),
     ),
     Mutation(
@@ -177,8 +177,8 @@ MUTATIONS = (
     Mutation(
         "Proposition 5, the other player's part",
         "dgn_tf/recursion/prop5.py",
-        "right[u] - seen",
-        "right[u] + seen",
+        "right[u] - known",
+        "right[u] + known",
         (f"{_TESTS_DGN}/test_joint_solvers.py::test_proposition_5_solves_its_own_equation",),
     ),
     Mutation(

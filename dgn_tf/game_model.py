@@ -165,14 +165,14 @@ class GameModel(surface.Functional):
         optimizer.build(self.trainable_variables)
 
     def _refuse_unrepeatable(self, to_the_end: bool) -> None:
-        found = self.game.uses.unrepeatable
+        unrepeatable = self.game.uses.unrepeatable
         again = {
             call.index: call
             for game in self.games
             for stage in game.stages[: None if to_the_end else -1]
             for call in stage.calls
         }
-        for call, reason in ((again[i], why) for i, why in found.items() if i in again):
+        for call, reason in ((again[i], why) for i, why in unrepeatable.items() if i in again):
             raise ValueError(
                 "The update pass runs every layer a second time, and it must repeat the first. "
                 f"Received: layer '{call.name}' ({type(call.operation).__name__}), which does "

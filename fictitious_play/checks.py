@@ -99,17 +99,17 @@ def bounds(name: str, value: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, n
         return None
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(f"`{name}` must be a pair (low, high), or None. Received: {value!r}")
-    found = []
+    sides = []
     for side, given in zip(("low", "high"), value, strict=True):
         array = real_array(f"{name}: {side}", given)
         try:
-            found.append(np.broadcast_to(array, shape).copy())
+            sides.append(np.broadcast_to(array, shape).copy())
         except ValueError as error:
             raise ValueError(
                 f"`{name}` must be scalars or arrays that broadcast to the shape {shape} "
                 f"(players, control_size). Received: {side} of shape {array.shape}"
             ) from error
-    low, high = found
+    low, high = sides
     if not np.all(low < high) or np.any(low == np.inf) or np.any(high == -np.inf):
         raise ValueError(f"`{name}` must have low < high everywhere. Received: {value!r}")
     return None if np.all(np.isinf(low) & np.isinf(high)) else (low, high)

@@ -77,17 +77,17 @@ class Validation:
         *x, y = [tf.convert_to_tensor(variable) for variable in self.variables]
         inputs, _ = surface.structure(model)
         outputs = model(keras.tree.pack_sequence_as(inputs, x), training=False)
-        found = tf.convert_to_tensor(reward(y, outputs))
-        if found.shape.rank != 0:
-            raise ValueError(f"`reward` must return a scalar. Received: shape {found.shape}")
-        found = tf.cast(found, "float64")
-        found = tf.where(tf.math.is_finite(found), found, 0.0)
+        value = tf.convert_to_tensor(reward(y, outputs))
+        if value.shape.rank != 0:
+            raise ValueError(f"`reward` must return a scalar. Received: shape {value.shape}")
+        value = tf.cast(value, "float64")
+        value = tf.where(tf.math.is_finite(value), value, 0.0)
         if not model.jit_compile:
             rule = "`reward` must return a scalar in [0, 1]. Received:"
-            inside = tf.logical_and(found > -1e-6, found < 1.0 + 1e-6)
-            with tf.control_dependencies([tf.debugging.Assert(inside, [rule, found])]):
-                found = tf.identity(found)
-        return tf.clip_by_value(found, 0.0, 1.0)
+            inside = tf.logical_and(value > -1e-6, value < 1.0 + 1e-6)
+            with tf.control_dependencies([tf.debugging.Assert(inside, [rule, value])]):
+                value = tf.identity(value)
+        return tf.clip_by_value(value, 0.0, 1.0)
 
 
 def accuracy(y: Any, outputs: Any) -> Any:

@@ -99,7 +99,7 @@ def schedules(graph: Graph, names: Mapping[str, int], limit: int) -> list[dict[s
     there are more than `limit`."""
     latest = schedule(graph, names).latest
     called = {index: name for name, index in names.items()}
-    found: list[dict[str, int]] = []
+    placements: list[dict[str, int]] = []
 
     def place(position: int, level: dict[int, int], stages: dict[str, int]) -> None:
         """Goes on from a call, with the level of the tensors made before it."""
@@ -111,12 +111,12 @@ def schedules(graph: Graph, names: Mapping[str, int], limit: int) -> list[dict[s
                     place(call.index + 1, after, {**stages, called[call.index]: stage})
                 return
             level = {**level, **dict.fromkeys(call.outputs, reached)}
-        found.append({name: stages[name] for name in names})
-        if len(found) > limit:
+        placements.append({name: stages[name] for name in names})
+        if len(placements) > limit:
             raise ValueError(
                 f"The graph has more than {limit} alignments. Raise `limit` to list them, and give "
                 "a policy the ones to choose from: `arms=[...]`."
             )
 
     place(0, dict.fromkeys(graph.inputs, 0), {})
-    return found
+    return placements

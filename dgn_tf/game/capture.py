@@ -90,9 +90,9 @@ class Capture:
         """A tensor made before, in this graph or in one around it (a branch sees its outside)."""
         graph = current_graph()
         while True:
-            found = self._cache.get((name, id(graph)))
-            if found is not None or graph is None:
-                return found
+            tensor = self._cache.get((name, id(graph)))
+            if tensor is not None or graph is None:
+                return tensor
             graph = getattr(graph, "outer_graph", None)
 
     def _kept(self) -> bool:
@@ -100,10 +100,10 @@ class Capture:
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once in this graph and those inside it."""
-        found = self._find(name)
-        if found is None:
-            found = self._cache[name, id(current_graph())] = make()
-        return found
+        tensor = self._find(name)
+        if tensor is None:
+            tensor = self._cache[name, id(current_graph())] = make()
+        return tensor
 
     @property
     def plain_inputs(self) -> tf.Tensor:

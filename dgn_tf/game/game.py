@@ -251,7 +251,7 @@ def _slots(slots: Mapping[str, int], placed: dict[str, int], order: list[str]) -
     unknown = set(slots) - set(order)
     if unknown:
         raise ValueError(f"`slots` must name players. Received: {sorted(unknown)}")
-    found = dict(slots)
+    slot_of = dict(slots)
     for stage in set(placed.values()):
         members = [name for name in order if placed[name] == stage]
         asked = [slots[name] for name in members if name in slots]
@@ -261,18 +261,19 @@ def _slots(slots: Mapping[str, int], placed: dict[str, int], order: list[str]) -
                 f"Slots of one stage must be different non-negative integers. Received: {asked}"
             )
         free = (slot for slot in itertools.count() if slot not in asked)
-        found.update((name, next(free)) for name in members if name not in slots)
-    return found
+        slot_of.update((name, next(free)) for name in members if name not in slots)
+    return slot_of
 
 
 def _tell_apart(owners: list) -> tuple:
     """Labels the second and later owner of a name with a number: `dense`, `dense/2`, …"""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     labelled = []
     for owner in owners:
         name = str(owner.layer.name)
-        seen[name] = seen.get(name, 0) + 1
-        labelled.append(replace(owner, label=name if seen[name] == 1 else f"{name}/{seen[name]}"))
+        counts[name] = counts.get(name, 0) + 1
+        label = name if counts[name] == 1 else f"{name}/{counts[name]}"
+        labelled.append(replace(owner, label=label))
     return tuple(labelled)
 
 

@@ -130,8 +130,8 @@ def _enter(graph: Graph, inner: Any, node: Any, keys: dict[int, int]) -> dict[in
     masks = keras.tree.flatten(kwargs.get("mask"))
     masked = any(surface.has_other_mask(*pair) for pair in zip(matched, masks, strict=False))
     if not masked and all(tensor is not None for tensor in origins):
-        found = zip(inner.inputs, origins, strict=True)
-        return {id(inside): keys[id(outside)] for inside, outside in found}
+        pairs = zip(inner.inputs, origins, strict=True)
+        return {id(inside): keys[id(outside)] for inside, outside in pairs}
     # A cast, a change of rank or a mask: the model's own preparation of its inputs becomes a call.
     inner_keys = dict(keys)
     _add_call(graph, _Entrance(inner), node, inner.inputs, inner_keys)

@@ -97,7 +97,7 @@ class FirstPass:
             surface.copy_mask(self.values[key], mine[key])
         return {**self.values, **mine}
 
-    def seen_by(self, game: Game) -> "FirstPass":
+    def in_alignment(self, game: Game) -> "FirstPass":
         """The same pass with the cuts of another alignment of the game."""
         other = copy.copy(self)
         other.game = game
@@ -108,11 +108,11 @@ class FirstPass:
         """Keeps the states that a call reads, and the contexts that keep its batch statistics."""
         states = self.game.uses.now(self.game.uses.states[call.index])
         self.constants[call.index] = [(v, tf.identity(v.value)) for v in states]
-        found = self.moments[call.index] = []
+        moments = self.moments[call.index] = []
 
         def note(compute: Callable, x: tf.Tensor, mask: Any) -> tuple:
-            found.append((compute(x, mask), current_graph()))
-            return found[-1][0]
+            moments.append((compute(x, mask), current_graph()))
+            return moments[-1][0]
 
         return [surface.with_moments(n, note) for n in surface.batch_norms(call.operation)]
 
@@ -147,10 +147,10 @@ class SecondPass:
 
     def _same_moments(self, call: Call) -> list:
         """Contexts in which the batch statistics of a call are those of the first pass."""
-        found = self.first.moments.get(call.index)
-        if not found:
+        moments = self.first.moments.get(call.index)
+        if not moments:
             return []
-        remaining = iter(found)
+        remaining = iter(moments)
 
         def repeat(compute: Callable, x: tf.Tensor, mask: Any) -> tuple:
             moments, graph = next(remaining)

@@ -166,8 +166,8 @@ def _player(layer: Any, outputs: int, inputs_of: Callable, **settings: Any) -> P
     layout = WeightLayout(
         tuple(tuple(v.shape) for v in variables), outputs, settings.pop("order", None)
     )
-    found = {"inputs_of": inputs_of, "cotangents_of": _flatten_positions, **settings}
-    return Player(layer=layer, variables=variables, layout=layout, **found)
+    fields = {"inputs_of": inputs_of, "cotangents_of": _flatten_positions, **settings}
+    return Player(layer=layer, variables=variables, layout=layout, **fields)
 
 
 def _flatten_positions(x: tf.Tensor, last: int = 1) -> tf.Tensor:

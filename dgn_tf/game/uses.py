@@ -83,14 +83,14 @@ def read_uses(graph: Graph, weights: list) -> Uses:
                 _trace(call, dict(values), f"again{call.index}", uses)
             notes.append(_trace(call, values, f"call{call.index}", uses))
     random.setstate(drawn_before)
-    written = {key: v for found in notes for key, v in found.written.items()}
-    for call, found in zip(graph.calls, notes, strict=True):
-        for key in found.read:
+    written = {key: v for note in notes for key, v in note.written.items()}
+    for call, note in zip(graph.calls, notes, strict=True):
+        for key in note.read:
             uses.reads.setdefault(key, []).append(call.index)
-        held = [v for key, v in found.read.items() if key in written and not v.trainable]
+        held = [v for key, v in note.read.items() if key in written and not v.trainable]
         if held:
             uses.states[call.index] = held
-        if any(variable.trainable for variable in found.written.values()):
+        if any(variable.trainable for variable in note.written.values()):
             uses.rewrites.add(call.index)
     saved = {id(variable) for variable in weights}
     states = {id(v): v for held in uses.states.values() for v in held}
@@ -101,8 +101,8 @@ def read_uses(graph: Graph, weights: list) -> Uses:
 
 def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
     """Runs a call in the scratch graph and returns what it read and wrote."""
-    found = _Notes()
-    contexts: list[Any] = [found, tf.name_scope(scope)]
+    notes = _Notes()
+    contexts: list[Any] = [notes, tf.name_scope(scope)]
     activation = getattr(call.operation, "activation", None)
     if surface.has_fused_activation(call.operation) and activation is not None:
 
@@ -110,8 +110,8 @@ def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
             with _Notes() as inside:
                 y = activation(z)
             uses.in_activations.update(inside.read)
-            found.read.update(inside.read)
-            found.written.update(inside.written)
+            notes.read.update(inside.read)
+            notes.written.update(inside.written)
             return y
 
         contexts.append(surface.replaced(call.operation, "activation", noted))
@@ -123,7 +123,7 @@ def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
             f"Received: layer '{call.name}' ({type(call.operation).__name__}), which cannot be "
             f"traced: {error}"
         ) from error
-    return found
+    return notes
 
 
 def _is_foreign(operation: Any) -> bool:
@@ -138,26 +138,26 @@ def _is_foreign(operation: Any) -> bool:
 def _note_unrepeatable(graph: Graph, traced: Any, uses: Uses) -> None:
     """Finds random operations, and what came out differently in a second trace."""
     bodies = {function.signature.name: function.node_def for function in traced.library.function}
-    found: dict[str, list[tuple[str, bytes]]] = {}
+    operations: dict[str, list[tuple[str, bytes]]] = {}
 
-    def visit(node: Any, scope: str, seen: frozenset[str]) -> None:
+    def visit(node: Any, scope: str, outer: frozenset[str]) -> None:
         value = node.attr["value"].SerializeToString() if node.op == "Const" else b""
         if node.op != "Placeholder":  # a captured variable, which is captured once
-            found.setdefault(scope, []).append((node.op, value))
+            operations.setdefault(scope, []).append((node.op, value))
         for attribute in node.attr.values():
             for function in (attribute.func, *attribute.list.func):
-                if function.name in bodies and function.name not in seen:
+                if function.name in bodies and function.name not in outer:
                     for inner in bodies[function.name]:
-                        visit(inner, scope, seen | {function.name})
+                        visit(inner, scope, outer | {function.name})
 
     for node in traced.node:
         visit(node, node.name.split("/")[0], frozenset())
     for call in graph.calls:
-        first = found.get(f"call{call.index}", [])
+        first = operations.get(f"call{call.index}", [])
         drawn = sorted({kind for kind, _ in first if _RANDOM.match(kind)})
         if drawn:
             uses.unrepeatable[call.index] = f"it draws by {', '.join(drawn)}"
-        elif _is_foreign(call.operation) and first != found.get(f"again{call.index}", []):
+        elif _is_foreign(call.operation) and first != operations.get(f"again{call.index}", []):
             uses.unrepeatable[call.index] = "traced twice it is not the same"
         elif call.index in uses.rewrites and not isinstance(
             call.operation, keras.layers.SpectralNormalization

@@ -65,5 +65,5 @@ def _gain(factors: JointFactors, right: Sequence[tf.Tensor], u: int, v: int) -> 
         matmul(damped_inverse(factors.A[v][v], 0.0), right[v]),
         damped_inverse(factors.B[v][v], 0.0),
     )
-    seen = matmul(factors.A[u][v], matmul(of_v, factors.B[u][v], transpose_b=True))
-    return matmul(matmul(damped_inverse(A_u, 0.0), right[u] - seen), damped_inverse(B_u, 0.0))
+    known = matmul(factors.A[u][v], matmul(of_v, factors.B[u][v], transpose_b=True))
+    return matmul(matmul(damped_inverse(A_u, 0.0), right[u] - known), damped_inverse(B_u, 0.0))

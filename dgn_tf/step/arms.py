@@ -61,8 +61,8 @@ def reward(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
         due = tf.equal(run["steps"].value % policy.every, 0)
         return tf.cond(due, observe, lambda: tf.identity(run["reward"].value))
 
-    found = _apart(settled)
-    return {"arm": arm, **({"reward": found} if policy.needs_reward else {})}
+    reward = _apart(settled)
+    return {"arm": arm, **({"reward": reward} if policy.needs_reward else {})}
 
 
 def _apart(function: Callable[[], tf.Tensor]) -> tf.Tensor:

@@ -27,12 +27,12 @@ def trust_region(kl_clip: float, gains: Gains, lr: tf.Tensor) -> tf.Tensor:
     included. The recursions' open gains k are shorter than M⁻¹g, so that it is an upper bound
     there; k + K δx has the factor of k.
     """
-    seen, opened = gains.seen, gains.opened()
+    observation, opened = gains.observation, gains.opened()
     terms = []
     for owner in gains.game.owners:
-        gradient: tuple = tuple(seen.gradients[id(v)] for v in owner.variables)
-        extra = seen.running[owner.name]
-        gradient = gradient if extra is None else add(gradient, extra)
+        gradient: tuple = tuple(observation.gradients[id(v)] for v in owner.variables)
+        l_u = observation.l_u[owner.name]
+        gradient = gradient if l_u is None else add(gradient, l_u)
         pairs = zip(opened[owner.name], gradient, strict=True)
         terms += [tf.abs(tf.reduce_sum(u * g)) for u, g in pairs]
     size = tf.square(lr) * tf.add_n(terms)

@@ -11,7 +11,7 @@ from dgn_tf.step.update_pass import Moves
 
 
 def reduction_ratio(
-    model: Any, game: Any, seen: Observation, labels: tuple, moves: Moves, lr: tf.Tensor
+    model: Any, game: Any, observation: Observation, labels: tuple, moves: Moves, lr: tf.Tensor
 ) -> tf.Tensor:
     """Actual over predicted reduction of the data loss by a step at a learning rate, a scalar.
 
@@ -23,12 +23,12 @@ def reduction_ratio(
         raise ValueError("The damping adapts to a second pass that ran to the outputs.")
     y, sample_weight = labels
     outputs = [moves.second.values[key] for key in game.graph.outputs]
-    y_pred = keras.tree.pack_sequence_as(seen.y_pred, outputs)
+    y_pred = keras.tree.pack_sequence_as(observation.y_pred, outputs)
     before, after = (
-        surface.data_loss(model, y, found, sample_weight) for found in (seen.y_pred, y_pred)
+        surface.data_loss(model, y, each, sample_weight) for each in (observation.y_pred, y_pred)
     )
     inner = [
-        tf.reduce_sum(seen.gradients[id(variable)] * update)
+        tf.reduce_sum(observation.gradients[id(variable)] * update)
         for owner in game.owners
         for variable, update in zip(owner.variables, moves.updates[owner.name], strict=True)
     ]

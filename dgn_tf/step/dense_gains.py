@@ -24,7 +24,7 @@ class DenseGame:
     derivatives of the batch loss by the stacked x_T.
     """
 
-    seen: Observation
+    observation: Observation
     stages: list[dense.DenseStage]
     phi_x: tf.Tensor
     phi_xx: tf.Tensor
@@ -33,11 +33,11 @@ class DenseGame:
 def linearise(model: Any, data: tuple, game: Any = None) -> DenseGame:
     """The dense game of a batch `(x, y, sample_weight)`; the model's (first) one if not given."""
     game, optimizer = model.game if game is None else game, model.optimizer
-    seen = observe(model, optimizer.rules.terminal, data, jacobians=True, games=(game,))
-    return dense_game(optimizer, game, seen)
+    observation = observe(model, optimizer.rules.terminal, data, jacobians=True, games=(game,))
+    return dense_game(optimizer, game, observation)
 
 
-def dense_game(optimizer: Any, game: Any, seen: Observation) -> DenseGame:
+def dense_game(optimizer: Any, game: Any, observation: Observation) -> DenseGame:
     """The dense game of a batch that was observed with its Jacobians.
 
     N agents of a player who are solved for together are one player whose ℓ_uu is divided by N: they
@@ -52,38 +52,38 @@ def dense_game(optimizer: Any, game: Any, seen: Observation) -> DenseGame:
                 "With exact curvature every player acts once. "
                 f"Received: shared layer '{player.name}'."
             )
-    stages = [_stage(optimizer, game, stage, seen) for stage in game.stages]
-    made = seen.factor
+    stages = [_stage(optimizer, game, stage, observation) for stage in game.stages]
+    made = observation.factor
     batch = tf.shape(made.v)[0]
     Z = tf.reshape(made.Z, (batch, made.Z.shape[1], -1))
-    phi_x = einsum("brd,br->bd", Z, made.v) / seen.batch
-    blocks = einsum("brd,bre->bde", made.C[..., None] * Z, Z) / seen.batch
+    phi_x = einsum("brd,br->bd", Z, made.v) / observation.batch
+    blocks = einsum("brd,bre->bde", made.C[..., None] * Z, Z) / observation.batch
     size = tf.shape(blocks)[1] * batch
     eye = tf.eye(batch, dtype=Z.dtype)
     phi_xx = tf.reshape(einsum("bc,bde->bdce", eye, blocks), (size, size))
-    return DenseGame(seen, stages, tf.reshape(phi_x, [-1]), phi_xx)
+    return DenseGame(observation, stages, tf.reshape(phi_x, [-1]), phi_xx)
 
 
-def _stage(optimizer: Any, game: Any, stage: Any, seen: Observation) -> dense.DenseStage:
-    copies = seen.first.cuts[stage.index]
-    batch = tf.shape(seen.factor.v)[0]
-    found = seen.jacobians[stage.index]
-    rows = tf.shape(found[0])[0]
+def _stage(optimizer: Any, game: Any, stage: Any, observation: Observation) -> dense.DenseStage:
+    copies = observation.first.cuts[stage.index]
+    batch = tf.shape(observation.factor.v)[0]
+    jacobians = observation.jacobians[stage.index]
+    rows = tf.shape(jacobians[0])[0]
     # Integers are no state: with them alone there is none before the first stage.
-    by_state = [tf.zeros((rows, batch, 0), found[0].dtype)]
-    by_state += [tf.reshape(j, (rows, batch, -1)) for j in found[: len(copies)]]
+    by_state = [tf.zeros((rows, batch, 0), jacobians[0].dtype)]
+    by_state += [tf.reshape(j, (rows, batch, -1)) for j in jacobians[: len(copies)]]
     F_x = tf.reshape(tf.concat(by_state, 2), (rows, -1))
-    remaining = iter(found[len(copies) :])
+    remaining = iter(jacobians[len(copies) :])
     F_n: list = [None] * game.slots
     l_u: list = [None] * game.slots
     l_uu: list = [0.0] * game.slots
     for player in stage.players:
         own = [tf.reshape(next(remaining), (rows, -1)) for _ in player.variables]
         F_n[player.slot] = tf.concat(own, 1)
-        extra = seen.running[player.name]
-        if extra is None:
-            extra = tuple(tf.zeros_like(v.value) for v in player.variables)
-        l_u[player.slot] = tf.concat([tf.reshape(e, [-1]) for e in extra], 0)
+        own_l_u = observation.l_u[player.name]
+        if own_l_u is None:
+            own_l_u = tuple(tf.zeros_like(v.value) for v in player.variables)
+        l_u[player.slot] = tf.concat([tf.reshape(e, [-1]) for e in own_l_u], 0)
         together = player.agents if optimizer.rules.structure.joint else 1
         decay = [optimizer.weight_decay * optimizer.decays(v) / together for v in player.variables]
         diagonal = np.repeat(decay, [math.prod(v.shape) for v in player.variables])
@@ -99,14 +99,14 @@ class DenseGains(Gains):
             not know of each other.
     """
 
-    def __init__(self, optimizer: Any, game: Any, found: DenseGame):
-        super().__init__(optimizer, game, found.seen)
+    def __init__(self, optimizer: Any, game: Any, dense_game: DenseGame):
+        super().__init__(optimizer, game, dense_game.observation)
         rules = optimizer.rules
         self.feedback = rules.closed_loop
         self.results = dense.solve(
-            found.stages,
-            found.phi_x,
-            found.phi_xx,
+            dense_game.stages,
+            dense_game.phi_x,
+            dense_game.phi_xx,
             rules.information_structure,
             absent_players=rules.absent_players,
         )
@@ -122,9 +122,9 @@ class DenseGains(Gains):
     def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
         k, K = self.summed(player)
         if change is not None:
-            copies = self.seen.first.cuts[player.stage]
+            copies = self.observation.first.cuts[player.stage]
             parts = [change.get(key, tf.zeros_like(x)) for key, x in copies.items()]
-            moved = flat_state(parts, tf.shape(self.seen.factor.v)[0])
+            moved = flat_state(parts, tf.shape(self.observation.factor.v)[0])
             k += matvec(K, tf.reshape(moved, [-1]))
         parts = tf.split(k, [tf.size(v.value) for v in player.variables])
         return tuple(tf.reshape(p, v.shape) for p, v in zip(parts, player.variables, strict=True))

@@ -19,7 +19,7 @@ Update = tuple
 
 
 class Gains(ABC):
-    """The gains of one batch at one learning rate, from a `DGNOpt`, a game and what was seen.
+    """The gains of one batch at one learning rate, from a `DGNOpt`, a game and its observation.
 
     Attributes:
         moments: pairs (variable, new value) of the first moments that the gains have used, for the
@@ -29,8 +29,8 @@ class Gains(ABC):
     feedback: bool
     """Whether the gains answer δx."""
 
-    def __init__(self, optimizer: Any, game: Any, seen: Observation):
-        self.optimizer, self.game, self.seen = optimizer, game, seen
+    def __init__(self, optimizer: Any, game: Any, observation: Observation):
+        self.optimizer, self.game, self.observation = optimizer, game, observation
         self.moments: list[tuple] = []
         self._bystanders = {b.name: self._gradient_of(b) for b in game.bystanders}
 
@@ -63,13 +63,13 @@ class Gains(ABC):
     def _gradient_of(self, owner: Any) -> Update:
         """The preconditioned gradient of weights that are no player's, a block a variable."""
         block = self.optimizer.rules.fallback
-        step, extra = self.optimizer.iterations.value, self.seen.running[owner.name]
+        step, l_u = self.optimizer.iterations.value, self.observation.l_u[owner.name]
         states = self.optimizer.states.bystanders[owner.name]
         update: Update = ()
         for i, (variable, state) in enumerate(zip(owner.variables, states, strict=True)):
-            gradient: Update = (self.seen.gradients[id(variable)],)
-            if extra is not None:
-                gradient = add(gradient, extra[i : i + 1])
+            gradient: Update = (self.observation.gradients[id(variable)],)
+            if l_u is not None:
+                gradient = add(gradient, l_u[i : i + 1])
             averaged = self._averaged_by(block, state, gradient)
             update += block.on(state, None, step).solve(averaged)
         return update

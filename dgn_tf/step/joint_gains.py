@@ -27,14 +27,14 @@ class JointGains(SampleSpaceGains):
         if len(stage.players) == 1:
             yield from super().team(stage, change)
             return
-        captures = [self.seen.captures[player.name] for player in stage.players]
-        s = None if change is None else projected(self.seen, stage.index, change)
-        weights = self.seen.by_column(self._ahead(stage.index).weights(s))
+        captures = [self.observation.captures[player.name] for player in stage.players]
+        s = None if change is None else projected(self.observation, stage.index, change)
+        weights = self.observation.by_column(self._ahead(stage.index).weights(s))
         right = []
         for player, capture in zip(stage.players, captures, strict=True):
             side = capture.weighted_matrix(weights)
-            extra = self.seen.running[player.name]
-            right.append(side if extra is None else side + capture.matrix(extra))
+            l_u = self.observation.l_u[player.name]
+            right.append(side if l_u is None else side + capture.matrix(l_u))
         rules = self.optimizer.rules
         damping, fisher = rules.curvature.damping, rules.curvature.fisher
         if rules.solver == PROP5:
@@ -52,9 +52,9 @@ class JointGains(SampleSpaceGains):
         response; in the explicit one, that ahead.
         """
         if not self.optimizer.rules.structure.sees_state:
-            return StageValue(self.seen.v_T)
+            return StageValue(self.observation.v_T)
         if not self.optimizer.rules.second.curved:
             return next(value for value in self.values[stage] if value is not None)
         if stage + 1 < len(self.values):
             return next(value for value in self.values[stage + 1] if value is not None)
-        return StageValue(self.seen.v_T, self.seen.C_T)
+        return StageValue(self.observation.v_T, self.observation.C_T)

@@ -22,7 +22,7 @@ class Observation:
     Attributes:
         gradients: id of variable → gradient of the data loss, without regularisers.
         batch: B as a float scalar.
-        running: owner's name → ℓ_u with what regularisers add; None where zero.
+        l_u: owner's name → ℓ_u with what regularisers add; None where zero.
         captures: player name → capture; empty where no player needs one.
         costates: a stage, {tensor key: D `(B, R, …)`}, cotangents of Z's columns at the cut.
         factor: the terminal factor; None where only gradients were asked for.
@@ -36,14 +36,14 @@ class Observation:
     loss: tf.Tensor
     gradients: dict[int, tf.Tensor]
     batch: tf.Tensor
-    running: dict[str, tuple | None]
+    l_u: dict[str, tuple | None]
     captures: dict[str, Capture] = field(default_factory=dict)
     costates: list[dict[int, tf.Tensor]] = field(default_factory=list)
     factor: Any = None
     uses: dict[tuple[int, int], tf.Tensor] = field(default_factory=dict)
     jacobians: list[list[tf.Tensor]] = field(default_factory=list)
 
-    def seen_by(self, game: Any) -> "Observation":
+    def in_alignment(self, game: Any) -> "Observation":
         """The same batch in another alignment: the cotangent of a tensor at a cut is the sum over
         its uses at that stage and later."""
         costates: list[dict[int, tf.Tensor]] = []
@@ -53,7 +53,7 @@ class Observation:
                 if key in parts and 0 < stage.index <= game.schedule.call_stage[index]:
                     parts[key].append(costate)
             costates.append({key: tf.add_n(part) for key, part in parts.items() if part})
-        return replace(self, first=self.first.seen_by(game), costates=costates)
+        return replace(self, first=self.first.in_alignment(game), costates=costates)
 
     @property
     def v_T(self) -> tf.Tensor:
@@ -85,7 +85,7 @@ def observe(
         captures, feedback, jacobians: whether players' captures, the cotangents at the cuts, and
             the Jacobians of the stages are needed.
         games: the alignments to observe for, by default those of the model; of several, none has
-            cuts and costates before `Observation.seen_by`.
+            cuts and costates before `Observation.in_alignment`.
     """
     x, y, sample_weight = data
     games = model.games if games is None else games
@@ -152,10 +152,10 @@ def observe(
         for variable, slope in zip(game.trainable, slopes, strict=True)
         if slope is not None
     }
-    running = running_costs(model.optimizer, game, extras)
-    found = Observation(first, y_pred, loss, gradients, size, running)
+    l_u = running_costs(model.optimizer, game, extras)
+    observation = Observation(first, y_pred, loss, gradients, size, l_u)
     if not with_factor:
-        return found
+        return observation
     lost = objective.terminal_loss(end, ends[0], ends[1:])
     objective.tell(model, lost, kind.bends)
     made = kind.factor(lost)
@@ -170,9 +170,9 @@ def observe(
         costates[t][key] = tf.stack(g, 1)
     uses = [tf.stack(g, 1) for g in by_column["uses"]]
     return replace(
-        found,
+        observation,
         factor=made,
-        captures=_captures(model, found, game, made, cotangents) if captures else {},
+        captures=_captures(model, observation, game, made, cotangents) if captures else {},
         costates=costates,
         uses=dict(zip(first.uses, uses, strict=True)),
         jacobians=_jacobians(tape, game, first, nexts) if jacobians else [],
@@ -187,12 +187,12 @@ def flat_state(tensors: list[tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
 def _jacobians(
     tape: tf.GradientTape, game: Any, first: FirstPass, nexts: list[tf.Tensor]
 ) -> list[list[tf.Tensor]]:
-    found = []
+    jacobians = []
     for stage, state in zip(game.stages, nexts, strict=True):
         own = [v.value for player in stage.players for v in player.variables]
         sources = [*first.cuts[stage.index].values(), *own]
-        found.append(tape.jacobian(state, sources, unconnected_gradients="zero"))
-    return found
+        jacobians.append(tape.jacobian(state, sources, unconnected_gradients="zero"))
+    return jacobians
 
 
 def _cut_somewhere(games: Sequence) -> frozenset[int]:
@@ -206,17 +206,17 @@ def _moves(game: Any, key: int) -> bool:
 
 
 def _captures(
-    model: Any, found: Observation, game: Any, made: TerminalFactor, cotangents: dict
+    model: Any, observation: Observation, game: Any, made: TerminalFactor, cotangents: dict
 ) -> dict[str, Capture]:
     return {
         player.name: player.capture(
-            [found.first.inputs[i] for i in player.call_indices],
+            [observation.first.inputs[i] for i in player.call_indices],
             [cotangents[i] for i in player.call_indices],
             c=made.v,
             curvature_scale=made.curvature_scale,
-            gradient=tuple(found.gradients[id(v)] for v in player.variables),
+            gradient=tuple(observation.gradients[id(v)] for v in player.variables),
             expected=model.expected_batch,
-            batch=found.batch,
+            batch=observation.batch,
         )
         for player in game.players
     }

@@ -24,18 +24,20 @@ class OpenLoopGains(Gains):
 
     feedback = False
 
-    def __init__(self, optimizer: Any, game: Any, seen: Observation, left: Mapping[str, Any]):
-        super().__init__(optimizer, game, seen)
+    def __init__(
+        self, optimizer: Any, game: Any, observation: Observation, left: Mapping[str, Any]
+    ):
+        super().__init__(optimizer, game, observation)
         self._updates = {p.name: self._update(p, left.get(p.name)) for p in game.players}
 
     def _update(self, player: Any, left: Any) -> Update:
         block, step = self.optimizer.rules.curvature, self.optimizer.iterations.value
-        state, extra = self.optimizer.states.players[player.name], self.seen.running[player.name]
-        made = block.on(state, self.seen.captures.get(player.name), step, None, left)
-        if left is not None and extra is None:
-            return _times(player.agents, made.gain(self.seen.factor.v))
-        gradient: Update = tuple(self.seen.gradients[id(v)] for v in player.variables)
-        gradient = gradient if extra is None else add(gradient, extra)
+        state, l_u = self.optimizer.states.players[player.name], self.observation.l_u[player.name]
+        made = block.on(state, self.observation.captures.get(player.name), step, None, left)
+        if left is not None and l_u is None:
+            return _times(player.agents, made.gain(self.observation.factor.v))
+        gradient: Update = tuple(self.observation.gradients[id(v)] for v in player.variables)
+        gradient = gradient if l_u is None else add(gradient, l_u)
         return _times(player.agents, made.solve(self._averaged_by(block, state, gradient)))
 
     def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
@@ -50,15 +52,20 @@ class SampleSpaceGains(Gains):
     """
 
     def __init__(
-        self, optimizer: Any, game: Any, seen: Observation, left: Mapping[str, Any], lr: tf.Tensor
+        self,
+        optimizer: Any,
+        game: Any,
+        observation: Observation,
+        left: Mapping[str, Any],
+        lr: tf.Tensor,
     ):
-        super().__init__(optimizer, game, seen)
+        super().__init__(optimizer, game, observation)
         rules, step = optimizer.rules, optimizer.iterations.value
         self.feedback = rules.closed_loop
         self.blocks: dict[str, Preconditioner] = {
             player.name: rules.curvature.on(
                 optimizer.states.players[player.name],
-                seen.captures[player.name],
+                observation.captures[player.name],
                 step,
                 shift_of(optimizer, player, lr),
                 left.get(player.name),
@@ -72,7 +79,7 @@ class SampleSpaceGains(Gains):
         self._averaged = {player.name: self._average(player) for player in averaged}
 
     def _recursion(self, lr: tf.Tensor) -> list[list]:
-        rules, game, seen = self.optimizer.rules, self.game, self.seen
+        rules, game, observation = self.optimizer.rules, self.game, self.observation
         kernels: list[list] = [[None] * game.slots for _ in game.stages]
         drift: list[list] = [[None] * game.slots for _ in game.stages]
         before: list = []  # of long tangents, those of one player are in memory at a time
@@ -83,18 +90,18 @@ class SampleSpaceGains(Gains):
             if rules.second.reduces and not block.cap.tangents_stay:
                 before = [kernel]
             kernels[place[0]][place[1]] = kernel
-            extra = seen.running[player.name]
-            if extra is not None and rules.second.reduces:
-                solved = self._solved[player.name] = block.solve(extra)
+            l_u = observation.l_u[player.name]
+            if l_u is not None and rules.second.reduces:
+                solved = self._solved[player.name] = block.solve(l_u)
                 drift[place[0]][place[1]] = block.cap.pullback(solved)
         agents = [max((p.agents for p in stage.players), default=1) for stage in game.stages]
         return sample_space.solve(
-            seen.v_T,
-            seen.C_T,
+            observation.v_T,
+            observation.C_T,
             kernels,
             drift,
             lr,
-            seen.batch,
+            observation.batch,
             form=rules.form_name,
             structure=rules.information_structure,
             absent_players=rules.absent_players,
@@ -103,33 +110,35 @@ class SampleSpaceGains(Gains):
 
     def _average(self, player: Any) -> Update:
         """The first moment with this batch's open gradient (1/B) U v + ℓ_u."""
-        seen, extra = self.seen, self.seen.running[player.name]
+        observation, l_u = self.observation, self.observation.l_u[player.name]
         value = self.values[player.stage][player.slot]
-        gradient = seen.captures[player.name].weighted(seen.by_column(value.v))
-        gradient = gradient if extra is None else add(gradient, extra)
+        gradient = observation.captures[player.name].weighted(observation.by_column(value.v))
+        gradient = gradient if l_u is None else add(gradient, l_u)
         state = self.optimizer.states.players[player.name]
         return self._averaged_by(self.optimizer.rules.curvature, state, gradient)
 
     def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
-        block, seen = self.blocks[player.name], self.seen
+        block, observation = self.blocks[player.name], self.observation
         value = self.values[player.stage][player.slot]
-        s = None if change is None else projected(seen, player.stage, change)
+        s = None if change is None else projected(observation, player.stage, change)
         averaged = self._averaged.get(player.name)
         if averaged is not None:
             if s is not None:
-                averaged = add(averaged, block.cap.weighted(seen.by_column(value.apply(s))))
+                averaged = add(averaged, block.cap.weighted(observation.by_column(value.apply(s))))
             return _times(player.agents, block.solve(averaged))
-        weights, extra = seen.by_column(value.weights(s)), seen.running[player.name]
+        weights, l_u = observation.by_column(value.weights(s)), observation.l_u[player.name]
         solved = self._solved.get(player.name)
         if solved is not None:
             return _times(player.agents, add(block.gain(weights), solved))
-        return _times(player.agents, block.gain(weights, extra))
+        return _times(player.agents, block.gain(weights, l_u))
 
 
-def projected(seen: Observation, stage: int, change: Mapping[int, tf.Tensor]) -> tf.Tensor | None:
+def projected(
+    observation: Observation, stage: int, change: Mapping[int, tf.Tensor]
+) -> tf.Tensor | None:
     """s = D'δx, `(B R,)`, None where nothing has moved."""
     parts = []
-    for key, costate in seen.costates[stage].items():
+    for key, costate in observation.costates[stage].items():
         if key in change:
             moved = tf.cast(change[key], costate.dtype)
             axes = list(range(2, len(costate.shape)))

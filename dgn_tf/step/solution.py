@@ -59,12 +59,12 @@ def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
     dtype = game.graph.dtypes[game.graph.inputs[0]]
     x = keras.tree.map_structure(lambda t: tf.cast(t, dtype) if t.dtype.is_floating else t, x)
     with keras.StatelessScope():
-        seen = observe_batch(model, (x, *labels), game)
-        left = observe_curvature(optimizer, game, seen)
-        lr = optimizer.current_learning_rate(seen.batch.dtype)
-        gains = gains_of(optimizer, game, seen, left)(lr)
+        observation = observe_batch(model, (x, *labels), game)
+        left = observe_curvature(optimizer, game, observation)
+        lr = optimizer.current_learning_rate(observation.batch.dtype)
+        gains = gains_of(optimizer, game, observation, left)(lr)
         solution = Solution(_stage(gains, stage, lr) for stage in game.stages)
-        solution.loss = seen.loss + _running_cost(optimizer, game, seen.loss.dtype)
+        solution.loss = observation.loss + _running_cost(optimizer, game, observation.loss.dtype)
     return solution
 
 

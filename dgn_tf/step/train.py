@@ -35,40 +35,43 @@ def train_step(model: Any, data: Any) -> dict:
     refuse_replicas()
     arm = None if policy is None else arms.choose(optimizer, policy)
     trace = None if optimizer.guard is None else Trace(model)
-    seen = observe_batch(model, data)
-    left = observe_curvature(optimizer, model.game, seen)
+    observation = observe_batch(model, data)
+    left = observe_curvature(optimizer, model.game, observation)
     lr = optimizer.current_learning_rate(model.game.trainable[0].dtype)
-    branches = [partial(_play, model, game, seen, left, lr, data) for game in model.games]
+    branches = [partial(_play, model, game, observation, left, lr, data) for game in model.games]
     outcome = arms.play(arm, branches)
     if optimizer.rules.adaptive_damping:
         for player in model.game.players:
             optimizer.curvature.adapt(optimizer.states.players[player.name], outcome.ratio)
     surface.update_average(optimizer, model.game.trainable)
     optimizer.iterations.assign_add(1)
-    surface.build_metrics(model, y, seen.y_pred)
+    surface.build_metrics(model, y, observation.y_pred)
     if trace is not None:
         trace.keep(model.metrics_variables)
-    surface.track_loss(model, seen.loss, tf.shape(keras.tree.flatten(x)[0])[0])
-    logs = model.compute_metrics(x, y, seen.y_pred, sample_weight=sample_weight)
+    surface.track_loss(model, observation.loss, tf.shape(keras.tree.flatten(x)[0])[0])
+    logs = model.compute_metrics(x, y, observation.y_pred, sample_weight=sample_weight)
     if trace is not None:
         stuck = settle(model, model.game, data, outcome, trace)
-        skipped = tf.cast(optimizer.guard_rejections.value, seen.loss.dtype)
+        skipped = tf.cast(optimizer.guard_rejections.value, observation.loss.dtype)
         logs = {**logs, **model.get_metrics_result(), "skipped_steps": skipped}
         # Before any step was taken the mean is of nothing.
-        loss = surface.mean_loss(model, seen.loss)
+        loss = surface.mean_loss(model, observation.loss)
         logs["loss"] = tf.where(stuck, tf.constant(float("nan"), loss.dtype), loss)
     return logs if arm is None else {**logs, **arms.reward(model, policy, arm)}
 
 
 def _play(
-    model: Any, game: Any, seen: Observation, left: dict, lr: tf.Tensor, data: tuple
+    model: Any, game: Any, observation: Observation, left: dict, lr: tf.Tensor, data: tuple
 ) -> Outcome:
     """Moves the players of one alignment on a batch."""
     optimizer = model.optimizer
     if len(model.games) > 1:
-        seen = seen.seen_by(game)
-    adapts, gains_at = optimizer.rules.adaptive_damping, gains_of(optimizer, game, seen, left)
-    ratio_of = partial(reduction_ratio, model, game, seen, data[1:]) if adapts else None
+        observation = observation.in_alignment(game)
+    adapts, gains_at = (
+        optimizer.rules.adaptive_damping,
+        gains_of(optimizer, game, observation, left),
+    )
+    ratio_of = partial(reduction_ratio, model, game, observation, data[1:]) if adapts else None
     return apply_guarded(optimizer, game, gains_at, lr, ratio_of)
 
 
@@ -88,18 +91,18 @@ def observe_batch(model: Any, data: tuple, game: Any = None) -> Observation:
 
 
 def gains_of(
-    optimizer: Any, game: Any, seen: Observation, left: dict
+    optimizer: Any, game: Any, observation: Observation, left: dict
 ) -> Callable[[tf.Tensor], Gains]:
     """The gains of a batch as a function of the learning rate; `left` is `observe_curvature`'s."""
     rules = optimizer.rules
     if rules.exact:
-        fixed: Gains = DenseGains(optimizer, game, dense_game(optimizer, game, seen))
+        fixed: Gains = DenseGains(optimizer, game, dense_game(optimizer, game, observation))
         return lambda lr: fixed
     if rules.structure.is_gradient or not game.players:
-        fixed = OpenLoopGains(optimizer, game, seen, left)
+        fixed = OpenLoopGains(optimizer, game, observation, left)
         return lambda lr: fixed
     kind = JointGains if rules.joint_solver else SampleSpaceGains
-    return lambda lr: kind(optimizer, game, seen, left, lr)
+    return lambda lr: kind(optimizer, game, observation, left, lr)
 
 
 def refuse_replicas() -> None:
@@ -112,7 +115,7 @@ def refuse_replicas() -> None:
         )
 
 
-def observe_curvature(optimizer: Any, game: Any, seen: Observation) -> dict[str, Any]:
+def observe_curvature(optimizer: Any, game: Any, observation: Observation) -> dict[str, Any]:
     """Moves the statistics of every curvature block by what a batch shows; returns player name →
     what its block leaves for the gains of this batch, None where nothing."""
     rules, step = optimizer.rules, optimizer.iterations.value
@@ -122,8 +125,8 @@ def observe_curvature(optimizer: Any, game: Any, seen: Observation) -> dict[str,
         batches = [
             (
                 optimizer.states.players[player.name],
-                seen.captures.get(player.name),
-                tuple(seen.gradients[id(v)] for v in player.variables),
+                observation.captures.get(player.name),
+                tuple(observation.gradients[id(v)] for v in player.variables),
                 shift_of(optimizer, player, lr),
             )
             for player in game.players
@@ -134,5 +137,5 @@ def observe_curvature(optimizer: Any, game: Any, seen: Observation) -> dict[str,
         for bystander in game.bystanders:
             states = optimizer.states.bystanders[bystander.name]
             for variable, state in zip(bystander.variables, states, strict=True):
-                rules.fallback.observe(state, None, (seen.gradients[id(variable)],), step)
+                rules.fallback.observe(state, None, (observation.gradients[id(variable)],), step)
     return left

@@ -35,7 +35,7 @@ def update_pass(gains: Gains, lr: tf.Tensor, to_outputs: bool = False) -> Moves:
         lr: scalar, the learning rate.
         to_outputs: whether the second pass goes on to the model's outputs.
     """
-    game, first = gains.game, gains.seen.first
+    game, first = gains.game, gains.observation.first
     clip = clipping(gains.optimizer, gains, lr)
     second = SecondPass(first) if gains.feedback or to_outputs else None
     updates: dict[str, tuple] = {}

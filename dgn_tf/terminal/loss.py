@@ -207,10 +207,10 @@ class Generic(TerminalLoss):
         with tf.GradientTape() as outer:
             outer.watch(x)
             gradient = self._slope(x)
-        found = outer.batch_jacobian(gradient, x, unconnected_gradients="zero")
-        found = tf.reshape(found, (-1, self.size, self.size))
-        finite = tf.reduce_all(tf.math.is_finite(found), axis=(1, 2), keepdims=True)
-        return tf.where(finite, found, self.gradient[:, :, None] * self.gradient[:, None, :])
+        hessian = outer.batch_jacobian(gradient, x, unconnected_gradients="zero")
+        hessian = tf.reshape(hessian, (-1, self.size, self.size))
+        finite = tf.reduce_all(tf.math.is_finite(hessian), axis=(1, 2), keepdims=True)
+        return tf.where(finite, hessian, self.gradient[:, :, None] * self.gradient[:, None, :])
 
     def quadratic(self) -> tf.Tensor:
         """By one product with the Hessian."""

@@ -76,15 +76,15 @@ class Reading:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             apart = tf.stop_gradient(logits)
             tape.watch(apart)
-            found = self.again(surface.with_logits(tf.stop_gradient(y_pred), apart))
-        return tape.gradient(found, apart) is not None
+            losses = self.again(surface.with_logits(tf.stop_gradient(y_pred), apart))
+        return tape.gradient(losses, apart) is not None
 
     def again(self, prediction: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
         """The elementary losses of other predictions, `(rows, …)`, with the same labels."""
         labels = keras.tree.map_structure(lambda y: y[rows], self.y_true)
-        (seen,) = keras.tree.flatten(self.y_pred)
-        if prediction.dtype != seen.dtype:
-            prediction = tf.cast(prediction, seen.dtype)
+        (own,) = keras.tree.flatten(self.y_pred)
+        if prediction.dtype != own.dtype:
+            prediction = tf.cast(prediction, own.dtype)
         return tf.convert_to_tensor(self.loss.call(labels, prediction))
 
 
@@ -214,8 +214,8 @@ class Objective(Reading):
 
     def _generic(self, end: "End", alpha: tf.Tensor, settings: dict) -> Generic:
         def losses(values: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
-            found = tf.cast(self.again(end.predict(values), rows), values.dtype) * alpha[rows]
-            return tf.reduce_sum(tf.reshape(found, (tf.shape(values)[0], -1)), -1)
+            elementary = tf.cast(self.again(end.predict(values), rows), values.dtype) * alpha[rows]
+            return tf.reduce_sum(tf.reshape(elementary, (tf.shape(values)[0], -1)), -1)
 
         # A loss that mixes samples says something else of a sample alone.
         together, alone = losses(end.x)[:1], losses(end.x[:1], slice(0, 1))

@@ -19,8 +19,8 @@ def gradient(function: Any, point: Any, *given: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(point)
             value = function(point, *given)
-        found = tape.gradient(value, point)
-        return np.zeros(point.shape) if found is None else ops.convert_to_numpy(found)
+        slope = tape.gradient(value, point)
+        return np.zeros(point.shape) if slope is None else ops.convert_to_numpy(slope)
     if backend == "jax":
         import jax
 

@@ -89,18 +89,18 @@ def check_paths(trial: Trial, simulate: Simulator) -> list[str]:
     noise = np.concatenate([noise, np.zeros((moved, *noise.shape[1:]))])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        found, costs = simulate(initial, controls, noise)
-    sentences = _not_finite(trial, found, paths)
+        moments, costs = simulate(initial, controls, noise)
+    sentences = _not_finite(trial, moments, paths)
     _warn_of_rays(trial, rays, costs[paths:], steps)
     return sentences
 
 
-def _not_finite(trial: Trial, found: list[dict], paths: int) -> list[str]:
+def _not_finite(trial: Trial, moments: list[dict], paths: int) -> list[str]:
     sentences = []
     h = trial.game.step_size
     allowed = "" if trial.game.control_bounds is None else ", or the nearest allowed"
     for method in METHODS:
-        for moment in found:
+        for moment in moments:
             finite = moment["finite"].get(method)
             if finite is None or finite[:paths].all():
                 continue

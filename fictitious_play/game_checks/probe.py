@@ -124,8 +124,8 @@ def check_signatures(trial: Trial) -> None:
         try:
             inspect.signature(function).bind(*names)
         except TypeError as error:
-            found = f"{method}{inspect.signature(function)}"
-            trial.refuse(method, f"must be called as {wanted}.", found, _SELF, error)
+            signature = f"{method}{inspect.signature(function)}"
+            trial.refuse(method, f"must be called as {wanted}.", signature, _SELF, error)
 
 
 _SELF = "Likely cause: an argument (or `self`) is missing, or there is one too many"
@@ -199,12 +199,12 @@ def _check_value(
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         cause = "Likely cause: a Python number or a list; make a tensor with ops.convert_to_tensor"
         trial.refuse(method, rule, f"{type(value).__name__} {value!r}"[:120], cause)
-    found = tuple(value.shape)
+    shape = tuple(value.shape)
     # Leading axes of one, or none at all, stand for a value that all paths share.
-    front = found[: len(found) - len(last)]
+    front = shape[: len(shape) - len(last)]
     broadcast = [have in (1, want) for have, want in zip(front, leading, strict=False)]
-    if found[len(front) :] != last or len(front) not in (0, len(leading)) or not all(broadcast):
-        trial.refuse(method, rule, f"shape {found}", _shape_cause(game, method, found, leading))
+    if shape[len(front) :] != last or len(front) not in (0, len(leading)) or not all(broadcast):
+        trial.refuse(method, rule, f"shape {shape}", _shape_cause(game, method, shape, leading))
     kind = keras.backend.standardize_dtype(value.dtype)
     if kind != trial.dtype:
         cause = (
@@ -215,39 +215,39 @@ def _check_value(
         trial.refuse(method, f"must return the dtype of the states, {trial.dtype}.", kind, cause)
 
 
-def _shape_cause(game: Any, method: str, found: tuple, leading: tuple) -> str:
+def _shape_cause(game: Any, method: str, shape: tuple, leading: tuple) -> str:
     n, m, players = game.state_size, game.noise_size, game.players
     lead = len(leading)
-    if not found:
+    if not shape:
         return "Likely cause: a number, or a sum over all axes; sum over axis=-1 only"
     if method == "diffusion":
-        if found[-2:] == (m, n):
+        if shape[-2:] == (m, n):
             return "Likely cause: the matrix is transposed; rows are states, columns are noises"
-        if found[-2:] == (n, n):
+        if shape[-2:] == (n, n):
             return (
                 f"Likely cause: `noise_size` is {m}, by default players + 1 with column 0 for a "
                 "common noise; give noise_size to the constructor, or a column of zeros"
             )
-        if found[-1:] == (n,):
+        if shape[-1:] == (n,):
             return "Likely cause: a vector of volatilities; make it a matrix with ops.diag"
         return "A matrix without leading axes stands for a constant"
-    if found == leading:
+    if shape == leading:
         return (
             "Likely cause: a sum or mean over the last axis; a cost that players share still needs "
             "an entry for each of them (ops.repeat)"
         )
-    if found == (*leading, 1):
+    if shape == (*leading, 1):
         return (
             "Likely cause: keepdims=True or [..., :1], whose axis of one would be broadcast over "
             "the players; ops.repeat it"
             if method != "drift"
             else "Likely cause: keepdims=True or [..., :1]"
         )
-    if found[: lead + 1] == (*leading, players) and len(found) == lead + 2:
+    if shape[: lead + 1] == (*leading, players) and len(shape) == lead + 2:
         return (
             "Likely cause: the last axis of `controls`, control_size, is still there; take "
             "controls[..., 0], or sum over axis=-1"
         )
-    if lead > 1 or found[:lead] != leading:
+    if lead > 1 or shape[:lead] != leading:
         return _LEADING
     return "Likely cause: an axis in another place, or a sum over the wrong one"

@@ -27,16 +27,16 @@ def check_initial_states(trial: Trial) -> None:
     def sampled(given: Any) -> Any:
         kept = given.copy()
         try:
-            found = game.initial_states(given)
+            given_states = game.initial_states(given)
         except Exception as error:
             received = f"{type(error).__name__}: {error}"
             trial.refuse(method, rule, received, "It gets one NumPy array", error)
-        if found is None:
+        if given_states is None:
             trial.refuse(method, rule, "None", "Likely cause: the `return` is missing")
         try:
-            states = np.asarray(found)
+            states = np.asarray(given_states)
         except Exception as error:
-            trial.refuse(method, rule, repr(found)[:120], "Return a NumPy array", error)
+            trial.refuse(method, rule, repr(given_states)[:120], "Return a NumPy array", error)
         if states.shape != given.shape:
             trial.refuse(method, rule, f"shape {states.shape}", cause)
         if states.dtype.kind != "f":

@@ -50,19 +50,19 @@ class Simulator:
             self._paths = max(self._paths, paths)
             rows = np.arange(self._paths) % paths
             initial, controls, noise = (array[rows] for array in (initial, controls, noise))
-        states, total, found = trial.tensor(initial), np.zeros(()), []
-        seen = np.asarray(initial)
+        states, total, moments = trial.tensor(initial), np.zeros(()), []
+        shown = np.asarray(initial)
         for number in range(steps):
             now = (states, trial.tensor(controls[:, number]), trial.tensor(noise[:, number]))
             states, costs, flags = self._play(number * h, *now)
             costs, flags = arrays((costs, flags))
             end = {"terminal_cost": flags.pop("terminal_cost")[:paths]}
             finite = {name: flag[:paths] for name, flag in flags.items()}
-            found.append({"step": number, "states": seen[:paths], "finite": finite})
+            moments.append({"step": number, "states": shown[:paths], "finite": finite})
             total = total + h * costs[0].astype(np.float64)
-            seen = ops.convert_to_numpy(states)
-        found.append({"step": steps, "states": seen[:paths], "finite": end})
-        return found, (total + costs[1].astype(np.float64))[:paths]
+            shown = ops.convert_to_numpy(states)
+        moments.append({"step": steps, "states": shown[:paths], "finite": end})
+        return moments, (total + costs[1].astype(np.float64))[:paths]
 
     def _play(self, time: Any, *now: Any) -> Any:
         if self._compiled is not None:

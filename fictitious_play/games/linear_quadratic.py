@@ -134,15 +134,15 @@ class LinearQuadraticGame(Game):
         weights = self._coupled_weights if self._form.coupled else self._running_weights
         Q, S, R = (self._at(each, time, states) for each in weights)
         if not self._form.coupled:
-            return _running(self._seen(states), controls, Q, S, R)
+            return _running(self._view(states), controls, Q, S, R)
         everybody = _merged(controls, self.players * self.control_size)
         row = ops.matmul(states, S) + 0.5 * ops.matmul(everybody, R)
         row = ops.reshape(row, (*ops.shape(everybody)[:-1], self.players, -1))
-        own = _quadratic(self._seen(states), Q)
+        own = _quadratic(self._view(states), Q)
         return own + ops.sum(ops.expand_dims(everybody, -2) * row, axis=-1)
 
     def terminal_cost(self, states: Any) -> Any:
-        return _quadratic(self._seen(states), constant(self._terminal_weights, states))
+        return _quadratic(self._view(states), constant(self._terminal_weights, states))
 
     def initial_states(self, normals: Any) -> Any:
         if self.initial_covariance is None:
@@ -158,14 +158,14 @@ class LinearQuadraticGame(Game):
         if self._form.coupled or not (self._is_plain and self._superposition_pays):
             return super().deviation_costs(initial_state, own, others, noise)
         states = rollout.joint_states(self, initial_state, others, noise)
-        seen = superposition.deviated_views(self._seen(states), self._responses, own - others)
+        views = superposition.deviated_views(self._view(states), self._responses, own - others)
         shape = (self.steps, self.players)
         Q, S, R = (
             constant(np.broadcast_to(each, (*shape, *each.shape[-2:])), own)
             for each in self._running_weights
         )
-        running = ops.sum(_running(seen[:, :-1], own, Q, S, R), axis=1)
-        last = _quadratic(seen[:, -1], constant(self._terminal_weights, own))
+        running = ops.sum(_running(views[:, :-1], own, Q, S, R), axis=1)
+        last = _quadratic(views[:, -1], constant(self._terminal_weights, own))
         return self.step_size * running + last
 
     def get_config(self) -> dict[str, Any]:
@@ -214,11 +214,11 @@ class LinearQuadraticGame(Game):
             return ops.take(constant(matrix, like), step, axis=0)
         return constant(matrix[min(self.steps - 1, max(0, round(time / self.step_size)))], like)
 
-    def _seen(self, states: Any) -> Any:
+    def _view(self, states: Any) -> Any:
         """What each player's costs see of the state, (..., players, r)."""
         players, r, n = self._views.shape
-        seen = ops.matmul(states, constant(self._views.reshape(players * r, n).T, states))
-        return ops.reshape(seen, (*ops.shape(seen)[:-1], players, r))
+        views = ops.matmul(states, constant(self._views.reshape(players * r, n).T, states))
+        return ops.reshape(views, (*ops.shape(views)[:-1], players, r))
 
     @cached_property
     def _steps(self) -> Any:
@@ -309,14 +309,14 @@ class LinearQuadraticGame(Game):
     @property
     def _superposition_pays(self) -> bool:
         """Products a path and player: of the impulse responses, and of simulating the state."""
-        n, seen = self.state_size, self._views.shape[1]
-        impulses = (self.steps + 1) * seen * self.control_size
-        simulated = n * (n + self.players * (self.control_size + seen))
+        n, size = self.state_size, self._views.shape[1]
+        impulses = (self.steps + 1) * size * self.control_size
+        simulated = n * (n + self.players * (self.control_size + size))
         return self.players > 1 and impulses <= _SMALL_PRODUCT * simulated
 
     @property
     def _is_plain(self) -> bool:
-        names = ("drift", "diffusion", "running_cost", "terminal_cost", "euler_step", "_seen")
+        names = ("drift", "diffusion", "running_cost", "terminal_cost", "euler_step", "_view")
         return superposition.keeps(self, LinearQuadraticGame, names)
 
     @property
@@ -329,15 +329,15 @@ def _merged(controls: Any, size: int) -> Any:
     return ops.reshape(controls, (*ops.shape(controls)[:-2], size))
 
 
-def _quadratic(seen: Any, weights: Any) -> Any:
+def _quadratic(views: Any, weights: Any) -> Any:
     """½ y'M y of every player, (..., players)."""
-    return 0.5 * ops.sum(seen * _product(weights, seen), axis=-1)
+    return 0.5 * ops.sum(views * _product(weights, views), axis=-1)
 
 
-def _running(seen: Any, controls: Any, Q: Any, S: Any, R: Any) -> Any:
+def _running(views: Any, controls: Any, Q: Any, S: Any, R: Any) -> Any:
     """½ y'Q y + u'(S y + ½ R u) of every player, (..., players)."""
-    row = _product(S, seen) + 0.5 * _product(R, controls)
-    return _quadratic(seen, Q) + ops.sum(controls * row, axis=-1)
+    row = _product(S, views) + 0.5 * _product(R, controls)
+    return _quadratic(views, Q) + ops.sum(controls * row, axis=-1)
 
 
 def _product(matrices: Any, vectors: Any) -> Any:

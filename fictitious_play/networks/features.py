@@ -173,7 +173,7 @@ FEATURES: dict[str, type[Features]] = {
 
 def _who_depends_on_more(game: Game, weights: np.ndarray) -> int | None:
     """A player whose costs, or her own states' drift, change between two random states that differ
-    neither in her own part nor in her weighted mean; None where none is found."""
+    neither in her own part nor in her weighted mean; None where there is none."""
     players, states = game.players, game.state_size // game.players
     rng = np.random.default_rng(0)
     probed = np.unique(np.linspace(0, players - 1, _PROBED).astype(int))
@@ -181,10 +181,10 @@ def _who_depends_on_more(game: Game, weights: np.ndarray) -> int | None:
 
     def values(x: Any, u: Any) -> list:
         x, u = (ops.convert_to_tensor(each, dtype=kind) for each in (x, u))
-        found = [game.terminal_cost(x)]
+        values = [game.terminal_cost(x)]
         for time in (0.0, 0.5 * game.horizon):
-            found += [game.running_cost(time, x, u), game.drift(time, x, u)]
-        arrays = [np.asarray(ops.convert_to_numpy(each), np.float64) for each in found]
+            values += [game.running_cost(time, x, u), game.drift(time, x, u)]
+        arrays = [np.asarray(ops.convert_to_numpy(each), np.float64) for each in values]
         # A cost of each player, or drifts of each player's states: (_STATES, players, any).
         return [
             np.broadcast_to(each, (_STATES, each.shape[-1])).reshape(_STATES, players, -1)
@@ -233,8 +233,8 @@ def make_features(name: str, game: Game) -> Features:
 
 
 def _registered(name: str) -> Any:
-    found = keras.saving.get_registered_object(name)
-    return found if isinstance(found, type) and issubclass(found, Features) else None
+    registered = keras.saving.get_registered_object(name)
+    return registered if isinstance(registered, type) and issubclass(registered, Features) else None
 
 
 def _standard_initial_state(units: Units, initial_state: Any) -> Any:

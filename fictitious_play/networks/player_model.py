@@ -55,7 +55,7 @@ def player_model(
     initial_state = layers.Input((game.state_size,), name="initial_state", dtype=kind)
     noise = layers.Input((game.steps, game.noise_size), name="noise", dtype=kind)
     others = layers.Input(game.controls_shape, name="others", dtype=kind)
-    seen = StandardUnits(*initial_units(game), name="standard_initial_state", dtype=dtype)(
+    observed = StandardUnits(*initial_units(game), name="standard_initial_state", dtype=dtype)(
         initial_state
     )
     standard_noise = StandardUnits(scale=game.step_size**-0.5, name="standard_noise", dtype=dtype)(
@@ -72,15 +72,15 @@ def player_model(
             activation,
             name=f"control_{step}",
             dtype=dtype,
-        )(seen)
+        )(observed)
         if game.control_bounds is not None:
             control = BoundedControl(game, player, name=f"bounded_{step}", dtype=dtype)(control)
         cost, states = Rcost(game, player, step, name=f"rcost_{step}", dtype=dtype)(
             [cost, states, control, others[:, step], noise[:, step]]
         )
         if step + 1 < game.steps:
-            seen = layers.Concatenate(name=f"seen_{step + 1}", dtype=dtype)(
-                [seen, standard_noise[:, step]]
+            observed = layers.Concatenate(name=f"seen_{step + 1}", dtype=dtype)(
+                [observed, standard_noise[:, step]]
             )
     cost = Tcost(game, player, name="tcost", dtype=dtype)([cost, states])
     return keras.Model([initial_state, noise, others], cost, name=f"player_{player}")

@@ -70,8 +70,8 @@ class Tiles:
         products = ops.einsum(product, rows, units)
         ends = np.cumsum(self.counts)
         parts = ops.split(products, ends[:-1].tolist()) if len(ends) > 1 else [products]
-        found = ops.concatenate([ops.sum(part, axis=0) for part in parts])
-        return found[: len(self.sizes)]
+        sums = ops.concatenate([ops.sum(part, axis=0) for part in parts])
+        return sums[: len(self.sizes)]
 
     def _of_group(self, kernels: Sequence, number: int) -> Any:
         """The kernels of a group in units, (units, group, unit, ...)."""

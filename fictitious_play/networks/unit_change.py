@@ -72,14 +72,14 @@ def changed_weights(policy: Any, profile: Sequence, units: Units) -> list[np.nda
 def _named(policy: Any, weights: Any) -> dict[str, np.ndarray]:
     """The arrays that a change of units moves, of those in the order of `stacked_weights`."""
     layers = len(policy.hidden)
-    found = {"first": weights[0], "offset": weights[layers]}
+    parts = {"first": weights[0], "offset": weights[layers]}
     if policy.batch_normalization:
-        found["moving_mean"] = weights[3 * layers]
+        parts["moving_mean"] = weights[3 * layers]
     if policy.skip:
-        found["skip"], found["bias"] = weights[-1], weights[-2]
+        parts["skip"], parts["bias"] = weights[-1], weights[-2]
     else:
-        found["bias"] = weights[-1]
-    return found
+        parts["bias"] = weights[-1]
+    return parts
 
 
 def _through_time(coefficients: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:

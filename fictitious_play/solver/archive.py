@@ -44,15 +44,15 @@ def variable_arrays(name: str, variables: Sequence) -> dict[str, np.ndarray]:
 
 def assign_arrays(name: str, variables: Sequence, arrays: Mapping[str, np.ndarray]) -> None:
     """Puts the values of `variable_arrays` back; ValueError where number or shapes differ."""
-    found = [arrays[key] for key in sorted(arrays) if key.startswith(f"{name}_")]
-    shapes = [tuple(array.shape) for array in found]
+    saved = [arrays[key] for key in sorted(arrays) if key.startswith(f"{name}_")]
+    shapes = [tuple(array.shape) for array in saved]
     wanted = [tuple(variable.shape) for variable in variables]
     if shapes != wanted:
         raise ValueError(
             f"The saved {name} must have the shapes of the present one, {wanted}. Received: "
             f"{shapes}"
         )
-    for variable, array in zip(variables, found, strict=True):
+    for variable, array in zip(variables, saved, strict=True):
         variable.assign(array)
 
 

@@ -62,10 +62,10 @@ class Belief:
             return
         profile = [np.array(ops.convert_to_numpy(value)) for value in policy.profile]
         shares = belief_shares(self.rule, stage, self.damping)
-        found = dict(zip([*self.stages, stage], [*self.profiles, profile], strict=True))
+        profile_of = dict(zip([*self.stages, stage], [*self.profiles, profile], strict=True))
         # With ω = 1 nothing earlier counts: "damped" is then "last".
-        self.stages = [number for number in found if shares[number]]
-        self.profiles = [found[number] for number in self.stages]
+        self.stages = [number for number in profile_of if shares[number]]
+        self.profiles = [profile_of[number] for number in self.stages]
         self.shares = shares[[0, *self.stages]]
         if abs(self.shares.sum() - 1.0) > 1e-6:
             raise ValueError(

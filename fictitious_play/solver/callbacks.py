@@ -118,10 +118,10 @@ def check_callbacks(callbacks: Any) -> list[SolveCallback]:
     known = (SolveCallback, keras.callbacks.Callback)
     if not isinstance(callbacks, Iterable) or isinstance(callbacks, (str, bytes, dict)):
         raise TypeError(f"`callbacks` must be a sequence. Received: callbacks={callbacks!r}")
-    found = list(callbacks)
-    for each in found:
+    hooks = list(callbacks)
+    for each in hooks:
         if not isinstance(each, known):
             raise TypeError(
                 f"`callbacks` must hold `SolveCallback`s or callbacks of Keras. Received: {each!r}"
             )
-    return [each if isinstance(each, SolveCallback) else _KerasCallback(each) for each in found]
+    return [each if isinstance(each, SolveCallback) else _KerasCallback(each) for each in hooks]

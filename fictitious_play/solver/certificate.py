@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play import checks
+from fictitious_play import checks, renamed
 from fictitious_play.layers.control_network import hidden_sizes
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver import exact_response
+from fictitious_play.solver.deviation_gain import DeviationGain
 from fictitious_play.solver.deviations import Deviations
-from fictitious_play.solver.found import Found
 from fictitious_play.solver.response_search import search
 from fictitious_play.solver.scale import cost_scale
 
@@ -26,7 +26,7 @@ class Certificate:
 
     Attributes:
         gain: (players,) what each player would gain by deviating alone, in units of cost: the
-            largest that was found. NaN where the profile's own cost is not finite; infinite where
+            largest of all searches. NaN where the profile's own cost is not finite; infinite where
             her cost falls without end.
         standard_error: (players,) of the gain.
         relative: (players,) gain over scale; NaN where there is no scale.
@@ -36,7 +36,7 @@ class Certificate:
         method: "exact", by the theory of linear-quadratic games: of an open-loop profile an upper
             bound that is tight where the others' controls are linear in the noise; "trained", by
             responses that were searched for: a lower bound; or "exact and trained".
-        found: gain and standard error, (players,) each, of everything that was tried, by name:
+        searches: gain and standard error, (players,) each, of everything that was tried, by name:
             "exact", the formula; "exact response", the best response to the affine feedbacks
             inside a closed-loop profile, played against the profile itself; "trained".
         by: what found the trained gain, player by player: "nothing", "linear" or "network"; empty
@@ -54,11 +54,13 @@ class Certificate:
     scale: np.ndarray
     scale_kind: tuple[str, ...]
     method: str
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+    searches: dict[str, tuple[np.ndarray, np.ndarray]] = field(repr=False)
     by: tuple[str, ...]
     non_finite: np.ndarray
     paths: int
     at_bounds: np.ndarray
+
+    found = renamed.attribute("found", "searches")
 
     @property
     def worst(self) -> float:
@@ -110,9 +112,9 @@ def certify(
             f'Received: {type(game).__name__}; use "trained"'
         )
     if isinstance(policy, JointPolicy) and linear_quadratic and method != "trained":
-        found = exact_response.open_loop(game, policy, paths, seed)
-        return assemble({"exact": found}, "exact", (), scale)
-    findings: dict[str, Found] = {}
+        exact = exact_response.open_loop(game, policy, paths, seed)
+        return assemble({"exact": exact}, "exact", (), scale)
+    findings: dict[str, DeviationGain] = {}
     by: tuple[str, ...] = ()
     exact = linear_quadratic and method != "trained"
     widths = () if method == "exact" else hidden
@@ -129,13 +131,13 @@ def certify(
 
 
 def assemble(
-    findings: dict[str, Found], method: str, by: tuple[str, ...], scale: Any
+    findings: dict[str, DeviationGain], method: str, by: tuple[str, ...], scale: Any
 ) -> Certificate:
     """The certificate of several findings: the largest gain of every player; NaN, or without end,
     where any of them is."""
     last = next(reversed(findings.values()))
-    gains = np.stack([found.gain for found in findings.values()])
-    errors = np.stack([found.standard_error for found in findings.values()])
+    gains = np.stack([each.gain for each in findings.values()])
+    errors = np.stack([each.standard_error for each in findings.values()])
     best = np.argmax(gains, axis=0)[None]  # of NaN, the first
     gain = np.take_along_axis(gains, best, axis=0)[0]
     error = np.take_along_axis(errors, best, axis=0)[0]
@@ -147,7 +149,7 @@ def assemble(
         scale=size,
         scale_kind=kinds,
         method=method,
-        found={name: (found.gain, found.standard_error) for name, found in findings.items()},
+        searches={name: (each.gain, each.standard_error) for name, each in findings.items()},
         by=by,
         non_finite=last.non_finite,
         paths=last.paths,

@@ -13,8 +13,8 @@ from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.scan import is_loop
 from fictitious_play.solver import descent
 from fictitious_play.solver.corrections import Corrections
+from fictitious_play.solver.deviation_gain import share_at_bounds
 from fictitious_play.solver.evaluation import policy_controls
-from fictitious_play.solver.found import share_at_bounds
 from fictitious_play.solver.response import ResponseModel
 from fictitious_play.solver.response_units import (
     ResponseUnits,

@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from fictitious_play import lq
+from fictitious_play.solver.deviation_gain import DeviationGain, gains_to_come, share_at_bounds
 from fictitious_play.solver.deviations import Deviations
 from fictitious_play.solver.evaluation import batches, play
-from fictitious_play.solver.found import Found, gains_to_come, share_at_bounds
 from fictitious_play.solver.response_search import search
 from fictitious_play.solver.samples import Sample, certificate_sample, response_sample
 
@@ -19,7 +19,7 @@ _TOLERANCE = 1e-5
 _TREMBLE = 0.3
 
 
-def open_loop(game: Any, policy: Any, paths: int, seed: int) -> Found:
+def open_loop(game: Any, policy: Any, paths: int, seed: int) -> DeviationGain:
     """The gain of leaving an open-loop profile, by `lq.exploitability` on fresh antithetic paths;
     infinite for a player who has no best response."""
     sample = certificate_sample(game, seed, paths, policy.variable_dtype)
@@ -46,7 +46,7 @@ def open_loop(game: Any, policy: Any, paths: int, seed: int) -> Found:
     return found
 
 
-def closed_loop(deviations: Deviations, paths: int) -> dict[str, Found]:
+def closed_loop(deviations: Deviations, paths: int) -> dict[str, DeviationGain]:
     """The gains of leaving a closed-loop profile.
 
     "exact" is the gain of leaving the affine feedbacks inside the profile, by a formula;
@@ -64,7 +64,7 @@ def closed_loop(deviations: Deviations, paths: int) -> dict[str, Found]:
     return {"exact": formula, "exact response": played}
 
 
-def affine(policy: Any, paths: int, seed: int) -> Found:
+def affine(policy: Any, paths: int, seed: int) -> DeviationGain:
     """As "exact" there, in a moment: the hands tremble by a share of the controls' size."""
     game = policy.game
     sample = response_sample(
@@ -124,7 +124,7 @@ def affine_gain(
     return gain, (matrices, constants)
 
 
-def _played(policy: Any, sample: Sample) -> tuple[np.ndarray, Found]:
+def _played(policy: Any, sample: Sample) -> tuple[np.ndarray, DeviationGain]:
     """Controls of a profile along a sample, and its costs with the gains to come."""
     controls, costs = play(policy, sample, "controls", "costs")
     at_bounds = share_at_bounds(policy.game, controls)

@@ -35,7 +35,7 @@ def fingerprint(game: Game, belief: InitialBelief, dtype: str) -> dict[str, list
     controls = _spread(_POINTS, game.players * game.control_size, 2) * scale[::-1]
     controls = controls.reshape(_POINTS, game.players, game.control_size)
     noise = h**0.5 * _spread(_POINTS, game.noise_size, 3)
-    found: dict[str, Any] = {"initial_states": initial}
+    values: dict[str, Any] = {"initial_states": initial}
     states, controls, noise = (np.asarray(each, dtype) for each in (states, controls, noise))
 
     def at(time: Any) -> Any:
@@ -54,12 +54,12 @@ def fingerprint(game: Game, belief: InitialBelief, dtype: str) -> dict[str, list
     for step in sorted({0, steps // 2, steps - 1}):
         for name, value in arrays(quick(at(step * h))(*tensors)).items():
             key = name if name == "terminal_cost" else f"{name} at step {step}"
-            found[key] = value
+            values[key] = value
     path = h**0.5 * _spread(_POINTS, steps * game.noise_size, 4)
     path = path.reshape(_POINTS, steps, game.noise_size)
     sample = (np.asarray(initial, dtype), np.asarray(path, dtype))
-    found["initial_belief"] = initial_belief_function(game, belief)(*sample)
-    return {name: _short(np.asarray(value, np.float64)) for name, value in found.items()}
+    values["initial_belief"] = initial_belief_function(game, belief)(*sample)
+    return {name: _short(np.asarray(value, np.float64)) for name, value in values.items()}
 
 
 def differences(old: dict[str, list], new: dict[str, list]) -> list[str]:

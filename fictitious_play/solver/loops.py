@@ -83,9 +83,9 @@ class StepLoop:
             now = tree.map_structure(lambda array: array[number], by_step)
             given = list(zip(self.variables, values, strict=True))
             with keras.StatelessScope(state_mapping=given) as scope:
-                found = self.step(now, fixed)
+                output = self.step(now, fixed)
             after = [scope.get_current_value(variable) for variable in self.variables]
-            return after, kept.at[number].set(found)
+            return after, kept.at[number].set(output)
 
         kept = jnp.zeros((_length(by_step), *self.shape), self.dtype)
         values, kept = jax.lax.fori_loop(0, count, one, (values, kept))
@@ -109,12 +109,12 @@ class StepLoop:
 
     def _written_out(self, by_step: Any, fixed: Any, count: Any) -> Any:
         fixed = tree.map_structure(ops.convert_to_tensor, fixed)
-        found = []
+        outputs = []
         for number in range(int(count)):
             now = tree.map_structure(lambda array, number=number: array[number], by_step)
-            found.append(self.step(now, fixed))
-        rest = ops.zeros((_length(by_step) - len(found), *self.shape), dtype=self.dtype)
-        return ops.concatenate([ops.stack(found), rest])
+            outputs.append(self.step(now, fixed))
+        rest = ops.zeros((_length(by_step) - len(outputs), *self.shape), dtype=self.dtype)
+        return ops.concatenate([ops.stack(outputs), rest])
 
 
 def _length(by_step: Any) -> int:
@@ -139,8 +139,8 @@ def value_and_gradient(model: keras.Model, inputs: list) -> tuple:
         import jax
 
         def total(values: Any, rest: Any) -> tuple:
-            found, rest = model.stateless_call(values, rest, inputs, training=True)
-            means = ops.mean(found, axis=0)
+            costs, rest = model.stateless_call(values, rest, inputs, training=True)
+            means = ops.mean(costs, axis=0)
             return ops.sum(means), (means, rest)
 
         (_, (means, rest)), gradients = jax.value_and_grad(total, has_aux=True)(

@@ -76,12 +76,12 @@ class OpenLoopBelief(Belief):
             return np.broadcast_to(self._initial(initial_states[0, :1], None), shape).astype(
                 self.dtype
             )
-        found = np.zeros(shape, self.dtype)
+        beliefs = np.zeros(shape, self.dtype)
         for step in range(chunk.count):
             key = ops.convert_to_tensor(keys[step])
             drawn = ops.convert_to_numpy(increments(self.game, key, shape[1], self.dtype))
-            found[step] = self._initial(initial_states[step], drawn)
-        return found
+            beliefs[step] = self._initial(initial_states[step], drawn)
+        return beliefs
 
     def _evaluation(self, chunk: Chunk) -> StepLoop:
         """The loop that adds a profile's controls, with its share of every player."""

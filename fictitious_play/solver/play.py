@@ -114,7 +114,7 @@ class Play:
         on how steps are divided into chunks.
         """
         capacity = self.training.capacity(self.structure.game, steps)
-        found, done = [], 0
+        costs_so_far, done = [], 0
         while done < steps:
             count = min(self._at_once, steps - done, capacity)
             clock = time.monotonic()
@@ -122,10 +122,10 @@ class Play:
             seconds = max(time.monotonic() - clock, 1e-6)
             self._at_once = max(1, min(8 * count, int(count * CHUNK_SECONDS / seconds)))
             _check_finite(costs, stage, done, first_player)
-            found.append(costs)
+            costs_so_far.append(costs)
             done += count
             on_steps(count)
-        return np.concatenate(found)
+        return np.concatenate(costs_so_far)
 
     def _train(
         self, trainer: Trainer, stage: int, first: Any, count: Any, steps: int

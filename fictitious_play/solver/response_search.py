@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fictitious_play.solver import descent
+from fictitious_play.solver.deviation_gain import DeviationGain, gains_to_come
 from fictitious_play.solver.deviations import Deviations
-from fictitious_play.solver.found import Found, gains_to_come
 
 
 def search(
@@ -21,7 +21,7 @@ def search(
     linear_paths: int,
     steps: int = 0,
     starts: dict[str, np.ndarray] | None = None,
-) -> Found:
+) -> DeviationGain:
     """Searches, chooses and measures.
 
     Args:
@@ -105,10 +105,10 @@ def _train(choice: _Choice, deviations: Deviations, steps: int) -> None:
     choice.offer(theta, "network")
 
 
-def _measure(choice: _Choice, deviations: Deviations, inputs: Any) -> Found:
+def _measure(choice: _Choice, deviations: Deviations, inputs: Any) -> DeviationGain:
     baseline = np.asarray(inputs[2], np.float64)
-    found = gains_to_come(baseline, deviations.at_bounds)
-    broken = found.non_finite > 0
+    measured = gains_to_come(baseline, deviations.at_bounds)
+    broken = measured.non_finite > 0
     saved = -deviations.differences(inputs, choice.best)
     # A deviation whose cost does not exist on some path is none.
     bad = ~np.isfinite(saved).all(axis=0) & ~broken
@@ -119,4 +119,4 @@ def _measure(choice: _Choice, deviations: Deviations, inputs: Any) -> Found:
         gain = pairs.mean(axis=0)
         error = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
     gain, error = (np.where(broken, np.nan, value) for value in (gain, error))
-    return replace(found, gain=gain, standard_error=error, by=by)
+    return replace(measured, gain=gain, standard_error=error, by=by)

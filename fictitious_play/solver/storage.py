@@ -20,6 +20,8 @@ from fictitious_play.solver.result import Result
 from fictitious_play.solver.stop_reason import StopReason
 
 _FORMAT = "fictitious_play.result/1"
+#: Names in files of before.
+_RENAMED = {"information": "information_structure", "found": "searches"}
 _POLICIES = {kind.__name__: kind for kind in (JointPolicy, FeedbackPolicy)}
 _CLASSES = {kind.__name__: kind for kind in (StageRecord, Certificate)}
 
@@ -92,8 +94,6 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
         policy.build()
     archive.assign_arrays("policy", policy.weights, arrays)
     fields = {name: _decoded(value) for name, value in document["result"].items()}
-    if "information" in fields["settings"]:  # the name in older files
-        fields["settings"]["information_structure"] = fields["settings"].pop("information")
     return Result(game=game, policy=policy, **fields)
 
 
@@ -153,6 +153,9 @@ def _decoded(value: Any) -> Any:
     if "tuple" in value:
         return tuple(_decoded(each) for each in value["tuple"])
     if "class" in value:
-        fields = {name: _decoded(each) for name, each in value["fields"].items()}
-        return _CLASSES[value["class"]](**fields)
-    return {name: _decoded(each) for name, each in value["dict"].items()}
+        return _CLASSES[value["class"]](**_named(value["fields"]))
+    return _named(value["dict"])
+
+
+def _named(values: dict[str, Any]) -> dict[str, Any]:
+    return {_RENAMED.get(name, name): _decoded(value) for name, value in values.items()}

@@ -41,21 +41,21 @@ def summary(result: Any) -> str:
 
 
 def _regret(result: Any) -> str:
-    """The largest regret of a player, what it is relative to, and how it was found."""
-    found = result.regret
-    if found is None:
+    """The largest regret of a player, what it is relative to, and how it was measured."""
+    regret = result.regret
+    if regret is None:
         return "the regret was not estimated"
-    if not np.isfinite(found.relative).all():
-        return f"the regret is {found.worst}"
-    player = int(np.argmax(found.relative))
-    scale = _SCALES[found.scale_kind[player]]
+    if not np.isfinite(regret.relative).all():
+        return f"the regret is {regret.worst}"
+    player = int(np.argmax(regret.relative))
+    scale = _SCALES[regret.scale_kind[player]]
     text = (
-        f"largest regret {100 * found.relative[player]:.3g} % ± "
-        f"{100 * found.relative_standard_error[player]:.2g} of {scale} "
-        f"{found.scale[player]:.4g} (player {player}, {found.method})"
+        f"largest regret {100 * regret.relative[player]:.3g} % ± "
+        f"{100 * regret.relative_standard_error[player]:.2g} of {scale} "
+        f"{regret.scale[player]:.4g} (player {player}, {regret.method})"
     )
-    if found.at_bounds.any():
-        text += f"; {100 * found.at_bounds.max():.3g} % of a player's controls at their bounds"
+    if regret.at_bounds.any():
+        text += f"; {100 * regret.at_bounds.max():.3g} % of a player's controls at their bounds"
     return text
 
 

@@ -177,8 +177,8 @@ class Trainer:
         """The shapes of all matrix products in the program that JAX compiles for these arguments,
         each as "(left, right) -> result" with the axes that are summed."""
         text = self._loop.lowered({**chunk.batches, **by_step}, fixed, chunk.number)
-        found = re.findall(r"dot_general .*?(contracting_dims = .*?) : (.*)", text)
-        return [" : ".join(parts) for parts in found]
+        products = re.findall(r"dot_general .*?(contracting_dims = .*?) : (.*)", text)
+        return [" : ".join(parts) for parts in products]
 
     def _inputs(self, now: dict, fixed: dict) -> list:
         game = self.model.policy.game

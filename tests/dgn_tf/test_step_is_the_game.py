@@ -100,12 +100,12 @@ def dense_step(network, model, x, y, form, absent_players="dummy"):
         form=form,
         lr=LR,
     )
-    second, pairs, expected = SecondPass(found.seen.first), [], {}
+    second, pairs, expected = SecondPass(found.observation.first), [], {}
     start_weights = {id(v): w for v, w in zip(game.trainable, WEIGHTS[network], strict=True)}
     for stage, result in zip(game.stages, results, strict=True):
         change = tf.zeros([found.stages[stage.index].F_x.shape[1]], tf.float64)
         if stage.index:
-            copies = found.seen.first.cuts[stage.index]
+            copies = found.observation.first.cuts[stage.index]
             moved = [second.values[key] - copy for key, copy in copies.items()]
             change = tf.reshape(flat_state(moved, len(x)), [-1])
         for player in stage.players:

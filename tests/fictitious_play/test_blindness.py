@@ -187,6 +187,6 @@ def test_the_dtype_of_the_profile_does_not_matter(dtype):
     game = fp.convoy_game(players=2, steps=3)
     case = planted._linear(game, lambda gains: 0.5 * gains, dtype)
     found = trained(case, method="exact", paths=512)
-    formula, _ = found.found["exact"]
+    formula, _ = found.searches["exact"]
     np.testing.assert_allclose(formula, case.gain, rtol=2e-3)
     assert keras.backend.standardize_dtype(case.policy.variable_dtype) == dtype

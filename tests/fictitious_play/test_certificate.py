@@ -91,7 +91,7 @@ def test_a_closed_loop_profile_is_certified_by_theory_and_by_training(closed_sta
     game = closed_start.game
     expected = fp.lq.profile_exploitability(game, np.zeros((3, 2, 2)), "closed_loop").gain
     formula, played, trained = (
-        found.found[name] for name in ("exact", "exact response", "trained")
+        found.searches[name] for name in ("exact", "exact response", "trained")
     )
     np.testing.assert_allclose(formula[0], expected, rtol=1e-4)
     for gain, error in (played, trained):
@@ -100,7 +100,7 @@ def test_a_closed_loop_profile_is_certified_by_theory_and_by_training(closed_sta
     np.testing.assert_array_equal(found.gain, np.max([formula[0], played[0], trained[0]], axis=0))
     alone = closed_start.exploitability(method="exact", paths=64)
     assert alone.method == "exact"
-    assert set(alone.found) == {"exact", "exact response"}
+    assert set(alone.searches) == {"exact", "exact response"}
     assert alone.by == ()
 
 

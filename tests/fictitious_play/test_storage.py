@@ -84,14 +84,21 @@ def test_a_game_that_is_needed_or_another_one_is_said(results, tmp_path):
         fp.load(path, game="market")
 
 
-def test_an_older_file_says_information(results, tmp_path, monkeypatch):
+def test_an_older_file_has_older_names(results, tmp_path, monkeypatch):
     result, path = results["registered"], tmp_path / "result.npz"
     settings = dict(result.settings)
     settings["information"] = settings.pop("information_structure")
+    regret = vars(result.regret)
     with monkeypatch.context() as older:
         older.setitem(vars(result), "settings", settings)
+        older.setitem(regret, "found", regret["searches"])
+        older.delitem(regret, "searches")
         result.save(path)
-    assert fp.load(path).settings == result.settings
+    again = fp.load(path)
+    assert again.settings == result.settings
+    assert equal(again.regret.searches, result.regret.searches)
+    with pytest.warns(DeprecationWarning, match="`found` is now `searches`"):
+        assert again.regret.found is again.regret.searches
 
 
 @pytest.mark.parametrize("damage", ["text", "empty", "cut", "foreign", "newer"])

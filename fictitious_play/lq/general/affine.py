@@ -3,11 +3,11 @@
 The exact gain of leaving a closed-loop profile, whatever it is made of:
 
     profile = affine_gains(controls, states)                    # (steps, K, n + 1), [K_t, k_t]
-    found = profile_exploitability(game, profile, "closed_loop")
+    exploitability = profile_exploitability(game, profile, "closed_loop")
     answer = feedback_response(game, profile)                   # everybody's best response to it
 
 `affine_gains` linearises an arbitrary policy along its own paths. For a policy that is affine the
-gain is exact. For any other, `found` is about the affine profile beside it; played against the
+gain is exact. For any other, this is about the affine profile beside it; played against the
 *policy*, `answer` is still a deviation that a player has, and what it saves is a lower bound of
 what she could gain.
 

@@ -137,16 +137,16 @@ def affine_terms(
     s = np.zeros((gains.K.shape[-1], columns))
     k = np.zeros((form.steps, form.control_sizes[player], columns))
     for t in reversed(range(form.steps)):
-        seen = columns if known is None else known(t)
-        b = (h * gains.B[t] * others) @ controls[t][:, :seen]
-        v = gains.K[t + 1] @ b + s[:, :seen]
+        observed = columns if known is None else known(t)
+        b = (h * gains.B[t] * others) @ controls[t][:, :observed]
+        v = gains.K[t + 1] @ b + s[:, :observed]
         push = h * (gains.B[t][:, where].T @ v)
         if gains.push is not None:
-            push += gains.push[t] @ controls[t][:, :seen]
-        k[t, :, :seen] = -np.linalg.solve(gains.d[t], push)
+            push += gains.push[t] @ controls[t][:, :observed]
+        k[t, :, :observed] = -np.linalg.solve(gains.d[t], push)
         s = gains.A_hat[t].T @ v + gains.F[t].T @ push
         if gains.tilt is not None:
-            s += gains.tilt[t] @ controls[t][:, :seen]
+            s += gains.tilt[t] @ controls[t][:, :observed]
     return k
 
 

@@ -13,18 +13,18 @@ def array_namespace(*arrays: Any) -> Any:
     Raises:
         TypeError: Where the arguments come from two libraries other than NumPy.
     """
-    found: Any = np
+    chosen: Any = np
     for array in arrays:
         if isinstance(array, np.ndarray | np.generic) or not hasattr(array, "__array_namespace__"):
             continue
         namespace = array.__array_namespace__()
-        if found is not np and namespace is not found:
+        if chosen is not np and namespace is not chosen:
             raise TypeError(
                 "All arrays must belong to one library. "
-                f"Received: {found.__name__} and {namespace.__name__}"
+                f"Received: {chosen.__name__} and {namespace.__name__}"
             )
-        found = namespace
-    return found
+        chosen = namespace
+    return chosen
 
 
 def float64(namespace: Any, value: Any) -> Any:

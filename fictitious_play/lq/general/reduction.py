@@ -24,8 +24,8 @@ def relevant_directions(form: LinearQuadraticForm, player: int) -> np.ndarray:
     time_steps = form.time_steps if form.time_varying else form.time_steps[:1]
     blocks = [form.G[player]]
     for step in time_steps:
-        seen = step.S[where] if step.S_all is None else step.S_all[player]
-        blocks += [step.Q[player], seen.T]
+        cross = step.S[where] if step.S_all is None else step.S_all[player]
+        blocks += [step.Q[player], cross.T]
     directions = _orthonormal(blocks, np.zeros((n, 0)))
     new = directions
     while new.shape[1] and directions.shape[1] < n:

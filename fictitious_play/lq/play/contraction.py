@@ -166,8 +166,8 @@ def _spectrum(
     operator = LinearOperator((size, size), matvec=damped, dtype=np.float64)
     first = np.random.default_rng(0).standard_normal(size)
     which = "LR" if belief == "average" else "LM"
-    found = eigs(operator, k=4, v0=first, which=which, return_eigenvectors=False)
-    return 1.0 + (found - 1.0) / share
+    largest = eigs(operator, k=4, v0=first, which=which, return_eigenvectors=False)
+    return 1.0 + (largest - 1.0) / share
 
 
 def _gains(form: LinearQuadraticForm) -> list[ResponseGains]:
@@ -203,14 +203,14 @@ def _feedback_spectrum(form: LinearQuadraticForm, belief: str) -> np.ndarray:
     gains = nash(form, "closed_loop").gains
     own = form.owner[:, None] == form.owner
     # What a player's response sees already: her own controls, and under turns those before her.
-    seen = form.owner[:, None] >= form.owner if belief == "sequential" else own
-    P, found = form.terminal, []
+    known = form.owner[:, None] >= form.owner if belief == "sequential" else own
+    P, spectra = form.terminal, []
     for t in reversed(range(form.steps)):
         step = form.time_steps[t]
         M, _ = step_matrices(np, step, form.step_size, P, form.owner)
         P = backward_step(np, step, form.step_size, P, gains[t], form.owner, "closed_loop")
-        found.append(np.linalg.eigvals(-np.linalg.solve(M * seen, M * ~seen)))
-    return np.concatenate(found)
+        spectra.append(np.linalg.eigvals(-np.linalg.solve(M * known, M * ~known)))
+    return np.concatenate(spectra)
 
 
 def _symmetric_spectrum(p: SymmetricParameters, steps: int, structure: str) -> np.ndarray:

@@ -117,11 +117,11 @@ def forecast(
             if not scalar and work.sum() > BUDGET:
                 columns = "initial"
                 skipped = f"the noises' stage maps, of up to {sizes[1]:.0f} unknowns"
-    found = contraction(game, "initial" if scalar else columns, **kind)
+    factor = contraction(game, "initial" if scalar else columns, **kind)
     limit = np.nan
-    if found >= 1.0:
+    if factor >= 1.0:
         limit = damping_limit(game, "initial" if scalar else columns, information_structure)
-    return Forecast(None, found, columns, skipped, limit, belief, information_structure)
+    return Forecast(None, factor, columns, skipped, limit, belief, information_structure)
 
 
 def _nothing(kind: dict, failure: NoEquilibriumError | None, skipped: str) -> Forecast:

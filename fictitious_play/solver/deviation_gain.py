@@ -1,4 +1,4 @@
-"""What a search for best responses has found."""
+"""What a search for best responses has gained."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from fictitious_play.games.base import Game
 
 
 @dataclass(frozen=True)
-class Found:
+class DeviationGain:
     """Gains of leaving a profile.
 
     Attributes:
-        gain: (players,), mean cost of the profile less that of the best deviation found, on paths
-            that neither the search nor the choice has seen; exactly zero where nothing was found.
+        gain: (players,), mean cost of the profile less that of the best deviation, on paths
+            that neither the search nor the choice has used; exactly zero where there is none.
         standard_error: (players,), over antithetic pairs.
         by: what found it, player by player: "nothing", "exact", "linear" or "network".
         cost, spread: (players,) mean and standard deviation of the profile's path costs there.
@@ -33,12 +33,12 @@ class Found:
     at_bounds: np.ndarray
 
 
-def gains_to_come(costs: np.ndarray, at_bounds: np.ndarray) -> Found:
-    """A `Found` with gains of NaN, for path costs (paths, players) of a profile."""
+def gains_to_come(costs: np.ndarray, at_bounds: np.ndarray) -> DeviationGain:
+    """A `DeviationGain` with gains of NaN, for path costs (paths, players) of a profile."""
     nothing = np.full(costs.shape[1], np.nan)
     with np.errstate(invalid="ignore"):
         cost, spread = costs.mean(axis=0), costs.std(axis=0)
-    return Found(
+    return DeviationGain(
         gain=nothing,
         standard_error=nothing.copy(),
         by=("exact",) * len(nothing),
