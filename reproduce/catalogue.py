@@ -3,6 +3,7 @@
 import json
 import tomllib
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,24 @@ class Item:
         title: one line on what it shows.
         also: other names of the same runs: a figure and a table drawn from them.
         presets: preset → settings.
+        comparison: arguments of `Comparison.of`, of items that are one and have no module.
     """
 
     name: str
     title: str
     also: tuple[str, ...] = ()
     presets: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    comparison: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def module(self) -> str:
-        """Where it lives; the module has `run`, `summary`, and, where there are such,
-        `draw` and `film`, its figure and its animation, and `facts` that its text names."""
+    def code(self) -> Any:
+        """What has its `run`, `summary`, and, where there are such, `draw` and `film`, its figure
+        and its animation, and the `facts` that its text names: a module, or a `Comparison`."""
+        if self.comparison:
+            from reproduce.dgnopt.comparison import Comparison
+
+            return Comparison.of(**self.comparison)
         file = self.name.removeprefix("dgnopt-").replace("-", "_")
-        return f"reproduce.{'dgnopt' if self.data else 'games'}.{file}"
+        return import_module(f"reproduce.{'dgnopt' if self.data else 'games'}.{file}")
 
     @property
     def data(self) -> bool:
@@ -98,7 +104,8 @@ def _named(name: str) -> dict[str, Any]:
 
 def _item(name: str, given: dict[str, Any]) -> Item:
     presets = {preset: _resolved(given[preset]) for preset in PRESETS if preset in given}
-    return Item(name, given["title"], tuple(given.get("also", ())), presets)
+    comparison = _resolved(given.get("comparison", {}))
+    return Item(name, given["title"], tuple(given.get("also", ())), presets, comparison)
 
 
 _SPECIFICATION = tomllib.loads(Path(__file__).with_name("items.toml").read_text())

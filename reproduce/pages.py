@@ -1,7 +1,6 @@
 """The pages made from the JSON: a section per preset for every item, and `front`'s first page."""
 
 import html
-import importlib
 import os
 import re
 from collections.abc import Iterator
@@ -77,7 +76,7 @@ class Place:
 
 def draw(item: Item, document: dict[str, Any], stem: Path) -> list[Path]:
     """The item's figures, from its JSON; an item whose tables say it all has none."""
-    module, document, drawn = importlib.import_module(item.module), store.plain(document), []
+    module, document, drawn = item.code(), store.plain(document), []
     with figures.style():
         if hasattr(module, "film"):
             drawn.append(figures.save_film(module.film(document), stem))
@@ -92,7 +91,7 @@ def prose(item: Item, document: dict[str, Any]) -> str:
     A template's places are `settings` and `results` of the document, the `facts` that the item's
     module makes of it, and the texts that several templates share, whose files begin with `_`.
     """
-    module = importlib.import_module(item.module)
+    module = item.code()
     texts = {path.stem: " ".join(path.read_text().split()) for path in _PROSE.glob("*.md")}
     shared = {name: text for name, text in texts.items() if name.startswith("_")}
     facts = module.facts(document) if hasattr(module, "facts") else {}
@@ -133,7 +132,7 @@ def publish(root: Path) -> list[Path]:
         if not (paths and after):
             continue
         document = store.read(paths[0])
-        table = importlib.import_module(find(item).module).summary(document)[-1].markdown()
+        table = find(item).code().summary(document)[-1].markdown()
         link = Path(os.path.relpath(place.front, page.parent)).as_posix()
         made = f"Made by `{document['provenance']['command']}`; more in [RESULTS.md]({link})."
         page.write_text(f"{before}{start}{table}\n\n{made}\n{_END}{after}")
@@ -173,7 +172,7 @@ def _verdicts(item: Item, documents: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _section(place: Place, item: Item, document: dict[str, Any], path: Path) -> str:
-    module = importlib.import_module(item.module)
+    module = item.code()
     given = document["provenance"]
     try:
         text, tables = prose(item, document), module.summary(document)

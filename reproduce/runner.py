@@ -1,6 +1,5 @@
 """Runs items: settings in, JSON with provenance out, then figures and reports from the JSON."""
 
-import importlib
 import os
 import shutil
 import time
@@ -113,7 +112,7 @@ def run(
             console.print(sentence, highlight=False)
     written: list[Path] = []
     for item in items:
-        module = importlib.import_module(item.module)
+        module = item.code()
         console.rule(f"{item.label} ({preset})")
         document = _run_one(item, module, preset, seed, folder, threads, options)
         path = folder / f"{item.name}.json"

@@ -1,6 +1,6 @@
 """Methods compared on problems, seed by seed: one specification for runs, tables and figures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure or table of training runs, as data; a module of an item exports its `parts`.
+    """A figure or table of training runs, as data: it has what an item's module has.
 
     Attributes:
         entries: (the preset's settings, `steps`, `seeds` and what else it wants; kind) → the
@@ -48,7 +48,6 @@ class Comparison:
         kinds: of problems, where the settings have no `kinds`.
         cells: further entries of the cells.
         paper: the paper's values: data set → label → value.
-        caption: of the paper's table, where it has one.
         quantity: what is compared.
         extra: name of one more column, and (problem, method) → its cell.
     """
@@ -60,6 +59,36 @@ class Comparison:
     paper: dict[str, dict[str, float]] = field(default_factory=dict)
     quantity: Quantity = Quantity()
     extra: tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]] | None = None
+
+    @classmethod
+    def of(cls, methods: list[dict[str, Any]], pairs: Any, **more: Any) -> "Comparison":
+        """A comparison as `items.toml` has it.
+
+        Args:
+            methods: a row each: `label`, `method`, what else `experiment.entry` takes, and where
+                wanted `kinds`, of the problems that it trains on, and `seeds`, the setting that
+                caps their number. Settings may name the `methods` to train.
+            pairs: of labels; or the `reference` of all methods; or the one `compared` with each.
+            more: other attributes.
+        """
+
+        def entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+            rows = [row for row in methods if kind in row.get("kinds", (kind,))
+                    and row["label"] in settings.get("methods", (row["label"],))]  # fmt: skip
+            capped = [{**row, "seeds": settings[row["seeds"]]} if "seeds" in row else row
+                      for row in rows]  # fmt: skip
+            return [{key: row[key] for key in row if key != "kinds"} for row in capped]
+
+        def chosen(problem: dict[str, Any]) -> Sequence[tuple[str, str]]:
+            if isinstance(pairs, list):
+                return [(first, second) for first, second in pairs]
+            if "compared" in pairs:
+                own = pairs["compared"]
+                return [(label, own) for label in by_label(problem) if label != own]
+            own = pairs["reference"]
+            return [(own, label) for label in by_label(problem) if label != own]
+
+        return cls(entries, chosen, **more)
 
     def parts(self) -> tuple[Any, ...]:
         """run, draw, summary, facts: what an item's module has."""
@@ -104,7 +133,8 @@ class Comparison:
         columns = ["method", "learning rate", "test accuracy (%)"]
         columns += [] if plain else [self.quantity.name]
         columns += ["the paper's"] if quoted else []
-        columns += [self.extra[0]] if self.extra else []
+        extra = self.extra or (_ARMS if _played(problem["methods"]) else None)
+        columns += [extra[0]] if extra else []
         columns += [f"difference ({self.quantity.unit}), 95 % interval"]
         rows = []
         for method in problem["methods"]:
@@ -115,7 +145,7 @@ class Comparison:
             if quoted:
                 value = quoted.get(method["label"])
                 row.append("–" if value is None else f"{value:.2f}")
-            row += [self.extra[1](problem, method)] if self.extra else []
+            row += [extra[1](problem, method)] if extra else []
             row.append("; ".join(
                 f"from {first}: {change.verdict(self.quantity.digits)}"
                 for first, second, change in self.changes(problem) if second == method["label"]
@@ -188,10 +218,19 @@ def by_label(problem: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {method["label"]: method for method in problem["methods"]}
 
 
-def from_first(problem: dict[str, Any]) -> list[tuple[str, str]]:
-    """Every method against the first one."""
-    labels = list(by_label(problem))
-    return [(labels[0], label) for label in labels[1:]]
+def _played(methods: Iterable[dict[str, Any]]) -> list[np.ndarray]:
+    """How often each alignment was played, a run each, of those that played several."""
+    return [np.array(run["arms"]) for method in methods for run in method["runs"]
+            if run.get("arms")]  # fmt: skip
+
+
+def _favourite(problem: dict[str, Any], method: dict[str, Any]) -> str:
+    """How much of a run the alignment was played that was played most, the mean over seeds."""
+    shares = [count.max() / count.sum() for count in _played([method])]
+    return f"{100 * np.mean(shares):.0f} %" if shares else "–"
+
+
+_ARMS = "most played alignment", _favourite
 
 
 def _name(axis: Any, labels: list[str]) -> None:

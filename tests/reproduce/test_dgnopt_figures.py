@@ -5,7 +5,7 @@ import pytest
 
 from reproduce import figures, pages
 from reproduce.catalogue import find
-from reproduce.dgnopt import experiment, figure_3, figure_5, figure_8, ladder, paired
+from reproduce.dgnopt import experiment, figure_8, ladder, paired
 
 GAMES = ("FNE, proximal", "FNE, proximal, without K δx", "FNE, explicit",
          "FNE, explicit, without K δx")  # fmt: skip
@@ -127,7 +127,7 @@ def test_figure_5_compares_with_baselines_and_cooperation_with_feedback():
     ]
     problem = {"title": "t", "data": "digits", "steps": 3, "batch": 8, "methods": methods}
     document = {"results": {"problems": [problem]}}
-    rows = {row[0]: row[-1] for row in figure_5.summary(document)[0].rows}
+    rows = {row[0]: row[-1] for row in find("dgnopt-figure-5").code().summary(document)[0].rows}
     # Differences 1, 1.5, 1 have a standard error of 1/6; t(2) at 97.5 % is 4.303.
     assert rows["SGD, cooperative"].endswith("from SGD, feedback: +1.17 ± 0.72, significant")
 
@@ -138,6 +138,6 @@ def test_a_comparison_is_drawn_where_runs_diverge(tmp_path):
     methods.append({"label": "c", "rate": 0.1, "runs": LOST[:1]})
     problem = {"title": "t", "data": "digits", "steps": 3, "batch": 8, "methods": methods}
     with figures.style():
-        drawn = figure_3.draw({"results": {"problems": [problem]}})
+        drawn = find("dgnopt-figure-3").code().draw({"results": {"problems": [problem]}})
         path = figures.save(drawn, tmp_path / "figure")
     assert path.exists()

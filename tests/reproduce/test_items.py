@@ -1,6 +1,5 @@
 """Every item of `./run reproduce` at its smoke preset, and the command line around them."""
 
-import importlib
 import json
 import re
 import shutil
@@ -77,7 +76,7 @@ def test_every_committed_result_has_its_tables_on_a_page_and_the_front_is_short(
     for item in _COMMITTED:
         text = (place.pages / f"{item.page}.md").read_text()
         for path in place.found(item):
-            tables = importlib.import_module(item.module).summary(store.read(path))
+            tables = item.code().summary(store.read(path))
             assert tables
             assert all(table.markdown() in text for table in tables)
 
