@@ -160,9 +160,23 @@ class GameModel(surface.Functional):
         adapts = getattr(optimizer.curvature, "adaptive_damping", False)
         if optimizer.rules.closed_loop or adapts:
             self._refuse_unrepeatable(to_the_end=adapts)
+        self._refuse_other_axes(optimizer.rules.closed_loop or optimizer.rules.exact)
         optimizer.bind(self.game, self.alignment_policy, self._held.agents_form)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)
+
+    def _refuse_other_axes(self, at_cuts: bool) -> None:
+        graph, wrong = self.game.graph, self.game.uses.not_by_sample
+        stages = [stage for game in self.games if at_cuts for stage in game.stages]
+        alive = {*graph.outputs, *(key for stage in stages for key in stage.cut)}
+        for call in graph.calls:
+            if not wrong.isdisjoint(alive.intersection(call.outputs)):
+                raise ValueError(
+                    "The first axis of the output, and with state feedback that of every tensor "
+                    "which is alive between two stages, must be that of the samples. "
+                    f"Received: layer '{call.name}', which makes another. Bring the samples to "
+                    "the front, or compile with a preconditioner and state_feedback=False."
+                )
 
     def _refuse_unrepeatable(self, to_the_end: bool) -> None:
         unrepeatable = self.game.uses.unrepeatable

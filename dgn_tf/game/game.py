@@ -155,6 +155,9 @@ class Game:
 
     def _uncovered(self, player: Player, own: list, calls: list[int]) -> str:
         """Why a layer's inputs and pre-activations do not show all that its weights do; or ""."""
+        used = [self.graph.calls[i] for i in calls]
+        if any(key in self.uses.not_by_sample for c in used for key in (*c.inputs, *c.outputs)):
+            return "the first axis of what it reads or makes is not that of the samples"
         if len(own) != len(player.variables):
             return "not all of its weights are trained, or they are more than kernel and bias"
         for variable in player.variables:

@@ -5,6 +5,7 @@ finds every use of a weight, however the layer got hold of it: as an attribute, 
 an argument.
 """
 
+import contextlib
 import random
 import re
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ import tensorflow as tf
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.graph import Call, Graph, run_call
 
+BATCH = 13
+"""Samples in the batch that shows where they are: a size that no other axis is likely to have."""
 _RANDOM = re.compile(
     r"Random(?!Dataset)|Stateful(?!PartitionedCall)|Truncated|Parameterized|Multinomial"
     r"|NonDeterministic|Rng|SampleDistorted|\w*CandidateSampler|\w*PyFunc$"
@@ -32,6 +35,7 @@ class Uses:
         rewrites: indices of calls that write a trainable variable.
         unrepeatable: call index → why a second run of it is not the first one.
         in_activations: ids of variables that an activation of a layer reads.
+        not_by_sample: keys of tensors whose first axis is not that of the samples.
         random: states that are not saved with the weights, such as those of seed generators.
         global_seed: the state of Keras's own generator, when the calls were traced.
     """
@@ -41,6 +45,7 @@ class Uses:
     rewrites: set[int] = field(default_factory=set)
     unrepeatable: dict[int, str] = field(default_factory=dict)
     in_activations: set[int] = field(default_factory=set)
+    not_by_sample: set[int] = field(default_factory=set)
     random: list[Any] = field(default_factory=list)
     global_seed: Any = None
 
@@ -82,6 +87,7 @@ def read_uses(graph: Graph, weights: list) -> Uses:
             if _is_foreign(call.operation):
                 _trace(call, dict(values), f"again{call.index}", uses)
             notes.append(_trace(call, values, f"call{call.index}", uses))
+    uses.not_by_sample = _of_other_axes(graph)
     random.setstate(drawn_before)
     written = {key: v for note in notes for key, v in note.written.items()}
     for call, note in zip(graph.calls, notes, strict=True):
@@ -124,6 +130,33 @@ def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
             f"traced: {error}"
         ) from error
     return notes
+
+
+def _of_other_axes(graph: Graph) -> set[int]:
+    """Keys of tensors whose first axis is not that of the samples, by the shapes of a batch of a
+    size of its own. Keras's layers with weights leave that axis alone; so does, it is assumed, what
+    cannot be traced at a known size."""
+
+    def placed(key: int, first: tf.TensorShape) -> Any:
+        shape = first.concatenate(graph.shapes[key][1:])
+        return tf.compat.v1.placeholder(graph.dtypes[key], shape)
+
+    given = {key: tf.TensorShape([graph.shapes[key][0] or BATCH]) for key in graph.inputs}
+    with tf.__internal__.FuncGraph("shapes").as_default():
+        values = {key: placed(key, first) for key, first in given.items()}
+        for call in graph.calls:
+            first = tf.TensorShape([BATCH])
+            if getattr(call.operation, "weights", None) and not _is_foreign(call.operation):
+                first = values[call.inputs[0]].shape[:1]
+            else:
+                with contextlib.suppress(ValueError):
+                    _trace(call, values, f"call{call.index}", Uses())
+            left = [key for key in call.outputs if key not in values]
+            values.update({key: placed(key, first) for key in left})
+    shapes = {key: tf.TensorShape(getattr(value, "shape", None)) for key, value in values.items()}
+    sizes = {None, BATCH, *(first[0] for first in given.values())}
+    known = {key: shape.as_list() for key, shape in shapes.items() if shape.rank is not None}
+    return {key for key, shape in known.items() if not shape or shape[0] not in sizes}
 
 
 def _is_foreign(operation: Any) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from dgn_tf import precise
+from dgn_tf.curvature.base import shared
 from dgn_tf.recursion import sample_space
 
 RNG = np.random.default_rng(0)
@@ -81,6 +82,19 @@ def test_without_tensor_cores_it_is_one_product():
     traced = tf.function(precise.matmul).get_concrete_function(tf.constant(A), tf.constant(B))
     products = [op for op in traced.graph.get_operations() if op.type == "MatMul"]
     assert len(products) == (3 if precise.rounds(tf.float32) else 1)
+
+
+def test_a_shared_graph_is_one_a_setting_of_the_switch():
+    """A graph keeps the products that it was traced with."""
+    config = tf.config.experimental
+    before = config.tensor_float_32_execution_enabled()
+    seen = shared(lambda x: x + float(config.tensor_float_32_execution_enabled()))
+    try:
+        for setting in (True, False, True):
+            config.enable_tensor_float_32_execution(setting)
+            assert tf.function(lambda: seen(tf.constant(0.0)))() == float(setting)
+    finally:
+        config.enable_tensor_float_32_execution(before)
 
 
 def test_second_order_algebra_uses_no_other_product():

@@ -96,6 +96,32 @@ def inside_and_outside(inputs):
     return layers.Dense(6, name="mid")(layers.Add()([inner(inputs), shared(inputs)]))
 
 
+def merged(inputs):
+    """Rows of a layer that are steps of samples."""
+    h = layers.Dense(3, activation="tanh", name="enc")(ops.reshape(inputs, (-1, 3)))
+    return layers.Dense(6, name="mid")(ops.reshape(h, (-1, 6)))
+
+
+def time_major(inputs):
+    """As many steps as samples, so that no shape shows which is which."""
+    series = layers.Reshape((8, 2))(layers.Dense(16, name="mid")(inputs))
+    h = layers.Dense(2, activation="tanh", name="enc")(ops.transpose(series, (1, 0, 2)))
+    return layers.Dense(6, name="out")(layers.Flatten()(ops.transpose(h, (1, 0, 2))))
+
+
+def repeated(inputs):
+    h = ops.repeat(layers.Dense(4, name="mid")(inputs), 3, axis=0)
+    h = ops.reshape(layers.Dense(4, activation="tanh", name="enc")(h), (-1, 3, 4))
+    return layers.Dense(6, name="out")(ops.mean(h, 1))
+
+
+def pooled(inputs):
+    h = layers.Dense(4, name="mid")(inputs)
+    mean = ops.mean(h, 0, keepdims=True)
+    return layers.Dense(6, name="out")(ops.tanh(h + layers.Dense(4, name="enc")(mean)))
+
+
+AXIS = {"enc": "the first axis of what it reads or makes is not that of the samples"}
 KINDS = {
     tied: {"enc": "its kernel is also used by 'dec'"},
     tied_by_closure: {"enc": "its kernel is also used by 'lambda"},
@@ -108,6 +134,10 @@ KINDS = {
     shared_variable: {"enc": "its kernel is also used by 'second'", "second": "used by 'enc'"},
     siamese: {},
     inside_and_outside: {},
+    merged: AXIS,
+    time_major: AXIS,
+    repeated: AXIS,
+    pooled: AXIS,
 }
 
 
@@ -163,6 +193,20 @@ def test_a_small_step_is_that_of_gradient_descent(kind):
         np.concatenate([v.numpy().ravel() for v in m.trainable_variables]) for m in (model, plain)
     ]
     assert np.linalg.norm(after[0] - after[1]) < 0.02 * np.linalg.norm(before - after[1])
+
+
+def test_states_and_outputs_are_by_sample():
+    x, y = batch()
+    inputs = keras.Input((6,))
+    h = layers.Dense(6, name="a")(inputs)
+    mean = layers.Lambda(lambda z: ops.mean(z, 0, keepdims=True), name="pool")(h)
+    model = dgn_tf.GameModel(inputs, layers.Dense(6, name="b")(h) + mean)
+    with pytest.raises(ValueError, match=r"layer 'pool'.*samples to the front.*state_feedback"):
+        model.compile(dgn_tf.DGNOpt(1e-3), "mse")
+    model.compile(dgn_tf.DGNOpt(1e-3, state_feedback=False), "mse", run_eagerly=True)
+    assert model.train_on_batch(x, y, return_dict=True)["skipped_steps"] == 0
+    with pytest.raises(ValueError, match="layer 'pool'"):
+        dgn_tf.GameModel(inputs, mean).compile(dgn_tf.KFAC(1e-3), "mse")
 
 
 def test_a_model_without_players_is_trained_by_diagonal_blocks():
