@@ -177,34 +177,29 @@ print(lq.nash(lq.inter_bank_form(3, 1.0, 5, a=0.1, q=0.1, epsilon=2.0, c=1.0)).c
     assert python(installed, program + _HIDE + solve).startswith("[")
 
 
-def test_the_installed_packages_need_no_extra_and_no_repository(installed):
-    """Both are imported from the wheel's files, without what belongs to figures and tests."""
-    program = """
-HIDDEN = {"reproduce", "benchmarks", "tests", "matplotlib", "sklearn", "distributed", "jax"}
-"""
-    walk = """
-import dgn_tf, fictitious_play as fp
-for package in (dgn_tf, fp):
-    for name in package.__all__:
-        getattr(package, name)
-print(dgn_tf.__file__)
-"""
-    told = python(installed, program + _HIDE + walk)
-    assert told.strip() == str(installed / "dgn_tf" / "__init__.py")
-
-
-def test_a_saved_network_is_loaded_by_a_program_that_made_none(installed, tmp_path):
+def test_the_installed_packages_need_no_extra_and_no_repository(installed, tmp_path):
+    """Both are imported from the wheel's files, without what belongs to figures and tests, and
+    load a network that another program has saved."""
     import numpy as np
 
     import fictitious_play as fp
 
-    game = fp.InterBankGame(players=2, steps=2)
-    model = fp.player_model(game, 0, hidden=(4,))
+    model = fp.player_model(fp.InterBankGame(players=2, steps=2), 0, hidden=(4,))
     model.save(tmp_path / "player.keras")
-    expected = [weight.sum() for weight in model.get_weights()]
-    program = f"""
+    program = """
+HIDDEN = {"reproduce", "benchmarks", "tests", "matplotlib", "sklearn", "distributed", "jax"}
+"""
+    walk = f"""
+import json
 import fictitious_play as fp
 model = fp.load_model({str(tmp_path / "player.keras")!r})
-print([float(weight.sum()) for weight in model.get_weights()])
+import dgn_tf
+for package in (dgn_tf, fp):
+    for name in package.__all__:
+        getattr(package, name)
+print(json.dumps([dgn_tf.__file__, [float(weight.sum()) for weight in model.get_weights()]]))
 """
-    np.testing.assert_allclose(json.loads(python(installed, program)), expected, rtol=1e-6)
+    file, weights = json.loads(python(installed, program + _HIDE + walk))
+    assert file == str(installed / "dgn_tf" / "__init__.py")
+    expected = [weight.sum() for weight in model.get_weights()]
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)

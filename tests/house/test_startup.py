@@ -31,11 +31,13 @@ def test_nothing_is_written_at_the_start():
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "2\n")
 
 
-def test_the_lines_can_be_asked_for():
+@pytest.mark.release
+def test_tensorflows_lines_can_be_asked_for():
+    """In the default run, such lines of anybody: below."""
     assert "oneDNN custom operations are on" in begin(TF_CPP_MIN_LOG_LEVEL="0").stderr
 
 
-def test_other_lines_are_kept_and_an_error_shows_everything(capfd, monkeypatch):
+def test_other_lines_are_kept_and_an_error_or_a_wish_shows_everything(capfd, monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
     native = b"I0000 00:00:1795837322.304772    5511 port.cc:153] oneDNN custom operations\n"
     with startup.without_native_lines():
@@ -49,4 +51,8 @@ def test_other_lines_are_kept_and_an_error_shows_everything(capfd, monkeypatch):
 
     with pytest.raises(ImportError):
         fails()
+    assert capfd.readouterr().err == native.decode()
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with startup.without_native_lines():
+        os.write(2, native)
     assert capfd.readouterr().err == native.decode()
