@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from fictitious_play.scan import by_step, is_loop, scan, trace
+from fictitious_play.tensors import Tensor
 
 
 class Paths(NamedTuple):
@@ -18,8 +19,8 @@ class Paths(NamedTuple):
         costs: (batch, players) path costs.
     """
 
-    controls: Any
-    states: Any
+    controls: Tensor
+    states: Tensor
     costs: Any
 
 
@@ -49,8 +50,8 @@ def check_time(game: Any) -> None:
 
 def _roll(
     game: Any,
-    states: Any,
-    noise: Any,
+    states: Tensor,
+    noise: Tensor,
     inputs: Any,
     act: Any,
     costs: bool = True,
@@ -75,7 +76,7 @@ def _roll(
     """
     h = game.step_size
 
-    def step(carry: Any, now: Any, time: Any) -> tuple:
+    def step(carry: Any, now: Any, time: Tensor) -> tuple:
         states, total = carry
         noise, inputs, *tremble = now
         controls, kept = act(inputs, states)
@@ -95,7 +96,7 @@ def _roll(
     return total + game.terminal_cost(states) if costs else total, kept
 
 
-def joint_costs(game: Any, initial_state: Any, controls: Any, noise: Any) -> Any:
+def joint_costs(game: Any, initial_state: Tensor, controls: Tensor, noise: Tensor) -> Tensor:
     """Costs of every player when all follow `controls`.
 
     Args:
@@ -111,7 +112,7 @@ def joint_costs(game: Any, initial_state: Any, controls: Any, noise: Any) -> Any
     return _roll(game, initial_state, by_step(noise), given, lambda now, _: (now, ()))[0]
 
 
-def joint_states(game: Any, initial_state: Any, controls: Any, noise: Any) -> Any:
+def joint_states(game: Any, initial_state: Tensor, controls: Tensor, noise: Tensor) -> Tensor:
     """States along the path when all follow `controls`, (batch, steps + 1, state_size)."""
     given = by_step(controls)
     _, (_, path) = _roll(
@@ -120,7 +121,7 @@ def joint_states(game: Any, initial_state: Any, controls: Any, noise: Any) -> An
     return ops.concatenate([ops.expand_dims(initial_state, 1), by_step(path)], axis=1)
 
 
-def joint_paths(game: Any, initial_state: Any, controls: Any, noise: Any) -> Paths:
+def joint_paths(game: Any, initial_state: Tensor, controls: Tensor, noise: Tensor) -> Paths:
     """All of it, in one roll-out; arguments as in `joint_costs`."""
     given = by_step(controls)
     costs, (_, path) = _roll(game, initial_state, by_step(noise), given, lambda now, _: (now, ()))
@@ -128,7 +129,9 @@ def joint_paths(game: Any, initial_state: Any, controls: Any, noise: Any) -> Pat
     return Paths(controls, states, costs)
 
 
-def feedback_controls(game: Any, initial_state: Any, feedback: Any, inputs: Any, noise: Any) -> Any:
+def feedback_controls(
+    game: Any, initial_state: Tensor, feedback: Any, inputs: Any, noise: Tensor
+) -> Any:
     """Controls along the path when all follow a feedback, (batch, steps, players, control_size).
 
     `feedback(now, states)` gives (batch, players, control_size) for (batch, state_size) and the
@@ -138,12 +141,17 @@ def feedback_controls(game: Any, initial_state: Any, feedback: Any, inputs: Any,
 
 
 def feedback_paths(
-    game: Any, initial_state: Any, feedback: Any, inputs: Any, noise: Any, trembles: Any = None
+    game: Any,
+    initial_state: Tensor,
+    feedback: Any,
+    inputs: Any,
+    noise: Tensor,
+    trembles: Any = None,
 ) -> tuple:
     """Controls, as above, and the states in which they are played, (batch, steps, state_size);
     `trembles` as in `feedback_deviation_costs`."""
 
-    def act(now: Any, states: Any) -> tuple:
+    def act(now: Any, states: Tensor) -> tuple:
         controls = feedback(now, states)
         return controls, (controls, states)
 
@@ -155,7 +163,9 @@ def feedback_paths(
     return ops.transpose(controls, (1, 0, 2, 3)), ops.transpose(states, (1, 0, 2))
 
 
-def deviation_costs(game: Any, initial_state: Any, own: Any, others: Any, noise: Any) -> Any:
+def deviation_costs(
+    game: Any, initial_state: Tensor, own: Tensor, others: Tensor, noise: Tensor
+) -> Tensor:
     """Cost of every player when she alone plays `own`: N copies of the game side by side.
 
     Copy i has the controls of `others` but for player i, who plays her own; of its costs only
@@ -174,11 +184,11 @@ def deviation_costs(game: Any, initial_state: Any, own: Any, others: Any, noise:
 
 def feedback_deviation_costs(
     game: Any,
-    initial_state: Any,
-    own: Any,
-    others: Any,
+    initial_state: Tensor,
+    own: Tensor,
+    others: Tensor,
     inputs: Any,
-    noise: Any,
+    noise: Tensor,
     only: Any = None,
     trembles: Any = None,
 ) -> tuple:
@@ -207,7 +217,7 @@ def feedback_deviation_costs(
     if only is not None:
         eye = eye[only : only + 1]
 
-    def act(now: Any, states: Any) -> tuple:
+    def act(now: Any, states: Tensor) -> tuple:
         mine, kept = own(now[0], states)
         mine, given = ops.expand_dims(mine, 1), others(now[1], states)
         mask = ops.convert_to_tensor(eye, dtype=ops.dtype(mine))

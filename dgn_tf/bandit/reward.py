@@ -47,7 +47,7 @@ class Validation:
         *x, y = [variable.numpy() for variable in self.variables]
         return (x[0] if len(x) == 1 else x), y
 
-    def check(self, model: Any, by_accuracy: bool) -> None:
+    def check(self, model: keras.Model, by_accuracy: bool) -> None:
         """Raises a ValueError if the arrays do not fit a model's inputs and outputs."""
         *x, y = self.variables
         wanted = [tuple(tensor.shape[1:]) for tensor in model.inputs]
@@ -71,7 +71,7 @@ class Validation:
                 f"{(*places, classes)}. Received: labels {given}. Give another `reward` function."
             )
 
-    def measure(self, model: Any, reward: Any) -> tf.Tensor:
+    def measure(self, model: keras.Model, reward: Any) -> tf.Tensor:
         """The reward of the model's present weights, a float64 scalar in [0, 1]: one that is not
         finite counts as 0; outside is an error, and clipped where a step cannot stop."""
         *x, y = [tf.convert_to_tensor(variable) for variable in self.variables]

@@ -46,7 +46,12 @@ class Curvature(Settings, ABC):
         """Name → (shape, initial value): ``zeros``, ``ones``, ``identity`` or a number."""
 
     def observe(
-        self, state: State, cap: Capture | None, gradient: Sequence, step: Any, shift: Any = None
+        self,
+        state: State,
+        cap: Capture | None,
+        gradient: Sequence,
+        step: tf.Tensor,
+        shift: tf.Tensor | None = None,
     ) -> Any:
         """Move the running statistics on by one batch.
 
@@ -62,13 +67,18 @@ class Curvature(Settings, ABC):
         """
         return None
 
-    def observe_all(self, batches: Sequence[tuple], step: Any) -> list:
+    def observe_all(self, batches: Sequence[tuple], step: tf.Tensor) -> list:
         """:meth:`observe` for every player's (state, cap, gradient, shift)."""
         return [self.observe(s, cap, g, step, shift) for s, cap, g, shift in batches]
 
     @abstractmethod
     def on(
-        self, state: State, cap: Capture | None, step: Any, shift: Any = None, left: Any = None
+        self,
+        state: State,
+        cap: Capture | None,
+        step: tf.Tensor,
+        shift: tf.Tensor | None = None,
+        left: Any = None,
     ) -> Preconditioner:
         """``(M + shift I)⁻¹`` on one batch.
 
@@ -80,7 +90,7 @@ class Curvature(Settings, ABC):
             left: what :meth:`observe` returned.
         """
 
-    def first_moment(self, state: State, gradient: Sequence, step: Any) -> tuple[tuple, list]:
+    def first_moment(self, state: State, gradient: Sequence, step: tf.Tensor) -> tuple[tuple, list]:
         """The averaged gradient, and pairs (variable, new value) of the state, not yet assigned;
         the gradient itself and no pairs for blocks without momentum."""
         return tuple(gradient), []
@@ -91,7 +101,7 @@ class Curvature(Settings, ABC):
 
     @abstractmethod
     def to_dense(
-        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
+        self, state: State, layout: WeightLayout, step: tf.Tensor, shift: tf.Tensor | None = None
     ) -> tf.Tensor:
         """M + shift I with its damping, ``(I O, I O)``, on the row-major weight matrix."""
 
@@ -166,7 +176,7 @@ def shared(function: Callable) -> Callable:
     return lambda *given: (function if tf.executing_eagerly() else graphs[switch()])(*given)
 
 
-def due(step: Any, period: int, updates: Any = None) -> Any:
+def due(step: tf.Tensor, period: int, updates: Any = None) -> Any:
     """Whether a period ends at this step; always for period 1 and before the first update."""
     if period == 1:
         return True

@@ -45,7 +45,7 @@ def unconverted(tensor: Any, known: dict) -> Any:
     return tensor
 
 
-def standardize_inputs(model: Any, inputs: Any, mask: Any = None) -> list:
+def standardize_inputs(model: keras.Model, inputs: Any, mask: Any = None) -> list:
     """A call's inputs as the flat list of tensors that a Functional graph starts from."""
     flat = model._standardize_inputs(inputs)
     for tensor, given in zip(flat, keras.tree.flatten(mask), strict=False):
@@ -73,14 +73,14 @@ def batch_size(x: Any, size: int | None) -> int | None:
     return shapes[0][0] if size is None else min(size, shapes[0][0])
 
 
-def pack_outputs(model: Any, flat: list) -> Any:
+def pack_outputs(model: keras.Model, flat: list) -> Any:
     """Flat outputs in the structure a Functional model returns them in."""
     packed = keras.tree.pack_sequence_as(model._outputs_struct, flat)
     single = isinstance(packed, list | tuple) and len(packed) == 1
     return packed[0] if single else packed
 
 
-def structure(model: Any) -> tuple:
+def structure(model: keras.Model) -> tuple:
     """The symbolic inputs and outputs of a Functional model, nested as they were given."""
     return model._inputs_struct, model._outputs_struct
 
@@ -155,29 +155,29 @@ def is_adapted(layer: Any) -> str | None:
     return None
 
 
-def compute_loss(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+def compute_loss(model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
     """The model's training loss, regularisers and added losses included."""
     return model._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
 
 
-def data_loss(model: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+def data_loss(model: keras.Model, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
     """The compiled loss alone, without regularisers and added losses."""
     return model._compile_loss(y, y_pred, sample_weight)
 
 
-def track_loss(model: Any, loss: tf.Tensor, size: tf.Tensor) -> None:
+def track_loss(model: keras.Model, loss: tf.Tensor, size: tf.Tensor) -> None:
     """Moves the model's running mean of the loss."""
     model._loss_tracker.update_state(loss, sample_weight=size)
 
 
-def mean_loss(model: Any, otherwise: tf.Tensor) -> tf.Tensor:
+def mean_loss(model: keras.Model, otherwise: tf.Tensor) -> tf.Tensor:
     """The model's running mean of the loss, or another value before it has seen a batch."""
     tracker = model._loss_tracker
     mean = tracker.result()
     return tf.where(tracker.count.value > 0, mean, tf.cast(otherwise, mean.dtype))
 
 
-def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
+def build_metrics(model: keras.Model, y: Any, y_pred: Any) -> None:
     """Creates the variables of the compiled metrics apart from a step that is being traced: where
     a step creates variables, TensorFlow traces the whole of it a second time."""
     metrics = model._compile_metrics
@@ -198,7 +198,7 @@ def build_metrics(model: Any, y: Any, y_pred: Any) -> None:
         metrics.build(y, y_pred)
 
 
-def built_losses(model: Any, y: Any, y_pred: Any) -> list[tuple]:
+def built_losses(model: keras.Model, y: Any, y_pred: Any) -> list[tuple]:
     """(path, loss object, loss weight) of every output with a loss, built as a first call does."""
     compiled = model._compile_loss
     if not compiled.built:
@@ -250,12 +250,12 @@ def loss_arguments(loss: Any) -> dict:
     return {**(getattr(loss, "_fn_kwargs", None) or {}), **getattr(loss, "__dict__", {})}
 
 
-def uses_weight_decay(optimizer: Any, variable: Any) -> bool:
+def uses_weight_decay(optimizer: keras.optimizers.Optimizer, variable: Any) -> bool:
     """Whether Keras's exclusions leave a variable to weight decay."""
     return optimizer._use_weight_decay(variable)
 
 
-def update_average(optimizer: Any, variables: list) -> None:
+def update_average(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
     """Keras's own weight averaging, with its periodic overwrite."""
     optimizer._update_model_variables_moving_average(variables)
     every = optimizer.ema_overwrite_frequency

@@ -202,7 +202,7 @@ class Objective(Reading):
             return self._generic(end, alpha, settings)
         return end.family.make(self, alpha=alpha, **settings)
 
-    def tell(self, model: Any, loss: TerminalLoss, bends: bool) -> None:
+    def tell(self, model: keras.Model, loss: TerminalLoss, bends: bool) -> None:
         """Tells the model what the game does not see of a loss whose second derivative is asked for
         if it `bends`: at once where that is known, else (not under XLA) at a step that shows it."""
         if isinstance(loss, Whole):
@@ -275,7 +275,7 @@ def check_loss(loss: Any, game: Game, rules: Rules) -> str:
     return _sentence(given, family.whole) if family.whole else ""
 
 
-def read_objective(model: Any, y: Any, y_pred: Any) -> Objective:
+def read_objective(model: keras.Model, y: Any, y_pred: Any) -> Objective:
     """The loss a model was compiled with, which Keras builds with labels and predictions; a
     ValueError for one that does not reduce to a number."""
     ((_, loss, _),) = surface.built_losses(model, y, y_pred)

@@ -7,6 +7,7 @@ from keras import ops
 
 from fictitious_play import checks, rollout
 from fictitious_play.games.frozen import Frozen, kept
+from fictitious_play.tensors import Tensor
 
 
 class Game(metaclass=Frozen):
@@ -119,19 +120,19 @@ class Game(metaclass=Frozen):
 
     # What a game is
 
-    def drift(self, time: Any, states: Any, controls: Any) -> Any:
+    def drift(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         """b(t, X, α), (..., state_size)."""
         raise NotImplementedError(f"{type(self).__name__} must define `drift`.")
 
-    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
+    def diffusion(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         """σ(t, X, α), (..., state_size, noise_size); without leading axes where it is constant."""
         raise NotImplementedError(f"{type(self).__name__} must define `diffusion`.")
 
-    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
+    def running_cost(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         """f^i(t, X, α) of every player, (..., players)."""
         raise NotImplementedError(f"{type(self).__name__} must define `running_cost`.")
 
-    def terminal_cost(self, states: Any) -> Any:
+    def terminal_cost(self, states: Tensor) -> Tensor:
         """g^i(X_T) of every player, (..., players)."""
         raise NotImplementedError(f"{type(self).__name__} must define `terminal_cost`.")
 
@@ -159,7 +160,7 @@ class Game(metaclass=Frozen):
 
     # What follows from it
 
-    def euler_step(self, time: Any, states: Any, controls: Any, noise: Any) -> Any:
+    def euler_step(self, time: Tensor, states: Tensor, controls: Tensor, noise: Tensor) -> Tensor:
         """X_t → X_{t+1}: (..., state_size), with ΔW_t in `noise`, (..., noise_size)."""
         diffusion = self.diffusion(time, states, controls)
         if len(diffusion.shape) == 2:
@@ -168,7 +169,9 @@ class Game(metaclass=Frozen):
             shock = ops.sum(diffusion * ops.expand_dims(noise, -2), axis=-1)
         return states + self.step_size * self.drift(time, states, controls) + shock
 
-    def deviation_costs(self, initial_state: Any, own: Any, others: Any, noise: Any) -> Any:
+    def deviation_costs(
+        self, initial_state: Tensor, own: Tensor, others: Tensor, noise: Tensor
+    ) -> Tensor:
         """Cost of every player when she alone leaves the others' controls, path by path.
 
         A game whose structure allows something cheaper than N simulations overrides this.
@@ -184,7 +187,7 @@ class Game(metaclass=Frozen):
         """
         return rollout.deviation_costs(self, initial_state, own, others, noise)
 
-    def project(self, controls: Any) -> Any:
+    def project(self, controls: Tensor) -> Tensor:
         """The nearest controls within `control_bounds`, (..., players, control_size); the same
         ones where there are no bounds."""
         if self.control_bounds is None:
@@ -224,7 +227,7 @@ class Game(metaclass=Frozen):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any]) -> "Game":
         return cls(**config)
 
     def __repr__(self) -> str:

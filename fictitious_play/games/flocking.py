@@ -8,6 +8,7 @@ from keras import ops
 
 from fictitious_play import checks
 from fictitious_play.games.base import Game, constant
+from fictitious_play.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -78,13 +79,13 @@ class FlockingGame(Game):
         self.sigma = checks.number("sigma", sigma, least=0.0)
         self.turbulence = checks.number("turbulence", turbulence, least=0.0)
 
-    def positions_and_velocities(self, states: Any) -> tuple:
+    def positions_and_velocities(self, states: Tensor) -> tuple:
         """Both as (..., players, dimensions)."""
         shape = (*ops.shape(states)[:-1], self.players, 2, self.dimensions)
         birds = ops.reshape(states, shape)
         return birds[..., 0, :], birds[..., 1, :]
 
-    def misalignment(self, states: Any) -> Any:
+    def misalignment(self, states: Tensor) -> Any:
         """m^i of every bird, (..., players, dimensions)."""
         position, velocity = self.positions_and_velocities(states)
 
@@ -95,25 +96,25 @@ class FlockingGame(Game):
         weight = ops.exp(-self.decay * ops.log1p(apart / self.reach**2))
         return ops.mean(weight * differences(velocity), axis=-2)
 
-    def drift(self, time: Any, states: Any, controls: Any) -> Any:
+    def drift(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         _, velocity = self.positions_and_velocities(states)
         # Adding zeros brings both to their common leading axes.
         parts = [velocity + 0.0 * controls, controls + 0.0 * velocity]
         moved = ops.stack(parts, axis=-2)
         return ops.reshape(moved, (*ops.shape(moved)[:-3], self.state_size))
 
-    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
+    def diffusion(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         _, velocity = self.positions_and_velocities(states)
         speed = ops.sum(ops.square(velocity), axis=-1)
         volatility = self.sigma * ops.sqrt(1.0 + self.turbulence * speed)
         per_state = ops.repeat(volatility, 2 * self.dimensions, axis=-1)
         return ops.expand_dims(per_state, -1) * constant(self._places, states)
 
-    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
+    def running_cost(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         effort = 0.5 * ops.sum(ops.square(controls), axis=-1)
         return effort + 0.5 * self.alignment * self._squared_misalignment(states)
 
-    def terminal_cost(self, states: Any) -> Any:
+    def terminal_cost(self, states: Tensor) -> Tensor:
         return 0.5 * self.terminal_alignment * self._squared_misalignment(states)
 
     def get_config(self) -> dict[str, Any]:
@@ -124,7 +125,7 @@ class FlockingGame(Game):
                  "turbulence")  # fmt: skip
         return {**config, **{name: getattr(self, name) for name in names}}
 
-    def _squared_misalignment(self, states: Any) -> Any:
+    def _squared_misalignment(self, states: Tensor) -> Any:
         return ops.sum(ops.square(self.misalignment(states)), axis=-1)
 
     @property

@@ -10,6 +10,7 @@ from keras import ops
 from fictitious_play import checks, lq, rollout
 from fictitious_play.games import superposition
 from fictitious_play.games.base import Game, constant
+from fictitious_play.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -91,22 +92,22 @@ class InterBankGame(Game):
     def mean_weights(self) -> Any:
         return None if self.uniform_weights else self.weights
 
-    def distance(self, states: Any) -> Any:
+    def distance(self, states: Tensor) -> Any:
         """m^i - X^i of every player, (..., players)."""
         if self.uniform_weights:
             return ops.mean(states, axis=-1, keepdims=True) - states
         return ops.matmul(states, constant(self.weights.T, states)) - states
 
-    def drift(self, time: Any, states: Any, controls: Any) -> Any:
+    def drift(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         return constant(self.a, states) * self.distance(states) + controls[..., 0]
 
-    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
+    def diffusion(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         return constant(self._diffusion, states)
 
-    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
+    def running_cost(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         return self._running(self.distance(states), controls[..., 0])
 
-    def terminal_cost(self, states: Any) -> Any:
+    def terminal_cost(self, states: Tensor) -> Tensor:
         return self._terminal(self.distance(states))
 
     @property
@@ -147,7 +148,9 @@ class InterBankGame(Game):
             initial_std=self.initial_std,
         )
 
-    def deviation_costs(self, initial_state: Any, own: Any, others: Any, noise: Any) -> Any:
+    def deviation_costs(
+        self, initial_state: Tensor, own: Tensor, others: Tensor, noise: Tensor
+    ) -> Tensor:
         """As in `Game.deviation_costs`, by superposition: player i's cost sees the state through
         m^i - X^i only."""
         if not self._is_plain:

@@ -11,6 +11,7 @@ from keras import ops
 from fictitious_play import checks, lq, rollout
 from fictitious_play.games import superposition
 from fictitious_play.games.base import Game, constant
+from fictitious_play.tensors import Tensor
 
 #: Directions of the state whose weight in a player's costs is below this, relative to the largest,
 #: are round-off.
@@ -122,15 +123,15 @@ class LinearQuadraticGame(Game):
 
     # The game
 
-    def drift(self, time: Any, states: Any, controls: Any) -> Any:
+    def drift(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         A, B = (self._at(matrix, time, states) for matrix in (self._A, self._B))
         stacked = _merged(controls, self.players * self.control_size)
         return ops.matmul(states, ops.transpose(A)) + ops.matmul(stacked, B)
 
-    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
+    def diffusion(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         return self._at(self._L, time, states)
 
-    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
+    def running_cost(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         weights = self._coupled_weights if self._form.coupled else self._running_weights
         Q, S, R = (self._at(each, time, states) for each in weights)
         if not self._form.coupled:
@@ -141,7 +142,7 @@ class LinearQuadraticGame(Game):
         own = _quadratic(self._view(states), Q)
         return own + ops.sum(ops.expand_dims(everybody, -2) * row, axis=-1)
 
-    def terminal_cost(self, states: Any) -> Any:
+    def terminal_cost(self, states: Tensor) -> Tensor:
         return _quadratic(self._view(states), constant(self._terminal_weights, states))
 
     def initial_states(self, normals: Any) -> Any:
@@ -153,7 +154,9 @@ class LinearQuadraticGame(Game):
         exact = self.control_bounds is None and self._is_plain and self._has_its_initial_law
         return self._form if exact else None
 
-    def deviation_costs(self, initial_state: Any, own: Any, others: Any, noise: Any) -> Any:
+    def deviation_costs(
+        self, initial_state: Tensor, own: Tensor, others: Tensor, noise: Tensor
+    ) -> Tensor:
         """As in `Game.deviation_costs`; by superposition where that takes fewer products."""
         if self._form.coupled or not (self._is_plain and self._superposition_pays):
             return super().deviation_costs(initial_state, own, others, noise)
@@ -204,7 +207,7 @@ class LinearQuadraticGame(Game):
 
     # Constants: a leading axis is 1, or `steps` where something varies in time
 
-    def _at(self, matrix: np.ndarray, time: Any, like: Any) -> Any:
+    def _at(self, matrix: np.ndarray, time: Tensor, like: Any) -> Any:
         """The matrix of the step that begins at `time`, a float or a tensor, as a tensor of the
         dtype of `like`."""
         if len(matrix) == 1:
@@ -214,7 +217,7 @@ class LinearQuadraticGame(Game):
             return ops.take(constant(matrix, like), step, axis=0)
         return constant(matrix[min(self.steps - 1, max(0, round(time / self.step_size)))], like)
 
-    def _view(self, states: Any) -> Any:
+    def _view(self, states: Tensor) -> Any:
         """What each player's costs see of the state, (..., players, r)."""
         players, r, n = self._views.shape
         views = ops.matmul(states, constant(self._views.reshape(players * r, n).T, states))
@@ -324,7 +327,7 @@ class LinearQuadraticGame(Game):
         return superposition.keeps(self, LinearQuadraticGame, ("initial_states",))
 
 
-def _merged(controls: Any, size: int) -> Any:
+def _merged(controls: Tensor, size: int) -> Any:
     """(..., players, control_size) → (..., players · control_size)."""
     return ops.reshape(controls, (*ops.shape(controls)[:-2], size))
 
@@ -334,7 +337,7 @@ def _quadratic(views: Any, weights: Any) -> Any:
     return 0.5 * ops.sum(views * _product(weights, views), axis=-1)
 
 
-def _running(views: Any, controls: Any, Q: Any, S: Any, R: Any) -> Any:
+def _running(views: Any, controls: Tensor, Q: Any, S: Any, R: Any) -> Any:
     """½ y'Q y + u'(S y + ½ R u) of every player, (..., players)."""
     row = _product(S, views) + 0.5 * _product(R, controls)
     return _quadratic(views, Q) + ops.sum(controls * row, axis=-1)

@@ -9,6 +9,7 @@ from keras import ops
 
 from fictitious_play import checks
 from fictitious_play.games.base import Game, constant
+from fictitious_play.tensors import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,19 +97,19 @@ class PortfolioGame(Game):
             )
         self.equilibrium()
 
-    def drift(self, time: Any, states: Any, controls: Any) -> Any:
+    def drift(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         return constant(self.mu, states) * controls[..., 0]
 
-    def diffusion(self, time: Any, states: Any, controls: Any) -> Any:
+    def diffusion(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         investment = controls[..., 0]
         own = constant(np.diag(self.nu), states) * ops.expand_dims(investment, -1)
         common = ops.expand_dims(constant(self.sigma, states) * investment, -1)
         return ops.concatenate([common, own], axis=-1)
 
-    def running_cost(self, time: Any, states: Any, controls: Any) -> Any:
+    def running_cost(self, time: Tensor, states: Tensor, controls: Tensor) -> Tensor:
         return 0.0 * controls[..., 0]
 
-    def terminal_cost(self, states: Any) -> Any:
+    def terminal_cost(self, states: Tensor) -> Tensor:
         theta, delta = constant(self.theta, states), constant(self.delta, states)
         average = ops.mean(states, axis=-1, keepdims=True)
         return ops.exp((theta * average - states) / delta)

@@ -14,6 +14,7 @@ from keras import ops
 from fictitious_play import checks
 from fictitious_play.games.base import Game, constant
 from fictitious_play.networks.units import Units, initial_units
+from fictitious_play.tensors import Tensor
 
 #: Players whose costs are probed, and random states that they are probed in.
 _PROBED, _STATES = 8, 16
@@ -43,7 +44,7 @@ class Features(ABC):
         """Number of features of Euler step `step`, not falling with the step."""
 
     @abstractmethod
-    def __call__(self, initial_state: Any, noise: Any) -> Any:
+    def __call__(self, initial_state: Tensor, noise: Tensor) -> Any:
         """The rows.
 
         Args:
@@ -73,7 +74,7 @@ class FullPath(Features):
         """Number of features of Euler step `step`."""
         return self.game.state_size + step * self.game.noise_size
 
-    def __call__(self, initial_state: Any, noise: Any) -> Any:
+    def __call__(self, initial_state: Tensor, noise: Tensor) -> Any:
         """Features as rows, (size(steps - 1), batch), of (batch, state_size) initial states and
         (batch, steps, noise_size) Brownian increments."""
         game = self.game
@@ -135,7 +136,7 @@ class OwnAndMean(Features):
         """Number of features of Euler step `step`."""
         return 2 * self.states + step * (2 * self.motions + 1)
 
-    def __call__(self, initial_state: Any, noise: Any) -> Any:
+    def __call__(self, initial_state: Tensor, noise: Tensor) -> Any:
         """Features as rows of every player, (players, size(steps - 1), batch); arguments as in
         `FullPath`."""
         game, players, past_steps = self.game, self.game.players, self.game.steps - 1
@@ -237,11 +238,11 @@ def _registered(name: str) -> Any:
     return registered if isinstance(registered, type) and issubclass(registered, Features) else None
 
 
-def _standard_initial_state(units: Units, initial_state: Any) -> Any:
+def _standard_initial_state(units: Units, initial_state: Tensor) -> Any:
     mean, scale = (constant(each, initial_state) for each in units)
     return (initial_state - mean) * scale
 
 
-def _standard_past(game: Game, noise: Any) -> Any:
+def _standard_past(game: Game, noise: Tensor) -> Any:
     """ΔW_0, …, ΔW_{N_T-2} with variance one, (batch, steps - 1, noise_size)."""
     return noise[:, : game.steps - 1] / game.step_size**0.5

@@ -15,6 +15,7 @@ from fictitious_play.networks.initial import normal
 from fictitious_play.networks.stacked import StackedNetworks
 from fictitious_play.networks.unit_change import DEGREE, changed_weights, time_polynomials
 from fictitious_play.networks.units import Units
+from fictitious_play.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -159,7 +160,7 @@ class FeedbackPolicy(StackedNetworks):
         """The slices of `by_step` at a step."""
         return tree.map_structure(lambda each: each[step], self.by_step())
 
-    def features(self, now: Any, states: Any) -> Any:
+    def features(self, now: Any, states: Tensor) -> Any:
         """Inputs of the networks at a step, states (..., state_size) in standard units.
 
         Args:
@@ -194,7 +195,7 @@ class FeedbackPolicy(StackedNetworks):
         linear = ops.matmul(now["skip"], rows) if self.skip else None
         return self.after_first(layers, ops.matmul(first, rows), linear, statistics)
 
-    def controls(self, now: Any, states: Any) -> Any:
+    def controls(self, now: Any, states: Tensor) -> Any:
         """Everybody's controls in the states (..., state_size): (..., players, control_size);
         `now` as above."""
         now = now if isinstance(now, dict) else self.at(now)
@@ -215,8 +216,8 @@ class FeedbackPolicy(StackedNetworks):
         `rollout.feedback_paths`, from initial states, increments and trembles: a compiled
         function. The states have the dtype of what is given."""
 
-        def played(initial_state: Any, noise: Any, trembles: Any) -> tuple:
-            def feedback(now: Any, states: Any) -> Any:
+        def played(initial_state: Tensor, noise: Tensor, trembles: Any) -> tuple:
+            def feedback(now: Any, states: Tensor) -> Any:
                 seen = ops.cast(states, self.variable_dtype)
                 return ops.cast(self.controls(now, seen), ops.dtype(states))
 

@@ -14,6 +14,7 @@ from fictitious_play.games.base import Game
 from fictitious_play.layers.control_network import EPSILON, MOMENTUM, activation_of, hidden_sizes
 from fictitious_play.layers.saturation import Saturation
 from fictitious_play.networks.initial import normal
+from fictitious_play.tensors import Tensor
 
 
 class StackedNetworks(keras.Model):
@@ -191,7 +192,7 @@ class StackedNetworks(keras.Model):
         """What everybody's play makes of initial states (batch, state_size) and increments
         (batch, steps, noise_size): a compiled function that gives `rollout.Paths`."""
 
-        def played(initial_state: Any, noise: Any) -> rollout.Paths:
+        def played(initial_state: Tensor, noise: Tensor) -> rollout.Paths:
             controls = self([initial_state, noise], training=False)
             return rollout.joint_paths(self.game, initial_state, controls, noise)
 

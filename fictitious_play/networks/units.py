@@ -10,6 +10,7 @@ from keras import ops
 from fictitious_play import checks, rollout
 from fictitious_play.compiled import Compiled
 from fictitious_play.games.base import Game
+from fictitious_play.tensors import Tensor
 
 #: Initial states that the units of X_0 are measured on, in antithetic pairs.
 _INITIAL_STATES = 4096
@@ -45,9 +46,9 @@ def initial_units(game: Game) -> Units:
 
 def state_units(
     game: Game,
-    initial_state: Any,
-    controls: Any,
-    noise: Any,
+    initial_state: Tensor,
+    controls: Tensor,
+    noise: Tensor,
     pooled: bool = False,
     play: Callable | None = None,
 ) -> tuple[Units, float]:
@@ -95,7 +96,9 @@ def state_units(
     return Units(np.broadcast_to(mean, shape), np.broadcast_to(scale, shape)), float(own)
 
 
-def _paths(game: Game, play: Callable, initial_state: Any, controls: Any, noise: Any) -> tuple:
+def _paths(
+    game: Game, play: Callable, initial_state: Tensor, controls: Tensor, noise: Tensor
+) -> tuple:
     """States before every step, and what they move by under a unit of control more, in float64,
     on the paths where both are finite; (paths, steps, state_size) each."""
     states = _states(play, initial_state, controls, noise)

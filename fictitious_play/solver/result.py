@@ -1,10 +1,12 @@
 """What a solve returns."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fictitious_play import checks
 from fictitious_play.games.base import Game
@@ -93,7 +95,7 @@ class Result:
         records = [record.to_json() for record in self.history]
         return [{**record, "loss": record["loss"][-1]} for record in records]
 
-    def save(self, path: Any) -> None:
+    def save(self, path: str | os.PathLike) -> None:
         """Writes the result to one file, whole or not at all; `fictitious_play.load` reads it.
 
         The game's class need not be registered with Keras: the game can be given again to `load`.
@@ -124,7 +126,7 @@ class Result:
 
         return plot(self, certificate, paths, seed)
 
-    def control(self, initial_state: Any, noise: Any) -> np.ndarray:
+    def control(self, initial_state: ArrayLike, noise: ArrayLike) -> np.ndarray:
         """Everybody's equilibrium controls along given noise.
 
         Args:
@@ -139,7 +141,7 @@ class Result:
         controls = policy_controls(self.policy, sample)
         return controls.reshape(-1, *self.game.controls_shape)
 
-    def states(self, initial_state: Any, noise: Any) -> np.ndarray:
+    def states(self, initial_state: ArrayLike, noise: ArrayLike) -> np.ndarray:
         """States under the final profile, (batch, steps + 1, state_size); arguments as above."""
         return play(self.policy, self._sample(initial_state, noise), "states")[0]
 
