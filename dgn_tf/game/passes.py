@@ -34,7 +34,7 @@ class FirstPass:
 
     Attributes:
         values: tensor key → value, after the pass.
-        cuts: a stage, {key: copy} of the tensors alive at its cut.
+        cuts: per stage, {key: copy} of the tensors alive at its cut.
         inputs, preactivations: call index → the layer's input as it casts it, and pre-activation.
         constants: call index → pairs (variable, value) that make a later call repeat this one.
         moments: call index → the batch statistics that it computed, in order.

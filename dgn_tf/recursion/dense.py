@@ -82,7 +82,7 @@ def solve(
         lr: the learning rate of the table.
 
     Returns:
-        One :class:`DenseStageResult` a stage, first stage first.
+        One :class:`DenseStageResult` per stage, first stage first.
 
     Raises:
         ValueError: for an unknown structure, form or treatment of absent players, for a missing

@@ -1,4 +1,4 @@
-"""The first half of a step: one forward pass with captures, one backward pass a column of Z."""
+"""The first half of a step: one forward pass with captures, one backward pass per column of Z."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,10 +24,10 @@ class Observation:
         batch: B as a float scalar.
         l_u: owner's name → ℓ_u with what regularisers add; None where zero.
         captures: player name → capture; empty where no player needs one.
-        costates: a stage, {tensor key: D `(B, R, …)`}, cotangents of Z's columns at the cut.
+        costates: per stage, {tensor key: D `(B, R, …)`}, cotangents of Z's columns at the cut.
         factor: the terminal factor; None where only gradients were asked for.
         uses: for several alignments, (tensor key, call index) → what that use adds to D.
-        jacobians: a stage, derivatives of the next state, `(B d', …)`, by the tensors of the cut
+        jacobians: per stage, derivatives of the next state, `(B d', …)`, by the tensors of the cut
             and then by the weights of the stage's players; empty unless asked for.
     """
 

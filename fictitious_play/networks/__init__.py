@@ -1,4 +1,4 @@
-"""Networks of the players: one Functional model a player, and all of them in one computation."""
+"""Networks of the players: one Functional model per player, and all of them in one computation."""
 
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy

@@ -36,7 +36,7 @@ class FeedbackPolicy(StackedNetworks):
             Batch normalisation would mix the times of a network that is shared in time and is
             refused there. The networks of one player answer `feedback` only: the joint path needs
             everybody's.
-        time_shared: one network for all steps instead of one a step.
+        time_shared: one network for all steps instead of one per step.
 
     Input: a list of initial states (batch, state_size) and Brownian increments
         (batch, steps, noise_size).

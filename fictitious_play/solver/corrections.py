@@ -68,7 +68,7 @@ class Corrections:
 
     @property
     def constants(self) -> np.ndarray:
-        """(parameters,), which of them are constants, one a step."""
+        """(parameters,), which of them are constants, one per step."""
         steps, features, k = self.shapes["linear"]
         first = np.zeros((steps, features, k), bool)
         first[:, 0] = True

@@ -90,7 +90,7 @@ class Result:
         return summary(self)
 
     def to_records(self) -> list[dict[str, Any]]:
-        """The history as plain dictionaries of numbers and lists, one a stage, for a table or
+        """The history as plain dictionaries of numbers and lists, one per stage, for a table or
         JSON; in place of the loss of every training step, that of the last one."""
         records = [record.to_json() for record in self.history]
         return [{**record, "loss": record["loss"][-1]} for record in records]
@@ -171,7 +171,7 @@ class Result:
             hidden: hidden sizes of the networks; None means (32, 32).
             paths: fresh antithetic paths on which the gain is measured, even.
             seed: of everything drawn.
-            scale: what gains are relative to, a number or one a player; None means |J|, or the
+            scale: what gains are relative to, a number or one per player; None means |J|, or the
                 standard deviation of a path's cost where |J| is below a tenth of that.
 
         Returns:

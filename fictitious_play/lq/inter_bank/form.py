@@ -39,10 +39,10 @@ def inter_bank_form(
         players: `N`, at least two.
         horizon: `T`.
         steps: Number of Euler steps.
-        a, q, epsilon, c, sigma: A number, or one a player; none negative, and `ε_i ≥ q_i²`.
+        a, q, epsilon, c, sigma: A number, or one per player; none negative, and `ε_i ≥ q_i²`.
         rho: Weight of the common noise, in `[-1, 1]`.
         weights: `(N, N)`, diagonal included; `None` for `1/N` everywhere.
-        initial_mean, initial_std: Of the independent initial states; a number, or one a player.
+        initial_mean, initial_std: Of the independent initial states; a number, or one per player.
 
     Raises:
         ValueError, TypeError: Where an argument breaks one of these rules.

@@ -19,8 +19,8 @@ class SymmetricParameters:
         horizon: `T`.
         a, q, epsilon, c: Rate of mean reversion and the costs' weights.
         sigma, rho: Volatility, and the common noise's share.
-        initial_spread: `E (X̄_0 - X^i_0)²`, a number or one a player (players on the last axis, the
-            other fields then with an axis of length one in that place).
+        initial_spread: `E (X̄_0 - X^i_0)²`, a number or one per player (players on the last axis,
+            the other fields then with an axis of length one in that place).
     """
 
     players: Any

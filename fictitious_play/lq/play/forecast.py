@@ -77,7 +77,7 @@ def forecast(
 ) -> Forecast:
     """Equilibrium and contraction of a linear-quadratic game, in about a second or not at all.
 
-    Open loop, the columns of the noises take an eigenvalue problem a step; where only that of `x_0`
+    Open loop, the columns of the noises take an eigenvalue problem each; where only that of `x_0`
     is cheap, it stands alone. Symmetric players' factor is that of `x_0`, and for many of them a
     scalar problem gives it.
 
