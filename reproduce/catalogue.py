@@ -26,22 +26,27 @@ class Item:
         title: one line on what it shows.
         also: other names of the same runs: a figure and a table drawn from them.
         presets: preset → settings.
-        comparison: arguments of `Comparison.of`, of items that are one and have no module.
+        table: what else `items.toml` has: of an item without a module, a `comparison` or a
+            `ladder`, the arguments of what it is.
     """
 
     name: str
     title: str
     also: tuple[str, ...] = ()
     presets: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
-    comparison: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    table: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def code(self) -> Any:
         """What has its `run`, `summary`, and, where there are such, `draw` and `film`, its figure
-        and its animation, and the `facts` that its text names: a module, or a `Comparison`."""
-        if self.comparison:
+        and its animation, and the `facts` that its text names: a module, or what `table` makes."""
+        if "comparison" in self.table:
             from reproduce.dgnopt.comparison import Comparison
 
-            return Comparison.of(**self.comparison)
+            return Comparison.of(**self.table["comparison"])
+        if "ladder" in self.table:
+            from reproduce.dgnopt.ladder import Ladder
+
+            return Ladder(**self.table["ladder"])
         file = self.name.removeprefix("dgnopt-").replace("-", "_")
         return import_module(f"reproduce.{'dgnopt' if self.data else 'games'}.{file}")
 
@@ -104,8 +109,9 @@ def _named(name: str) -> dict[str, Any]:
 
 def _item(name: str, given: dict[str, Any]) -> Item:
     presets = {preset: _resolved(given[preset]) for preset in PRESETS if preset in given}
-    comparison = _resolved(given.get("comparison", {}))
-    return Item(name, given["title"], tuple(given.get("also", ())), presets, comparison)
+    table = {key: _resolved(rest) for key, rest in given.items()
+             if key not in ("title", "also", *PRESETS)}  # fmt: skip
+    return Item(name, given["title"], tuple(given.get("also", ())), presets, table)
 
 
 _SPECIFICATION = tomllib.loads(Path(__file__).with_name("items.toml").read_text())

@@ -73,11 +73,7 @@ class Comparison:
         """
 
         def entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-            rows = [row for row in methods if kind in row.get("kinds", (kind,))
-                    and row["label"] in settings.get("methods", (row["label"],))]  # fmt: skip
-            capped = [{**row, "seeds": settings[row["seeds"]]} if "seeds" in row else row
-                      for row in rows]  # fmt: skip
-            return [{key: row[key] for key in row if key != "kinds"} for row in capped]
+            return experiment.rows_for(methods, settings, kind)
 
         def chosen(problem: dict[str, Any]) -> Sequence[tuple[str, str]]:
             if isinstance(pairs, list):

@@ -30,6 +30,20 @@ def entry(label: str, method: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"label": label, "method": method, **more}
 
 
+def rows_for(
+    rows: Sequence[dict[str, Any]], settings: dict[str, Any], kind: str
+) -> list[dict[str, Any]]:
+    """The rows of methods that train on a kind of problems, where settings name `methods` those,
+    without their `kinds`; `seeds` is the number of the setting that it names."""
+    found = []
+    for row in rows:
+        chosen = row["label"] in settings.get("methods", (row["label"],))
+        if chosen and kind in row.get("kinds", (kind,)):
+            capped = {"seeds": settings[row["seeds"]]} if "seeds" in row else {}
+            found.append({key: row[key] for key in row if key != "kinds"} | capped)
+    return found
+
+
 def experiment(
     context: Any,
     kind: str | Sequence[dict[str, Any]],

@@ -1,6 +1,6 @@
 """Methods along a ladder of learning rates: how well each trains, and where it breaks."""
 
-from collections.abc import Callable, Iterator
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from reproduce import figures
 from reproduce.dgnopt import experiment
 from reproduce.dgnopt.paired import Difference
 from reproduce.report import Table
+from reproduce.training import cells
 
 #: Per cent of the test images; a run that ends below it has learned nothing worth the name.
 LEARNED = 50.0
@@ -63,61 +64,153 @@ def learned(method: dict[str, Any]) -> dict[str, Any]:
     return {**method, "runs": runs}
 
 
-def breaks(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str, float | None]]:
-    """Problem, curvature, label, and the largest rate up to which every run of it learned."""
-    for problem in document["results"]["problems"]:
-        largest: dict[tuple[str, str], float | None] = {}
-        broken = set()
-        for rung in sorted(rungs(problem), key=lambda rung: rung.rate):
-            for label, method in rung.methods.items():
-                key = rung.curvature, label
-                largest.setdefault(key, None)
-                if any(fate(one) != "learned" for one in method["runs"]):
-                    broken.add(key)
-                elif key not in broken:
-                    largest[key] = rung.rate
-        for (curvature, label), rate in largest.items():
-            yield problem, curvature, label, rate
+def breaks(problem: dict[str, Any]) -> dict[tuple[str, str], float]:
+    """Optimizer and label → the largest rate up to which every run of it learned; 0 for none."""
+    largest: dict[tuple[str, str], float] = {}
+    broken = set()
+    for rung in sorted(rungs(problem), key=lambda rung: rung.rate):
+        for label, method in rung.methods.items():
+            key = rung.curvature, label
+            largest.setdefault(key, 0.0)
+            if any(fate(one) != "learned" for one in method["runs"]):
+                broken.add(key)
+            elif key not in broken:
+                largest[key] = rung.rate
+    return largest
 
 
-def summary(document: dict[str, Any], pairs: Callable[[Rung], list]) -> list[Table]:
-    """Accuracy at every rate, where each method breaks, and paired differences.
+def _accuracies(problem: dict[str, Any]) -> Table:
+    """A row per method: its accuracy at every rate, and where it breaks."""
+    ladder, last = rungs(problem), breaks(problem)
+    labels = dict.fromkeys(label for _, label in last)
+    optimizers = dict.fromkeys(rung.curvature for rung in ladder)
 
-    Args:
-        document: of the item.
-        pairs: (reference, method) labels of a rung whose difference says something.
+    def ends(label: str) -> str:
+        own = [last[name, label] for name in optimizers if (name, label) in last]
+        return ", ".join(f"{end:g}" if end else "none" for end in own)
+
+    rows = [(label, *(_shown(rung.methods.get(label)) for rung in ladder), ends(label))
+            for label in labels]  # fmt: skip
+    title = (f"{problem['title']}: test accuracy (%) of the runs that learned, mean ± standard "
+             "deviation (their number), by learning rate")  # fmt: skip
+    return Table(title, ("method", *(rung.title for rung in ladder), "learns up to"), rows)
+
+
+def _best(problem: dict[str, Any]) -> str:
+    """The best mean accuracy of each method over the rates where every run learned."""
+    best: dict[str, float] = {}
+    for rung in rungs(problem):
+        for label, method in rung.methods.items():
+            values = experiment.accuracies(learned(method))
+            if np.isfinite(values).all():
+                best[label] = max(best.get(label, 0.0), float(values.mean()))
+    ranked = sorted(best.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{label} {value:.2f}" for label, value in ranked)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Methods along learning rates, as `items.toml` has them: it has what an item's module has.
+
+    Attributes:
+        methods: a row each: `label`, `method` without its name, which is the rates' optimizer, and
+            where wanted `kinds`, of the problems that it trains on. Settings may name the `methods`
+            to train.
+        pairs: (reference, method) labels whose difference says something.
     """
-    tables = []
-    last = {(id(p), c, label): rate for p, c, label, rate in breaks(document)}
-    for problem in document["results"]["problems"]:
-        ladder = rungs(problem)
-        labels = dict.fromkeys(label for rung in ladder for label in rung.methods)
-        rows = []
-        for label in labels:
-            ends = [last[id(problem), c, label] for c in dict.fromkeys(r.curvature for r in ladder)
-                    if (id(problem), c, label) in last]  # fmt: skip
-            rows.append(
-                (
-                    label,
-                    *(_shown(rung.methods.get(label)) for rung in ladder),
-                    ", ".join("none" if end is None else f"{end:g}" for end in ends),
-                )
-            )
-        title = (f"{problem['title']}: test accuracy (%) of the runs that learned, mean ± standard "
-                 "deviation (their number), by learning rate")  # fmt: skip
-        columns = ("method", *(rung.title for rung in ladder), "learns up to")
-        tables.append(Table(title, columns, rows))
-    rows = [
-        (f"{rung.problem['data']}, {rung.title}", f"{second} minus {first}",
-         str(change.pairs), change.verdict())
-        for problem in document["results"]["problems"] for rung in rungs(problem)
-        for first, second in pairs(rung)
-        if (change := _change(rung, first, second)).pairs
-    ]  # fmt: skip
-    title = (
-        "Paired differences of the seeds that learned with both, percentage points, 95 % interval"
-    )
-    return [*tables, Table(title, ("setting", "difference", "seeds", "change"), rows)]
+
+    methods: list[dict[str, Any]]
+    pairs: list[list[str]]
+
+    def run(self, context: Any) -> dict[str, Any]:
+        """Trains every method at every rate of every optimizer, the step guard off."""
+        settings, problems = context.settings, []
+        for kind in settings["kinds"]:
+            rows = experiment.rows_for(self.methods, settings, kind)
+            entries = [
+                experiment.entry(row["label"], _unguarded({"name": name, **row["method"]}),
+                                 rate=rate)
+                for name, rates in settings["rates"].items() for rate in rates for row in rows
+            ]  # fmt: skip
+            problems += experiment.experiment(context, kind, entries)
+        return {"problems": problems}
+
+    def summary(self, document: dict[str, Any]) -> list[Table]:
+        """Accuracy at every rate, where each method breaks, and paired differences."""
+        problems = document["results"]["problems"]
+        changes = [
+            (rung, first, second, _change(rung, first, second))
+            for problem in problems for rung in rungs(problem)
+            for first, second in self.pairs if {first, second} <= rung.methods.keys()
+        ]  # fmt: skip
+        title = ("Paired differences of the seeds that learned with both, percentage points, "
+                 "95 % interval")  # fmt: skip
+        pairs = Table.of(title, [row for row in changes if row[-1].pairs], {
+            "setting": lambda row: f"{row[0].problem['data']}, {row[0].title}",
+            "difference": lambda row: f"{row[2]} minus {row[1]}",
+            "seeds": lambda row: str(row[-1].pairs),
+            "change": lambda row: row[-1].verdict(),
+        })  # fmt: skip
+        return [*(_accuracies(problem) for problem in problems), pairs]
+
+    def facts(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Of a text: the conditions, and what each change does."""
+        problems = document["results"]["problems"]
+        labels = [method["label"] for problem in problems for method in problem["methods"]]
+        one = (" Every stage of these networks has one player, so the feedback (FNE) and the "
+               "cooperative (GR) structure are the same step and are trained once.")  # fmt: skip
+        return {
+            "steps": experiment.steps_shown(document),
+            "batch": problems[0]["batch"],
+            "changed": experiment.revisions_shown(document),
+            "learned": LEARNED,
+            "same": one if any(label.startswith("FNE = GR") for label in labels) else "",
+            "best": "; ".join(map(_best, problems)),
+            "effects": self._effects(problems),
+        }
+
+    def _effects(self, problems: list[dict[str, Any]]) -> str:
+        """What each change does to the largest usable rate, the largest effect first."""
+        found: dict[str, list[tuple[float, str]]] = {"raised": [], "not changed": [], "lowered": []}
+        for problem in problems:
+            ends = breaks(problem)
+            both = [
+                (first, second, ends[name, first], ends[name, second])
+                for name in dict.fromkeys(name for name, _ in ends) for first, second in self.pairs
+                if {(name, first), (name, second)} <= ends.keys()
+            ]  # fmt: skip
+            for first, second, before, after in both:
+                word = "raised" if after > before else "not changed"
+                word = "lowered" if after < before else word
+                shown = " → ".join(f"{end:g}" if end else "none" for end in (before, after))
+                size = abs(math.log((after or 1e-9) / (before or 1e-9)))
+                found[word].append((-size, f"{first} → {second} ({shown})"))
+        return "; ".join(
+            f"{word} by {', '.join(text for _, text in sorted(effects, key=lambda pair: pair[0]))}"
+            for word, effects in found.items() if effects
+        )  # fmt: skip
+
+    def draw(self, document: dict[str, Any]) -> Any:
+        """Methods by learning rates, a panel per problem: mean accuracy of the runs that learned,
+        the darker the better, and how many did not; a field where none did is empty."""
+        problems = document["results"]["problems"]
+        grids = [_grid(problem) for problem in problems]
+        figure, axes = figures.subplots(
+            1, len(grids), figsize=(sum(2.6 + 0.95 * g.shape[1] for g, *_ in grids),
+                                    1.5 + 0.36 * max(g.shape[0] for g, *_ in grids)),
+            squeeze=False, width_ratios=[2.6 + 0.95 * grid.shape[1] for grid, *_ in grids],
+        )  # fmt: skip
+        for axis, problem, (means, words, labels, ladder) in zip(
+            axes[0], problems, grids, strict=True
+        ):
+            columns = [rung.title.replace(" ", "\n") for rung in ladder]
+            figures.field(axis, means, words, labels, columns)
+            axis.set_title(problem["title"].replace(" · ", "\n"), fontsize=9)
+        return figure
+
+
+def _unguarded(method: dict[str, Any]) -> dict[str, Any]:
+    return {**method, "guard": False} if cells.is_game(method) else method
 
 
 def _change(rung: Rung, first: str, second: str) -> Difference:
@@ -131,32 +224,6 @@ def _shown(method: dict[str, Any] | None) -> str:
     lost = [f"{fates.count(name)} {name}" for name in FATES[1:] if name in fates]
     good = experiment.spread(experiment.accuracies(learned(method)))
     return ", ".join(filter(None, [good, *lost]))
-
-
-def facts(document: dict[str, Any]) -> dict[str, Any]:
-    """Of a text: steps, batch, and a sentence on runs that other code made."""
-    return {
-        "steps": experiment.steps_shown(document),
-        "batch": document["results"]["problems"][0]["batch"],
-        "changed": experiment.revisions_shown(document),
-    }
-
-
-def draw(document: dict[str, Any]) -> Any:
-    """Methods by learning rates, a panel per problem: mean accuracy of the runs that learned, the
-    darker the better, and how many did not; a field where none did is empty."""
-    problems = document["results"]["problems"]
-    grids = [_grid(problem) for problem in problems]
-    figure, axes = figures.subplots(
-        1, len(grids), figsize=(sum(2.6 + 0.95 * g.shape[1] for g, *_ in grids),
-                                1.5 + 0.36 * max(g.shape[0] for g, *_ in grids)),
-        squeeze=False, width_ratios=[2.6 + 0.95 * grid.shape[1] for grid, *_ in grids],
-    )  # fmt: skip
-    for axis, problem, (means, words, labels, ladder) in zip(axes[0], problems, grids, strict=True):
-        columns = [rung.title.replace(" ", "\n") for rung in ladder]
-        figures.field(axis, means, words, labels, columns)
-        axis.set_title(problem["title"].replace(" · ", "\n"), fontsize=9)
-    return figure
 
 
 def _grid(problem: dict[str, Any]) -> tuple[np.ndarray, list[list[str]], list[str], list[Rung]]:

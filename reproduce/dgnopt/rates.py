@@ -17,38 +17,15 @@ from typing import Any
 import numpy as np
 
 from reproduce import provenance, store
+from reproduce.catalogue import find
 from reproduce.dgnopt import problems as problem_list
 from reproduce.report import Table
 from reproduce.training import cell as cell_of
 from reproduce.training import cells
-from reproduce.training.methods import PRINTED
 
-#: Rates tried at first, a grid per method: 1 and 3 times powers of ten.
-GRIDS: dict[str, list[float]] = {
-    "SGD": [0.1, 0.3, 1.0, 3.0],
-    "RMSprop": [3e-4, 1e-3, 3e-3, 1e-2],
-    "Adam": [3e-4, 1e-3, 3e-3, 1e-2],
-    "K-FAC": [0.003, 0.01, 0.03, 0.1],
-    "EKFAC": [0.003, 0.01, 0.03, 0.1],
-    "EMSA": [0.1, 0.3, 1.0, 3.0],
-    "DGNOpt": [0.01, 0.03, 0.1, 0.3],
-    "as printed": [0.001, 0.003, 0.01, 0.03],
-    "Muon": [1e-3, 3e-3, 1e-2, 3e-2],
-}
-#: What is trained under each name.
-METHODS: dict[str, dict[str, Any]] = {
-    "SGD": {"name": "SGD"},
-    "RMSprop": {"name": "RMSprop"},
-    "Adam": {"name": "Adam"},
-    "EKFAC": {"name": "EKFAC"},
-    "EMSA": {"name": "EMSA"},
-    "DGNOpt": {"name": "EKFAC", "structure": "cooperative"},
-    "as printed": PRINTED,
-    "Muon": {"name": "Muon"},
-}
-#: Where no search was made.
-DEFAULTS = {"SGD": 0.1, "RMSprop": 1e-3, "Adam": 1e-3, "K-FAC": 0.01, "EKFAC": 0.01, "EMSA": 1.0,
-            "DGNOpt": 0.03, "as printed": 0.003, "Muon": 0.01}  # fmt: skip
+#: Name → `method`, what is trained; `grid`, the rates tried at first, 1 and 3 times powers of ten;
+#: and `otherwise`, the rate where no search was made.
+SEARCHED: dict[str, dict[str, Any]] = find("dgnopt-rates").table["searched"]
 #: Seed of the search: no item trains with it.
 SEED = 1000
 NAME = "dgnopt-rates"
@@ -68,7 +45,7 @@ def rate_for(context: Any, problem: dict[str, Any], given: dict[str, Any]) -> tu
     for folder in (context.results, _COMMITTED / context.preset):
         if (found := _taken(folder, title, name)) is not None:
             return found, f"{NAME}, preset {context.preset}"
-    return DEFAULTS[name], "default"
+    return SEARCHED[name]["otherwise"], "default"
 
 
 def _taken(folder: Path, title: str, name: str) -> float | None:
@@ -114,7 +91,7 @@ def _rows(context: Any) -> list[dict[str, Any]]:
     rows = []
     for kind, problem in context.problems(list(settings["methods"])):
         for name in settings["methods"][kind]:
-            grid = GRIDS[name][-settings["rates"] :]
+            grid = SEARCHED[name]["grid"][-settings["rates"] :]
             rows.append({
                 "kind": kind, "problem": problem_list.title(problem), "name": name,
                 "budget": budget, "grid": grid, "rates": list(grid), "accuracy": [None] * len(grid),
@@ -187,8 +164,8 @@ def _tried(
     steps = context.settings["steps"]
     made = [
         cell_of.make(**{**row["where"], "curve_images": 1},
-                     method=METHODS[row["name"]], rate=rate, score="validation", steps=steps,
-                     seed=SEED + context.seed + number, evaluate_every=steps)
+                     method=SEARCHED[row["name"]]["method"], rate=rate, score="validation",
+                     steps=steps, seed=SEED + context.seed + number, evaluate_every=steps)
         for row, rate, number in wanted
     ]  # fmt: skip
     results = cells.run(made, context, "searching") if made else []

@@ -7,21 +7,10 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures, store
+from reproduce.catalogue import find
 from reproduce.games import gallery_picture, solving
 from reproduce.report import Table
 
-_OPEN: dict[str, Any] = {"hidden": (8,), "skip": True, "stages": 8, "steps_per_stage": 60}
-_CLOSED: dict[str, Any] = {
-    "hidden": (8,), "skip": True, "batch_normalization": False,
-    "information_structure": "closed_loop", "time_shared": True, "stages": 6,
-    "steps_per_stage": 60, "batch_size": 64,
-}  # fmt: skip
-#: Where hands tremble, nothing else is random, and gains bend at the end: a network per step.
-_WIDE = {**_CLOSED, "batch_size": 256, "time_shared": False}
-#: Exponential costs have heavy tails, which a linear path would follow.
-_PLAIN: dict[str, Any] = {
-    "hidden": (16,), "stages": 8, "steps_per_stage": 60, "batch_size": 256, "learning_rate": 0.06,
-}  # fmt: skip
 #: The largest error of a cost, price or control that still counts as none.
 _LIMIT = 0.01
 
@@ -41,7 +30,7 @@ class Case:
     title: str
     make: str
     training: dict[str, Any]
-    counted: tuple[int, ...] | None = None
+    counted: list[int] | None = None
     price: bool = False
 
     @property
@@ -50,21 +39,7 @@ class Case:
         return self.training.get("information_structure", "open_loop")
 
 
-CASES = (
-    Case("inter-bank, ρ = .2", "inter_bank", {**_OPEN, "batch_size": 256}),
-    Case(
-        "systemic risk, mean-field limit", "SystemicRisk", {**_CLOSED, "steps_per_stage": 40}, (0,)
-    ),
-    Case("sticky prices", "sticky_prices", {**_OPEN, "learning_rate": 0.1}, price=True),
-    Case("sticky prices", "sticky_prices", {**_WIDE, "learning_rate": 0.1}, price=True),
-    Case("duopoly with adjustment costs", "duopoly", {**_WIDE, "learning_rate": 0.06}),
-    Case("pursuit and evasion", "pursuit", {**_CLOSED, "steps_per_stage": 30}, (0,)),
-    Case("liquidation", "liquidation", {**_OPEN, "learning_rate": 0.03}),
-    Case("fish war", "FishWar", {**_CLOSED, "learning_rate": 0.06, "initial_belief": 3.0}),
-    Case("portfolios", "portfolio", _PLAIN),
-    Case("signal, transient impact", "signal", {**_CLOSED, "batch_size": 128}),
-    Case("formation in the plane", "formation", {**_CLOSED, "learning_rate": 0.03}),
-)
+CASES = tuple(Case(**row) for row in find("games").table["cases"])
 
 
 def run(context) -> dict[str, Any]:
@@ -130,7 +105,7 @@ def _quantity(case: Case, cost, price) -> float | None:
 
 
 def _counted(case: Case):
-    return slice(None) if case.counted is None else list(case.counted)
+    return slice(None) if case.counted is None else case.counted
 
 
 def _measure(case: Case, result, truth, seed: int, paths: int) -> dict[str, Any]:

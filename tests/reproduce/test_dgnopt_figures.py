@@ -5,8 +5,9 @@ import pytest
 
 from reproduce import figures, pages
 from reproduce.catalogue import find
-from reproduce.dgnopt import experiment, figure_8, ladder, paired
+from reproduce.dgnopt import experiment, ladder, paired
 
+FIGURE_8 = find("dgnopt-figure-8").code()
 GAMES = ("FNE, proximal", "FNE, proximal, without K δx", "FNE, explicit",
          "FNE, explicit, without K δx")  # fmt: skip
 
@@ -48,7 +49,7 @@ def test_the_four_fates_of_a_run():
 
 def test_figure_8_says_what_became_of_the_runs():
     document = large_steps({"baseline": LOST, "FNE, explicit": LOST})
-    cells = {row[0]: row[1:] for row in figure_8.summary(document)[0].rows}
+    cells = {row[0]: row[1:] for row in FIGURE_8.summary(document)[0].rows}
     assert cells["baseline"] == ("1 stuck, 1 diverged", "none")
     assert cells["FNE, proximal"] == ("90.00 ± 0.00 (2)", "1")
 
@@ -57,13 +58,13 @@ def test_a_method_breaks_at_the_first_rate_where_a_run_of_it_fails():
     fates = {0.1: [run(), run()], 0.3: LOST, 1.0: [run(), run()]}
     methods = [{"label": "a", "method": {"name": "SGD"}, "rate": rate, "runs": fates[rate]}
                for rate in (1.0, 0.3, 0.1)]  # fmt: skip
-    document = {"results": {"problems": [{"title": "t", "data": "digits", "methods": methods}]}}
-    assert [found[1:] for found in ladder.breaks(document)] == [("SGD", "a", 0.1)]
+    problem = {"title": "t", "data": "digits", "methods": methods}
+    assert ladder.breaks(problem) == {("SGD", "a"): 0.1}
 
 
 def test_figure_8_measures_the_feedback_term_in_pairs():
     better = {"FNE, proximal": [run(91.0), run(93.0)]}
-    table = figure_8.summary(large_steps(better))[-1]
+    table = FIGURE_8.summary(large_steps(better))[-1]
     name = "{0} minus {0}, without K δx"
     assert [row[:3] for row in table.rows] == [
         ("digits, SGD 1", name.format("FNE, proximal"), "2"),
@@ -72,7 +73,7 @@ def test_figure_8_measures_the_feedback_term_in_pairs():
     assert table.rows[0][3].startswith("+2.00 ±")
     unknown = "(interval unknown: 2 seeds agree to less than an image)"
     assert table.rows[1][3] == f"+0.00 {unknown}"
-    assert not figure_8.summary(large_steps({"FNE, proximal": LOST, "FNE, explicit": LOST}))[
+    assert not FIGURE_8.summary(large_steps({"FNE, proximal": LOST, "FNE, explicit": LOST}))[
         -1
     ].rows
 
@@ -81,7 +82,7 @@ def test_a_ladder_is_drawn_where_runs_fail(tmp_path):
     failed = [{"seed": 0, "error": "x", "curve": None}, run(0.0, diverged=True)]
     document = large_steps({"baseline": failed, "FNE, explicit": LOST})
     with figures.style():
-        path = figures.save(ladder.draw(document), tmp_path / "figure")
+        path = figures.save(FIGURE_8.draw(document), tmp_path / "figure")
     assert path.exists()
 
 
@@ -134,7 +135,7 @@ def test_figure_5_compares_with_baselines_and_cooperation_with_feedback():
 
 def test_a_comparison_is_drawn_where_runs_diverge(tmp_path):
     methods = [{"label": label, "rate": 0.1, "runs": [run(80.0), run(81.0, diverged=label == "b")]}
-               for label in ("a", "b")]  # fmt: skip
+               for label in ("η^O", "b")]  # fmt: skip
     methods.append({"label": "c", "rate": 0.1, "runs": LOST[:1]})
     problem = {"title": "t", "data": "digits", "steps": 3, "batch": 8, "methods": methods}
     with figures.style():
