@@ -8,9 +8,8 @@ mean accuracy on the validation images, which nothing is ever trained on. Items 
 this item's result in their own folder, or else from the committed one.
 """
 
-import bisect
 import math
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,82 +55,80 @@ def _taken(folder: Path, title: str, name: str) -> float | None:
     return next(found, None)
 
 
-def run(context: Any) -> dict[str, Any]:
-    """Trains every method at every rate of its grid, and the best two with more seeds."""
-    settings = context.settings
-    rows = _rows(context)
-    while wanted := [(row, *run) for row in rows for run in _missing(row, settings)]:
-        for row, rate, number, score in _tried(context, wanted):
-            if rate not in row["rates"]:
-                place = bisect.bisect(row["rates"], rate)
-                for key, value in (("rates", rate), ("accuracy", score), ("further", [])):
-                    row[key].insert(place, value)
-            elif number:
-                row["further"][row["rates"].index(rate)].append(score)
-                if score is None and rate not in row["rejected"]:
-                    row["rejected"].append(rate)
-            else:
-                row["accuracy"][row["rates"].index(rate)] = score
-    for row in rows:
-        row["chosen"] = _chosen(row)
-    return {"rows": [{k: v for k, v in row.items() if k not in ("where", "tried")} for row in rows]}
+@dataclass
+class Search:
+    """The search for one method's rate on one problem.
 
-
-def _rows(context: Any) -> list[dict[str, Any]]:
-    """An empty row per method and problem.
-
-    Entries: `grid`, the rates at first; `rates`, those tried, ascending; `accuracy` of each, None
-    where it diverged; `further`, the accuracies of each with further seeds; `rejected`, rates that
-    diverged with one of those; `chosen`, the rate taken; `revision` of the sources that made the
-    runs; `where`, the problem; `tried`, whether the first grid was.
+    Attributes:
+        kind, problem: what is trained on.
+        name: of the method.
+        grid: the rates tried at first.
+        scores: (rate, number of the seed) → validation accuracy, None where the run diverged.
+        errors, cpu_seconds, revisions: of the runs.
     """
-    settings = context.settings
-    budget = {"steps": settings["steps"], "confirmations": settings["confirmations"],
-              "seed": SEED + context.seed}  # fmt: skip
-    rows = []
-    for kind, problem in context.problems(list(settings["methods"])):
-        for name in settings["methods"][kind]:
-            grid = SEARCHED[name]["grid"][-settings["rates"] :]
-            rows.append({
-                "kind": kind, "problem": problem_list.title(problem), "name": name,
-                "budget": budget, "grid": grid, "rates": list(grid), "accuracy": [None] * len(grid),
-                "further": [[] for _ in grid], "rejected": [], "errors": [], "chosen": None,
-                "cpu_seconds": 0.0, "revision": "", "where": problem, "tried": False,
-            })  # fmt: skip
-    return rows
 
+    kind: str
+    problem: dict[str, Any]
+    name: str
+    grid: list[float]
+    scores: dict[tuple[float, int], float | None] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    revisions: list[str] = field(default_factory=list)
 
-def _missing(row: dict[str, Any], settings: dict[str, Any]) -> list[tuple[float, int]]:
-    """Pairs of a rate and the number of a seed that the search wants next; none at its end."""
-    if not row["tried"]:
-        row["tried"] = True
-        return [(rate, 0) for rate in row["rates"]]
-    if (rate := beyond(row, settings["beyond"])) is not None:
-        return [(rate, 0)]
-    return [
-        (rate, number)
-        for rate in _best(row)
-        for number in range(1, settings["confirmations"] + 1)
-        if not row["further"][row["rates"].index(rate)]
-    ]
+    @property
+    def rates(self) -> list[float]:
+        """Those tried, ascending."""
+        return sorted({rate for rate, _ in self.scores})
 
+    def further(self, rate: float) -> list[float | None]:
+        """The accuracies of a rate with further seeds."""
+        return [score for (own, number), score in self.scores.items() if own == rate and number]
 
-def beyond(row: dict[str, Any], most: int) -> float | None:
-    """The next rate past the end of the grid where the best one is, or None. Below the grid where
-    every rate diverged.
+    def rejected(self) -> list[float]:
+        """Rates that diverged with a further seed."""
+        lost = (rate for (rate, number), score in self.scores.items() if number and score is None)
+        return list(dict.fromkeys(lost))
 
-    Args:
-        row: with `grid`, `rates`, `accuracy`, `rejected`.
-        most: how many rates may be added a side.
-    """
-    best = _best(row)[0] if _best(row) else row["rates"][0]
-    above = sum(rate > row["grid"][-1] for rate in row["rates"])
-    below = sum(rate < row["grid"][0] for rate in row["rates"])
-    if best == row["rates"][-1] and above < most:
-        return neighbour(best, 1)
-    if best == row["rates"][0] and below < most:
-        return neighbour(best, -1)
-    return None
+    def best(self) -> list[float]:
+        """The two best rates by their first seed, the best first, of those that never diverged."""
+        left = [(score, rate) for (rate, number), score in self.scores.items()
+                if not number and score is not None and rate not in self.rejected()]  # fmt: skip
+        return [rate for _, rate in sorted(left, reverse=True)[:2]]
+
+    def wanted(self, settings: dict[str, Any]) -> list[tuple[float, int]]:
+        """Pairs of a rate and the number of a seed to try next; none at the end."""
+        if not self.scores:
+            return [(rate, 0) for rate in self.grid]
+        if (rate := self._beyond(settings["beyond"])) is not None:
+            return [(rate, 0)]
+        seeds = range(1, settings["confirmations"] + 1)
+        return [(rate, number) for rate in self.best() if not self.further(rate)
+                for number in seeds]  # fmt: skip
+
+    def _beyond(self, most: int) -> float | None:
+        """The next rate past the end of the grid where the best one is, or None, by so many a side
+        at most. Below the grid where every rate diverged."""
+        rates = self.rates
+        best = (self.best() or rates)[0]
+        above = sum(rate > self.grid[-1] for rate in rates)
+        below = sum(rate < self.grid[0] for rate in rates)
+        if best == rates[-1] and above < most:
+            return neighbour(best, 1)
+        return neighbour(best, -1) if best == rates[0] and below < most else None
+
+    def row(self, budget: dict[str, Any]) -> dict[str, Any]:
+        """The record; `chosen` is, of `best`, the one with the best mean over its further seeds,
+        the first without any."""
+        means = {rate: np.array(self.further(rate) or [0.0], float).mean() for rate in self.best()}
+        return {
+            "kind": self.kind, "problem": problem_list.title(self.problem), "name": self.name,
+            "budget": budget, "grid": self.grid, "rates": self.rates,
+            "accuracy": [self.scores[rate, 0] for rate in self.rates],
+            "further": [self.further(rate) for rate in self.rates], "rejected": self.rejected(),
+            "errors": self.errors, "chosen": max(means, key=lambda rate: means[rate], default=None),
+            "cpu_seconds": self.cpu_seconds, "revision": ", ".join(self.revisions),
+        }  # fmt: skip
 
 
 def neighbour(rate: float, way: int) -> float:
@@ -140,44 +137,40 @@ def neighbour(rate: float, way: int) -> float:
     return float(f"{(3 if place % 2 else 1)}e{place // 2}")
 
 
-def _best(row: dict[str, Any]) -> list[float]:
-    """The two best rates by their first seed, the best first, of those that never diverged."""
-    left = [
-        (score, rate)
-        for rate, score in zip(row["rates"], row["accuracy"], strict=True)
-        if score is not None and rate not in row["rejected"]
+def run(context: Any) -> dict[str, Any]:
+    """Trains every method at every rate of its grid, and the best two with more seeds."""
+    settings = context.settings
+    budget = {"steps": settings["steps"], "confirmations": settings["confirmations"],
+              "seed": SEED + context.seed}  # fmt: skip
+    searches = [
+        Search(kind, problem, name, SEARCHED[name]["grid"][-settings["rates"] :])
+        for kind, problem in context.problems(list(settings["methods"]))
+        for name in settings["methods"][kind]
     ]
-    return [rate for _, rate in sorted(left, reverse=True)[:2]]
+    while wanted := [(each, *run) for each in searches for run in each.wanted(settings)]:
+        _try(context, wanted)
+    return {"rows": [each.row(budget) for each in searches]}
 
 
-def _chosen(row: dict[str, Any]) -> float | None:
-    """Of `_best` the one with the best mean over its further seeds; the first without any."""
-    further = {rate: row["further"][row["rates"].index(rate)] for rate in _best(row)}
-    return max(further, key=lambda rate: np.mean(further[rate] or [0.0]), default=None)
-
-
-def _tried(
-    context: Any, wanted: list[tuple[dict[str, Any], float, int]]
-) -> Iterator[tuple[dict[str, Any], float, int, float | None]]:
-    """Trains (row, rate, number of the seed) and gives them with the validation accuracy, None
-    where the run diverged."""
+def _try(context: Any, wanted: list[tuple[Search, float, int]]) -> None:
+    """Trains (search, rate, number of the seed) and tells the searches."""
     steps = context.settings["steps"]
     made = [
-        cell_of.make(**{**row["where"], "curve_images": 1},
-                     method=SEARCHED[row["name"]]["method"], rate=rate, score="validation",
+        cell_of.make(**{**search.problem, "curve_images": 1},
+                     method=SEARCHED[search.name]["method"], rate=rate, score="validation",
                      steps=steps, seed=SEED + context.seed + number, evaluate_every=steps)
-        for row, rate, number in wanted
+        for search, rate, number in wanted
     ]  # fmt: skip
-    results = cells.run(made, context, "searching") if made else []
-    for (row, rate, number), result in zip(wanted, results, strict=True):
+    results = cells.run(made, context, "searching")
+    for (search, rate, number), result in zip(wanted, results, strict=True):
         here = result["made"]["revision"] if "made" in result else provenance.revision()
-        if here not in row["revision"]:
-            row["revision"] = ", ".join(filter(None, (row["revision"], here)))
-        row["cpu_seconds"] += result.get("cpu_seconds", 0.0)
+        if here not in search.revisions:
+            search.revisions.append(here)
+        search.cpu_seconds += result.get("cpu_seconds", 0.0)
         if "error" in result:
-            row["errors"].append(result["error"])
+            search.errors.append(result["error"])
         lost = "error" in result or result["diverged"]
-        yield row, rate, number, None if lost else result["accuracy"]
+        search.scores[rate, number] = None if lost else result["accuracy"]
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
