@@ -217,23 +217,23 @@ def adaptive(problem: Document, settings: Document) -> Iterator[Said]:
 @per_problem
 def partition(problem: Document, settings: Document) -> Iterator[Said]:
     """The losses of parts of layers against those of agents, or how many runs diverge."""
-    number, methods = settings["number"], by_label(problem)
-    for name in settings["methods"]:
-        ours = curves.average_losses(methods[f"{name}, {number} agents (16)"])
+    methods = by_label(problem)
+    for ours in (method for method in methods.values() if "agents" in method["method"]):
+        name, number = ours["optimizer"], ours["method"]["agents"]
         parts, verdicts = [], []
         for form in ("", f", rate × {number}", ", proximal"):
             other = methods.get(f"{name}, {number} parts{form}")
             if other is None:
                 continue
-            losses = curves.average_losses(other)
-            change = paired.between(ours, losses)
+            losses = curves.average_losses(ours), curves.average_losses(other)
+            change = paired.between(*losses)
             if change.known:
                 low, high = change.low, change.high
                 told = f"{change.mean:+.2f} ± {change.half:.2f} nats (n = {change.pairs})"
             else:
-                runs = len(ours), len(losses)
-                _, low, high = share_difference(*zip(change.lost, runs, strict=True))
-                told = f"{change.lost[1]} of {runs[1]} diverge"
+                first, second = zip(change.lost, map(len, losses), strict=True)
+                _, low, high = share_difference(first, second)
+                told = f"{second[0]} of {second[1]} diverge"
             verdicts.append(above(low, high))
             parts.append(f"{number} parts{form}: {told}")
         yield f"{name}, against {number} agents: {'; '.join(parts)}", every(verdicts), ""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
-from reproduce.dgnopt import experiment
+from reproduce.dgnopt import curves, experiment
 from reproduce.dgnopt.paired import Difference, between
 from reproduce.dgnopt.problems import DATA_TITLES
 from reproduce.report import Table
@@ -37,6 +37,12 @@ class Quantity:
         return between(self.of(first), self.of(second))
 
 
+_QUANTITIES = {
+    "accuracy": Quantity(),
+    "loss": Quantity(curves.average_losses, "training loss over all steps (nats)", "nats", 3),
+}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A figure or table of training runs, as data: it has what an item's module has.
@@ -61,7 +67,9 @@ class Comparison:
     extra: tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]] | None = None
 
     @classmethod
-    def of(cls, methods: list[dict[str, Any]], pairs: Any, **more: Any) -> "Comparison":
+    def of(
+        cls, methods: list[dict[str, Any]], pairs: Any, quantity: str = "accuracy", **more: Any
+    ) -> "Comparison":
         """A comparison as `items.toml` has it.
 
         Args:
@@ -69,6 +77,7 @@ class Comparison:
                 wanted `kinds`, of the problems that it trains on, and `seeds`, the setting that
                 caps their number. Settings may name the `methods` to train.
             pairs: of labels; or the `reference` of all methods; or the one `compared` with each.
+            quantity: "accuracy", or "loss", the training loss over all steps.
             more: other attributes.
         """
 
@@ -84,7 +93,7 @@ class Comparison:
             own = pairs["reference"]
             return [(own, label) for label in by_label(problem) if label != own]
 
-        return cls(entries, chosen, **more)
+        return cls(entries, chosen, quantity=_QUANTITIES[quantity], **more)
 
     def parts(self) -> tuple[Any, ...]:
         """run, draw, summary, facts: what an item's module has."""

@@ -33,11 +33,12 @@ def entry(label: str, method: dict[str, Any], **more: Any) -> dict[str, Any]:
 def rows_for(
     rows: Sequence[dict[str, Any]], settings: dict[str, Any], kind: str
 ) -> list[dict[str, Any]]:
-    """The rows of methods that train on a kind of problems, where settings name `methods` those,
-    without their `kinds`; `seeds` is the number of the setting that it names."""
+    """The rows of methods that train on a kind of problems, without their `kinds`; where settings
+    name `methods` or `optimizers`, those alone. `seeds` is the number of the setting it names."""
     found = []
     for row in rows:
-        chosen = row["label"] in settings.get("methods", (row["label"],))
+        named = (("methods", "label"), ("optimizers", "optimizer"))
+        chosen = all(row[key] in settings[name] for name, key in named if name in settings)
         if chosen and kind in row.get("kinds", (kind,)):
             capped = {"seeds": settings[row["seeds"]]} if "seeds" in row else {}
             found.append({key: row[key] for key in row if key != "kinds"} | capped)

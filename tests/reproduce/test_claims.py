@@ -202,6 +202,23 @@ def test_agents_accelerate_where_they_need_fewer_steps_from_every_seed():
     assert verdicts("dgnopt-figure-9", ladder(40, ordinary=40)) == [OPEN, OPEN]
 
 
+def test_a_partition_is_judged_by_its_losses_or_by_the_runs_that_diverge():
+    def losses(label, values, **more):
+        found = method(label, [value and 90.0 for value in values], True, optimizer="SGD")
+        found["method"] |= more
+        for run, value in zip(found["runs"], values, strict=True):
+            run["curve"] = {"loss": [value]}
+        return found
+
+    small, large = [0.50, 0.60, 0.55, 0.52], [0.90, 1.05, 0.97, 0.93]
+    for agents, parts, verdict in ((small, large, SUPPORTED), (large, small, REFUTED),
+                                   (small, small[::-1], OPEN), (small, [None] * 4, SUPPORTED),
+                                   (small, [None, *large[1:]], SUPPORTED)):  # fmt: skip
+        document = problem(losses("SGD, 4 agents (16)", agents, agents=4),
+                           losses("SGD, 4 parts", parts, parts=4))  # fmt: skip
+        assert verdicts("dgnopt-figure-11", document) == [verdict]
+
+
 def test_no_harm_excludes_a_loss_of_half_a_point():
     def document(*accuracies):
         return problem(method("SGD", [96.0, 96.2, 96.1]), method("SGD, feedback", accuracies, True))
