@@ -16,29 +16,18 @@ def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     counts, entries = settings["agents"], []
     bases = (1.0, 1.0 / max(counts))
     for name in settings["optimizers"]:
-        for times in sorted({count * base for base in bases for count in counts}):
-            entries.append(
-                experiment.entry(
-                    f"{name}, rate × {times:.3g}",
-                    {"name": name},
-                    optimizer=name,
-                    agents=1,
-                    rate_times=times,
-                )
-            )
-        for count in (count for count in counts if count > 1):
-            method = {"name": name, "structure": "cooperative", "agents": count}
-            entries += [
-                experiment.entry(
-                    f"{name}, N = {count}, rate × {base:.3g}",
-                    method,
-                    optimizer=name,
-                    agents=count,
-                    rate_times=base,
-                )
-                for base in bases
-            ]
-    return entries  # fmt: skip
+        entries += [
+            experiment.entry(f"{name}, rate × {times:.3g}", {"name": name}, optimizer=name,
+                             agents=1, rate_times=times)
+            for times in sorted({count * base for base in bases for count in counts})
+        ]  # fmt: skip
+        entries += [
+            experiment.entry(f"{name}, N = {count}, rate × {base:.3g}",
+                             {"name": name, "structure": "cooperative", "agents": count},
+                             optimizer=name, agents=count, rate_times=base)
+            for count in counts if count > 1 for base in bases
+        ]  # fmt: skip
+    return entries
 
 
 def _ordinary(method: dict[str, Any], times: int) -> str:
