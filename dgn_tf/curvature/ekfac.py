@@ -21,7 +21,7 @@ from dgn_tf.curvature.eigenbasis import (
     squares,
     width,
 )
-from dgn_tf.curvature.kernels import EigenSide, product_kernel, rows_of, separable_kernel
+from dgn_tf.curvature.kernels import DiagonalSide, product_kernel, rows_of, separable_kernel
 from dgn_tf.curvature.kfac import KFACBlock, weighted_product
 from dgn_tf.curvature.statistics import factors, samples
 from dgn_tf.game.layout import WeightLayout
@@ -147,7 +147,8 @@ class EKFACBlock(KFACBlock):
             Q = read(state[f"{side}_basis"])
             inverse = 1.0 / (read(state[f"{side}_spectrum"]) + of_side)
             cut = Q.shape[1] < Q.shape[0]
-            sides.append(EigenSide(Q, inverse[:-1], inverse[-1]) if cut else EigenSide(Q, inverse))
+            spectrum = (inverse[:-1], Q, inverse[-1]) if cut else (inverse, Q)
+            sides.append(DiagonalSide(*spectrum))
         return tuple(sides)
 
     def to_dense(

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from dgn_tf.curvature.base import Curvature, Preconditioner, Spec, State
-from dgn_tf.curvature.kernels import IdentitySide, separable_kernel
+from dgn_tf.curvature.kernels import DiagonalSide, separable_kernel
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
 
@@ -53,4 +53,4 @@ class _Scalar(Preconditioner):
         return tuple(self._divide(tensor) for tensor in tensors)
 
     def kernel(self) -> tf.Tensor:
-        return self._divide(separable_kernel(self.cap, IdentitySide(), IdentitySide()))
+        return self._divide(separable_kernel(self.cap, DiagonalSide(), DiagonalSide()))

@@ -1,40 +1,16 @@
 """Preconditioned tangent kernels ``Γ = U'M⁻¹U`` of a layer, for M⁻¹ = A⁻¹ ⊗ B⁻¹.
 
-A side is one factor: ``pair(x)`` gives two tensors whose product over the last axis is
-``x A⁻¹ x'``, in whatever coordinates that is cheapest.
+A side is one factor: ``pair(x)`` gives two tensors whose product over an axis is ``x A⁻¹ x'``, in
+whatever coordinates that is cheapest.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import tensorflow as tf
 
 from dgn_tf.precise import matmul
-
-
-class Side(Protocol):
-    """One factor of a separable M⁻¹, applied to the last axis of ``(m, size)`` rows."""
-
-    def pair(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """``(left, right)`` with ``left right' = x A⁻¹ x'``."""
-
-
-class IdentitySide:
-    """A⁻¹ = I."""
-
-    def pair(self, x: tf.Tensor) -> tuple:
-        return x, x
-
-
-class DiagonalSide:
-    """A⁻¹ = diag(d), d ``(size,)``."""
-
-    def __init__(self, d: tf.Tensor):
-        self.d = d
-
-    def pair(self, x: tf.Tensor) -> tuple:
-        return x * self.d, x
 
 
 class MatrixSide:
@@ -43,25 +19,31 @@ class MatrixSide:
     def __init__(self, inverse: Any):
         self.inverse = inverse
 
-    def pair(self, x: tf.Tensor) -> tuple:
-        return matmul(x, self.inverse), x
+    def pair(self, x: tf.Tensor, axis: int = -1) -> tuple:
+        """``(x A⁻¹, x)`` over the last axis of x, or over its axis -2."""
+        return matmul(x, self.inverse) if axis == -1 else matmul(self.inverse, x), x
 
 
-class EigenSide:
+class DiagonalSide:
     """A⁻¹ = Q diag(d) Q' + d_rest (I - Q Q'), Q ``(size, k)`` orthonormal.
 
-    d_rest is None where k = size.
+    Q is None for the identity, d for ones, and d_rest where k = size.
     """
 
-    def __init__(self, Q: tf.Tensor, d: tf.Tensor, d_rest: Any = None):
-        self.Q, self.d, self.d_rest = Q, d, d_rest
+    def __init__(self, d: Any = None, Q: Any = None, d_rest: Any = None):
+        self.d, self.Q, self.d_rest = d, Q, d_rest
 
-    def pair(self, x: tf.Tensor) -> tuple:
-        rotated = matmul(x, self.Q)
+    def pair(self, x: tf.Tensor, axis: int = -1) -> tuple:
+        """``(left, right)`` with ``left right' = x A⁻¹ x'`` over the last axis of x or axis -2."""
+        if self.d is None:
+            return x, x
+        if self.Q is None:
+            return x * _along(self.d, axis), x
+        rotated = matmul(x, self.Q) if axis == -1 else matmul(self.Q, x, transpose_a=True)
         if self.d_rest is None:
-            return rotated * self.d, rotated
-        coordinates = tf.concat([rotated * (self.d - self.d_rest), x * self.d_rest], axis=-1)
-        return coordinates, tf.concat([rotated, x], axis=-1)
+            return rotated * _along(self.d, axis), rotated
+        inside = rotated * _along(self.d - self.d_rest, axis)
+        return tf.concat([inside, x * self.d_rest], axis), tf.concat([rotated, x], axis)
 
     def gram(self, x: tf.Tensor, rotated: tf.Tensor) -> tf.Tensor:
         """``x A⁻¹ x'`` of ``(m, size)`` x and ``(m, k)`` x Q: no tensor is as wide as both."""
@@ -69,6 +51,13 @@ class EigenSide:
             return gram((rotated * self.d, rotated))
         inside = gram((rotated * (self.d - self.d_rest), rotated))
         return inside + self.d_rest * gram((x, x))
+
+
+Side = MatrixSide | DiagonalSide
+
+
+def _along(d: tf.Tensor, axis: int) -> tf.Tensor:
+    return d if axis == -1 else d[:, None]
 
 
 def separable_kernel(cap: Any, inputs: Side, outputs: Side) -> tf.Tensor:
@@ -86,7 +75,7 @@ def separable_kernel(cap: Any, inputs: Side, outputs: Side) -> tf.Tensor:
         rows, columns = dense_pairs(cap, inputs, outputs)
         return product_kernel(gram(rows), gram(columns), cap.columns)
     tangents = cap.tangents()
-    left, right = _along_rows(inputs, tangents)
+    left, right = inputs.pair(tangents, -2)
     first, second = outputs.pair(left)[0], outputs.pair(right)[1]
     n = tf.shape(tangents)[0]
     return matmul(tf.reshape(first, (n, -1)), tf.reshape(second, (n, -1)), transpose_b=True)
@@ -120,15 +109,3 @@ def product_kernel(of_inputs: Any, of_outputs: Any, columns: int) -> tf.Tensor:
     B = tf.shape(of_inputs)[0]
     blocks = tf.reshape(of_outputs, (B, columns, B, columns)) * of_inputs[:, None, :, None]
     return tf.reshape(blocks, (B * columns, B * columns))
-
-
-def _along_rows(side: Side, tangents: tf.Tensor) -> tf.Tensor:
-    """A side applied to axis 1 of ``(n, I, O)``."""
-    if isinstance(side, IdentitySide):
-        return tangents, tangents
-    if isinstance(side, DiagonalSide):
-        return tangents * side.d[:, None], tangents
-    if isinstance(side, MatrixSide):
-        return matmul(side.inverse, tangents), tangents
-    flipped = side.pair(tf.linalg.matrix_transpose(tangents))
-    return tuple(tf.linalg.matrix_transpose(part) for part in flipped)
