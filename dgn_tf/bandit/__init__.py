@@ -2,7 +2,6 @@
 
 from dgn_tf.bandit.arms import alignments
 from dgn_tf.bandit.exp3pp import EXP3PP
-from dgn_tf.bandit.policy import AlignmentPolicy
-from dgn_tf.bandit.random_choice import Random
+from dgn_tf.bandit.policy import AlignmentPolicy, Random
 
 __all__ = ["EXP3PP", "AlignmentPolicy", "Random", "alignments"]

@@ -104,6 +104,20 @@ class AlignmentPolicy(Settings):
         return {}
 
 
+@keras.saving.register_keras_serializable("dgn_tf")
+class Random(AlignmentPolicy):
+    """Every arm with the same chance, whatever came before; no reward is computed.
+
+    Args:
+        arms, every, seed: as for `AlignmentPolicy`.
+    """
+
+    def probabilities(self, state: State) -> Any:
+        """1/K for each of K arms, `(…, arms)`."""
+        plays = state["plays"]
+        return numerics(plays).full_like(plays, 1.0 / plays.shape[-1], dtype="float64")
+
+
 def numerics(array: Any) -> Any:
     """The namespace that an array's mathematics is written in: one source for both kinds."""
     return np if isinstance(array, np.ndarray | np.generic) else keras.ops

@@ -76,8 +76,12 @@ class Averaged(Curvature):
     """
 
     def __init__(
-        self, damping: float, decay: float, update_every: int, adaptive_damping: bool
-    ) -> None:
+        self,
+        damping: float = 1e-2,
+        decay: float = 0.95,
+        update_every: int = 1,
+        adaptive_damping: bool = False,
+    ):
         self.damping = positive("damping", damping)
         self.decay = fraction("decay", decay)
         self.update_every = period("update_every", update_every)

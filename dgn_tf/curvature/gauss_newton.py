@@ -35,15 +35,6 @@ class GaussNewton(Averaged):
 
     name = "gauss_newton"
 
-    def __init__(
-        self,
-        damping: float = 1e-2,
-        decay: float = 0.95,
-        update_every: int = 1,
-        adaptive_damping: bool = False,
-    ):
-        super().__init__(damping, decay, update_every, adaptive_damping)
-
     def state_spec(self, layout: WeightLayout) -> Spec:
         rows, outputs = layout.shape
         size = rows * outputs

@@ -97,10 +97,9 @@ def solve(
     results: list[DenseStageResult] = []
     for t in reversed(range(len(stages))):
         rule = _Rule(EXACT_FORM if form is None else FORMS[form], lr, None if M is None else M[t])
-        if known.is_gradient:
-            result, V = _open_loop(stages[t], V, rule)
-        elif not known.joint:
-            result, V = _feedback(stages[t], V, rule, absent_players == DUPLICATED)
+        if not known.joint:
+            duplicated = absent_players == DUPLICATED
+            result, V = _alone(stages[t], V, rule, duplicated, known.sees_state)
         else:
             result, W = _cooperative(stages[t], W, rule, len(V), known.sees_state)
         results.append(result)
@@ -172,26 +171,17 @@ def _respond(stage: DenseStage, n: int, V: Any, rule: _Rule) -> tuple:
     return gains[:, 0], gains[:, 1:], Q_ux
 
 
-def _open_loop(stage: Any, V: Any, rule: Any) -> tuple:
-    """Every player's preconditioned gradient; all slots hold the co-state and its derivative."""
-    values = (chain_rule(stage, V[0]),) * len(V)
-    gains = {}
-    for n in stage.present:
-        k, K, _ = _respond(stage, n, V[0], rule)
-        gains[n] = (k, tf.zeros_like(K))
-    return stage_result(stage, gains, values), values
-
-
-def _feedback(stage: Any, V: Any, rule: Any, duplicated: bool) -> tuple:
-    """(9) and (10), one value function a slot."""
+def _alone(stage: Any, V: Any, rule: Any, duplicated: bool, sees_state: bool) -> tuple:
+    """(9) and (10), one value function a slot; where the players do not see the state, (5), the
+    preconditioned gradient, and all slots hold the co-state and its derivative."""
     values, gains = [], {}
     for slot, V_slot in enumerate(V):
         Q_x, Q_xx = chain_rule(stage, V_slot)
         if slot in stage.present or duplicated:
             n = slot if slot in stage.present else stage.present[0]
             k, K, Q_ux = _respond(stage, n, V_slot, rule)
-            gains[slot] = (k, K)
-            if rule.second.reduces:
+            gains[slot] = (k, K if sees_state else tf.zeros_like(K))
+            if sees_state and rule.second.reduces:
                 Q_x -= transposed_matvec(Q_ux, k)
                 Q_xx = symmetric_part(Q_xx - matmul(Q_ux, K, transpose_a=True))
         values.append((Q_x, Q_xx))

@@ -16,7 +16,6 @@ import numpy as np
 import tensorflow as tf
 
 from dgn_tf.curvature.damping import damped_inverse, mean_diagonal, split
-from dgn_tf.curvature.kfac import kronecker
 from dgn_tf.curvature.statistics import cotangents
 from dgn_tf.precise import matmul
 from dgn_tf.recursion.linear_game import as_scalar
@@ -57,30 +56,6 @@ class JointFactors:
 
         return [inverse(n) for n in range(len(self.A))]
 
-    def to_dense(self) -> tf.Tensor:
-        """H on the stacked row-major ``(I, O)`` matrices."""
-        players = range(len(self.A))
-        rows = []
-        for n in players:
-            blocks = [kronecker(self.A[n][m], self.B[n][m]) for m in players]
-            rows.append(tf.concat(blocks, axis=1))
-        return tf.concat(rows, axis=0)
-
-
-@dataclass(frozen=True)
-class JointSolution:
-    """The solution of the joint system.
-
-    Attributes:
-        X: ``(I, O)`` for every player.
-        residual: scalar, ``|Y - H X| / |Y|``.
-        iterations: conjugate-gradient steps taken.
-    """
-
-    X: list[tf.Tensor]
-    residual: tf.Tensor
-    iterations: int
-
 
 def joint_factors(captures: Sequence, damping: Any, fisher: str = "game") -> JointFactors:
     """Factors of one batch's joint matrix.
@@ -113,12 +88,9 @@ def joint_factors(captures: Sequence, damping: Any, fisher: str = "game") -> Joi
 
 
 def conjugate_gradients(
-    factors: JointFactors,
-    right: Sequence[tf.Tensor],
-    iterations: int = 6,
-    precondition: Sequence[Callable[[tf.Tensor], tf.Tensor]] | None = None,
-) -> JointSolution:
-    """Solve ``H X = Y``, starting from every player's own solution.
+    factors: JointFactors, right: Sequence[tf.Tensor], iterations: int = 6
+) -> list[tf.Tensor]:
+    """Solve ``H X = Y``, starting from every player's own solution, and preconditioned by it.
 
     Zero iterations leave that: each player as if alone, the feedback structure's answer.
 
@@ -126,17 +98,18 @@ def conjugate_gradients(
         factors: of the blocks of H.
         right: Y, ``(I, O)`` for every player.
         iterations: conjugate-gradient steps, not negative.
-        precondition: for every player a symmetric positive definite ``Y_n → X_n``; its own damped
-            block's inverse by default.
+
+    Returns:
+        X, ``(I, O)`` for every player.
 
     Raises:
         ValueError: for a negative number of iterations.
     """
     count("iterations", iterations)
-    solve_own = factors.block_inverses() if precondition is None else precondition
+    inverses = factors.block_inverses()
 
-    def own(Y: tf.Tensor) -> list:
-        return [solve(y) for solve, y in zip(solve_own, Y, strict=True)]
+    def own(Y: Sequence[tf.Tensor]) -> list:
+        return [solve(y) for solve, y in zip(inverses, Y, strict=True)]
 
     tiny = float(np.finfo(right[0].dtype.as_numpy_dtype).tiny)
     X = own(right)
@@ -152,8 +125,7 @@ def conjugate_gradients(
         length = fresh / tf.maximum(_dot(search, image), tiny)
         X = _axpy(X, length, search)
         residual = _axpy(residual, -length, image)
-    norm = tf.sqrt(tf.maximum(_dot(right, right), tiny))
-    return JointSolution(X, tf.sqrt(_dot(residual, residual)) / norm, iterations)
+    return X
 
 
 def solve(
@@ -161,12 +133,10 @@ def solve(
     right: Sequence[tf.Tensor],
     damping: Any,
     iterations: int = 6,
-    precondition: Sequence[Callable[[tf.Tensor], tf.Tensor]] | None = None,
     fisher: str = "game",
 ) -> list[tf.Tensor]:
     """:func:`conjugate_gradients` on the factors of a batch: ``(I, O)`` for every player."""
-    factors = joint_factors(captures, damping, fisher)
-    return conjugate_gradients(factors, right, iterations, precondition).X
+    return conjugate_gradients(joint_factors(captures, damping, fisher), right, iterations)
 
 
 def _dot(X: tf.Tensor, Y: tf.Tensor) -> tf.Tensor:

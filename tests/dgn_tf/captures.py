@@ -1,5 +1,8 @@
 """Captures of players made of arrays."""
 
+import tensorflow as tf
+
+from dgn_tf.curvature.kfac import kronecker
 from dgn_tf.game import Capture, WeightLayout
 
 
@@ -13,3 +16,9 @@ def patches(a, g, has_bias=True, **kwargs):
 def dense(x, g, has_bias=True, **kwargs):
     """A Dense player from inputs `(B, I0)` and cotangents `(B, R, O)`."""
     return patches(x[:, None, :], g[:, None, :, :], has_bias, **kwargs)
+
+
+def joint_matrix(factors):
+    """H of joint Kronecker factors on the stacked row-major `(I, O)` matrices."""
+    rows = [map(kronecker, *blocks) for blocks in zip(factors.A, factors.B, strict=True)]
+    return tf.concat([tf.concat(list(row), axis=1) for row in rows], axis=0)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from captures import joint_matrix
 from test_exact_cases import res_late
 
 import dgn_tf
@@ -164,7 +165,7 @@ def test_a_joint_solver_looks_at_the_value_function_ahead(form, float64):
         tf.reshape(tf.linalg.matvec(F_n, V_x, transpose_a=True), cap.layout.shape)
         for F_n, cap in zip(found.stages[1].F_n, pair, strict=True)
     ]
-    H = khatri_rao.joint_factors(pair, 0.2).to_dense()
+    H = joint_matrix(khatri_rao.joint_factors(pair, 0.2))
     stacked = tf.concat([tf.reshape(y, [-1]) for y in right], 0)
     k = 0.5 * tf.linalg.solve(H, stacked[:, None])[:, 0]
     close(tf.concat([solution[1][n].k for n in (0, 1)], 0), k)
