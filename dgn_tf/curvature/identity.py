@@ -53,4 +53,6 @@ class _Scalar(Preconditioner):
         return tuple(self._divide(tensor) for tensor in tensors)
 
     def kernel(self) -> tf.Tensor:
-        return self._divide(separable_kernel(self.cap, DiagonalSide(), DiagonalSide()))
+        sizes = self.cap.rows, self.cap.outputs
+        inputs, outputs = (DiagonalSide(tf.ones((size,), self.cap.dtype)) for size in sizes)
+        return self._divide(separable_kernel(self.cap, inputs, outputs))

@@ -1,7 +1,7 @@
 """Preconditioned tangent kernels ``Γ = U'M⁻¹U`` of a layer, for M⁻¹ = A⁻¹ ⊗ B⁻¹.
 
-A side is one factor: ``pair(x)`` gives two tensors whose product over an axis is ``x A⁻¹ x'``, in
-whatever coordinates that is cheapest.
+A side is one factor: ``pair(x)`` gives two tensors whose product over the last axis is
+``x A⁻¹ x'``, in whatever coordinates that is cheapest.
 """
 
 from __future__ import annotations
@@ -19,31 +19,38 @@ class MatrixSide:
     def __init__(self, inverse: Any):
         self.inverse = inverse
 
-    def pair(self, x: tf.Tensor, axis: int = -1) -> tuple:
-        """``(x A⁻¹, x)`` over the last axis of x, or over its axis -2."""
-        return matmul(x, self.inverse) if axis == -1 else matmul(self.inverse, x), x
+    def pair(self, x: tf.Tensor) -> tuple:
+        """``(x A⁻¹, x)``."""
+        return _times(x, self.inverse), x
 
 
 class DiagonalSide:
     """A⁻¹ = Q diag(d) Q' + d_rest (I - Q Q'), Q ``(size, k)`` orthonormal.
 
-    Q is None for the identity, d for ones, and d_rest where k = size.
+    Q is None for the identity, and d_rest where k = size.
     """
 
-    def __init__(self, d: Any = None, Q: Any = None, d_rest: Any = None):
+    def __init__(self, d: tf.Tensor, Q: Any = None, d_rest: Any = None):
         self.d, self.Q, self.d_rest = d, Q, d_rest
 
-    def pair(self, x: tf.Tensor, axis: int = -1) -> tuple:
-        """``(left, right)`` with ``left right' = x A⁻¹ x'`` over the last axis of x or axis -2."""
-        if self.d is None:
-            return x, x
+    @property
+    def weights(self) -> tf.Tensor:
+        """Of the coordinates of `rotated`: those of A⁻¹."""
+        if self.d_rest is None or self.Q is None:
+            return self.d
+        return tf.concat([self.d - self.d_rest, tf.fill((self.Q.shape[0],), self.d_rest)], 0)
+
+    def rotated(self, x: tf.Tensor) -> tf.Tensor:
+        """x over its last axis in the basis, and, where Q is cut, x itself beside it."""
         if self.Q is None:
-            return x * _along(self.d, axis), x
-        rotated = matmul(x, self.Q) if axis == -1 else matmul(self.Q, x, transpose_a=True)
-        if self.d_rest is None:
-            return rotated * _along(self.d, axis), rotated
-        inside = rotated * _along(self.d - self.d_rest, axis)
-        return tf.concat([inside, x * self.d_rest], axis), tf.concat([rotated, x], axis)
+            return x
+        rotated = _times(x, self.Q)
+        return rotated if self.d_rest is None else tf.concat([rotated, x], -1)
+
+    def pair(self, x: tf.Tensor) -> tuple:
+        """``(left, right)`` with ``left right' = x A⁻¹ x'``."""
+        rotated = self.rotated(x)
+        return rotated * self.weights, rotated
 
     def gram(self, x: tf.Tensor, rotated: tf.Tensor) -> tf.Tensor:
         """``x A⁻¹ x'`` of ``(m, size)`` x and ``(m, k)`` x Q: no tensor is as wide as both."""
@@ -53,14 +60,15 @@ class DiagonalSide:
         return inside + self.d_rest * gram((x, x))
 
 
-Side = MatrixSide | DiagonalSide
+def _times(x: tf.Tensor, matrix: Any) -> tf.Tensor:
+    """A matrix from the right, in one product for all of ``(n, I, O)`` x."""
+    if len(x.shape) == 2:
+        return matmul(x, matrix)
+    flat = matmul(tf.reshape(x, (-1, x.shape[-1])), matrix)
+    return tf.reshape(flat, (-1, x.shape[1], matrix.shape[1]))
 
 
-def _along(d: tf.Tensor, axis: int) -> tf.Tensor:
-    return d if axis == -1 else d[:, None]
-
-
-def separable_kernel(cap: Any, inputs: Side, outputs: Side) -> tf.Tensor:
+def separable_kernel(cap: Any, inputs: Any, outputs: Any) -> tf.Tensor:
     """Γ of one player, ``(n, n)``.
 
     Exact for one position (Dense), and for several while the per-sample tangents fit in memory;
@@ -68,20 +76,23 @@ def separable_kernel(cap: Any, inputs: Side, outputs: Side) -> tf.Tensor:
 
     Args:
         cap: the player's capture.
-        inputs: the side of the I rows.
-        outputs: the side of the O columns.
+        inputs, outputs: the sides of the I rows and of the O columns, both of one kind.
     """
     if cap.positions == 1 or not cap.tangents_fit:
         rows, columns = dense_pairs(cap, inputs, outputs)
         return product_kernel(gram(rows), gram(columns), cap.columns)
     tangents = cap.tangents()
-    left, right = inputs.pair(tangents, -2)
-    first, second = outputs.pair(left)[0], outputs.pair(right)[1]
+    turned = tf.linalg.matrix_transpose
+    if isinstance(inputs, MatrixSide):
+        left, right = inputs.pair(turned(outputs.pair(tangents)[0]))[0], turned(tangents)
+    else:
+        right = inputs.rotated(turned(outputs.rotated(tangents)))
+        left = right * (outputs.weights[:, None] * inputs.weights)
     n = tf.shape(tangents)[0]
-    return matmul(tf.reshape(first, (n, -1)), tf.reshape(second, (n, -1)), transpose_b=True)
+    return matmul(tf.reshape(left, (n, -1)), tf.reshape(right, (n, -1)), transpose_b=True)
 
 
-def dense_pairs(cap: Any, inputs: Side, outputs: Side) -> tuple:
+def dense_pairs(cap: Any, inputs: Any, outputs: Any) -> tuple:
     """The pairs of ``(B, I)`` inputs and ``(B R, O)`` cotangents, summed over positions."""
     a, g = rows_of(cap)
     return inputs.pair(a), outputs.pair(g)

@@ -207,7 +207,9 @@ class Capture:
             a = self.plain_inputs
             if self.columns == 1:
                 g = self.g[:, :, 0]
-                tangents, bias = matmul(a, g, transpose_a=True), g
+                # Narrow by wide, then turned, takes half the time of wide by narrow.
+                tangents = tf.linalg.matrix_transpose(matmul(g, a, transpose_a=True))
+                bias = g
             else:
                 tangents, bias = einsum("bpi,bpro->brio", a, self.g), self.g
             if self.has_bias:
