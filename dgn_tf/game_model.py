@@ -11,6 +11,7 @@ import keras
 
 from dgn_tf.bandit.arms import games_of_arms
 from dgn_tf.bandit.policy import AlignmentPolicy
+from dgn_tf.game import checks
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.capture import EXPECTED_BATCH, TANGENT_BUDGET
 from dgn_tf.game.game import Game
@@ -19,7 +20,7 @@ from dgn_tf.optimizer import DGNOpt
 from dgn_tf.rules import FORMS
 from dgn_tf.settings import one_of
 from dgn_tf.step.solution import solve_batch
-from dgn_tf.step.train import refuse_replicas, train_step
+from dgn_tf.step.train import train_step
 from dgn_tf.terminal.objective import check_loss
 
 _SETTINGS = ("alignment", "slots", "strict", "agents", "agents_form")
@@ -131,8 +132,9 @@ class GameModel(surface.Functional):
         Raises:
             ValueError: for another optimizer, several replicas, mixed precision, several outputs, a
                 loss without a second derivative unless `terminal="gauss_newton"`, a rank above
-                the size of the output, exact curvature with several arms, and, in a closed loop, a
-                layer whose second pass would not repeat the first.
+                the size of the output, exact curvature with several arms, outputs and states that
+                do not have the samples first, and, in a closed loop, a layer whose second pass
+                would not repeat the first.
         """
         optimizer = DGNOpt() if optimizer is None else optimizer
         if not isinstance(optimizer, DGNOpt):
@@ -140,60 +142,30 @@ class GameModel(surface.Functional):
                 "A GameModel is trained by a `dgn_tf.DGNOpt`. "
                 f"Received: optimizer={optimizer!r}. Compile a plain `keras.Model` for another one."
             )
-        self._refuse_mixed_precision()
+        checks.one_precision(self)
+        checks.one_replica()
         self._read_game()
-        self.unseen = check_loss(loss, self.game, optimizer.rules)
+        rules = optimizer.rules
+        self.unseen = check_loss(loss, self.game, rules)
         if kwargs.get("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = False
-        refuse_replicas()
         if kwargs["jit_compile"] and getattr(optimizer.curvature, "name", "") == "ekfac":
             warnings.warn(
                 "XLA's eigendecomposition takes seconds on a CPU: EKFAC is faster with "
                 "jit_compile=False there.",
                 stacklevel=2,
             )
-        if optimizer.rules.exact and len(self.games) > 1:
+        if rules.exact and len(self.games) > 1:
             raise ValueError(
                 "Exact curvature needs one alignment, whose Jacobians make the dense game. "
                 f'Received: curvature="exact" with {len(self.games)} arms.'
             )
-        adapts = getattr(optimizer.curvature, "adaptive_damping", False)
-        if optimizer.rules.closed_loop or adapts:
-            self._refuse_unrepeatable(to_the_end=adapts)
-        self._refuse_other_axes(optimizer.rules.closed_loop or optimizer.rules.exact)
+        checks.samples_first(self.games, at_cuts=rules.closed_loop or rules.exact)
+        if rules.closed_loop or rules.adaptive_damping:
+            checks.repeatable(self.games, to_the_end=rules.adaptive_damping)
         optimizer.bind(self.game, self.alignment_policy, self._held.agents_form)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)
-
-    def _refuse_other_axes(self, at_cuts: bool) -> None:
-        graph, wrong = self.game.graph, self.game.uses.not_by_sample
-        stages = [stage for game in self.games if at_cuts for stage in game.stages]
-        alive = {*graph.outputs, *(key for stage in stages for key in stage.cut)}
-        for call in graph.calls:
-            if not wrong.isdisjoint(alive.intersection(call.outputs)):
-                raise ValueError(
-                    "The first axis of the output, and with state feedback that of every tensor "
-                    "which is alive between two stages, must be that of the samples. "
-                    f"Received: layer '{call.name}', which makes another. Bring the samples to "
-                    "the front, or compile with a preconditioner and state_feedback=False."
-                )
-
-    def _refuse_unrepeatable(self, to_the_end: bool) -> None:
-        unrepeatable = self.game.uses.unrepeatable
-        again = {
-            call.index: call
-            for game in self.games
-            for stage in game.stages[: None if to_the_end else -1]
-            for call in stage.calls
-        }
-        for call, reason in ((again[i], why) for i, why in unrepeatable.items() if i in again):
-            raise ValueError(
-                "The update pass runs every layer a second time, and it must repeat the first. "
-                f"Received: layer '{call.name}' ({type(call.operation).__name__}), which does "
-                f"not: {reason}. Give it a `keras.random.SeedGenerator` as attribute and draw by "
-                "`keras.random` with it, keep what changes in non-trainable weights, or compile "
-                "with state_feedback=False."
-            )
 
     @property
     def expected_batch(self) -> int:
@@ -262,21 +234,6 @@ class GameModel(surface.Functional):
                 "The trained weights are those of the game at `compile`. "
                 f"Received: {changed}, frozen, thawed or replaced since. Call `compile` again, "
                 "with a new optimizer, outside of `fit`."
-            )
-
-    def _refuse_mixed_precision(self) -> None:
-        for layer in surface.inner_layers(self):
-            policy = layer.dtype_policy
-            if policy.compute_dtype != policy.variable_dtype:
-                raise ValueError(
-                    "Gains and kernels need the precision of the weights: mixed precision is not "
-                    f"supported. Received: layer '{layer.name}' with policy '{policy.name}'."
-                )
-        kinds = {v.dtype: v.path for v in self.weights if "float" in v.dtype}
-        if len(kinds) > 1 or not set(kinds) <= {"float32", "float64"}:
-            raise ValueError(
-                "The weights of a game must be of one type, float32 or float64. "
-                f"Received: {kinds}. Set the `dtype` of every layer to that one."
             )
 
     def solve(self, x: Any, y: Any, sample_weight: Any = None, game: Game | None = None) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dgn_tf.game import checks
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.step import arms
 from dgn_tf.step.damping import reduction_ratio
@@ -32,7 +33,7 @@ def train_step(model: Any, data: Any) -> dict:
                 "`map` it through `tf.ensure_shape`."
             )
     optimizer, policy = model.optimizer, model.alignment_policy
-    refuse_replicas()
+    checks.one_replica()
     arm = None if policy is None else arms.choose(optimizer, policy)
     trace = None if optimizer.guard is None else Trace(model)
     observation = observe_batch(model, data)
@@ -103,16 +104,6 @@ def gains_of(
         return lambda lr: fixed
     kind = JointGains if rules.joint_solver else SampleSpaceGains
     return lambda lr: kind(optimizer, game, observation, left, lr)
-
-
-def refuse_replicas() -> None:
-    """Raises a ValueError under a distribution strategy of several replicas."""
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1:
-        raise ValueError(
-            "A game's batch is one: its samples meet in the recursion, so a step cannot be split "
-            f"over replicas. Received: tf.distribute strategy with {replicas} replicas."
-        )
 
 
 def observe_curvature(optimizer: Any, game: Any, observation: Observation) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 import dgn_tf
+from dgn_tf.game import checks
 from dgn_tf.game.passes import SecondPass
 from dgn_tf.step.observe import observe
-from dgn_tf.step.train import refuse_replicas
 
 
 def data(size=37, classes=3):
@@ -345,7 +345,7 @@ def test_mixed_precision_and_replicas_are_refused(monkeypatch):
     two = types.SimpleNamespace(num_replicas_in_sync=2)
     monkeypatch.setattr(tf.distribute, "get_strategy", lambda: two)
     with pytest.raises(ValueError, match="2 replicas"):
-        refuse_replicas()
+        checks.one_replica()
 
 
 def test_one_replica_is_the_single_device():
