@@ -230,11 +230,6 @@ def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
             "Leave out `state_feedback`, or give a structure with feedback.",
         ),
         (
-            not (rules.state_feedback or rules.second.reduces),
-            "K δx is all that the form adds to the preconditioned gradient.",
-            'Give information_structure="open_loop" in the place of state_feedback=False.',
-        ),
-        (
             rules.terminal != Rules.terminal and not rules.uses_terminal,
             "In an open loop an elementwise block or an empirical Fisher matrix sees the loss's "
             "gradient alone, and no terminal factor plays a part.",

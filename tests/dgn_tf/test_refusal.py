@@ -86,6 +86,25 @@ def test_nor_in_a_graph_or_under_xla(settings):
     assert runs[0][1:] == runs[1][1:]
 
 
+@pytest.mark.parametrize("structure", ["open_loop", "cooperative"])
+def test_a_step_that_is_too_large_is_made_at_the_first_rate_that_is_not(structure):
+    def moved(rate, guard):
+        model = compiled(dgn_tf.DGNOpt(rate, structure, "kfac", guard=guard), run_eagerly=True)
+        before = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
+        skipped = model.train_on_batch(X, Y, return_dict=True).get("skipped_steps", 0)
+        after = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
+        return after - before, skipped, np.sqrt(1.0 + before @ before)
+
+    rate, shrink = 4.0, 0.5
+    (first, _, scale), (second, _, _) = (moved(rate * shrink**k, None) for k in (1, 2))
+    largest = np.sqrt(np.linalg.norm(first) * np.linalg.norm(second)) / scale
+    for retries, steps in ((2, second), (1, 0.0 * second)):
+        guard = dgn_tf.StepGuard(largest=largest, retries=retries, shrink=shrink)
+        found, skipped, _ = moved(rate, guard)
+        np.testing.assert_allclose(found, steps, atol=1e-6)
+        assert skipped == (retries == 1)
+
+
 def test_the_mean_of_an_epoch_leaves_out_a_refused_batch():
     found = []
     for x in (X, np.concatenate([X, np.full_like(X, np.nan)])):

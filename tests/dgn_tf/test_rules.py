@@ -98,7 +98,6 @@ def test_what_is_allowed_is_a_step_of_its_own(float64):
         ({"form": ["proximal"]}, "form"),
         ({"information_structure": "open_loop", "state_feedback": False}, "no state feedback"),
         ({"information_structure": "open_loop_cooperative", "state_feedback": False}, "no state"),
-        ({"form": "feedback_only", "state_feedback": False}, "K δx is all"),
         ({"information_structure": "open_loop", "curvature": "adam", "terminal": 2}, "no terminal"),
         (
             {
