@@ -263,9 +263,9 @@ class DeepFictitiousPlay:
             if saved is not None and first:
                 loaded = saved.load(first, play)
                 history = [StageRecord.from_json(values) for values in loaded["history"]]
-            regret = None
+            regret, limit = None, regret_tolerance or REGRET_TOLERANCE
             if regret_every is not None:
-                regret = RegretMeter(self.game, play.policy, self.seed)
+                regret = RegretMeter(self.game, play.policy, self.seed, limit)
             hooks = Callbacks(callbacks, next(iter(play.models.values())), stages, settings)
             title = f"{type(self.game).__name__}, N = {self.game.players}"
             total, done = stages * steps_per_stage, first * steps_per_stage
@@ -295,7 +295,6 @@ class DeepFictitiousPlay:
                 reason, message = StopReason.NO_EQUILIBRIUM, f"{message} {outlook.notices[0]}"
             finite = reason != StopReason.NON_FINITE
             estimate = None if regret is None else regret(len(history))
-            limit = regret_tolerance or REGRET_TOLERANCE
             result = Result(
                 game=self.game,
                 policy=play.policy,

@@ -11,8 +11,9 @@ from fictitious_play.solver.response_search import search
 
 #: What `Result.converged` holds the regret against when no tolerance was given.
 DEFAULT_TOLERANCE = 0.01
-#: Paths on which it is measured, and evaluations and paths of the search for linear responses.
-_PATHS, _EVALUATIONS, _SEARCH_PATHS = 1024, 16, 256
+#: Paths on which it is measured, and evaluations and paths of the search for linear responses: the
+#: second number of paths where the first finds little.
+_PATHS, _EVALUATIONS, _SEARCH_PATHS = 1024, 16, (256, 1024)
 #: Features of the regression behind an exact estimate beyond which players who are alike share one,
 #: most features at all, and most numbers in a training step of a search.
 _POOLED, _FEATURES, _NUMBERS = 600, 1500, 2**26
@@ -26,16 +27,19 @@ class RegretMeter:
     of a closed-loop one by its affine feedbacks. In every other game, and in open-loop games of
     too many different players for that, it is what linear responses gain that a few quasi-Newton
     steps find: less than there is, so that a large regret means a bad profile and a small one a
-    profile that no linear response improves.
+    profile that no linear response improves. What a few noisy paths teach may save nothing on
+    others, so a regret below the tolerance is held against a search on four times as many.
 
     Args:
         game: the `Game`.
         policy: the profile, whose weights may move between two estimates.
         seed: of the paths.
+        tolerance: the regret, with two standard errors, that counts as small.
     """
 
-    def __init__(self, game: Any, policy: Any, seed: int):
+    def __init__(self, game: Any, policy: Any, seed: int, tolerance: float = DEFAULT_TOLERANCE):
         self.game, self.policy, self.seed = game, policy, seed
+        self.tolerance = tolerance
         self._deviations: Deviations | None = None
         self._latest: Certificate | None = None
         self._stage = -1
@@ -64,8 +68,12 @@ class RegretMeter:
                 return None
             self._deviations = deviations
         self._deviations.measure_units()
-        found = search(self._deviations, _PATHS, _EVALUATIONS, _SEARCH_PATHS)
-        return assemble({"trained": found}, "trained", found.by, None)
+        for paths in _SEARCH_PATHS:
+            found = search(self._deviations, _PATHS, _EVALUATIONS, paths)
+            estimate = assemble({"trained": found}, "trained", found.by, None)
+            if not estimate.upper <= self.tolerance:
+                break
+        return estimate
 
     def _features(self) -> int:
         """Of the regression in `lq.exploitability`."""

@@ -42,6 +42,27 @@ def test_a_game_without_its_theory_has_a_searched_regret():
     np.testing.assert_array_equal(again.gain, result.regret.gain)
 
 
+def test_a_small_regret_is_held_against_a_longer_search(monkeypatch):
+    """A few noisy paths teach what saves nothing on others, and the regret of their search says
+    nothing: a large one is believed, a small one is not."""
+    profile = fp.JointPolicy(InitialLaw(), hidden=(2,))
+    profile.build()
+    found, search = [], regret.search
+
+    def kept(deviations, paths, evaluations, searched):
+        found.append((searched, search(deviations, paths, evaluations, searched)))
+        return found[-1][1]
+
+    monkeypatch.setattr(regret, "search", kept)
+    meter = RegretMeter(profile.game, profile, 0)
+    assert meter(1).worst > 0.3
+    assert [paths for paths, _ in found] == [256]
+    meter.tolerance = 10.0
+    last = meter(2)
+    assert [paths for paths, _ in found] == [256, 256, 1024]
+    np.testing.assert_array_equal(last.gain, found[-1][1].gain)
+
+
 def test_many_players_have_a_regret_whether_they_are_alike_or_not(monkeypatch):
     """That of resting networks is what the exact theory says, or nearly all of it."""
     monkeypatch.setattr(regret, "_POOLED", 20)
