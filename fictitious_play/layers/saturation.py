@@ -23,10 +23,14 @@ class Saturation:
     power outside, so that an output that has gone too far still finds its way back. At a bound
     without an opposite one it is bound ± (d + √(d² + .01))/2 with d the distance from it. Where
     0 is not inside, or just at a bound, the outputs are shifted first, so that networks that start
-    at zero start where the map is steep.
+    at zero start where the map is steep. Outputs count in units of control: a step of training
+    that is small for a control of size one is not, for one that may only move by a hundredth.
 
     Args:
         low, high: (players, control_size); infinite where there is no bound.
+
+    Attributes:
+        unit: (players, control_size), of control: one, or half the half width where that is less.
     """
 
     def __init__(self, low: np.ndarray, high: np.ndarray):
@@ -36,6 +40,7 @@ class Saturation:
         half = np.subtract(high, low, out=np.full_like(low, 2.0), where=both) / 2.0
         middle = np.add(high, low, out=np.zeros_like(low), where=both) / 2.0
         self.half, self.middle = half, middle
+        self.unit = np.where(both, np.minimum(1.0, 0.5 * half), 1.0)
         reach = _STEEP * half
         lower, upper = np.where(both, middle - reach, low), np.where(both, middle + reach, high)
         self.shift = np.clip(0.0, lower, upper)
@@ -50,15 +55,15 @@ class Saturation:
 
     def __call__(self, outputs: Any) -> Any:
         """Controls of outputs (..., players, control_size, batch), of the same shape."""
-        low, high, half, middle, shift = (
+        low, high, half, middle, shift, unit = (
             constant(each[..., None], outputs)
             for each in (
                 np.where(np.isfinite(self.low), self.low, 0.0),
                 np.where(np.isfinite(self.high), self.high, 0.0),
-                self.half, self.middle, self.shift,
+                self.half, self.middle, self.shift, self.unit,
             )
         )  # fmt: skip
-        outputs = outputs + shift
+        outputs = unit * outputs + shift
         distance = ops.minimum(ops.maximum(outputs - middle, -_FAR * half), _FAR * half)
         z = distance / half
         found = middle + distance * ops.power(1.0 + ops.square(ops.square(z)), -0.25)

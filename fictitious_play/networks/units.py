@@ -10,6 +10,7 @@ from keras import ops
 from fictitious_play import checks, rollout
 from fictitious_play.compiled import Compiled
 from fictitious_play.games.base import Game
+from fictitious_play.layers.saturation import Saturation
 from fictitious_play.tensors import Tensor
 
 #: Initial states that the units of X_0 are measured on, in antithetic pairs.
@@ -24,6 +25,13 @@ class Units(NamedTuple):
 
     mean: np.ndarray
     scale: np.ndarray
+
+
+def control_units(game: Game) -> np.ndarray:
+    """What counts as a unit of control, (players, control_size): one, or a quarter of the distance
+    between `control_bounds` where that is less."""
+    saturation = Saturation.of(game)
+    return np.ones((game.players, game.control_size)) if saturation is None else saturation.unit
 
 
 def initial_units(game: Game) -> Units:
@@ -56,8 +64,8 @@ def state_units(
     their spread is the play's own.
 
     The spread of a state is its standard deviation over the paths and, in quadrature, the standard
-    deviation of what it moves by when independent standard normals are added to all controls at
-    all steps. The first is what is seen; the second is a floor, the spread that a unit of control
+    deviation of what it moves by when independent normals, a unit of control large, are added to
+    all controls at all steps. The first is what is seen; the second is a floor, the spread that a unit of control
     makes within a step, carried on through the game's own dynamics: it counts what controls do
     through the drift, through the volatility and through other states. So a state that rests
     under this profile and that the players can move is seen, and only one that neither noise nor
@@ -102,7 +110,8 @@ def _paths(
     """States before every step, and what they move by under a unit of control more, in float64,
     on the paths where both are finite; (paths, steps, state_size) each."""
     states = _states(play, initial_state, controls, noise)
-    unit = np.random.default_rng(_SEED).standard_normal(controls.shape).astype(controls.dtype)
+    normals = np.random.default_rng(_SEED).standard_normal(controls.shape)
+    unit = (normals * control_units(game)).astype(controls.dtype)
     finite = np.zeros(len(states), bool)
     # Dynamics that escape under a unit of control bear a smaller one.
     for size in 10.0 ** -np.arange(4):

@@ -12,7 +12,7 @@ from fictitious_play.compiled import Compiled
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_mixture import FeedbackMixture
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
-from fictitious_play.networks.units import Units, state_units
+from fictitious_play.networks.units import Units, control_units, state_units
 from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.evaluation import policy_controls
 from fictitious_play.solver.initial_belief import InitialBelief, initial_belief_array
@@ -67,7 +67,7 @@ class ClosedLoop:
     measures before every stage on the same sample.
 
     Where noise spreads the states less than half as much as a unit of control would, the players'
-    hands tremble in training: independent normals, of standard deviation one at most, move the
+    hands tremble in training: independent normals, a unit of control large at most, move the
     states beside the controls and cost nothing. A feedback is a control in states that the play
     itself may never reach, and how the others answer there is what a deviation is held against;
     without noise nothing would determine it. In a linear-quadratic game trembles change no best
@@ -108,16 +108,17 @@ class ClosedLoop:
             each.change_units(units)
 
     def fixed(self, left: float) -> dict:
-        """What else the training models are told: the standard deviation of how hands tremble.
+        """What else the training models are told: the standard deviations of how hands tremble,
+        (players, control_size).
 
         Args:
             left: the share of the solve that is still to come.
         """
         size = self._tremble if self._exact else self._tremble * left
-        return {"tremble": np.asarray(size, self.sample.noise.dtype)}
+        return {"tremble": np.asarray(size * control_units(self.game), self.sample.noise.dtype)}
 
     def _measured(self, controls: np.ndarray) -> tuple[Units, float]:
-        """Units along the paths of these controls, and the trembles' standard deviation."""
+        """Units along the paths of these controls, and the trembles' size in units of control."""
         pooled = self.network.get("time_shared", False)
         initial_state, noise = self.sample
         units, own = state_units(self.game, initial_state, controls, noise, pooled, self._play)

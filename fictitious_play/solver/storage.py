@@ -19,7 +19,8 @@ from fictitious_play.solver.record import StageRecord
 from fictitious_play.solver.result import Result
 from fictitious_play.solver.stop_reason import StopReason
 
-_FORMAT = "fictitious_play.result/1"
+#: In the earlier format, the networks of games with control bounds mean something else.
+_FORMAT, _EARLIER = "fictitious_play.result/2", "fictitious_play.result/1"
 #: Names in files of before.
 _RENAMED = {"information": "information_structure", "found": "searches"}
 _POLICIES = {kind.__name__: kind for kind in (JointPolicy, FeedbackPolicy)}
@@ -73,13 +74,14 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
         raise ValueError(
             f"`path` must be a file that Result.save wrote, whole. Received: {path}"
         ) from error
-    if kind != _FORMAT:
+    known = kind in (_FORMAT, _EARLIER)
+    if known and game is None:
+        game = _deserialized(document["game"], path)
+    if not known or (kind == _EARLIER and game is not None and game.control_bounds is not None):
         raise ValueError(
             f"`path` must hold a result in the format {_FORMAT!r}. Received: {path}, in the format "
             f"{kind!r}; load it with the version of the package that wrote it."
         )
-    if game is None:
-        game = _deserialized(document["game"], path)
     saved = document["policy"]
     config = {**saved["config"], "game": game}
     policy = _POLICIES[saved["class"]].from_config(config)

@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import fictitious_play as fp
 from fictitious_play.layers.saturation import Saturation
+from fictitious_play.solver.closed_loop import ClosedLoop
+from fictitious_play.solver.samples import Sample
 from tests.fictitious_play.cases import randomize, sample
 
 PLAN = {
@@ -21,8 +24,8 @@ FORM = {"hidden": (8,), "batch_normalization": False, "skip": True}
 @pytest.mark.parametrize("bounds", [(-1.0, 3.0), (1.0, 1.5), (0.0, np.inf), (-np.inf, -2.0)])
 def test_the_map_is_increasing_smooth_and_within(bounds):
     low, high = (np.full((1, 1), bound) for bound in bounds)
-    z = np.linspace(-50.0, 50.0, 20_001)
-    values = np.asarray(Saturation(low, high)(z[None, None]))[0, 0]
+    z, saturation = np.linspace(-50.0, 50.0, 20_001), Saturation(low, high)
+    values = np.asarray(saturation(z[None, None] / saturation.unit[..., None]))[0, 0]
     slopes = np.diff(values) / np.diff(z)
     assert np.all(values >= bounds[0])
     assert np.all(values <= bounds[1])
@@ -30,7 +33,7 @@ def test_the_map_is_increasing_smooth_and_within(bounds):
     assert np.all(slopes <= 1.0 + 1e-9)
     assert np.max(np.abs(np.diff(slopes))) < 0.06
     assert slopes[len(slopes) // 2] > 0.4
-    assert np.asarray(Saturation(low, high)(np.array([[[1e30]]]))) <= bounds[1]
+    assert np.asarray(saturation(np.array([[[1e30]]]))) <= bounds[1]
     assert np.max(slopes) > 0.99  # the identity, well inside
 
 
@@ -112,3 +115,42 @@ def test_a_certificate_deviates_within_the_bounds(structure):
     assert np.all(free.cost < 0.9 * result.cost)
     found = result.exploitability(method="trained", steps=20, paths=512)
     assert found.worst < 0.005
+
+
+class Valves(fp.Game):
+    """Two players fill a tank that leaks, each by at most so much, in any unit of control."""
+
+    def __init__(self, unit):
+        self.unit = unit
+        bounds = (-0.4 / unit, 1.2 / unit)
+        super().__init__(2, 1.0, 3, state_size=1, noise_size=1, control_bounds=bounds)
+
+    def drift(self, time, states, controls):
+        return self.unit * ops.sum(controls[..., 0], axis=-1, keepdims=True) - states
+
+    def diffusion(self, time, states, controls):
+        return ops.full((1, 1), 0.02, dtype=states.dtype)
+
+    def running_cost(self, time, states, controls):
+        return ops.square(states - 1.0) + ops.square(self.unit * controls[..., 0])
+
+    def terminal_cost(self, states):
+        return ops.square(states - 1.0) * np.ones(2, "float32")
+
+
+def test_the_unit_of_a_bounded_control_does_not_matter():
+    """Neither to the networks, nor to the trembles and units of closed-loop play, which bounds
+    would cut."""
+    results, units, noise = [], [], np.zeros((8, 3, 1), "float32")
+    for unit in (1.0, 64.0):
+        game = Valves(unit)
+        made = ClosedLoop(game, FORM, 0.0, Sample(noise[:, 0], noise))
+        np.testing.assert_allclose(unit * made.fixed(1.0)["tremble"], 0.4, rtol=1e-3)
+        units.append(made.units.scale[1:])
+        solver = fp.DeepFictitiousPlay(game, **FORM)
+        results.append(solver.solve(**{**PLAN, "stages": 1, "steps_per_stage": 20}))
+    one, other = (result.control(noise[:, 0], noise) for result in results)
+    assert np.all((one > 0.05) & (one < 1.1))
+    np.testing.assert_allclose(64.0 * other, one, rtol=1e-4)
+    np.testing.assert_allclose(results[1].cost, results[0].cost, rtol=1e-5)
+    np.testing.assert_allclose(units[1], units[0], rtol=1e-4)
