@@ -35,36 +35,30 @@ def quasi_newton(
     length = np.linalg.norm(gradient, axis=1)
     first = 1.0 / np.maximum(length, 1.0)
     lost = ~(np.isfinite(value) & np.isfinite(length))
-    step = np.where(lost, 0.0, 1.0)
+    step = np.ones(len(point))
     used = 1
-    while used < evaluations:
+    while used < evaluations and not np.all(lost):
         direction = _direction(np.where(np.isfinite(gradient), gradient, 0.0), pairs, first)
         slope = np.sum(gradient * direction, axis=1)
-        uphill = ~(slope < 0.0)
-        direction[uphill] = 0.0
-        accepted = uphill | lost
-        trial, best_value, best_gradient = point.copy(), value.copy(), gradient.copy()
-        step[:] = 1.0
-        while used < evaluations and not np.all(accepted):
-            attempt = np.where(accepted[:, None], trial, point + step[:, None] * direction)
-            new_value, new_gradient = function(attempt)
-            used += 1
-            new_gradient = np.where(free, new_gradient, 0.0)
-            with np.errstate(invalid="ignore"):
-                good = new_value <= value + 1e-4 * step * slope
-            good &= np.isfinite(new_value) & np.isfinite(new_gradient).all(axis=1) & ~accepted
-            trial[good] = attempt[good]
-            best_value[good], best_gradient[good] = new_value[good], new_gradient[good]
-            accepted |= good
-            step = np.where(accepted, step, 0.3 * step)
-            lost |= step < 1e-9
-            accepted |= lost
-        if np.array_equal(trial, point):
-            return
-        pairs.append(_pair(trial - point, best_gradient - gradient))
-        pairs = pairs[-memory:]
-        point, value, gradient = trial, best_value, best_gradient
-        yield point.copy()
+        lost |= ~(slope < 0.0)
+        attempt = np.where(lost[:, None], point, point + step[:, None] * direction)
+        new_value, new_gradient = function(attempt)
+        used += 1
+        new_gradient = np.where(free, new_gradient, 0.0)
+        with np.errstate(invalid="ignore"):
+            good = new_value <= value + 1e-4 * step * slope
+        good &= np.isfinite(new_value) & np.isfinite(new_gradient).all(axis=1) & ~lost
+        # A player who has to come back waits for nobody, and nobody for her.
+        step = np.where(good, 1.0, 0.3 * step)
+        lost |= step < 1e-9
+        if good.any():
+            moved, turned = attempt - point, new_gradient - gradient
+            pairs.append(_pair(*(np.where(good[:, None], each, 0.0) for each in (moved, turned))))
+            pairs = pairs[-memory:]
+            point = np.where(good[:, None], attempt, point)
+            gradient = np.where(good[:, None], new_gradient, gradient)
+            value = np.where(good, new_value, value)
+            yield point.copy()
 
 
 def _pair(moved: np.ndarray, turned: np.ndarray) -> tuple:

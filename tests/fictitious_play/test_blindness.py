@@ -110,6 +110,17 @@ def test_cost_units_follow_the_spread():
     np.testing.assert_array_equal(cost_unit(np.zeros((4, 1))), [1.0])
 
 
+def test_nobody_waits_for_a_player_who_has_nothing_to_gain():
+    """Her value is flat to rounding, with a gradient that is not: no step of hers is accepted."""
+
+    def function(points):
+        values = np.array([0.5 * np.sum((points[0] - 3.0) ** 2), 0.0])
+        return values, np.stack([points[0] - 3.0, np.full(2, 1e-9)])
+
+    *_, last = quasi_newton(function, np.zeros((2, 2)), np.ones(2, bool), 8)
+    np.testing.assert_allclose(last[0], 3.0, rtol=1e-6)
+
+
 def test_the_quasi_newton_search_finds_minima_of_any_conditioning(rng):
     """Row by row, against the solution of the linear system; a player at her minimum rests."""
     players, size = 3, 12
