@@ -31,7 +31,9 @@ class OptimizerChoice:
     def make(self, total_steps: int) -> keras.optimizers.Optimizer:
         """A new optimizer for a solve of that many training steps."""
         if self.optimizer is None:
-            return _for_one_device(keras.optimizers.Adam(self._schedule(total_steps)))
+            # TensorFlow keeps a kernel for every name of a variable it has ever made, tens of KiB
+            # each: names that Keras numbers would cost every solve of a process that memory.
+            return _for_one_device(keras.optimizers.Adam(self._schedule(total_steps), name="adam"))
         return _for_one_device(self.optimizer)
 
     def rate(self, step: int, total_steps: int) -> float:
