@@ -228,5 +228,12 @@ def feedback_deviation_costs(
         trembles = ops.expand_dims(by_step(trembles), 2)
     noise = ops.expand_dims(by_step(noise), 2)
     costs, (kept, _) = _roll(game, states, noise, inputs, act, trembles=trembles)
-    mask = ops.convert_to_tensor(eye[:, :, 0], dtype=ops.dtype(costs))
-    return ops.sum(costs * mask, axis=-1), kept
+    return own_costs(costs, only), kept
+
+
+def own_costs(costs: Any, only: Any = None) -> Any:
+    """Of everybody's costs in every copy, (..., players, players), those of the player who
+    deviates there, (..., players), whatever the others' are; of one copy with `only`."""
+    if only is not None:
+        return costs[..., only]
+    return ops.diagonal(costs, axis1=-2, axis2=-1)

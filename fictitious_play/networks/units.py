@@ -65,11 +65,11 @@ def state_units(
 
     The spread of a state is its standard deviation over the paths and, in quadrature, the standard
     deviation of what it moves by when independent normals, a unit of control large, are added to
-    all controls at all steps. The first is what is seen; the second is a floor, the spread that a unit of control
-    makes within a step, carried on through the game's own dynamics: it counts what controls do
-    through the drift, through the volatility and through other states. So a state that rests
-    under this profile and that the players can move is seen, and only one that neither noise nor
-    controls nor the initial law can move is left out.
+    all controls at all steps. The first is what is seen; the second is a floor, the spread that a
+    unit of control makes within a step, carried on through the game's own dynamics: it counts what
+    controls do through the drift, through the volatility and through other states. So a state that
+    rests under this profile and that the players can move is seen, and only one that neither noise
+    nor controls nor the initial law can move is left out.
 
     Args:
         game: the `Game`.

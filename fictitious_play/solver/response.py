@@ -20,6 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from fictitious_play.rollout import own_costs
 from fictitious_play.scan import scan
 from fictitious_play.solver.corrections import Corrections
 from fictitious_play.solver.response_units import BY_STEP, ResponseUnits, neutral_units
@@ -190,7 +191,7 @@ class ResponseModel(keras.Model):
             step, (states, total), by_step, game.steps, h, self.variable_dtype
         )
         total = total + game.terminal_cost(states)
-        return ops.sum(total * eye[:, :, 0], axis=-1), kept
+        return own_costs(total), kept
 
     def _correction(
         self, states: Any, own: Any, everybody: Any, past: Any, part: Any, now: Any

@@ -7,10 +7,13 @@ import numpy as np
 
 #: So many players are listed one by one; of more, the first ones.
 _LISTED = 8
+#: A cost of so many standard deviations of a path's may be a constant for the most part.
+_CONSTANT = 100.0
 _SCALES = {
     "cost": "|J| =",
     "spread": "a path's standard deviation",
     "given": "the given scale",
+    "stake": "what a tremble of a tenth of her control costs,",
     "none": "no scale",
 }
 
@@ -36,7 +39,7 @@ def summary(result: Any) -> str:
         lines.append(f"validation paths without a finite cost, player by player: {counts}")
     if result.contraction is not None:
         lines.append(f"contraction factor of exact play: {result.contraction:.3g}")
-    lines.extend(f"note: {notice}" for notice in result.notices)
+    lines.extend(f"note: {notice}" for notice in (*result.notices, *_constant_costs(result)))
     return "\n".join(lines)
 
 
@@ -57,6 +60,21 @@ def _regret(result: Any) -> str:
     if regret.at_bounds.any():
         text += f"; {100 * regret.at_bounds.max():.3g} % of a player's controls at their bounds"
     return text
+
+
+def _constant_costs(result: Any) -> Iterator[str]:
+    """A sentence where a cost is so large beside what chance makes of it that most of it may be a
+    constant, of which every gain is a small share."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.abs(result.cost) / result.cost_spread
+    ratio = np.where(np.isfinite(ratio), ratio, 0.0)
+    player = int(np.argmax(ratio))
+    if ratio[player] > _CONSTANT:
+        yield (
+            f"|J| is {ratio[player]:.2g} times a path's standard deviation (player {player}). If "
+            "most of it is a constant, gains relative to it say little: "
+            "`exploitability(scale=...)` takes another scale"
+        )
 
 
 def _costs(result: Any) -> Iterator[Any]:
