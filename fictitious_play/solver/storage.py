@@ -74,14 +74,12 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
         raise ValueError(
             f"`path` must be a file that Result.save wrote, whole. Received: {path}"
         ) from error
-    known = kind in (_FORMAT, _EARLIER)
-    if known and game is None:
+    if kind not in (_FORMAT, _EARLIER):
+        raise _other_format(path, kind)
+    if game is None:
         game = _deserialized(document["game"], path)
-    if not known or (kind == _EARLIER and game is not None and game.control_bounds is not None):
-        raise ValueError(
-            f"`path` must hold a result in the format {_FORMAT!r}. Received: {path}, in the format "
-            f"{kind!r}; load it with the version of the package that wrote it."
-        )
+    if kind == _EARLIER and game.control_bounds is not None:
+        raise _other_format(path, kind)
     saved = document["policy"]
     config = {**saved["config"], "game": game}
     policy = _POLICIES[saved["class"]].from_config(config)
@@ -97,6 +95,13 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
     archive.assign_arrays("policy", policy.weights, arrays)
     fields = {name: _decoded(value) for name, value in document["result"].items()}
     return Result(game=game, policy=policy, **fields)
+
+
+def _other_format(path: Path, kind: str) -> ValueError:
+    return ValueError(
+        f"`path` must hold a result in the format {_FORMAT!r}. Received: {path}, in the format "
+        f"{kind!r}; load it with the version of the package that wrote it."
+    )
 
 
 def _serialized(game: Game) -> dict[str, Any] | None:
