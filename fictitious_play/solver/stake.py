@@ -12,15 +12,17 @@ from fictitious_play.solver.samples import response_sample
 
 #: Paths, and most numbers in an array of them.
 _PATHS, _NUMBERS = 64, 2**22
-#: Of controls' size and of the others' costs.
-_HANDS, _OTHERS = 0.1, 0.01
+#: Of controls' size, and of costs at rest or of the others.
+_HANDS, _SHARE = 0.1, 0.01
 
 
 def stakes(policy: Any, scale: np.ndarray, seed: int) -> np.ndarray:
     """What every player's cost would rise by if her hand trembled by a tenth of her control's size.
 
-    A hand that rests trembles by a tenth of the largest control of any player, and that counts up
-    to a hundredth of the mean of the others' scales: a player may rest because her units are small.
+    That counts up to a hundredth of what she pays if everybody rests, since controls that are far
+    too large make trembles that are. A hand that rests trembles by a tenth of the largest control
+    of any player, and that counts up to a hundredth of the mean of the others' scales, or of what
+    they pay at rest: a player may rest because her units are small.
 
     Args:
         policy: the profile.
@@ -46,10 +48,14 @@ def stakes(policy: Any, scale: np.ndarray, seed: int) -> np.ndarray:
         risen = np.mean(0.5 * (moved[0] + moved[1]) - still, axis=0)
         return np.where(np.isfinite(risen), np.maximum(risen, 0.0), 0.0)
 
-    known = np.nan_to_num(scale)
-    others = _OTHERS * (known.sum() - known) / max(1, game.players - 1)
+    rest = game.project(np.zeros_like(controls))
+    arrays = map(ops.convert_to_tensor, (sample.initial_state, rest, sample.noise))
+    costs = ops.convert_to_numpy(rollout.joint_costs(game, *arrays)).astype(np.float64)
+    paid = np.nan_to_num(np.sqrt(np.mean(costs**2, axis=0)), posinf=0.0)
+    known = np.minimum(np.nan_to_num(scale, posinf=0.0), paid)
+    others = _SHARE * (known.sum() - known) / max(1, game.players - 1)
     borrowed = np.minimum(rise(_HANDS * size.max()), others)
-    return np.maximum(rise(_HANDS * size), borrowed)
+    return np.maximum(np.minimum(rise(_HANDS * size), _SHARE * paid), borrowed)
 
 
 def _costs(policy: Any, sample: Any, controls: np.ndarray, hands: np.ndarray) -> Any:

@@ -207,18 +207,28 @@ def test_next_to_nothing_is_held_against_what_a_trembling_hand_costs(structure):
         np.testing.assert_allclose(given.relative, still.gain / 2.0)
 
 
+class Errands(Errand):
+    """Both walk."""
+
+    def terminal_cost(self, states):
+        return ops.square(states - 1.0)
+
+
 def test_a_player_at_rest_is_held_against_the_others():
-    """Her hand trembles like theirs, but counts at most a hundredth of their costs."""
-    game = Errand()
-    profile = fp.JointPolicy(game, hidden=(2,), batch_normalization=False)
+    """Her hand trembles like theirs, but counts at most a hundredth of their costs; and controls
+    that are far too large make no stake."""
+    profile = fp.JointPolicy(Errands(), hidden=(2,), batch_normalization=False)
     profile.build()
     for weight in profile.stacked_weights:
         weight.assign(np.zeros(weight.shape))
     bias = np.zeros(profile.output_bias.shape)
     bias[:, 1] = 1.0
     profile.output_bias.assign(bias)
-    np.testing.assert_allclose(stakes(profile, np.array([1e-9, 10.0]), 0), [0.005, 0.0], rtol=0.3)
-    np.testing.assert_allclose(stakes(profile, np.array([1e-9, 0.1]), 0), [0.001, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(stakes(profile, np.array([1e-9, 10.0]), 0), 0.005, rtol=0.3)
+    found = stakes(profile, np.array([1e-9, 0.1]), 0)
+    np.testing.assert_allclose(found, [0.001, 0.005], rtol=0.3)
+    profile.output_bias.assign(1e6 * bias)
+    assert np.all(stakes(profile, np.array([1.0, 1e12]), 0) < 0.02)
 
 
 class NaNForOne(Errand):
