@@ -33,8 +33,9 @@ class OptimizerChoice:
         if self.optimizer is None:
             # TensorFlow keeps a kernel for every name of a variable it has ever made, tens of KiB
             # each: names that Keras numbers would cost every solve of a process that memory.
-            return _for_one_device(keras.optimizers.Adam(self._schedule(total_steps), name="adam"))
-        return _for_one_device(self.optimizer)
+            return _for_one_device(keras.optimizers.Adam)(self._schedule(total_steps), name="adam")
+        kind: Any = _for_one_device(type(self.optimizer))
+        return kind.from_config(self.optimizer.get_config())
 
     def rate(self, step: int, total_steps: int) -> float:
         """The learning rate of a training step of the whole solve, counted from 0."""
@@ -139,8 +140,6 @@ class _SumsWhereSeveral:
         return super()._all_reduce_sum_gradients(grads_and_vars)  # type: ignore[misc]
 
 
-def _for_one_device(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """A new optimizer of the same class and configuration."""
-    kind = type(optimizer)
-    made: Callable = type(kind.__name__, (_SumsWhereSeveral, kind), {}).from_config  # type: ignore[attr-defined]
-    return made(optimizer.get_config())
+def _for_one_device(kind: type[keras.optimizers.Optimizer]) -> Callable:
+    """The class, with gradients as they are on one device."""
+    return type(kind.__name__, (_SumsWhereSeveral, kind), {})

@@ -58,6 +58,13 @@ def looped_roll_out():
     return keras.ops.convert_to_numpy(costs(controls)), slopes
 
 
+def initial_kernel():
+    """The first layer's weights of a policy before it is trained, as lists."""
+    policy = fp.JointPolicy(asymmetric_game(players=2, steps=2), hidden=(2,), seed=3)
+    policy.build()
+    return keras.ops.convert_to_numpy(policy.kernel).tolist()
+
+
 def randomize(policy, seed=0):
     """Weights and moving averages away from their special starting values."""
     rng = np.random.default_rng(seed)

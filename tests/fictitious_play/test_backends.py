@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fictitious_play.cases import looped_roll_out
+from tests.fictitious_play.cases import initial_kernel, looped_roll_out
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = """
 import json, sys
 import numpy as np
 import fictitious_play as fp
-from tests.fictitious_play.cases import looped_roll_out
+from tests.fictitious_play.cases import initial_kernel, looped_roll_out
 
 game = fp.InterBankGame(players=3, steps=4, epsilon=4.0, c=2.0, rho=0.3, a=[0.1, 0.5, 0.3])
 solver = fp.DeepFictitiousPlay(game, hidden=(8,), skip=True, seed=1)
@@ -45,6 +45,8 @@ print(json.dumps({
     "resumed": bool(np.all(again.cost == result.cost)),
     "closed": closed,
     "finite": bool(np.all(np.isfinite(cost))),
+    "imported": sorted({"tensorflow", "jax", "torch"} & set(sys.modules)),
+    "initial": initial_kernel(),
     "looped": [each.tolist() for each in looped_roll_out()],
 }))
 """
@@ -69,5 +71,7 @@ def test_a_solve_reaches_the_equilibrium(backend, tmp_path):
     assert max(found["closed"].values()) < 0.05
     assert found["resumed"]
     assert found["finite"]
+    assert found["imported"] == [backend]  # importing another one takes seconds
+    assert found["initial"] == initial_kernel()
     for one, two in zip(found["looped"], looped_roll_out(), strict=True):
         np.testing.assert_allclose(one, two, rtol=2e-6, atol=2e-6 * np.abs(two).max())

@@ -147,11 +147,11 @@ def test_a_stage_crosses_between_host_and_device_four_times_at_most(monkeypatch)
         assert 3 <= len(names) <= 4, names
 
 
-@pytest.mark.parametrize("information", ["open_loop", "closed_loop"])
-def test_a_profile_is_evaluated_in_equal_parts_path_by_path(information, monkeypatch):
+@pytest.mark.parametrize("information_structure", ["open_loop", "closed_loop"])
+def test_a_profile_is_evaluated_in_equal_parts_path_by_path(information_structure, monkeypatch):
     monkeypatch.setattr(evaluation, "_PATHS", 5)  # parts of 4: the last of 10 paths is not full
     game = symmetric_game(players=2, steps=3)
-    solver = fp.DeepFictitiousPlay(game, hidden=(4,), information=information)
+    solver = fp.DeepFictitiousPlay(game, hidden=(4,), information_structure=information_structure)
     policy = solver.solve(1, 9, validation_paths=8, progress=False, regret_every=None).policy
     sample = samples.validation_sample(game, 1, 10, "float32")
     found = evaluation.play(policy, sample, "costs", "controls", "states")
