@@ -1,6 +1,7 @@
 """A function of arrays and Keras variables as one computation of the backend."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -24,7 +25,9 @@ class Compiled:
         if keras.config.backend() == "tensorflow":
             import tensorflow as tf
 
-            graph = tf.function(function, autograph=False)
+            # TensorFlow counts the tracings of a plain function over all of a process's solves, and
+            # would warn of them.
+            graph = tf.function(partial(function), autograph=False)
             self._run = lambda *arrays: graph(*map(ops.convert_to_tensor, arrays))
         elif keras.config.backend() == "jax":
             import jax

@@ -31,16 +31,21 @@ def player_sharding(devices: Sequence[str] | None = None) -> keras.distribution.
         devices: names as `keras.distribution.list_devices` gives them; None means all.
 
     Raises:
-        ValueError: on another backend, or without devices.
+        ValueError: on another backend, without devices, or for one that is not there.
     """
     if keras.config.backend() != "jax":
         raise ValueError(
             "Players are sharded with Keras's model parallelism, which needs the JAX backend. "
             f"Received: KERAS_BACKEND={keras.config.backend()}"
         )
-    devices = keras.distribution.list_devices() if devices is None else list(devices)
+    there = keras.distribution.list_devices()
+    devices = there if devices is None else list(devices)
     if not devices:
         raise ValueError("`devices` must name at least one device. Received: none")
+    if not set(devices) <= set(there):
+        raise ValueError(
+            f"`devices` must be among {', '.join(map(repr, there))}. Received: devices={devices!r}"
+        )
     mesh = keras.distribution.DeviceMesh((1, len(devices)), ("batch", _PLAYERS), devices)
     layout = keras.distribution.LayoutMap(mesh)
     for path, axes in _LAYOUTS.items():

@@ -1,9 +1,11 @@
 """The subnetwork that gives one player's control at one step."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import keras
+import numpy as np
 
 from fictitious_play import checks
 
@@ -30,12 +32,29 @@ def activation_of(name: str) -> Any:
             f"`activation` must be the name of a Keras activation. Received: activation={name!r}"
         )
     try:
-        return keras.activations.get(name)
+        found = keras.activations.get(name)
     except ValueError as error:
         raise ValueError(
             "`activation` must be the name of a Keras activation, such as 'relu' or 'tanh'. "
             f"Received: activation={name!r}"
         ) from error
+    if not _is_elementwise(name):
+        raise ValueError(
+            "`activation` must be a function of every number by itself, such as 'relu' or 'tanh', "
+            f"since all players' layers lie side by side. Received: activation={name!r}"
+        )
+    return found
+
+
+@cache
+def _is_elementwise(name: str) -> bool:
+    """Whether an activation gives numbers the same values in other company."""
+    function, values = keras.activations.get(name), np.linspace(-3.0, 3.0, 8, dtype=np.float32)
+    one, other = (
+        keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(values.reshape(shape))))
+        for shape in ((2, 4), (4, 2))
+    )
+    return one.size == values.size and np.allclose(one.ravel(), other.ravel())
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")

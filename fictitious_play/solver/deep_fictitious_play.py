@@ -153,8 +153,11 @@ class DeepFictitiousPlay:
         else:
             initial_belief_array(game, initial_belief)
         self.initial_belief = initial_belief
-        if not isinstance(jit_compile, bool):
-            jit_compile = checks.one_of("jit_compile", jit_compile, ("auto",))
+        if not isinstance(jit_compile, bool) and jit_compile != "auto":
+            raise ValueError(
+                "`jit_compile` must be True, False or 'auto'. "
+                f"Received: jit_compile={jit_compile!r}"
+            )
         self.jit_compile = jit_compile
         self.seed = checks.integer("seed", seed, least=0)
         self.dtype = keras.config.floatx() if dtype is None else dtype

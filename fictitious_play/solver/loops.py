@@ -6,6 +6,7 @@ number of steps is a tensor, so that any number up to the arrays' length is the 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -39,7 +40,9 @@ class StepLoop:
         if backend == "tensorflow":
             import tensorflow as tf
 
-            self._run = tf.function(self._tensorflow, autograph=False, jit_compile=compiled)
+            # As in `Compiled`, so that every loop's tracings are counted by themselves.
+            run = partial(self._tensorflow)
+            self._run = tf.function(run, autograph=False, jit_compile=compiled)
         elif backend == "jax" and compiled:
             import jax
 

@@ -213,6 +213,10 @@ class Result:
                 "`initial_state` and `noise` must hold the same number of paths. "
                 f"Received: {len(initial_state)} and {len(noise)}"
             )
+        if not len(noise):
+            raise ValueError(
+                "`initial_state` and `noise` must hold at least one path. Received: none"
+            )
         dtype = self.policy.variable_dtype
         return Sample(initial_state.astype(dtype), noise.astype(dtype))
 

@@ -32,6 +32,11 @@ _JAX = """
 import jax
 assert len(jax.devices()) == 4
 one = solve()
+try:
+    fp.player_sharding(["cpu:0", "cpu:4"])
+    raise AssertionError("there is no fifth device")
+except ValueError as error:
+    assert "must be among 'cpu:0', 'cpu:1', 'cpu:2', 'cpu:3'" in str(error)
 keras.distribution.set_distribution(fp.player_sharding())
 several = solve()
 shards = several.policy.kernel.value.sharding

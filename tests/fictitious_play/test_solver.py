@@ -48,7 +48,7 @@ def test_a_compiled_step_plays_the_same_game():
     )
     np.testing.assert_allclose(compiled.history[-1].loss, plain.history[-1].loss, rtol=1e-4)
     assert (plain.settings["jit_compile"], compiled.settings["jit_compile"]) == (False, True)
-    with pytest.raises(ValueError, match="`jit_compile` must be one of 'auto'"):
+    with pytest.raises(ValueError, match="`jit_compile` must be True, False or 'auto'"):
         fp.DeepFictitiousPlay(game, jit_compile="always")
 
 
@@ -207,6 +207,8 @@ def test_samples_are_antithetic_and_adapted_to_their_place():
         ({"initial_belief": "zero"}, TypeError, "`initial_belief` must be a number"),
         ({"seed": -1}, ValueError, "`seed` must be at least 0"),
         ({"dtype": "float16"}, ValueError, "`dtype` must be one of"),
+        ({"activation": "softmax"}, ValueError, "a function of every number by itself"),
+        ({"activation": "glu"}, ValueError, "a function of every number by itself"),
         ({"hidden": "wide"}, TypeError, "`hidden` must be a sequence"),
     ],
 )
@@ -239,6 +241,7 @@ def test_bad_solves_are_refused(changes, error, rule):
         (np.zeros((4, 3)), np.zeros((4, 5, 3)), "`noise` must have the shape"),
         (np.zeros((4, 3)), np.zeros((4, 4, 4)), "`noise` must have the shape"),
         (np.zeros((4, 2)), np.zeros((4, 5, 4)), "`initial_state` must have the shape"),
+        (np.zeros((0, 3)), np.zeros((0, 5, 4)), "must hold at least one path"),
         (np.zeros((3, 3)), np.zeros((4, 5, 4)), "must hold the same number of paths"),
         (np.full((4, 3), np.nan), np.zeros((4, 5, 4)), "`initial_state` must be finite"),
         (np.zeros((4, 3)), np.full((4, 5, 4), np.inf), "`noise` must be finite"),

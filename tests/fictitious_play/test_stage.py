@@ -1,5 +1,6 @@
 """A stage as one computation: its noise, its chunks, and what crosses between host and device."""
 
+import logging
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from keras import ops
 
 import fictitious_play as fp
+from fictitious_play.compiled import Compiled
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver import evaluation, noise, samples
 from fictitious_play.solver.loops import StepLoop
@@ -182,3 +184,16 @@ def test_all_evaluations_of_a_solve_are_one_computation(monkeypatch):
         3, 2, validation_paths=40, stage_paths=16, progress=False, regret_every=None
     )
     assert traced == [16]
+
+
+def test_tracings_of_one_computation_are_not_held_against_another(caplog):
+    """TensorFlow warns of a function that is traced often; solves in a loop are many functions."""
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)
+    try:
+        for number in range(8):
+            double = Compiled(lambda values: 2.0 * values)
+            assert float(double(np.array([number], np.float32))[0]) == 2.0 * number
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
