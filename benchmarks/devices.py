@@ -33,6 +33,7 @@ result = solver.solve(given["stages"], given["steps"], progress=False, regret_ev
 solved = time.process_time()
 first, *later = result.history
 steady = statistics.median(record.seconds for record in later)
+steady_cpu = statistics.median(record.cpu_seconds for record in later)
 found = {
     "seconds": time.monotonic() - begun,
     "device": "GPU" if devices.has_gpu() else "CPU",
@@ -40,8 +41,9 @@ found = {
     "import_cpu_seconds": imported,
     "solve_cpu_seconds": solved - imported,
     "stage_seconds": steady,
-    "stage_cpu_seconds": statistics.median(record.cpu_seconds for record in later),
+    "stage_cpu_seconds": steady_cpu,
     "first_stage_less_a_later_one_seconds": first.seconds - steady,
+    "first_stage_less_a_later_one_cpu_seconds": first.cpu_seconds - steady_cpu,
     "step_milliseconds": 1e3 * steady / given["steps"],
     "cost_error": float(np.abs(result.relative_error(fp.lq.nash(game))).max()),
     "host_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
@@ -65,6 +67,8 @@ _COLUMNS = {
     "seconds": "import to result (s)",
     "solve_cpu_seconds": "solve (CPU-s)",
     "first_stage_less_a_later_one_seconds": "first stage less a later one (s)",
+    "first_stage_less_a_later_one_cpu_seconds": "the same (CPU-s)",
+    "stage_cpu_seconds": "later stage (CPU-s)",
     "step_milliseconds": "step (ms)",
     "shapes_of_products": "shapes of products",
     "host_mebibytes": "host (MiB)",
@@ -84,6 +88,7 @@ def main() -> int:
     parser.add_argument("--stages", type=int, default=10)
     parser.add_argument("--steps", type=int, default=60, help="training steps a stage")
     parser.add_argument("--precision", choices=("float32", "tf32"), default="float32")
+    parser.add_argument("--conditions", default="", help="of the machine, for the table's title")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--out", type=Path, default=None, help="JSON file to write")
     given = parser.parse_args()
@@ -120,7 +125,9 @@ def summary(document: dict) -> list:
         )
         for row in document["rows"]
     ]
-    return [Table("A whole solve", ("backend", "N", *_COLUMNS.values()), rows)]
+    conditions = document["settings"].get("conditions")
+    title = f"A whole solve, {conditions}" if conditions else "A whole solve"
+    return [Table(title, ("backend", "N", *_COLUMNS.values()), rows)]
 
 
 def _solve(backend: str, players: int, given: argparse.Namespace) -> dict[str, Any]:
