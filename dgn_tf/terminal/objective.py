@@ -62,8 +62,8 @@ class Reading:
         """Whether every sample has elementary losses; else there is one of the batch."""
         if self.losses is None or self.losses.shape.rank == 0:
             return False
-        batches = {tensor.shape[0] for tensor in (self.losses, *keras.tree.flatten(self.y_pred))}
-        return len(batches - {None}) < 2
+        first = self.losses.shape[0]
+        return first is None or all(t.shape[0] == first for t in keras.tree.flatten(self.y_pred))
 
     def reads(self, logits: tf.Tensor) -> bool:
         """Whether the loss depends on the logits behind the predictions by another way than them;

@@ -235,6 +235,16 @@ def test_one_number_for_the_batch_has_the_gauss_newton_match(loss):
         exact()
 
 
+def test_a_number_for_every_unit_is_of_the_whole_batch():
+    """In a graph, where the size of the batch is not known."""
+    x, y, _ = data("bits", "none")
+    model = build(quartic, "sigmoid", "none", "rank_one", "sum")
+    model.compile(dgn_tf.DGNOpt(), lambda t, p: tf.reduce_mean((tf.cast(t, p.dtype) - p) ** 2, 0))
+    with pytest.warns(UserWarning, match="one number for the whole batch"):
+        history = model.fit(x, y, batch_size=2, verbose=0).history
+    assert history["skipped_steps"] == [0]
+
+
 def test_the_summary_says_at_compile_that_a_loss_has_no_curvature():
     model = build(quartic, "sigmoid", "none", "rank_one", "sum")
     for loss, said in ((losses.Dice(), True), (losses.Dice(axis=(1, 2)), False), ("mse", False)):
