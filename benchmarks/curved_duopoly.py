@@ -85,15 +85,34 @@ def _root(slope, p: np.ndarray) -> np.ndarray:
     return 0.5 * (low + high)
 
 
+def within_reach(game: CurvedDuopoly, controls: np.ndarray) -> np.ndarray:
+    """Controls on the grid, held constant beyond the prices that 8,192 of their own paths reach:
+    networks leap where nothing ever comes, and a quadrature's outer nodes would count that.
+
+    Args:
+        controls: what both play, (steps, prices, 2).
+    """
+    p, h, random = prices(game), game.step_size, np.random.default_rng(0)
+    price, held = np.full(8192, float(game.initial_mean[0])), np.empty_like(controls)
+    for step, played in enumerate(controls):
+        near = np.clip(p, price.min(), price.max())
+        held[step] = np.stack([np.interp(near, p, u) for u in played.T], axis=-1)
+        total = sum(np.interp(price, p, u) for u in played.T)
+        shock = game.sigma * h**0.5 * random.standard_normal(len(price))
+        price = price + h * (game.intercept - price - total) + shock
+    return held
+
+
 def judge(result) -> tuple[np.ndarray, np.ndarray]:
     """Relative cost errors and gains of the best deviations of a solved profile, (players,) each,
-    both without sampling."""
+    by dynamic programming on `within_reach` of it."""
     game, states = result.game, prices(result.game)[:, None]
     seen = ops.convert_to_tensor(states, dtype=result.policy.variable_dtype)
     controls = np.stack([
         ops.convert_to_numpy(result.policy.controls(step, seen))[:, :, 0].astype(np.float64)
         for step in range(game.steps)
     ])  # fmt: skip
+    controls = within_reach(game, controls)
     exact, _ = solve(game)
     profiles = [(controls[..., player], controls[..., 1 - player]) for player in (0, 1)]
     cost = np.array([solve(game, other, own)[0] for own, other in profiles])
