@@ -2,7 +2,7 @@
 
 A follower who sees an exogenous signal and starts at rest; and duopolies with sticky prices
 (Fershtman and Kamien 1987), away from the steady state, with little noise or none, linear-quadratic
-and with marginal costs that curve: there the hands that tremble in training have a bias. All
+and with marginal costs that curve, where the hands that tremble in training have a bias. All
 settings of the solver are the defaults, so that nothing but the states themselves tells what there
 is to see.
 """
@@ -126,7 +126,7 @@ def summary(document: dict[str, Any]) -> list:
             each["game"],
             str(len(each["runs"])),
             *(
-                f"{100 * max(run[key] for run in each['runs']):.3f} %"
+                f"{100 * max(run[key] for run in each['runs']):.3g} %"
                 for key in ("cost_error", "gain")
             ),
             f"{sum(run['converged'] for run in each['runs'])} of {len(each['runs'])}",
