@@ -2,10 +2,11 @@
 
 Every trial runs the same solve in processes of its own, sends SIGKILL after a random time, once or
 a few times, and then lets it finish. Costs, history and weights must be those of the uninterrupted
-solve, bit for bit.
+solve of this process, bit for bit.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -21,32 +22,40 @@ from typing import Any
 from reproduce import startup
 
 _ROOT = Path(__file__).resolve().parent.parent
-#: What a process of a trial runs: a solve that writes a digest of its bits. Starting Python takes
-#: seconds in which there is nothing to kill, so it says when the solve begins.
+#: What a process of a trial runs. Starting Python and importing a backend take seconds in which
+#: there is nothing to kill, so it says when the solve begins.
 _PROGRAM = """
-import hashlib, json, sys
-import numpy as np
-import fictitious_play as fp
-
-settings = json.loads(sys.argv[1])
-game = fp.InterBankGame(players=settings["players"], steps=settings["steps"], rho=0.3)
-solver = fp.DeepFictitiousPlay(game, hidden=(8,), belief=settings["belief"], seed=settings["seed"])
+import json, sys
+from benchmarks import kill_resume
+from fictitious_play import DeepFictitiousPlay
 print("begun", flush=True)
-result = solver.solve(settings["stages"], settings["steps_per_stage"], folder=sys.argv[2],
-                      validation_paths=256, progress=False, regret_every=None)
-bits = hashlib.sha256()
-for weight in result.policy.weights:
-    bits.update(np.ascontiguousarray(weight).tobytes())
-for record in result.history:
-    bits.update(record.cost.tobytes() + record.loss.tobytes())
-bits.update(result.cost.tobytes() + result.cost_standard_error.tobytes())
-print(bits.hexdigest(), flush=True)
+print(kill_resume.digest(json.loads(sys.argv[1]), sys.argv[2]), flush=True)
 """
 
 
-def solve(
-    settings: dict[str, Any], folder: Path, kill_after: float | None
-) -> tuple[str | None, float]:
+def digest(settings: dict[str, Any], folder: str | Path) -> str:
+    """A digest of the bits of a solve that saves its progress in a folder."""
+    import numpy as np
+
+    import fictitious_play as fp
+
+    game = fp.InterBankGame(players=settings["players"], steps=settings["steps"], rho=0.3)
+    form = {"belief": settings["belief"], "seed": settings["seed"]}
+    solver = fp.DeepFictitiousPlay(game, hidden=(8,), **form)
+    result = solver.solve(
+        settings["stages"], settings["steps_per_stage"], folder=folder, validation_paths=256,
+        progress=False, regret_every=None,
+    )  # fmt: skip
+    bits = hashlib.sha256()
+    for weight in result.policy.weights:
+        bits.update(np.ascontiguousarray(weight).tobytes())
+    for record in result.history:
+        bits.update(record.cost.tobytes() + record.loss.tobytes())
+    bits.update(result.cost.tobytes() + result.cost_standard_error.tobytes())
+    return bits.hexdigest()
+
+
+def solve(settings: dict[str, Any], folder: Path, kill_after: float | None) -> str | None:
     """Runs the solve in a process of its own.
 
     Args:
@@ -55,8 +64,7 @@ def solve(
         kill_after: seconds from the beginning of the solve to SIGKILL; None lets it finish.
 
     Returns:
-        The digest of its bits, or None where it was killed before its end, and the seconds from
-        the beginning of the solve to the end of the process.
+        The digest of its bits, or None where it was killed before its end.
 
     Raises:
         RuntimeError: where it ended with an error of its own.
@@ -68,19 +76,17 @@ def solve(
     )  # fmt: skip
     assert process.stdout is not None
     ready = process.stdout.readline().strip() == "begun"
-    begun = time.monotonic()
     if ready and kill_after is not None:
         try:
             process.wait(kill_after)
         except subprocess.TimeoutExpired:
             process.kill()
     output, errors = process.communicate()
-    seconds = time.monotonic() - begun
     if process.returncode == -signal.SIGKILL:
-        return None, seconds
+        return None
     if process.returncode:
         raise RuntimeError(f"A solve failed by itself:\n{errors[-2000:]}")
-    return output.split()[-1], seconds
+    return output.split()[-1]
 
 
 def saved_stage(folder: Path) -> int:
@@ -100,7 +106,9 @@ def trials(settings: dict[str, Any], kills: int, place: Path, seed: int) -> dict
         of those that differed.
     """
     generator = random.Random(seed)
-    expected, whole = solve(settings, place / "uninterrupted", None)
+    begun = time.monotonic()
+    expected = digest(settings, place / "uninterrupted")
+    whole = time.monotonic() - begun
     moments: list[dict[str, Any]] = []
     compared, different, number = 0, 0, 0
     killed = False
@@ -109,15 +117,15 @@ def trials(settings: dict[str, Any], kills: int, place: Path, seed: int) -> dict
         kill_after = None
         if len(moments) < kills and not (killed and generator.random() < 0.5):
             kill_after = generator.uniform(0.0, whole)
-        digest, _ = solve(settings, folder, kill_after)
-        killed = digest is None
+        bits = solve(settings, folder, kill_after)
+        killed = bits is None
         if killed:
             partial = any(path.name.endswith(".partial") for path in folder.glob("*"))
             moments.append({"seconds": kill_after, "saved_stage": saved_stage(folder),
                             "while_saving": partial})  # fmt: skip
             continue
         compared += 1
-        different += digest != expected
+        different += bits != expected
         shutil.rmtree(folder)
         number += 1
     return {"digest": expected, "kills": moments, "compared": compared, "different": different}

@@ -101,7 +101,7 @@ def test_every_rule_resumes_to_the_same_bits(rule, structure, tmp_path, monkeypa
     }
     form = {"hidden": (4,), "belief": rule, "information_structure": structure, "seed": 5}
 
-    straight = fp.DeepFictitiousPlay(game, **form).solve(stages=4, **settings)
+    straight = fp.DeepFictitiousPlay(game, **form).solve(stages=3, **settings)
     save = SolveFolder.save
 
     def stop_after_two(self, stage, play, progress):
@@ -113,8 +113,8 @@ def test_every_rule_resumes_to_the_same_bits(rule, structure, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(SolveFolder, "save", stop_after_two)
         with pytest.raises(Stop):
-            solver.solve(stages=4, folder=tmp_path, **settings)
-    resumed = solver.solve(stages=4, folder=tmp_path, **settings)
+            solver.solve(stages=3, folder=tmp_path, **settings)
+    resumed = solver.solve(stages=3, folder=tmp_path, **settings)
     np.testing.assert_array_equal(resumed.cost, straight.cost)
     for one, two in zip(resumed.policy.weights, straight.policy.weights, strict=True):
         np.testing.assert_array_equal(one, two)

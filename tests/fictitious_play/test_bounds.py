@@ -1,5 +1,7 @@
 """Control bounds: met everywhere, and without effect where they do not bind."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -37,11 +39,19 @@ def test_the_map_is_increasing_smooth_and_within(bounds):
     assert np.max(slopes) > 0.99  # the identity, well inside
 
 
+KIND = {"players": 2, "steps": 3, "initial_std": 1.0}
+
+
+@functools.cache
+def unbounded(structure):
+    free = fp.InterBankGame(**KIND)
+    return fp.DeepFictitiousPlay(free, information_structure=structure, **FORM).solve(**PLAN)
+
+
 def test_controls_and_states_are_what_was_played():
     """Player 1 may only lend: the gap to the unbounded control is large, and she pays for it."""
     bounds = ([[-0.1], [-5.0]], [[0.1], [5.0]])
-    kind = {"players": 2, "steps": 3, "initial_std": 1.0}
-    game, free = fp.InterBankGame(**kind, control_bounds=bounds), fp.InterBankGame(**kind)
+    game = fp.InterBankGame(**KIND, control_bounds=bounds)
     assert not game.is_linear_quadratic
     initial, noise, _ = sample(game, paths=512, dtype=np.float32)
     for structure in ("open_loop", "closed_loop"):
@@ -49,11 +59,9 @@ def test_controls_and_states_are_what_was_played():
         controls = result.control(initial, noise)
         assert np.abs(controls[..., 0]).max() <= 0.1
         assert np.abs(controls[..., 0]).max() > 0.09
-        unbounded = fp.DeepFictitiousPlay(free, information_structure=structure, **FORM).solve(
-            **PLAN
-        )
-        assert result.cost[0] > unbounded.cost[0]
-        assert np.abs(unbounded.control(initial, noise)[..., 0]).max() > 0.2
+        free = unbounded(structure)
+        assert result.cost[0] > free.cost[0]
+        assert np.abs(free.control(initial, noise)[..., 0]).max() > 0.2
         if structure == "open_loop":
             model = result.player_model(0)
             cost = model.predict([initial, noise, controls], verbose=0)
@@ -65,13 +73,10 @@ def test_controls_and_states_are_what_was_played():
 
 @pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
 def test_bounds_that_do_not_bind_change_nothing(structure):
-    kind = {"players": 2, "steps": 3, "initial_std": 1.0}
-    game, free = fp.InterBankGame(**kind, control_bounds=(-30, 40)), fp.InterBankGame(**kind)
+    game = fp.InterBankGame(**KIND, control_bounds=(-30, 40))
     bounded = fp.DeepFictitiousPlay(game, information_structure=structure, **FORM).solve(**PLAN)
     initial, noise, _ = sample(game, paths=512, dtype=np.float32)
-    solver = fp.DeepFictitiousPlay(free, information_structure=structure, **FORM)
-    unbounded = solver.solve(**PLAN)
-    expected = unbounded.control(initial, noise)
+    expected = unbounded(structure).control(initial, noise)
     error = np.sqrt(np.mean((bounded.control(initial, noise) - expected) ** 2))
     assert error < 0.01 * np.sqrt(np.mean(expected**2))
     assert np.abs(bounded.policy.saturation.high).max() == 40.0

@@ -1,5 +1,6 @@
 """How a solve ends, and what it says about it: reasons, interruption, callbacks, summary."""
 
+import functools
 import json
 
 import keras
@@ -60,9 +61,14 @@ class _Interrupt(fp.SolveCallback):
             raise KeyboardInterrupt
 
 
+@functools.cache
+def uninterrupted(stages):
+    """A solve of so many stages whose learning rate does not know how many there are."""
+    return solver(final_rate_ratio=1.0).solve(**{**QUICK, "stages": stages})
+
+
 @pytest.mark.parametrize(("moment", "kept"), [("before", 1), ("training", 1), ("after", 2)])
 def test_an_interrupted_solve_gives_the_last_good_stage(moment, kept, monkeypatch, tmp_path):
-    whole = solver().solve(**{**QUICK, "stages": kept}, folder=tmp_path / "reference")
     hook = _Interrupt(moment, monkeypatch)
     folder = tmp_path / "solve"
     result = solver(final_rate_ratio=1.0).solve(
@@ -75,11 +81,9 @@ def test_an_interrupted_solve_gives_the_last_good_stage(moment, kept, monkeypatc
     # The networks are those after the last good stage, and the folder goes on from there.
     monkeypatch.undo()
     resumed = solver(final_rate_ratio=1.0).solve(**QUICK, folder=folder)
-    straight = solver(final_rate_ratio=1.0).solve(**QUICK)
-    np.testing.assert_array_equal(resumed.cost, straight.cost)
-    short = solver(final_rate_ratio=1.0).solve(**{**QUICK, "stages": kept})
-    np.testing.assert_array_equal(result.cost, short.cost)
-    assert len(whole.history) == kept
+    np.testing.assert_array_equal(resumed.cost, uninterrupted(QUICK["stages"]).cost)
+    np.testing.assert_array_equal(result.cost, uninterrupted(kept).cost)
+    assert len(uninterrupted(kept).history) == kept
 
 
 def test_ctrl_c_is_raised_unless_a_result_is_asked_for(monkeypatch):

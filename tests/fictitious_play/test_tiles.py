@@ -1,12 +1,5 @@
 """The first layer in equal tiles: the same numbers, few shapes, little waste."""
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -15,8 +8,6 @@ from keras import ops
 import fictitious_play as fp
 from fictitious_play.networks.tiles import WASTE, Tiles
 from tests.fictitious_play.cases import asymmetric_game, randomize, sample
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("steps", [3, 7, 20, 31, 100])
@@ -58,38 +49,3 @@ def test_tiles_give_the_controls_and_gradients_of_the_steps(features, only, monk
             cost = ops.sum(ops.square(policy(inputs, training=True)))
         gradients.append(tape.gradient(cost, policy.kernel.value))
     np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-9, atol=1e-10)
-
-
-_COUNT = """
-import json, sys
-import fictitious_play as fp
-from fictitious_play import devices
-devices.has_gpu = lambda: True
-shapes = {}
-for steps in (20, 100):
-    solver = fp.DeepFictitiousPlay(fp.InterBankGame(players=10, steps=steps))
-    play = solver._play({}, 60)
-    products = play._trainer.products(*play.arguments(1, 0, 1, 60))
-    shapes[steps] = sorted(set(products)), len(products)
-print(json.dumps(shapes))
-"""
-
-
-def test_the_compiled_step_has_few_shapes_of_products_whatever_the_number_of_steps():
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("jax is not installed")
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "jax",
-        "PYTHONPATH": os.pathsep.join([str(_ROOT), *sys.path]),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", _COUNT],
-        env=environment, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    for steps in ("20", "100"):
-        shapes, number = found[steps]
-        assert 8 <= len(shapes) <= 12, shapes
-        assert number >= len(shapes)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks.__main__ import BENCHMARKS
 from reproduce import store
 
@@ -52,16 +53,22 @@ _ALWAYS = {"fast-form"}
         for name in _SMALLEST
     ],
 )
-def test_it_runs_and_can_be_reported(name, tmp_path):
+def test_it_runs_and_can_be_reported(name, tmp_path, monkeypatch, capsys):
     out = tmp_path / "found.json"
     arguments = [*_SMALLEST[name].split(), *_ONLY.get(name, []), "--out", str(out)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", name, *arguments],
-        cwd=_ROOT, capture_output=True, text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert f"Written: {out}" in done.stdout
+    if name in _ALWAYS:  # here, where a backend may be imported already
+        monkeypatch.setattr(sys, "argv", sys.argv)
+        assert command.main([name, *arguments]) == 0
+        printed = capsys.readouterr().out
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks", name, *arguments],
+            cwd=_ROOT, capture_output=True, text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        printed = done.stdout
+    assert f"Written: {out}" in printed
     document = store.read(out)
     assert document["provenance"]["command"].startswith(f"./run bench {name} ")
     tables = importlib.import_module(BENCHMARKS[name][0]).summary(document)
