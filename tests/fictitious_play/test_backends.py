@@ -45,7 +45,7 @@ print(json.dumps({
     "resumed": bool(np.all(again.cost == result.cost)),
     "closed": closed,
     "finite": bool(np.all(np.isfinite(cost))),
-    "imported": sorted({"tensorflow", "jax", "torch"} & set(sys.modules)),
+    "tensorflow": "tensorflow" in sys.modules,
     "initial": initial_kernel(),
     "looped": [each.tolist() for each in looped_roll_out()],
 }))
@@ -153,7 +153,8 @@ def test_a_solve_reaches_the_equilibrium(backend, tmp_path, request):
     assert max(line["closed"].values()) < 0.05
     assert line["resumed"]
     assert line["finite"]
-    assert line["imported"] == [backend]  # importing another one takes seconds
+    # Importing it takes seconds; JAX, where it is installed, Keras imports by itself.
+    assert line["tensorflow"] == (backend == "tensorflow")
     assert line["initial"] == initial_kernel()
     for one, two in zip(line["looped"], looped_roll_out(), strict=True):
         np.testing.assert_allclose(one, two, rtol=2e-6, atol=2e-6 * np.abs(two).max())
