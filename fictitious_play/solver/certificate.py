@@ -13,14 +13,11 @@ from fictitious_play.solver.deviation_gain import DeviationGain
 from fictitious_play.solver.deviations import Deviations
 from fictitious_play.solver.response_search import search
 from fictitious_play.solver.scale import cost_scale
-from fictitious_play.solver.stake import stakes
 
 #: Widths of the networks of a trained response.
 _HIDDEN = (32, 32)
 #: Linear corrections are sought on so many paths, with at most so many evaluations.
 _LINEAR_PATHS, _LINEAR_EVALUATIONS = 1024, 40
-#: A gain of such a share of the cost may be one of a cost that is next to nothing.
-_MUCH = 0.1
 
 
 @dataclass(frozen=True)
@@ -36,9 +33,7 @@ class Certificate:
             NaN where there is no scale and something.
         scale: (players,) what gains are relative to.
         scale_kind: what that is, player by player: "cost", |J|; "spread", the standard deviation
-            of a path's cost, where |J| is below a tenth of it; "given"; "stake", what her cost
-            would rise by if her hand trembled by a tenth of her control's size (see `stakes`),
-            where that is more and she could save more than a tenth of her cost; or "none".
+            of a path's cost, where |J| is below a tenth of it; "given"; or "none".
         method: "exact", by the theory of linear-quadratic games: of an open-loop profile an upper
             bound that is tight where the others' controls are linear in the noise; "trained", by
             responses that were searched for: a lower bound; or "exact and trained".
@@ -124,7 +119,7 @@ def certify(
         )
     if isinstance(policy, JointPolicy) and linear_quadratic and method != "trained":
         exact = exact_response.open_loop(game, policy, paths, seed)
-        return assemble({"exact": exact}, "exact", (), policy, seed, scale)
+        return assemble({"exact": exact}, "exact", (), scale)
     findings: dict[str, DeviationGain] = {}
     by: tuple[str, ...] = ()
     exact = linear_quadratic and method != "trained"
@@ -138,16 +133,11 @@ def certify(
         trained = search(deviations, paths, evaluations, _LINEAR_PATHS, steps)
         findings["trained"], by = trained, trained.by
     names = ("exact",) * exact + ("trained",) * (method != "exact")
-    return assemble(findings, " and ".join(names), by, policy, seed, scale)
+    return assemble(findings, " and ".join(names), by, scale)
 
 
 def assemble(
-    findings: dict[str, DeviationGain],
-    method: str,
-    by: tuple[str, ...],
-    policy: Any,
-    seed: int,
-    scale: Any = None,
+    findings: dict[str, DeviationGain], method: str, by: tuple[str, ...], scale: Any = None
 ) -> Certificate:
     """The certificate of several findings: the largest gain of every player; NaN, or without end,
     where any of them is."""
@@ -158,12 +148,6 @@ def assemble(
     gain = np.take_along_axis(gains, best, axis=0)[0]
     error = np.take_along_axis(errors, best, axis=0)[0]
     size, kinds = cost_scale(last.cost, last.spread, scale)
-    much = np.isfinite(gain) & (gain > 0.0) & ~(gain <= _MUCH * size)  # or there is no scale
-    if scale is None and much.any():
-        stake = stakes(policy, size, seed)
-        much &= stake > np.nan_to_num(size)
-        size = np.where(much, stake, size)
-        kinds = tuple("stake" if more else kind for more, kind in zip(much, kinds, strict=True))
     return Certificate(
         gain=gain,
         standard_error=error,

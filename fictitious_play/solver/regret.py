@@ -55,13 +55,13 @@ class RegretMeter:
         game, policy = self.game, self.policy
         if game.is_linear_quadratic and isinstance(policy, FeedbackPolicy):
             found = exact_response.affine(policy, _PATHS, self.seed)
-            return assemble({"exact": found}, "exact", (), policy, self.seed)
+            return assemble({"exact": found}, "exact", ())
         if game.is_linear_quadratic:
             features = self._features()
             if features <= _FEATURES:
                 paths = max(_PATHS, 6 * features)
                 found = exact_response.open_loop(game, policy, paths, self.seed)
-                return assemble({"exact": found}, "exact", (), policy, self.seed)
+                return assemble({"exact": found}, "exact", ())
         if self._deviations is None:
             deviations = Deviations(game, policy, self.seed, path=False)
             if deviations.numbers * deviations.batch_size > _NUMBERS:
@@ -70,7 +70,7 @@ class RegretMeter:
         self._deviations.measure_units()
         for paths in _SEARCH_PATHS:
             found = search(self._deviations, _PATHS, _EVALUATIONS, paths)
-            estimate = assemble({"trained": found}, "trained", found.by, policy, self.seed)
+            estimate = assemble({"trained": found}, "trained", found.by)
             if not estimate.upper <= self.tolerance:
                 break
         return estimate

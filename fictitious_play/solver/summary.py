@@ -13,7 +13,6 @@ _SCALES = {
     "cost": "|J| =",
     "spread": "a path's standard deviation",
     "given": "the given scale",
-    "stake": "what a tremble of a tenth of her control costs,",
     "none": "no scale",
 }
 

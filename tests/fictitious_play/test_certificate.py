@@ -7,7 +7,6 @@ from keras import ops
 import fictitious_play as fp
 from fictitious_play.solver.certificate import assemble
 from fictitious_play.solver.deviation_gain import DeviationGain
-from fictitious_play.solver.stake import stakes
 
 
 @pytest.fixture(scope="module")
@@ -158,12 +157,27 @@ def test_costs_of_zero_give_no_relative_gain():
     assert given.scale_kind == ("given", "given")
 
 
-class Errand(fp.Game):
-    """Player 0 walks to 1 with hardly a cost, player 1 has no cost at all."""
+def test_most_of_a_small_cost_is_much_and_nothing_is_nothing_on_any_scale():
+    """A player who could save all of her cost is far from her best response, however small the
+    cost; one without costs has nothing to gain."""
+    nothing = np.zeros(2)
+    still = DeviationGain(
+        np.array([1e-6, 0.0]), nothing, (), np.array([1e-6, 0.0]), nothing, nothing.astype(int), 4,
+        nothing,
+    )  # fmt: skip
+    made = assemble({"trained": still}, "trained", ())
+    assert made.scale_kind == ("cost", "none")
+    np.testing.assert_array_equal(made.relative, [1.0, 0.0])
+    np.testing.assert_array_equal(made.relative_standard_error, 0.0)
+    given = assemble({"trained": still}, "trained", (), 2.0)
+    np.testing.assert_allclose(given.relative, still.gain / 2.0)
 
-    def __init__(self, price=1.0):
+
+class NaNForOne(fp.Game):
+    """Where player 0 is below her mean, player 1 has no cost."""
+
+    def __init__(self):
         super().__init__(2, 1.0, 2, initial_std=[0.2, 0.2])
-        self.price = price
 
     def drift(self, time, states, controls):
         return controls[..., 0]
@@ -173,66 +187,6 @@ class Errand(fp.Game):
 
     def running_cost(self, time, states, controls):
         return 0.0 * controls[..., 0]
-
-    def terminal_cost(self, states):
-        cost = self.price * ops.square(states[..., :1] - 1.0)
-        return ops.concatenate([cost, 0.0 * cost], axis=-1)
-
-
-@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
-def test_next_to_nothing_is_held_against_what_a_trembling_hand_costs(structure):
-    """A player who is at her goal but for a thousandth of her way could still save all of her
-    cost, whatever it is counted in; one without costs has nothing to gain on any scale."""
-    for price in (1.0, 1e6):
-        game = Errand(price)
-        form = {"hidden": (2,), "batch_normalization": False, "dtype": "float32"}
-        kind = fp.FeedbackPolicy if structure == "closed_loop" else fp.JointPolicy
-        profile = kind(game, **form)
-        profile.build()
-        for weight in profile.stacked_weights:
-            weight.assign(np.zeros(weight.shape))
-        profile.output_bias.assign(np.full(profile.output_bias.shape, 0.999))
-        rise = stakes(profile, np.full(2, np.nan), 0)
-        # Two steps of length a half, a tenth of .999 each: E (sum)² = 2 · (.05)².
-        np.testing.assert_allclose(rise, [price * 0.005, 0.0], rtol=0.3)
-        still = DeviationGain(
-            np.array([1e-6 * price, 0.0]), np.zeros(2), (), np.array([1e-6 * price, 0.0]),
-            np.zeros(2), np.zeros(2, int), 4, np.zeros(2),
-        )  # fmt: skip
-        made = assemble({"trained": still}, "trained", (), profile, 0)
-        assert made.scale_kind == ("stake", "none")
-        np.testing.assert_allclose(made.relative, [1e-6 * price / rise[0], 0.0])
-        np.testing.assert_array_equal(made.relative_standard_error, 0.0)
-        given = assemble({"trained": still}, "trained", (), profile, 0, 2.0)
-        np.testing.assert_allclose(given.relative, still.gain / 2.0)
-
-
-class Errands(Errand):
-    """Both walk."""
-
-    def terminal_cost(self, states):
-        return ops.square(states - 1.0)
-
-
-def test_a_player_at_rest_is_held_against_the_others():
-    """Her hand trembles like theirs, but counts at most a hundredth of their costs; and controls
-    that are far too large make no stake."""
-    profile = fp.JointPolicy(Errands(), hidden=(2,), batch_normalization=False)
-    profile.build()
-    for weight in profile.stacked_weights:
-        weight.assign(np.zeros(weight.shape))
-    bias = np.zeros(profile.output_bias.shape)
-    bias[:, 1] = 1.0
-    profile.output_bias.assign(bias)
-    np.testing.assert_allclose(stakes(profile, np.array([1e-9, 10.0]), 0), 0.005, rtol=0.3)
-    found = stakes(profile, np.array([1e-9, 0.1]), 0)
-    np.testing.assert_allclose(found, [0.001, 0.005], rtol=0.3)
-    profile.output_bias.assign(1e6 * bias)
-    assert np.all(stakes(profile, np.array([1.0, 1e12]), 0) < 0.02)
-
-
-class NaNForOne(Errand):
-    """Where player 0 is below her mean, player 1 has no cost."""
 
     def terminal_cost(self, states):
         cost = ops.square(states - 1.0)
