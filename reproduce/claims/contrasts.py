@@ -36,11 +36,14 @@ def _by_problem(opening: str, tell: Callable[[dict, str], str | None]) -> Callab
 
 
 def _emsa(problem: dict, where: str) -> str | None:
-    ranked = sorted(baselines(problem), key=mean_accuracy, reverse=True)
-    if ranked[0]["label"] != "EMSA" or len(ranked) == 1:
+    emsa = [method for method in baselines(problem) if method["label"] == "EMSA"]
+    others = [method for method in baselines(problem) if method["label"] != "EMSA"]
+    if not emsa or not others:
         return None
-    ahead = mean_accuracy(ranked[0]) - mean_accuracy(ranked[1])
-    return f"{ahead:.1f} points ahead of {ranked[1]['label']} ({where})"
+    best = max(others, key=mean_accuracy)
+    ahead = mean_accuracy(emsa[0]) - mean_accuracy(best)
+    way = "ahead of" if ahead > 0 else "behind"
+    return f"{abs(ahead):.1f} points {way} {best['label']} ({where})"
 
 
 def _muon(problem: dict, where: str) -> str | None:
@@ -101,7 +104,9 @@ def _mean_field(documents: list[Document]) -> str | None:
 CONTRASTS = (
     Contrast(
         ("dgnopt-table-2", "dgnopt-table-3"),
-        _by_problem("EMSA, mostly the paper's weakest method, is the best baseline", _emsa),
+        _by_problem(
+            "EMSA, mostly the paper's weakest method, beside the best of the others", _emsa
+        ),
     ),
     Contrast(
         ("dgnopt-table-2", "dgnopt-table-3"),

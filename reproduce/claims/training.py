@@ -9,7 +9,6 @@ import numpy as np
 from reproduce.claims.rules import (
     OPEN,
     REFUTED,
-    SUPPORTED,
     Document,
     Finding,
     above,
@@ -78,8 +77,12 @@ def improves(document: Document) -> list[Finding]:
             for other in others:
                 change = difference(other, game)
                 verdict = above(change.low, change.high)
-                more = change.lost[1] > change.lost[0]
-                verdicts.append(OPEN if more and verdict == SUPPORTED else verdict)
+                if change.lost[1] > change.lost[0]:
+                    runs = (len(other["runs"]), len(game["runs"]))
+                    least = share_difference(*zip(change.lost, runs, strict=True))[1]
+                    more = REFUTED if least > 0 else OPEN
+                    verdict = more if verdict != REFUTED else verdict
+                verdicts.append(verdict)
             if not any(np.isfinite(experiment.accuracies(game))):
                 verdicts = [REFUTED]
             ahead = difference(best, game).shown()

@@ -153,6 +153,14 @@ def test_an_improvement_is_significant_over_every_baseline(game, verdict):
     assert found.on == "MNIST, residual-dense 8, 1.0 epochs"
 
 
+@pytest.mark.parametrize(("lost", "verdict"), [(0, SUPPORTED), (1, OPEN), (5, REFUTED)])
+def test_runs_that_diverge_refute_once_they_are_significantly_more(lost, verdict):
+    finished = [97.0 + 0.1 * seed if seed >= lost else None for seed in range(6)]
+    document = problem(method("SGD", [96.0, 96.1, 96.3, 96.3, 96.5, 96.4]),
+                       method("DGNOpt", finished, game=True))  # fmt: skip
+    assert verdicts("dgnopt-table-2", document) == [verdict]
+
+
 def test_the_update_as_printed_is_judged_beside_ours():
     document = problem(method("SGD", [96.0, 96.2, 96.1]), method("ours", [97, 97.1, 97.3], True),
                        method("as printed", [95, 95.1, 95.3], True))  # fmt: skip
