@@ -1,5 +1,6 @@
 """The Euler roll-out of a game, in `keras.ops`."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -185,8 +186,8 @@ def deviation_costs(
 def feedback_deviation_costs(
     game: Any,
     initial_state: Tensor,
-    own: Tensor,
-    others: Tensor,
+    own: Callable,
+    others: Callable,
     inputs: Any,
     noise: Tensor,
     only: Any = None,

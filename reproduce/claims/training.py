@@ -76,13 +76,11 @@ def improves(document: Document) -> list[Finding]:
             verdicts = []
             for other in others:
                 change = difference(other, game)
-                verdict = above(change.low, change.high)
+                verdicts.append(above(change.low, change.high))
                 if change.lost[1] > change.lost[0]:
                     runs = (len(other["runs"]), len(game["runs"]))
                     least = share_difference(*zip(change.lost, runs, strict=True))[1]
-                    more = REFUTED if least > 0 else OPEN
-                    verdict = more if verdict != REFUTED else verdict
-                verdicts.append(verdict)
+                    verdicts.append(REFUTED if least > 0 else OPEN)
             if not any(np.isfinite(experiment.accuracies(game))):
                 verdicts = [REFUTED]
             ahead = difference(best, game).shown()
