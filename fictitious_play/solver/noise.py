@@ -54,11 +54,20 @@ def normals(key: Any, shape: tuple[int, ...], dtype: str, stream: int = 0) -> An
     pairs = -(-size // 2)
     places = ops.arange(pairs, dtype="int32")
     words = threefry((key[0], key[1]), (places, ops.full_like(places, stream)))
-    first, second = ((ops.cast(word, dtype) + 2.0**31 + 0.5) * 2.0**-32 for word in words)
+    first, second = (uniforms(word, dtype) for word in words)
     radius = ops.sqrt(-2.0 * ops.log(first))
     angle = (2.0 * math.pi) * second
     drawn = ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)])
     return ops.reshape(drawn[:size], shape)
+
+
+def uniforms(words: Any, dtype: str) -> Any:
+    """Words as numbers of (0, 1], a multiple of 2^-32 each; the lowest ones as 2^-33.
+
+    A compiler may add up constants before they reach a word, and a half that keeps words off zero
+    is lost in float32 then; a maximum is not.
+    """
+    return ops.maximum(ops.cast(words, dtype) * 2.0**-32 + 0.5, 2.0**-33)
 
 
 def antithetic(half: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -53,6 +54,16 @@ def test_normals_are_standard_and_independent(dtype):
     for left, right in pairs:
         assert abs(np.mean(left * right)) < 4 * len(left) ** -0.5
         assert abs(np.mean(left**2 * right**2) - 1.0) < 4 * 8**0.5 * len(left) ** -0.5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("word", [-(2**31), -(2**31) + 63, 0, 2**31 - 1])
+def test_no_word_makes_a_normal_infinite(word, dtype):
+    """A compiler adds up constants: words next to the lowest one, a number in 2^26, became 0 once,
+    and one normal of a long solve infinite."""
+    draw = Compiled(partial(noise.uniforms, dtype=dtype), [])
+    (one,) = ops.convert_to_numpy(draw(np.array([word], np.int32)))
+    assert one == max(np.dtype(dtype).type(word) / 2**32 + 0.5, 2.0**-33)
 
 
 def test_a_chunk_holds_the_batches_of_its_steps():
