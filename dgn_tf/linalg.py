@@ -1,7 +1,5 @@
 """Factorisations that hand on what is not finite, where TensorFlow's would stop the program."""
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 

@@ -3,8 +3,6 @@
 Names and what they mean stand here once, as data; the recursions and the step read the properties.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """M = (√v + ε) / √(1 - β₂ᵗ) and the first moment in place of the gradient: Keras's Adam."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

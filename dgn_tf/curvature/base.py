@@ -1,7 +1,5 @@
 """What a curvature block is: the preconditioner M of one player, its state and its kernels."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -37,7 +35,7 @@ class Curvature(Settings, ABC):
     momentum = False
     adaptive_damping = False
 
-    def fallback(self) -> Curvature:
+    def fallback(self) -> "Curvature":
         """The block of weights that this one cannot treat; itself where it treats all."""
         return self
 
@@ -79,7 +77,7 @@ class Curvature(Settings, ABC):
         step: tf.Tensor,
         shift: tf.Tensor | None = None,
         left: Any = None,
-    ) -> Preconditioner:
+    ) -> "Preconditioner":
         """``(M + shift I)⁻¹`` on one batch.
 
         Args:

@@ -1,7 +1,5 @@
 """Damping: of the Kronecker factors, its adaptation by the reduction ratio, its blocks."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -5,8 +5,6 @@ outside share one value, which is the last entry of every spectrum. The leading 
 factor by warm-started subspace iteration, as in the randomised K-FACs of Puiu (2022).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import tensorflow as tf

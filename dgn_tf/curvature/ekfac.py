@@ -1,7 +1,5 @@
 """EKFAC: the eigenbasis of K-FAC with second moments of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Blocks with a diagonal M: what they share, and those that average the squared gradient."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +28,7 @@ class Elementwise(Curvature):
 
     def on(
         self, state: State, cap: Capture | None, step: Any, shift: Any = None, left: Any = None
-    ) -> DiagonalPreconditioner:
+    ) -> "DiagonalPreconditioner":
         return DiagonalPreconditioner(cap, shifted(self.scale(state, step), shift))
 
     def to_dense(

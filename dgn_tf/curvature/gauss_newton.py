@@ -1,7 +1,5 @@
 """M = E[U C_T U'] + λ I: a player's own Gauss-Newton matrix, dense."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """M = I: gradient descent."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +25,7 @@ class Identity(Curvature):
 
     def on(
         self, state: State, cap: Capture | None, step: Any, shift: Any = None, left: Any = None
-    ) -> _Scalar:
+    ) -> "_Scalar":
         return _Scalar(cap, shift)
 
     def to_dense(

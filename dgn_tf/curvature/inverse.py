@@ -10,8 +10,6 @@ W, not P⁻¹, makes the complement: the error grows with A's condition as that 
 factorisation does, where Q P⁻¹ Q' would square it.
 """
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 from dgn_tf.precise import matmul

@@ -4,8 +4,6 @@ A side is one factor: ``pair(x)`` gives two tensors whose product over the last 
 ``x A⁻¹ x'``, in whatever coordinates that is cheapest.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import tensorflow as tf

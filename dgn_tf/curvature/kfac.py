@@ -1,7 +1,5 @@
 """K-FAC: M ≈ (A + π√λ I) ⊗ (B + √λ/π I)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any

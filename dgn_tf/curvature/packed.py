@@ -4,8 +4,6 @@ The running average of a factor moves every step and is read at a refresh only. 
 takes five eighths of the products and of the memory traffic of the whole matrix.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

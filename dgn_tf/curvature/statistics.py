@@ -1,7 +1,5 @@
 """What the K-FAC family estimates its factors from."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import tensorflow as tf

@@ -9,8 +9,6 @@ The dynamics are linear, ``x_{t+1} = F_x δx + Σ_n F_n δθ_n``, the state is t
 samples, and the sign of a policy is ``δθ_n = -(k_n + K_n δx)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

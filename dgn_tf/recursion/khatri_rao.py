@@ -6,8 +6,6 @@ Khatri-Rao product of two block matrices, positive semidefinite, and its diagona
 K-FAC's. It is never formed: a product costs ``A_nm X_m B_nm'``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

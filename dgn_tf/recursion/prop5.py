@@ -8,8 +8,6 @@ independent players, without limit as they come to share their input or their ou
 kept for comparison; the sample-space solver has no such case.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -11,8 +11,6 @@ and only the n-vector v and the n × n matrix C are carried. A player enters thr
 preconditioned tangent kernel ``Γ = U'M⁻¹U`` (n × n) and, with a running cost, ``q = U'M⁻¹ l_u``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any

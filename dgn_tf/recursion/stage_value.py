@@ -1,7 +1,5 @@
 """A value function in sample space: the per-sample weights v and C of the gains at one stage."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Exact curvature: the dense game of a batch from the Jacobians of its stages."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A player's update is θ ← θ - lr (k + K δx) with k and K made here without t
 that are no player's get the preconditioned gradient M⁻¹ H_θ of (5).
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any

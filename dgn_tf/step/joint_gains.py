@@ -1,7 +1,5 @@
 """The other cooperative solvers: the players of a stage by their joint Kronecker factors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@
     k + K δx = lr M⁻¹ ((1/B) U (v + C s) + ℓ_u),   s = D'δx.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -14,8 +14,6 @@ The recursions start from the loss φ^b of every sample as a function of the net
 With sample weights w the cotangents are weighted: the match is h / w, 0 where w is 0.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The leading eigenpairs of the softmax's Hessian, without its dense eigendecomposition."""
 
-from __future__ import annotations
-
 import numpy as np
 import tensorflow as tf
 

@@ -1,7 +1,5 @@
 """The loss of every sample as a function of the final state x_T, and its second derivatives."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
