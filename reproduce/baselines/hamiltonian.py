@@ -103,40 +103,27 @@ def _costate_patches(player: Player, x: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     layer = player.layer
     if math.prod(getattr(layer, "kernel_size", ())) == 1:
         return player.cotangents_of(p)
-    size, stride, rate = layer.kernel_size, layer.strides, layer.dilation_rate
+    size, stride, rate = (np.array(n) for n in (layer.kernel_size, layer.strides,
+                                                layer.dilation_rate))  # fmt: skip
     if len(size) == 1:
         x, p = x[:, None], p[:, None]
-        size, stride, rate = (1, *size), (1, *stride), (1, *rate)
-    starts, lengths = [], []
-    for axis in (0, 1):
-        length, count = tf.shape(x)[axis + 1], tf.shape(p)[axis + 1]
-        reach = (size[axis] - 1) * rate[axis]
-        if layer.padding == "same":
-            before = tf.maximum((count - 1) * stride[axis] + reach + 1 - length, 0) // 2
-        else:
-            before = reach if layer.padding == "causal" and axis == 1 else 0
-        p = _spread(p, axis + 1, stride[axis])
-        after = tf.maximum(length + before - count * stride[axis], 0)
-        pads = [[0, 0]] * 4
-        pads[axis + 1] = [reach - before, after]
-        p = tf.pad(p, pads)
-        starts.append([(size[axis] - 1 - k) * rate[axis] for k in range(size[axis])])
-        lengths.append(length)
-    rows, columns = lengths
-    slices = [p[:, i : i + rows, j : j + columns] for i in starts[0] for j in starts[1]]
+        size, stride, rate = (np.append(1, n) for n in (size, stride, rate))
+    batch, length, count = tf.shape(x)[0], tf.shape(x)[1:3], tf.shape(p)[1:3]
+    reach = (size - 1) * rate
+    before = tf.constant(reach * (layer.padding == "causal"), tf.int32)
+    if layer.padding == "same":
+        before = tf.maximum((count - 1) * stride + reach + 1 - length, 0) // 2
+    if max(stride) > 1:
+        apart = [[0, 0], [0, 0], [0, stride[0] - 1], [0, 0], [0, stride[1] - 1], [0, 0]]
+        spread = tf.concat([[batch], count * stride, [p.shape[-1]]], 0)
+        p = tf.reshape(tf.pad(p[:, :, None, :, None], apart), spread)
+    after = tf.maximum(length + before - count * stride, 0)
+    p = tf.pad(p, [[0, 0], *tf.unstack(tf.stack([reach - before, after], 1)), [0, 0]])
+    slices = []
+    for window in np.ndindex(*size):
+        top, left = (size - 1 - window) * rate
+        slices.append(p[:, top : top + length[0], left : left + length[1]])
     return tf.concat(slices, -1)
-
-
-def _spread(p: tf.Tensor, axis: int, stride: int) -> tf.Tensor:
-    """Puts stride - 1 zeros behind every entry of an axis."""
-    if stride == 1:
-        return p
-    shape = tf.shape(p)
-    apart = tf.expand_dims(p, axis + 1)
-    pads = [[0, 0]] * 5
-    pads[axis + 1] = [0, stride - 1]
-    merged = tf.concat([shape[:axis], [shape[axis] * stride], shape[axis + 1 :]], 0)
-    return tf.ensure_shape(tf.reshape(tf.pad(apart, pads), merged), [None, None, None, p.shape[-1]])
 
 
 def curvature_product(D: Any, A: Any, S: Any, has_bias: bool, arrays: Any = np) -> Any:

@@ -6,22 +6,16 @@ packages install them, and last on the network. Files that are there are read an
 
 from pathlib import Path
 
-import numpy as np
-
 from reproduce.data import digits, places
 from reproduce.data.dataset import Dataset
 from reproduce.data.download import download
+from reproduce.data.layouts import Layout, npz
 from reproduce.data.places import Known
 
-__all__ = ["NAMES", "Dataset", "Known", "available", "load", "register"]
+__all__ = ["NAMES", "Dataset", "Known", "Layout", "available", "load", "npz", "register"]
 
 #: The names that `load` knows.
 NAMES = ("digits", *places.KNOWN)
-#: MNIST and Fashion-MNIST have files of the same names and shapes: their first training labels.
-_FIRST_LABELS = {
-    "mnist": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4, 3, 5, 3, 6, 1, 7),
-    "fashion-mnist": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5, 0, 9, 5, 5, 7, 9),
-}
 
 
 def load(name: str, data_dir: str | Path | None = None) -> Dataset:
@@ -50,18 +44,23 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
             f"or {folder / name}. Received: neither has them all."
         )
     found = found or _downloaded(name)
-    known = places.KNOWN[name]
+    known, path = places.KNOWN[name], found.paths[0]
     x_train, y_train, x_test, y_test = found.layout.read(found.paths, known.classes)
     if x_train.shape[1:] != x_test.shape[1:]:
         raise ValueError(
-            f"{found.paths[0]} must have training and test images of one shape. "
+            f"{path} must have training and test images of one shape. "
             f"Received: {x_train.shape[1:]} and {x_test.shape[1:]}"
         )
-    _refuse_another(name, y_train, found.paths[0])
-    files = found.paths[0].name + (f" and {len(found.paths) - 1} more" if found.paths[1:] else "")
-    return Dataset(
-        name, x_train, y_train, x_test, y_test, known.classes, 255.0, f"{files}, in {found.title}"
-    )
+    for other, its in places.KNOWN.items():
+        first = list(its.first_labels)
+        if first and other != name and y_train[: len(first)].tolist() == first:
+            raise ValueError(
+                f"{path} must belong to '{name}'. Received: the files of '{other}'. "
+                f"Put each data set into a subfolder of its name."
+            )
+    files = path.name + (f" and {len(found.paths) - 1} more" if found.paths[1:] else "")
+    source = f"{files}, in {found.title}"
+    return Dataset(name, x_train, y_train, x_test, y_test, known.classes, 255.0, source)
 
 
 def register(name: str, known: Known) -> None:
@@ -96,10 +95,8 @@ def _checked(name: str, data_dir: str | Path | None) -> Path | None:
     if name not in places.KNOWN:
         names = ", ".join(dict.fromkeys((*NAMES, *places.KNOWN)))
         raise ValueError(f"`name` must be one of {names}. Received: name={name!r}")
-    if data_dir is None:
-        return None
-    folder = Path(data_dir).expanduser()
-    if not folder.is_dir():
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    if folder is not None and not folder.is_dir():
         raise ValueError(
             f"`data_dir` must be a folder that holds {places.expects(name)}. "
             f"Received: data_dir={str(data_dir)!r}, which is no folder."
@@ -110,23 +107,12 @@ def _checked(name: str, data_dir: str | Path | None) -> Path | None:
 def _downloaded(name: str) -> places.Found:
     try:
         download(name)
-        found = places.find(name, None)
-        if found is None:
+        if (found := places.find(name, None)) is None:
             raise ValueError("the downloaded files are gone")
         return found
     except ValueError as error:
-        cache = places.keras_datasets() / places.KNOWN[name].cache[0]
         raise ValueError(
-            f"'{name}' is not on this machine and cannot be downloaded: put "
-            f"{places.expects(name)} into {cache}, or into a folder of yours that you name as "
+            f"'{name}' is not on this machine and cannot be downloaded: put {places.expects(name)} "
+            f"into {places.download_folder(name)}, or into a folder of yours that you name as "
             f"`data_dir`. Received: {error}"
         ) from error
-
-
-def _refuse_another(name: str, y_train: np.ndarray, path: Path) -> None:
-    for other, first in _FIRST_LABELS.items():
-        if other != name and tuple(y_train[: len(first)]) == first:
-            raise ValueError(
-                f"{path} must belong to '{name}'. Received: the files of '{other}'. "
-                f"Put each data set into a subfolder of its name."
-            )

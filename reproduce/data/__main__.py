@@ -8,8 +8,6 @@ from reproduce import data
 from reproduce.data import places
 from reproduce.data.download import download
 
-_PACKAGED = {"fashion-mnist": "Debian: apt install dataset-fashion-mnist"}
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Lists the data sets, or downloads one; returns the exit status."""
@@ -17,11 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
         "./run data", description="Shows which data sets are here, where they were found, and how "
         "to get the others. Nothing is downloaded unless it is asked for.",
     )  # fmt: skip
+    parser.add_argument("--data-dir", help="look in this folder instead of the usual places")
     parser.add_argument(
-        "--data-dir", default=None, help="look in this folder instead of the usual places"
-    )
-    parser.add_argument(
-        "--download", metavar="NAME", choices=list(places.KNOWN), default=None,
+        "--download", metavar="NAME", choices=list(places.KNOWN),
         help="download one into Keras's cache: %(choices)s",
     )  # fmt: skip
     given = parser.parse_args(arguments)
@@ -55,30 +51,26 @@ def listing(data_dir: str | None = None) -> list[str]:
         found = places.find(name, folder) if data.available(name, data_dir) else None
         if found is None:
             lines.append(f"{name:<15}absent. To get it, one of:")
-            lines += [f"{'':<17}{way}" for way in _ways(name, data_dir)]
+            lines += [f"{'':<17}{way}" for way in _ways(name, folder)]
             continue
         place = str(found.paths[0].parent)
         where = found.title if place in found.title else f"{found.title}, {place}"
-        where = where if data_dir is None else place
-        lines.append(f"{name:<15}here: {where}")
+        lines.append(f"{name:<15}here: {where if folder is None else place}")
     return lines
 
 
-def _ways(name: str, data_dir: str | None) -> list[str]:
-    if data_dir is not None:
-        return [f"put {places.expects(name)} into {Path(data_dir) / name}"]
-    cache = places.keras_datasets() / places.KNOWN[name].cache[0]
-    ways = [
-        f"./run data --download {name}   (from {file.url.rpartition('/')[0]})"
-        for file in places.KNOWN[name].files[:1]
-    ]
-    ways += [
-        f"put {places.expects(name)} into {cache}",
+def _ways(name: str, folder: Path | None) -> list[str]:
+    if folder is not None:
+        return [f"put {places.expects(name)} into {folder / name}"]
+    known = places.KNOWN[name]
+    fetched = [f"./run data --download {name}   (from {url.rpartition('/')[0]})"
+               for url, _ in known.files[:1]]  # fmt: skip
+    return [
+        *fetched,
+        *filter(None, [known.package]),
+        f"put {places.expects(name)} into {places.download_folder(name)}",
         f"have them in FOLDER or FOLDER/{name} and give --data-dir FOLDER to each command",
     ]
-    if name in _PACKAGED:
-        ways.insert(1, _PACKAGED[name])
-    return ways
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A data set in memory, and the checks every reader's arrays pass."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,17 +34,6 @@ class Dataset:
     source: str
 
 
-def present(folder: Path, files: Iterable[Sequence[str]]) -> list[Path] | None:
-    """For each file the first of its names that is in the folder; None where one is missing."""
-    found = []
-    for names in files:
-        path = next((folder / name for name in names if (folder / name).is_file()), None)
-        if path is None:
-            return None
-        found.append(path)
-    return found
-
-
 @contextmanager
 def reading(what: str, path: Path | str) -> Iterator[None]:
     """Whatever a damaged file makes its reader raise, as a `ValueError` that names the file.
@@ -60,37 +49,38 @@ def reading(what: str, path: Path | str) -> Iterator[None]:
         raise ValueError(f"{path} must be {what}. Received: {told}") from error
 
 
-def images(x: np.ndarray, path: Path) -> np.ndarray:
-    """Images `(n, height, width, channels)` of `(n, height, width)` or that shape.
+def checked(
+    x: np.ndarray, y: np.ndarray, classes: int, path: Path | str, y_path: Path | str = ""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images `(n, height, width, channels)` and an int64 label `(n,)` for each.
+
+    Args:
+        x: `(n, height, width)`, or with channels.
+        y: n numbers in any shape that has no other long axis.
+        classes: number of classes.
+        path, y_path: of the images, and of the labels where they lie elsewhere.
 
     Raises:
-        ValueError: for another rank or type, or none at all.
+        ValueError: for images of another rank or type, or none at all; another number of labels, no
+            whole numbers, or one outside the classes.
     """
     if x.dtype != np.uint8 or x.ndim not in (3, 4) or not x.size:
         raise ValueError(
             f"{path} must hold images as unsigned bytes, (n, height, width) or (n, height, width, "
             f"channels). Received: shape {x.shape} of {x.dtype}"
         )
-    return x[..., None] if x.ndim == 3 else x
-
-
-def labels(y: np.ndarray, count: int, classes: int, path: Path) -> np.ndarray:
-    """Labels `(n,)` as int64, one for each of `count` images.
-
-    Raises:
-        ValueError: for another number of labels, no whole numbers, or one outside the classes.
-    """
+    count = len(x)
     if y.dtype.kind not in "uif" or y.size != count or max(y.shape, default=0) != count:
         raise ValueError(
-            f"{path} must hold one number for each of {count} images. "
+            f"{y_path or path} must hold one number for each of {count} images. "
             f"Received: labels of shape {y.shape} and type {y.dtype}"
         )
+    y = y.reshape(count)
     with np.errstate(invalid="ignore"):
-        whole = y.reshape(count).astype(np.int64)
-    outside = (whole != y.reshape(count)) | (whole < 0) | (whole >= classes)
+        whole = y.astype(np.int64)
+    outside = (whole != y) | (whole < 0) | (whole >= classes)
     if outside.any():
         raise ValueError(
-            f"{path} must hold labels from 0 to {classes - 1}. "
-            f"Received: {y.reshape(count)[outside][0]}"
+            f"{y_path or path} must hold labels from 0 to {classes - 1}. Received: {y[outside][0]}"
         )
-    return whole
+    return x[..., None] if x.ndim == 3 else x, whole

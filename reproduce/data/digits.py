@@ -18,7 +18,7 @@ def load() -> Dataset:
 
     x, y = load_digits(return_X_y=True)
     x, y = x.astype(np.uint8).reshape(-1, 8, 8, 1), y.astype(np.int64)
-    test = test_indices(y)
+    test = _test_indices(y)
     train = np.setdiff1d(np.arange(len(y)), test)
     return Dataset(
         "digits", x[train], y[train], x[test], y[test], 10, 16.0,
@@ -26,7 +26,7 @@ def load() -> Dataset:
     )  # fmt: skip
 
 
-def test_indices(y: np.ndarray) -> np.ndarray:
+def _test_indices(y: np.ndarray) -> np.ndarray:
     """Which of the images `(n,)` are tested on, in increasing order.
 
     Every class gives its share of 360, the classes with the largest remainders one more.

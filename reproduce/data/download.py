@@ -5,7 +5,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from reproduce.data.places import KNOWN, File, keras_datasets
+from reproduce.data.places import KNOWN, download_folder
 
 #: Seconds without an answer after which a download is given up.
 _PATIENCE = 30.0
@@ -20,36 +20,30 @@ def download(name: str) -> None:
     Raises:
         ValueError: where a file cannot be fetched or stored, or has another hash.
     """
-    known = KNOWN[name]
-    folder = keras_datasets() / known.cache[0]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in known.files:
-            if not (folder / file.name).exists():
-                _fetch(file, folder)
-    except OSError as error:
-        raise ValueError(f"{folder}: {error}") from error
-
-
-def _fetch(file: File, folder: Path) -> None:
-    import keras
-
+    folder = download_folder(name)
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)
     try:
-        with tempfile.TemporaryDirectory(prefix="download-", dir=folder) as room:
-            try:
-                path = keras.utils.get_file(
-                    file.name,
-                    origin=file.url,
-                    file_hash=file.hash,
-                    hash_algorithm="sha256" if len(file.hash) == 64 else "md5",
-                    cache_dir=room,
-                    cache_subdir="",
-                )
-            # Keras reports every failure of the network as a plain Exception.
-            except Exception as error:
-                raise ValueError(f"{file.url}: {error}") from error
-            os.replace(path, folder / file.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for url, digits in KNOWN[name].files:
+            if not (place := folder / url.rpartition("/")[2]).exists():
+                _fetch(url, digits, place)
+    except OSError as error:
+        raise ValueError(f"{folder}: {error}") from error
     finally:
         socket.setdefaulttimeout(patience)
+
+
+def _fetch(url: str, digits: str, place: Path) -> None:
+    import keras
+
+    with tempfile.TemporaryDirectory(prefix="download-", dir=place.parent) as room:
+        try:
+            path = keras.utils.get_file(
+                place.name, origin=url, file_hash=digits, cache_dir=room, cache_subdir="",
+                hash_algorithm="sha256" if len(digits) == 64 else "md5",
+            )  # fmt: skip
+        # Keras reports every failure of the network as a plain Exception.
+        except Exception as error:
+            raise ValueError(f"{url}: {error}") from error
+        os.replace(path, place)

@@ -6,17 +6,9 @@ arrays are made afterwards, from checked shapes and types.
 """
 
 import pickle
-from collections.abc import Callable
 from typing import IO, Any
 
 import numpy as np
-
-_NAMES = {
-    ("numpy", "ndarray"): "kind",
-    ("numpy", "dtype"): "dtype",
-    ("numpy.core.multiarray", "_reconstruct"): "array",
-    ("numpy._core.multiarray", "_reconstruct"): "array",
-}
 
 
 def load(file: IO[bytes]) -> Any:
@@ -32,48 +24,27 @@ def load(file: IO[bytes]) -> Any:
     return _made(_Unpickler(file, encoding="bytes").load())
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        role = _NAMES.get((module, name))
-        if role is None:
-            raise pickle.UnpicklingError(
-                f"it asks for `{module}.{name}`, and only arrays of numbers are allowed"
-            )
-        # A new object each time: a pickle may write to what it is given.
-        makers: dict[str, Callable | None] = {
-            "kind": None,
-            "dtype": lambda code, *_: _Type(code),
-            "array": lambda *_: _Array(),
-        }
-        return makers[role]
+class _Recorder:
+    """What a pickle says about an array, or about the type of its numbers."""
 
+    def __init__(self, *given: Any):
+        self.given = given
+        self.state: Any = None
 
-class _Type:
-    """What a pickle says about the type of numbers."""
-
-    def __init__(self, code: Any):
-        self.code = code.decode("ascii") if isinstance(code, bytes) else code
-        self.order = "="
-
-    def __setstate__(self, state: tuple) -> None:
-        order = state[1]
-        self.order = order.decode("ascii") if isinstance(order, bytes) else order
-
-    def made(self) -> np.dtype:
-        kind = np.dtype(self.code if isinstance(self.code, str) else "O")
-        if kind.kind not in "uifb":
-            raise ValueError(f"its array must hold numbers. Received: type {self.code!r}")
-        return kind.newbyteorder(">") if self.order == ">" else kind
-
-
-class _Array:
-    """What a pickle says about an array."""
-
-    state: tuple | None = None
-
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: Any) -> None:
         self.state = state
 
+
+class _Type(_Recorder):
+    def made(self) -> np.dtype:
+        code = _text(self.given[0])
+        kind = np.dtype(code if isinstance(code, str) else "O")
+        if kind.kind not in "uifb":
+            raise ValueError(f"its array must hold numbers. Received: type {code!r}")
+        return kind.newbyteorder(">") if self.state and _text(self.state[1]) == ">" else kind
+
+
+class _Array(_Recorder):
     def made(self) -> np.ndarray:
         if self.state is None:
             raise ValueError("its array has no content")
@@ -81,6 +52,29 @@ class _Array:
         if not isinstance(kind, _Type) or not isinstance(content, bytes):
             raise ValueError("its array must be bytes of numbers")
         return np.frombuffer(content, kind.made()).reshape(shape, order="F" if by_columns else "C")
+
+
+_NAMES: dict[tuple[str, str], type | None] = {
+    ("numpy", "ndarray"): None,
+    ("numpy", "dtype"): _Type,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _NAMES:
+            raise pickle.UnpicklingError(
+                f"it asks for `{module}.{name}`, and only arrays of numbers are allowed"
+            )
+        made = _NAMES[module, name]
+        # A new object each time: a pickle may write to what it is given.
+        return None if made is None else lambda *given: made(*given)
+
+
+def _text(value: Any) -> Any:
+    return value.decode("ascii") if isinstance(value, bytes) else value
 
 
 def _made(value: Any) -> Any:

@@ -500,9 +500,9 @@ def _server(monkeypatch, files):
 
 def _publish(monkeypatch, files, algorithm):
     known = places.KNOWN["fashion-mnist"]
-    published = tuple(
-        places.File(file.url, algorithm(files[file.name]).hexdigest()) for file in known.files
-    )
+    published = [
+        (url, algorithm(files[url.rpartition("/")[2]]).hexdigest()) for url, _ in known.files
+    ]
     changed = {**vars(known), "files": published}
     monkeypatch.setitem(places.KNOWN, "fashion-mnist", places.Known(**changed))
 
@@ -550,7 +550,7 @@ def test_a_damaged_file_of_the_user_is_named_and_left_as_it_is(cache):
 def test_one_mnist_does_not_pass_for_the_other(name, other, tmp_path):
     """Their files have the same names; the first labels of the original files tell them apart."""
     x, _, x_test, y_test = arrays((28, 28), 10, train=16)
-    first = np.array(data._FIRST_LABELS[other])
+    first = np.array(places.KNOWN[other].first_labels)
     write_idx(tmp_path, (x, first, x_test, y_test))
     with pytest.raises(ValueError, match=f"belong to '{name}'. Received: the files of '{other}'"):
         data.load(name, tmp_path)

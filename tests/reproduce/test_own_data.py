@@ -6,7 +6,6 @@ import pytest
 from reproduce import data
 from reproduce.data import __main__ as command
 from reproduce.data import places
-from reproduce.data.npz import NPZ
 
 
 def test_a_set_of_ones_own_is_loaded_by_its_name(tmp_path, monkeypatch):
@@ -16,7 +15,7 @@ def test_a_set_of_ones_own_is_loaded_by_its_name(tmp_path, monkeypatch):
     x = np.arange(6 * 4 * 4, dtype="uint8").reshape(6, 4, 4)
     y = np.array([0, 1, 1, 0, 1, 0])
     np.savez(tmp_path / "shades.npz", x_train=x[:4], y_train=y[:4], x_test=x[4:], y_test=y[4:])
-    data.register("shades", data.Known(classes=2, layout=NPZ("shades")))
+    data.register("shades", data.Known(classes=2, layout=data.npz("shades")))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))  # where it is not
     assert any("put shades.npz" in line for line in command.listing())
     assert data.available("shades", tmp_path)
@@ -24,4 +23,4 @@ def test_a_set_of_ones_own_is_loaded_by_its_name(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found.x_test, x[4:, :, :, None])
     np.testing.assert_array_equal(found.y_train, y[:4])
     with pytest.raises(ValueError, match="must not be one of digits"):
-        data.register("mnist", data.Known(classes=2, layout=NPZ("mnist")))
+        data.register("mnist", data.Known(classes=2, layout=data.npz("mnist")))
