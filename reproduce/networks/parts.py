@@ -1,25 +1,25 @@
-"""What several networks share: the stem, the head, and checks at the door."""
+"""What several networks share: layers by their names, the stem, the head, and checks."""
 
 from typing import Any
 
 from keras import layers
 
 
-def image(network: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of an image, `(height, width, channels)`.
+def image(network: str, x: Any) -> None:
+    """Checks that an input is an image, `(batch, height, width, channels)`.
 
     Raises:
         ValueError: for another rank.
     """
-    if len(shape) != 3:
+    if len(x.shape) != 4:
         raise ValueError(
-            f"`shape` of '{network}' must be (height, width, channels). Received: shape={shape!r}"
+            f"`shape` of '{network}' must be (height, width, channels). "
+            f"Received: shape={x.shape[1:]!r}"
         )
-    return shape
 
 
-def choice(option: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """One of the allowed values.
+def choice(option: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Checks that an option has one of the allowed values.
 
     Raises:
         ValueError: for any other.
@@ -28,20 +28,33 @@ def choice(option: str, value: Any, allowed: tuple[str, ...]) -> str:
         raise ValueError(
             f"`{option}` must be one of {', '.join(allowed)}. Received: {option}={value!r}"
         )
-    return value
 
 
-def stem(x: Any, width: int, stride: int, name: str = "stem") -> Any:
-    """A strided convolution and ReLU; 3 × 3, or as large as its stride, so that it sees all pixels.
+def flat(x: Any) -> Any:
+    """The input `(batch, features)`."""
+    return x if len(x.shape) == 2 else layers.Flatten(name="flatten")(x)
 
-    Args:
-        x: `(batch, height, width, channels)`.
-        width: channels of the result.
-        stride: pixels between two positions; the grid is ⌈height / stride⌉ × ⌈width / stride⌉.
-    """
-    size = max(3, stride)
-    x = layers.Conv2D(width, size, strides=stride, padding="same", name=name)(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
+
+def dense(x: Any, units: int, name: str, **settings: Any) -> Any:
+    """A dense layer."""
+    return layers.Dense(units, name=name, **settings)(x)
+
+
+def conv(x: Any, channels: int, size: int, name: str, stride: int = 1, **settings: Any) -> Any:
+    """A convolution of `size` × `size` windows, padded: the grid of its result is
+    ⌈height / stride⌉ × ⌈width / stride⌉."""
+    settings |= {"strides": stride, "padding": "same", "name": name}
+    return layers.Conv2D(channels, size, **settings)(x)
+
+
+def relu(x: Any, name: str) -> Any:
+    """ReLU, as a layer of its own."""
+    return layers.ReLU(name=name)(x)
+
+
+def stem(x: Any, width: int, stride: int) -> Any:
+    """A strided convolution, 3 × 3 or as large as its stride, to see all pixels, and ReLU."""
+    return relu(conv(x, width, max(3, stride), "stem", stride), "stem_relu")
 
 
 def head(x: Any, classes: int, pooling: str = "average") -> Any:
@@ -58,11 +71,8 @@ def head(x: Any, classes: int, pooling: str = "average") -> Any:
     """
     choice("pooling", pooling, ("average", "quarters", "flatten"))
     if pooling == "average":
-        x = layers.GlobalAveragePooling2D(name="average")(x)
-    elif pooling == "quarters":
+        return dense(layers.GlobalAveragePooling2D(name="average")(x), classes, "logits")
+    if pooling == "quarters":
         size = [-(-n // 2) for n in x.shape[1:3]]
         x = layers.AveragePooling2D(size, strides=size, padding="same", name="quarters")(x)
-        x = layers.Flatten(name="flatten")(x)
-    else:
-        x = layers.Flatten(name="flatten")(x)
-    return layers.Dense(classes, name="logits")(x)
+    return dense(flat(x), classes, "logits")
