@@ -1,6 +1,7 @@
 """Rules for the claims of Hu (2019): costs, controls and certificates against exact equilibria."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from reproduce.claims.rules import (
     every,
     mean_interval,
 )
-from reproduce.games.cases import names
+from reproduce.games.cases import by_game, names, records
 
 
-def within(document: Document, limit: float, on: str, *, cases: str = "cases",
+def within(document: Document, limit: float, on: str, *,
            where: dict[str, str] | None = None, above_ten: float | None = None,
            what: str = "cost error", value: str = "relative_error",
            error: str = "relative_standard_error") -> list[Finding]:  # fmt: skip
@@ -29,23 +30,18 @@ def within(document: Document, limit: float, on: str, *, cases: str = "cases",
         document: of the item.
         limit: of the size; `above_ten` in games of more than ten players.
         on: what was run, where N stands for the numbers of players.
-        cases: the entry of the results that has the records; those of one game are its seeds.
-        where: what a record must have to count.
+        where: what a record must have to count; of the game, how its name begins.
         above_ten: another limit.
         what: the quantity's name.
         value, error: the record's entries of the quantity and of its standard error.
     """
-    chosen = [case for case in document["results"][cases] if _has(case, where or {})]
-    if not chosen:
+    games = [own for _, own in by_game(document) if _has(own[0], where or {})]
+    if not games:
         return []
-    games: dict[Any, list[Document]] = {}
-    for case in chosen:
-        width = str(case.get("settings", {}).get("hidden"))
-        games.setdefault((names(case), width), []).append(case)
     worst: dict[float, tuple[float, float]] = {}
-    verdicts, seeds = [], 1
-    for own in games.values():
-        size, half, seeds = _over_seeds([_largest(case[value], case[error]) for case in own])
+    verdicts = []
+    for own in games:
+        size, half = _over_seeds([_largest(case[value], case[error]) for case in own])
         most = above_ten if above_ten is not None and own[0]["players"] > 10 else limit
         verdicts.append(below(size - half, size + half, most))
         if not size <= worst.get(most, (-1.0,))[0]:
@@ -53,16 +49,18 @@ def within(document: Document, limit: float, on: str, *, cases: str = "cases",
     parts = [f"{100 * size:.2f} ± {100 * half:.2f} %"
              + (f" (limit {100 * most:g} %)" if len(worst) > 1 else "")
              for most, (size, half) in worst.items()]  # fmt: skip
-    told = f"{what} ≤ {' and '.join(parts)}" + (f", n = {seeds}" if seeds > 1 else "")
+    told = f"{what} ≤ {' and '.join(parts)}{_seeds(games)}"
     told += f", {len(games)} games" if len(games) > 1 else ""
-    counts = sorted({case.get("players", 0) for case in chosen})
+    counts = sorted({own[0].get("players", 0) for own in games})
     shown = on.format(N=", ".join(f"{count:,}" for count in counts))
     return [Finding(shown, told, every(verdicts), on)]
 
 
 def _has(case: Document, wanted: dict[str, str]) -> bool:
-    given = {**case, "network": names(case)[1]}
-    return all(given.get(key) == value for key, value in wanted.items())
+    game, network = names(case)
+    given = {**case, "network": network}
+    own = (given.get(key) == value for key, value in wanted.items() if key != "game")
+    return game.startswith(wanted.get("game", "")) and all(own)
 
 
 def _largest(values: Any, errors: Any) -> tuple[float, float]:
@@ -74,36 +72,44 @@ def _largest(values: Any, errors: Any) -> tuple[float, float]:
     return float(size.max()), float(error)
 
 
-def _over_seeds(found: list[tuple[float, float]]) -> tuple[float, float, int]:
-    """A size, half its 95 % interval, and the seeds: over seeds where there are several, else of
-    the paths that it was measured on."""
+def _over_seeds(found: list[tuple[float, float]]) -> tuple[float, float]:
+    """A size and half its 95 % interval: over seeds where there are several, else of the paths
+    that it was measured on."""
     if len(found) > 1:
-        return (*mean_interval([size for size, _ in found]), len(found))
-    return found[0][0], NORMAL * found[0][1], 1
+        return mean_interval([size for size, _ in found])
+    return found[0][0], NORMAL * found[0][1]
+
+
+def _seeds(games: Iterable[list[Document]]) -> str:
+    """How many seeds the games were solved from; nothing where all from one."""
+    counts = sorted({len(own) for own in games})
+    return "" if counts == [1] else f", n = {' or '.join(map(str, counts))}"
 
 
 def gain(document: Document, limit: float, on: str, **given: Any) -> list[Finding]:
     """Nobody gains a share of her cost by deviating; what a deviation loses is no gain."""
-    entry = given.get("cases", "cases")
     cases = []
-    for case in document["results"][entry]:
+    for case in records(document):
         found = case["exploitability"]
         gains = np.maximum(np.asarray(found["relative"], float), 0.0)
         cases.append({**case, "gain": gains, "spread": found["relative_standard_error"]})
-    return within({"results": {entry: cases}}, limit, on, what="gain by deviating", value="gain",
+    return within({"results": {"cases": cases}}, limit, on, what="gain by deviating", value="gain",
                   error="spread", **given)  # fmt: skip
 
 
 def controls(document: Document, limit: float) -> list[Finding]:
     """The controls' relative L2 error is below a limit at every time step."""
-    found = document["results"]
-    steps = np.asarray(found["control_error_by_step"], float)
-    low, high = float(steps.min()), float(steps.max())
-    network = "linear skip connection" if document["settings"].get("skip") else (
-        "paper's architecture")  # fmt: skip
-    told = (f"L2 error {100 * found['control_error']:.1f} %, by time step {100 * low:.1f} to "
-            f"{100 * high:.1f} %")  # fmt: skip
-    on = f"the same game, N = {found['players']}, {network}"
+    cases = records(document)
+    steps = np.array([case["control_error_by_step"] for case in cases], float)
+    intervals = [_over_seeds([(error, 0.0) for error in errors]) for errors in steps.T]
+    low, high = min(mean - half for mean, half in intervals), max(map(sum, intervals))
+    error, half = _over_seeds([(case["control_error"], 0.0) for case in cases])
+    spread = f" ± {100 * half:.1f}" if len(cases) > 1 else ""
+    means = steps.mean(axis=0)
+    told = (f"L2 error {100 * error:.1f}{spread} %, by time step {100 * means.min():.1f} to "
+            f"{100 * means.max():.1f} %{_seeds([cases])}")  # fmt: skip
+    network = names(cases[0])[1]
+    on = f"the same game, N = {cases[0]['players']}, {network}"
     return [Finding(on, told, below(low, high, limit), network)]
 
 
@@ -114,7 +120,7 @@ def published(document: Document, limit: float) -> list[Finding]:
     for case in cases:
         errors = [math.nan if seed["error"] is None else seed["error"] for seed in case["seeds"]]
         spread = case["seeds"][0]["cost_standard_error"]
-        mean, half, _ = _over_seeds([(error, spread) for error in errors])
+        mean, half = _over_seeds([(error, spread) for error in errors])
         found.append((below(mean - half, mean + half, limit), case["title"], mean))
     missed = dict.fromkeys(f"{name}, {100 * mean:.1f} %" for verdict, name, mean in found
                            if verdict == REFUTED)  # fmt: skip
@@ -168,10 +174,12 @@ def beliefs(document: Document) -> list[Finding]:
 
 
 def stages(document: Document, limit: float) -> list[Finding]:
-    """Each stage is the exact best response to the one before, over the stages."""
-    errors = [stage["error_to_exact_stage"] for stage in document["results"]["stages"]]
-    mean, half = mean_interval(errors)
+    """Each stage is the exact best response to the one before, on average over the stages."""
+    cases = records(document)
+    errors = np.array([[stage["error_to_exact_stage"] for stage in case["stages"]]
+                       for case in cases], float)  # fmt: skip
+    mean, half = mean_interval(errors[0] if len(cases) == 1 else errors.mean(axis=1))
     told = (f"controls {100 * mean:.1f} ± {100 * half:.1f} % from exact best responses; "
-            f"{len(errors)} stages")  # fmt: skip
-    on = f"inter-bank game, N = {document['results']['players']}, ε = c = 4, linear skip connection"
+            f"{errors.shape[1]} stages{_seeds([cases])}")  # fmt: skip
+    on = f"inter-bank game, N = {cases[0]['players']}, ε = c = 4, linear skip connection"
     return [Finding(on, told, below(mean - half, mean + half, limit))]

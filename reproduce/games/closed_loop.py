@@ -6,7 +6,7 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.games import solving
-from reproduce.games.cases import Case, Games, by_game, inter_bank
+from reproduce.games.cases import Case, Games, Solved, by_game, inter_bank
 
 _CLOSED = {"information_structure": "closed_loop", "batch_normalization": False, "skip": True}
 
@@ -20,16 +20,18 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
             for name, game in games.items() for network, switches in networks.items()]  # fmt: skip
 
 
-def _measure(settings: dict[str, Any], result: Any, seed: int) -> dict[str, Any]:
+def _record(solved: Solved) -> dict[str, Any]:
     """Regressed gains, and the distance of gains and costs from both equilibria."""
     import fictitious_play as fp
 
-    game = result.game
-    initial, noise = solving.sample(game, settings["paths"], (seed, 3))
+    result, game = solved.result, solved.result.game
+    initial, noise = solving.sample(game, solved.settings["paths"], (solved.seed, 3))
     controls, states = result.control(initial, noise), result.states(initial, noise)
     gains = fp.lq.regressed_gains(controls, states[:, :-1])
     equilibria = {kind: fp.lq.nash(game, kind) for kind in ("closed_loop", "open_loop")}
     return {
+        # Every player's trained response, in which N networks answer N deviations, is dear.
+        **solving.describe(result, steps=100, batch_size=64, paths=1024),
         "gain_error": {
             kind: fp.lq.gain_error(game, gains, exact.gains) for kind, exact in equilibria.items()
         },
@@ -68,12 +70,9 @@ def _error(what: str, kind: str):
 
 run, summary = Games(
     cases=_cases,
-    measure=_measure,
-    # Every player's trained response, in which N networks answer N deviations, is the dear part.
-    certificate={"steps": 100, "batch_size": 64, "paths": 1024},
+    record=_record,
     caption="Closed-loop play against both equilibria",
     columns={
-        "gain, earlier certificate": solving.earlier,
         "cost error, open": _error("cost_error", "open_loop"),
         "gain error, closed": _error("gain_error", "closed_loop"),
         "gain error, open": _error("gain_error", "open_loop"),

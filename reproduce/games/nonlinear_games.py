@@ -6,66 +6,76 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.games import solving
+from reproduce.games.cases import (
+    Case,
+    Games,
+    Solved,
+    by_game,
+    cpu_seconds,
+    earlier,
+    names,
+    records,
+)
 from reproduce.report import Table
 
 _FLOCK: dict[str, Any] = {"alignment": 8.0, "terminal_alignment": 8.0, "reach": 2.0}
 _PORTFOLIO: dict[str, Any] = {
     "horizon": 1.0, "steps": 10, "mu": 0.3, "nu": 0.5, "sigma": 0.4, "delta": 1.0, "theta": 0.8,
 }  # fmt: skip
+_CURVED = "flock, β = 1, γ = 0.5"
 #: Adam's first rate for the portfolio game, two to five times the default: controls of size one
 #: have to be reached from zero where the cost is flat.
 _RATE = 0.06
 
 
-def run(context) -> dict[str, Any]:
-    """Solves the flock with and without its nonlinearities, and the portfolio game for every N."""
+def _cases(settings: dict[str, Any]) -> list[Case]:
+    """The flock without and with its nonlinearities, and the portfolio game for every N."""
     import fictitious_play as fp
 
-    training = dict(context.settings)
-    birds, steps, investors, certificate, paths = (
-        training.pop(key) for key in ("birds", "steps", "investors", "certificate", "paths")
-    )
-    flocks = {
-        "flock, β = γ = 0": fp.FlockingGame(
-            birds, steps=steps, decay=0.0, turbulence=0.0, **_FLOCK
+    birds, steps = settings["birds"], settings["steps"]
+    plain = fp.FlockingGame(birds, steps=steps, decay=0.0, turbulence=0.0, **_FLOCK)
+    return [
+        Case("flock, β = γ = 0", plain),
+        Case(_CURVED, fp.FlockingGame(birds, steps=steps, **_FLOCK)),
+        *(
+            Case(f"portfolio, N = {count}", fp.PortfolioGame(count, **_PORTFOLIO),
+                 {"learning_rate": _RATE})
+            for count in settings["investors"]
         ),
-        "flock, β = 1, γ = 0.5": fp.FlockingGame(birds, steps=steps, **_FLOCK),
-    }
-    results = {
-        title: solving.solve(context, f"flock-{number}", game, training, context.seed)
-        for number, (title, game) in enumerate(flocks.items())
-    }
-    bank = fp.InterBankGame(
-        birds, 1.0, steps, a=0.0, q=0.0, epsilon=8.0, c=8.0, sigma=0.5, initial_std=1.0
-    )
-    known = 2.0 * fp.lq.nash(bank).cost
-    straight, curved = results.values()
-    flock = [
-        {**_case(title, result, certificate), "known": None if number else known}
-        for number, (title, result) in enumerate(results.items())
-    ]
-    flock[1]["back_to_linear"] = _deviation(curved, straight, context.seed, paths)
-    portfolio = []
-    for count in investors:
-        game = fp.PortfolioGame(count, **_PORTFOLIO)
-        faster = {**training, "learning_rate": _RATE}
-        result = solving.solve(context, f"investors-{count}", game, faster, context.seed)
-        case = _case(f"portfolio, N = {count}", result, certificate)
-        portfolio.append({**case, **_against_constants(result, context.seed, paths)})
-    return {"flock": flock, "flight": _flight(curved, context.seed, paths), "portfolio": portfolio}
+    ]  # fmt: skip
 
 
-def _case(title, result, certificate) -> dict[str, Any]:
-    return {
-        "title": title,
+def _record(solved: Solved) -> dict[str, Any]:
+    result, paths = solved.result, solved.settings["paths"]
+    found = {
         "players": result.game.players,
         "cost": result.cost,
         "cost_standard_error": result.cost_standard_error,
-        "exploitability": solving.certificate(result, steps=certificate),
+        "exploitability": solving.certificate(result, steps=solved.settings["certificate"]),
         "change": result.history[-1].change,
         "cpu_seconds": sum(record.cpu_seconds for record in result.history),
         "settings": result.settings,
     }
+    if solved.case.name.startswith("portfolio"):
+        return {**found, **_against_constants(result, solved.seed, paths)}
+    if solved.case.name != _CURVED:
+        return {**found, "known": _known(result.game)}
+    return {
+        **found,
+        "known": None,
+        "back_to_linear": _deviation(result, solved.before, solved.seed, paths),
+        "flight": _flight(result, solved.seed, paths),
+    }
+
+
+def _known(game) -> Any:
+    """Exact costs of the flock without nonlinearities: an inter-bank game per coordinate."""
+    import fictitious_play as fp
+
+    bank = fp.InterBankGame(
+        game.players, 1.0, game.steps, a=0.0, q=0.0, epsilon=8.0, c=8.0, sigma=0.5, initial_std=1.0
+    )
+    return 2.0 * fp.lq.nash(bank).cost
 
 
 def _costs(game, initial, noise, own, others):
@@ -146,9 +156,9 @@ def _flight(result, seed, paths) -> dict[str, Any]:
 
 def draw(document: dict[str, Any]) -> Any:
     """A flock's flight, its misalignment, and investments against N."""
-    results = document["results"]
     figure, (left, middle, right) = figures.subplots(1, 3, figsize=(10.6, 3.4))
-    flight = results["flight"]
+    flight = document["results"].get("flight")  # of older results
+    flight = flight or next(case["flight"] for case in records(document) if "flight" in case)
     for number, name in enumerate(("trained", "no effort")):
         look = figures.STYLES[number]
         positions = np.asarray(flight[name]["positions"])
@@ -164,17 +174,17 @@ def draw(document: dict[str, Any]) -> Any:
     middle.set(xlabel="time $t$", ylabel="mean square misalignment $E|m^i|^2$", ylim=(0, None),
                title="flock, β = 1, γ = 0.5")  # fmt: skip
     middle.legend()
-    cases = results["portfolio"]
-    count = [case["players"] for case in cases]
-    right.plot(count, [case["exact_investment"][0] for case in cases], label="exact, N players",
-               **{**figures.STYLES[1], "marker": ""})  # fmt: skip
-    right.axhline(cases[0]["limit_investment"][0], color="#5a5a5a", linestyle=":",
+    groups = _groups(document, "portfolio")
+    count = [cases[0]["players"] for cases in groups]
+    right.plot(count, [cases[0]["exact_investment"][0] for cases in groups],
+               label="exact, N players", **{**figures.STYLES[1], "marker": ""})  # fmt: skip
+    right.axhline(groups[0][0]["limit_investment"][0], color="#5a5a5a", linestyle=":",
                   label="exact, mean-field limit")  # fmt: skip
-    means = [np.mean(case["investment"]) for case in cases]
-    low = [mean - np.min(case["investment"]) for mean, case in zip(means, cases, strict=True)]
-    high = [np.max(case["investment"]) - mean for mean, case in zip(means, cases, strict=True)]
-    right.errorbar(count, means, yerr=[low, high], fmt="o", color="#1b3a5c", capsize=2.5,
-                   label="trained, mean and range\nover the players")  # fmt: skip
+    invested = [np.concatenate([case["investment"] for case in cases]) for cases in groups]
+    means = np.array([np.mean(values) for values in invested])
+    low, high = (np.array([end(values) for values in invested]) for end in (np.min, np.max))
+    right.errorbar(count, means, yerr=[means - low, high - means], fmt="o", color="#1b3a5c",
+                   capsize=2.5, label="trained, mean and range\nover the players")  # fmt: skip
     right.set(xscale="log", xlabel="investors N", ylabel="investment $π$ (units of money)",
               title="portfolio game")  # fmt: skip
     right.set_xticks(count, [str(value) for value in count])
@@ -185,32 +195,40 @@ def draw(document: dict[str, Any]) -> Any:
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """A table per game."""
-    certificates = {
-        "exploitability": solving.certified,
-        "earlier certificate": lambda case: solving.earlier([case]),
-        "CPU-seconds": lambda case: f"{case['cpu_seconds']:.0f}",
+    last = {
+        "gain by deviating": solving.gain,
+        **earlier(document),
+        "seeds": lambda cases: str(len(cases)),
+        "CPU-seconds": cpu_seconds,
     }
-    results = document["results"]
     return [
-        Table.of("The flock: cost of a bird, mean over the birds", results["flock"], {
-            "game": lambda case: case["title"],
-            "ours ± s.e.": lambda case:
-                f"{np.mean(case['cost']):.4f} ± {np.mean(case['cost_standard_error']):.4f}",
-            "known": lambda case:
-                "none" if case["known"] is None else f"{np.mean(case['known']):.4f}",
-            "loss by playing as if β = γ = 0": lambda case: _back(case.get("back_to_linear")),
-            **certificates,
+        Table.of("The flock: cost of a bird, mean over the birds", _groups(document, "flock"), {
+            "game": lambda cases: names(cases[0])[0],
+            "ours ± s.e.": lambda cases: solving.over_seeds(
+                [(np.mean(case["cost"]), np.mean(case["cost_standard_error"])) for case in cases],
+                "", digits=4, percent=False),
+            "known": lambda cases: "none" if cases[0]["known"] is None
+                else f"{np.mean(cases[0]['known']):.4f}",
+            "loss by playing as if β = γ = 0": _back,
+            **last,
         }),
-        Table.of("The portfolio game: investment and cost", results["portfolio"], {
-            "N": lambda case: str(case["players"]),
-            "ours": lambda case: f"{np.mean(case['investment']):.4f}",
-            "exact": lambda case: f"{case['exact_investment'][0]:.4f}",
-            "mean field": lambda case: f"{case['limit_investment'][0]:.4f}",
-            "control error": lambda case: f"{100 * case['control_error']:.2f} %",
-            "largest cost error ± s.e.": lambda case: solving.percent(*solving.worst(case)),
-            **certificates,
+        Table.of("The portfolio game: investment and cost", _groups(document, "portfolio"), {
+            "N": lambda cases: str(cases[0]["players"]),
+            "ours": lambda cases: solving.over_seeds(
+                [(np.mean(case["investment"]),) for case in cases], "", digits=4, percent=False),
+            "exact": lambda cases: f"{cases[0]['exact_investment'][0]:.4f}",
+            "mean field": lambda cases: f"{cases[0]['limit_investment'][0]:.4f}",
+            "control error": lambda cases: solving.over_seeds(
+                [(case["control_error"],) for case in cases], "", digits=2),
+            "largest cost error ± s.e.": solving.largest,
+            **last,
         }),
     ]  # fmt: skip
+
+
+def _groups(document: dict[str, Any], kind: str) -> list[list[dict[str, Any]]]:
+    """The seeds of every game whose name begins so."""
+    return [cases for (game, _), cases in by_game(document) if game.startswith(kind)]
 
 
 def facts(document: dict[str, Any]) -> dict[str, Any]:
@@ -218,8 +236,14 @@ def facts(document: dict[str, Any]) -> dict[str, Any]:
     return {"rate": _RATE}
 
 
-def _back(found) -> str:
-    if found is None:
+def _back(cases) -> str:
+    """What the bird who loses least would lose."""
+    if "back_to_linear" not in cases[0]:
         return ""
-    player = int(np.argmin(found["loss"]))
-    return solving.percent(found["loss"][player], found["standard_error"][player])
+    found = [case["back_to_linear"] for case in cases]
+    least = [int(np.argmin(one["loss"])) for one in found]
+    return solving.over_seeds([(one["loss"][bird], one["standard_error"][bird])
+                               for one, bird in zip(found, least, strict=True)])  # fmt: skip
+
+
+run = Games(cases=_cases, record=_record).run

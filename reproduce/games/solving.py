@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,45 +104,54 @@ def certificate(result, **settings) -> dict[str, Any]:
 
 def worst(case: dict[str, Any]) -> tuple[float, float]:
     """The relative error of largest size over the players, signed, and its standard error."""
-    errors = np.asarray(case["relative_error"])
+    errors = np.atleast_1d(np.asarray(case["relative_error"], float))
     player = int(np.argmax(np.abs(errors)))
-    return float(errors[player]), float(np.asarray(case["relative_standard_error"])[player])
+    return float(errors[player]), float(np.ravel(case["relative_standard_error"])[player])
 
 
-def certified(case: dict[str, Any]) -> str:
-    """The largest relative gain of a deviation over the players, with its standard error."""
+def _gain(case: dict[str, Any]) -> tuple[float, float]:
+    """The largest relative gain of a deviation over the players, and its standard error."""
     found = case["exploitability"]
     gains = np.asarray(found["relative"], float)
     player = int(np.argmax(gains))  # a NaN where there is one
-    text = f"{100 * gains[player]:.3f} % ± {100 * found['relative_standard_error'][player]:.3f}"
-    return text if found["method"] == "exact" else f"≥ {text}"
+    return float(gains[player]), float(np.asarray(found["relative_standard_error"], float)[player])
 
 
-def earlier(cases: list[dict[str, Any]]) -> str:
-    """As `certified`, by the certificate of an earlier revision, of the profile that was solved
-    then."""
-    found = cases[0].get("earlier_certificate")
-    return f"{certified({'exploitability': found})} ({found['revision']})" if found else "–"
+def certified(case: dict[str, Any]) -> str:
+    """The largest relative gain of a deviation, of one record, as a cell."""
+    return gain([case])
 
 
 def largest(cases: list[dict[str, Any]]) -> str:
-    """The largest relative error over the players: its standard error, or the spread of seeds."""
-    found = [worst(case) for case in cases]
-    if len(found) == 1:
-        return percent(*found[0])
-    errors = [error for error, _ in found]
-    return f"{percent(float(np.mean(errors)), float(np.std(errors, ddof=1)))} (seeds)"
+    """The largest relative cost error over the players, as a cell: `over_seeds`."""
+    return over_seeds([worst(case) for case in cases])
 
 
 def gain(cases: list[dict[str, Any]]) -> str:
-    """The largest gain by deviating over the players: likewise."""
-    if len(cases) == 1:
-        return certified(cases[0])
-    gains = [np.max(np.asarray(case["exploitability"]["relative"], float)) for case in cases]
-    return f"{100 * np.mean(gains):.3f} % ± {100 * np.std(gains, ddof=1):.3f} (seeds)"
+    """The largest gain by deviating over the players, as a cell: `over_seeds`."""
+    bound = "" if cases[0]["exploitability"].get("method") == "exact" else "≥ "
+    return bound + over_seeds([_gain(case) for case in cases], "")
 
 
-def percent(value: float, error: float | None = None) -> str:
-    """ "0.123 % ± 0.004"."""
-    text = f"{100 * value:+.3f} %"
-    return text if error is None else f"{text} ± {100 * error:.3f}"
+def over_seeds(found: Sequence[Sequence[float]], sign: str = "+", *, digits: int = 3,
+               percent: bool = True) -> str:  # fmt: skip
+    """A quantity in words: "+0.123 % ± 0.004, seeds ± 0.010".
+
+    Args:
+        found: its value from every seed and, where there is one, the evaluation's standard error;
+            means are shown, and the standard deviation over the seeds where there are several.
+        sign: "+" shows that of a positive value, too.
+        digits: after the point.
+        percent: whether the quantity is shown in %.
+    """
+    values = (100.0 if percent else 1.0) * np.asarray(found, float)
+    mean, *error = values.mean(axis=0)
+    text = f"{mean:{sign}.{digits}f}{' %' if percent else ''}"
+    text += "".join(f" ± {one:.{digits}f}" for one in error)
+    spread = f", seeds ± {values[:, 0].std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return text + spread
+
+
+def percent(value: float, error: float) -> str:
+    """ "+0.123 % ± 0.004"."""
+    return over_seeds([(value, error)])

@@ -6,6 +6,7 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.games import solving
+from reproduce.games.cases import Case, Games, Solved, records
 from reproduce.report import Table
 
 #: Coupling strong enough that the stages can be told apart; everybody is first believed to play 1.
@@ -14,34 +15,34 @@ _WEIGHT, _BELIEF = 4.0, 1.0
 _PERCENT = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
-def run(context) -> dict[str, Any]:
-    """Costs after every stage of one warm-started solve; costs and controls of stages that are
-    each trained to their end."""
+def _cases(settings: dict[str, Any]) -> list[Case]:
+    """One solve whose stages are warm-started."""
+    game = {**settings["game"], "players": settings["players"], "epsilon": _WEIGHT, "c": _WEIGHT}
+    paths = settings["paths"]
+    training = {key: settings[key] for key in ("stages", "steps_per_stage", "batch_size")}
+    training |= {"initial_belief": _BELIEF, "final_rate_ratio": 0.1, "validation_paths": paths,
+                 "stage_paths": paths}  # fmt: skip
+    return [Case(f"N = {settings['players']}", game, training)]
+
+
+def _record(solved: Solved) -> dict[str, Any]:
+    """Its costs after every stage; costs and controls of stages that are each trained to their
+    end; and exact play."""
     import fictitious_play as fp
 
-    settings = context.settings
+    game, settings = solved.result.game, solved.settings
     stages, paths = settings["stages"], settings["paths"]
-    arguments = {**settings["game"], "players": settings["players"], "epsilon": _WEIGHT,
-                 "c": _WEIGHT}  # fmt: skip
-    game = fp.InterBankGame(**arguments)
     exact = fp.lq.exact_play(game, stages, initial=_BELIEF, keep_stages=True)
     limit = fp.lq.nash(game)
-    training = {"batch_size": settings["batch_size"], "initial_belief": _BELIEF}
-    warm = solving.solve(
-        context, "warm", game,
-        {**training, "stages": stages, "steps_per_stage": settings["steps_per_stage"],
-         "final_rate_ratio": 0.1, "validation_paths": paths, "stage_paths": paths},
-        context.seed,
-    )  # fmt: skip
-
-    initial, noise = game.linear_quadratic_form().sample(paths, context.seed + 1)
+    first = 1000 * solved.seed  # of the stages' seeds
+    initial, noise = game.linear_quadratic_form().sample(paths, first + 1)
     equilibrium = limit.controls(initial, noise)
     belief: Any = _BELIEF
     rows = []
     for stage in range(stages):
         solver = fp.DeepFictitiousPlay(
             game, batch_size=settings["batch_size"], initial_belief=belief, skip=True,
-            seed=context.seed + stage,
+            seed=first + stage,
         )  # fmt: skip
         result = solver.solve(1, 2 * settings["steps_per_stage"], validation_paths=paths,
                               progress=False)  # fmt: skip
@@ -55,35 +56,47 @@ def run(context) -> dict[str, Any]:
             "error_to_equilibrium": fp.lq.control_error(controls, equilibrium),
             "exact_error_to_equilibrium": exact.error[stage],
         })  # fmt: skip
+    history = solved.result.history
     return {
         "players": game.players,
         "exact_cost": exact.cost,
         "equilibrium_cost": limit.cost,
         "contraction": fp.lq.contraction(game),
-        "warm_cost": [record.cost for record in warm.history],
-        "warm_standard_error": [record.cost_standard_error for record in warm.history],
+        "warm_cost": [record.cost for record in history],
+        "warm_standard_error": [record.cost_standard_error for record in history],
         "stages": rows,
     }
 
 
+def _over(document: dict[str, Any], entry: str, warm: bool = False) -> np.ndarray:
+    """A quantity of every seed and stage, mean over the players."""
+    if warm:
+        found = [case[entry] for case in records(document)]
+    else:
+        found = [[stage[entry] for stage in case["stages"]] for case in records(document)]
+    values = np.array(found, float)
+    return values.reshape(*values.shape[:2], -1).mean(axis=-1)
+
+
 def draw(document: dict[str, Any]) -> Any:
-    """Costs stage by stage, and distances of the controls."""
-    results = document["results"]
-    rows = results["stages"]
-    stage = np.arange(1, len(rows) + 1)
+    """Costs stage by stage, and distances of the controls: means over the seeds, with the
+    evaluation's error, or, of several seeds, their standard deviation."""
+    case = records(document)[0]
     figure, (left, right) = figures.subplots(1, 2, figsize=(8.6, 3.5))
-    exact = np.mean(results["exact_cost"], axis=1)
+    exact = np.mean(case["exact_cost"], axis=1)
+    stage = np.arange(1, len(exact) + 1)
     left.plot(stage, exact, label="exact best responses", **{**figures.STYLES[1], "marker": ""})
     for number, (cost, error, label) in enumerate((
-        (results["warm_cost"], results["warm_standard_error"], "one solve, warm-started stages"),
-        ([row["cost"] for row in rows], [row["cost_standard_error"] for row in rows],
+        (_over(document, "warm_cost", True), _over(document, "warm_standard_error", True),
+         "one solve, warm-started stages"),
+        (_over(document, "cost"), _over(document, "cost_standard_error"),
          "every stage trained to its end"),
     )):  # fmt: skip
         look = figures.STYLES[2 * number]
-        left.errorbar(stage, np.mean(cost, axis=1), yerr=np.mean(error, axis=1), linestyle="none",
-                      marker=look["marker"], color=look["color"], capsize=2.5,
-                      label=label)  # fmt: skip
-    left.axhline(np.mean(results["equilibrium_cost"]), color="#5a5a5a", linestyle=":",
+        bars = cost.std(axis=0, ddof=1) if len(cost) > 1 else error[0]
+        left.errorbar(stage, cost.mean(axis=0), yerr=bars, linestyle="none", label=label,
+                      marker=look["marker"], color=look["color"], capsize=2.5)  # fmt: skip
+    left.axhline(np.mean(case["equilibrium_cost"]), color="#5a5a5a", linestyle=":",
                  label="equilibrium")  # fmt: skip
     left.set(xlabel="stage", ylabel="cost, mean over the players (units of cost)", xticks=stage,
              title="cost of the joint profile")  # fmt: skip
@@ -93,7 +106,8 @@ def draw(document: dict[str, Any]) -> Any:
         ("exact_error_to_equilibrium", "exact play to equilibrium"),
         ("error_to_exact_stage", "networks to exact play"),
     )):  # fmt: skip
-        right.plot(stage, [100 * row[name] for row in rows], label=label, **figures.STYLES[number])
+        right.plot(stage, 100 * _over(document, name).mean(axis=0), label=label,
+                   **figures.STYLES[number])  # fmt: skip
     right.set(yscale="log", xlabel="stage", ylabel="relative L2 distance of the controls (%)",
               xticks=stage, title="controls")  # fmt: skip
     low, high = right.get_ylim()
@@ -106,39 +120,39 @@ def draw(document: dict[str, Any]) -> Any:
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """Costs and controls, a row per stage."""
-    results = document["results"]
-    stages: list[dict[str, Any]] = [
-        {**row, "stage": number + 1, "exact": exact, "warm": cost, "warm_error": error}
-        for number, (row, exact, cost, error) in enumerate(zip(
-            results["stages"], results["exact_cost"], results["warm_cost"],
-            results["warm_standard_error"], strict=True,
-        ))
-    ]  # fmt: skip
-    number = {"stage": lambda row: str(row["stage"])}
+    exact = np.mean(records(document)[0]["exact_cost"], axis=1)
+
+    def cost(entry, error, warm=False):
+        """Relative distance of the mean cost from the exact stage's."""
+        values, errors = (_over(document, name, warm) / exact for name in (entry, error))
+        return lambda stage: solving.over_seeds(
+            [*zip(values[:, stage] - 1.0, errors[:, stage], strict=True)])  # fmt: skip
+
+    def control(entry):
+        values = _over(document, entry)
+        return lambda stage: solving.over_seeds(values[:, stage, None], "", digits=2)
+
+    stages, number = range(len(exact)), {"stage": lambda stage: str(stage + 1)}
     return [
         Table.of("Cost of the joint profile, mean over the players", stages, {
             **number,
-            "exact play": lambda row: f"{np.mean(row['exact']):.5f}",
-            "one solve": lambda row: _distance(row["warm"], row["warm_error"], row["exact"]),
-            "stages trained to their end": lambda row: _distance(
-                row["cost"], row["cost_standard_error"], row["exact"]),
+            "exact play": lambda stage: f"{exact[stage]:.5f}",
+            "one solve": cost("warm_cost", "warm_standard_error", True),
+            "stages trained to their end": cost("cost", "cost_standard_error"),
         }),
         Table.of("Controls, stages trained to their end", stages, {
             **number,
-            "to exact play": lambda row: f"{100 * row['error_to_exact_stage']:.2f} %",
-            "to equilibrium": lambda row: f"{100 * row['error_to_equilibrium']:.2f} %",
-            "exact play to equilibrium":
-                lambda row: f"{100 * row['exact_error_to_equilibrium']:.2f} %",
+            "to exact play": control("error_to_exact_stage"),
+            "to equilibrium": control("error_to_equilibrium"),
+            "exact play to equilibrium": lambda stage:
+                f"{100 * _over(document, 'exact_error_to_equilibrium')[0, stage]:.2f} %",
         }),
     ]  # fmt: skip
 
 
 def facts(document: dict[str, Any]) -> dict[str, Any]:
     """Of the text."""
-    return {"weight": _WEIGHT}
+    return {"weight": _WEIGHT, "case": records(document)[0]}
 
 
-def _distance(cost, error, exact) -> str:
-    """Relative distance of the mean cost from the exact stage's."""
-    mean = float(np.mean(exact))
-    return solving.percent(float(np.mean(cost)) / mean - 1.0, float(np.mean(error)) / mean)
+run = Games(cases=_cases, record=_record).run

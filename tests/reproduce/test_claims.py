@@ -86,6 +86,45 @@ def test_several_seeds_take_the_place_of_the_paths_interval():
     assert "n = 2" in found.seen
 
 
+def test_every_axis_of_seeds_decides_by_its_interval():
+    """Controls, stages, and games that were solved from different numbers of seeds."""
+
+    def steps(*seeds):
+        found = [{"players": 5, "control_error": max(errors), "control_error_by_step": errors}
+                 for errors in seeds]  # fmt: skip
+        return of(*found)
+
+    assert verdicts("lq-trajectories", steps([0.01, 0.02], [0.011, 0.021])) == [SUPPORTED]
+    assert verdicts("lq-trajectories", steps([0.01, 0.028], [0.011, 0.022])) == [OPEN]
+    assert verdicts("lq-trajectories", steps([0.05, 0.07], [0.051, 0.072])) == [REFUTED]
+    alone = {"results": steps([0.01, 0.02])["results"]["cases"][0], "settings": {"skip": True}}
+    (found,) = claim("lq-trajectories").judge(alone)
+    assert (found.verdict, found.data) == (SUPPORTED, "linear skip connection")
+
+    def stages(*seeds):
+        return of(*({"players": 5, "stages": [{"error_to_exact_stage": error} for error in errors]}
+                    for errors in seeds))  # fmt: skip
+
+    assert verdicts("stage-by-stage", stages([0.01, 0.07], [0.011, 0.069])) == [SUPPORTED]
+    assert verdicts("stage-by-stage", stages([0.01, 0.02], [0.05, 0.09])) == [OPEN]
+
+    def many(players, error, spread):
+        return {**solved(error, spread, players=players, features="own_and_mean", skip=True),
+                "settings": {"hidden": [16, 16]}}  # fmt: skip
+
+    document = of(*(many(50, error, 0.0) for error in (0.001, 0.0011)), many(1000, 0.006, 0.001))
+    (found,) = claim("scale").judge(document)
+    assert found.verdict == SUPPORTED
+    assert found.seen == "cost error ≤ 0.60 ± 0.20 %, n = 1 or 2, 2 games"
+    assert verdicts("scale", of(many(50, 0.001, 0.0), many(50, 0.015, 0.0))) == [OPEN]
+
+
+def test_a_cell_has_the_evaluations_error_and_the_spread_over_seeds():
+    assert solving.largest([solved(-0.002, 0.0001)]) == "-0.200 % ± 0.010"
+    both = [solved(-0.002, 0.0001), solved(0.004, 0.0003)]
+    assert solving.largest(both) == "+0.100 % ± 0.020, seeds ± 0.424"
+
+
 def test_a_gain_by_deviating_counts_and_a_loss_does_not():
     def case(*relative):
         gain = {"relative": list(relative), "relative_standard_error": [0.0] * len(relative)}
