@@ -8,6 +8,7 @@ import numpy as np
 
 from reproduce.claims.rules import (
     NORMAL,
+    OPEN,
     REFUTED,
     SUPPORTED,
     Document,
@@ -17,14 +18,15 @@ from reproduce.claims.rules import (
     every,
     mean_interval,
 )
-from reproduce.games.cases import by_game, names, records
+from reproduce.games.cases import broken_off, by_game, names, records
 
 
 def within(document: Document, limit: float, on: str, *,
            where: dict[str, str] | None = None, above_ten: float | None = None,
            what: str = "cost error", value: str = "relative_error",
            error: str = "relative_standard_error") -> list[Finding]:  # fmt: skip
-    """Every game's largest size of a quantity over the players is below a limit.
+    """Every game's largest size of a quantity over the players is below a limit. A solve that broke
+    off supports nothing.
 
     Args:
         document: of the item.
@@ -43,7 +45,7 @@ def within(document: Document, limit: float, on: str, *,
     for own in games:
         size, half = _over_seeds([_largest(case[value], case[error]) for case in own])
         most = above_ten if above_ten is not None and own[0]["players"] > 10 else limit
-        verdicts.append(below(size - half, size + half, most))
+        verdicts += [below(size - half, size + half, most), *([OPEN] if broken_off(own) else [])]
         if not size <= worst.get(most, (-1.0,))[0]:
             worst[most] = size, half
     parts = [f"{100 * size:.2f} ± {100 * half:.2f} %"
@@ -83,7 +85,8 @@ def _over_seeds(found: list[tuple[float, float]]) -> tuple[float, float]:
 def _seeds(games: Iterable[list[Document]]) -> str:
     """How many seeds the games were solved from; nothing where all from one."""
     counts = sorted({len(own) for own in games})
-    return "" if counts == [1] else f", n = {' or '.join(map(str, counts))}"
+    told = "" if counts == [1] else f", n = {' or '.join(map(str, counts))}"
+    return told + broken_off([case for own in games for case in own])
 
 
 def gain(document: Document, limit: float, on: str, **given: Any) -> list[Finding]:

@@ -98,7 +98,8 @@ class Games:
                 training = {**settings.get("training", {}), **case.training}
                 name = f"{case.name}-{case.network}-{seed}".replace(" ", "")
                 result = solving.solve(context, name, case.game, training, seed)
-                labels = {"game": case.name, "network": case.network, "seed": seed}
+                labels = {"game": case.name, "network": case.network, "seed": seed,
+                          "reason": result.reason}  # fmt: skip
                 found = self.record(Solved(case, seed, settings, result, before))
                 records.append({**labels, **found})
                 before = result
@@ -115,7 +116,7 @@ class Games:
             "gain by deviating": solving.gain,
             **earlier(document),
             **self.columns,
-            "seeds": lambda cases: str(len(cases)),
+            "seeds": lambda cases: f"{len(cases)}{broken_off(cases)}",
             "CPU-seconds": cpu_seconds,
         })  # fmt: skip
         return [*first, table]
@@ -162,6 +163,12 @@ def features(skip: bool, training: Mapping[str, Any]) -> str:
 def inter_bank(players: Sequence[int], game: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Settings of the inter-bank game by name, for every number of players."""
     return {f"N = {count}": {**game, "players": count} for count in players}
+
+
+def broken_off(cases: list[dict[str, Any]]) -> str:
+    """How many solves a number that was not finite ended; nothing where none."""
+    count = sum(case.get("reason") == "non_finite" for case in cases)
+    return f", {count} broken off" if count else ""
 
 
 def cpu_seconds(cases: list[dict[str, Any]]) -> str:

@@ -295,6 +295,15 @@ def test_the_largest_error_is_told_for_every_limit():
     assert "≤ 0.30 ± 0.00 % (limit 0.5 %) and 0.40 ± 0.00 % (limit 1 %)" in found.seen
 
 
+def test_a_solve_that_broke_off_supports_nothing_and_is_shown():
+    cases = [solved(0.001, players=24, network="faithful", game="N = 24") for _ in range(3)]
+    assert verdicts("lq-costs", of(*cases)) == [SUPPORTED]
+    cases[1]["reason"] = "non_finite"
+    (found,) = claim("lq-costs").judge(of(*cases))
+    assert found.verdict == OPEN
+    assert found.seen.endswith("n = 3, 1 broken off")
+
+
 def test_what_is_younger_than_the_paper_is_no_baseline_of_it():
     muon = method("Muon", [98.0, 98.1, 98.3])
     ours = method("DGNOpt", [97.0, 97.1, 97.2], game=True)
