@@ -207,7 +207,7 @@ MUTATIONS = (
     ),
     Mutation(
         "gain of K-FAC at hand, mean over the batch",
-        "dgn_tf/curvature/kfac.py",
+        "dgn_tf/curvature/kernels.py",
         "mixed = g * tf.reshape(w, (-1, 1)) / cap.batch",
         "mixed = g * tf.reshape(w, (-1, 1))",
         (f"{_TESTS_DGN}/test_curvature.py::test_block_is_its_dense_matrix[True-1-ekfac]",),

@@ -10,7 +10,6 @@ float32's own sums. Factorisations, solves and eigendecompositions never run in 
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
@@ -54,11 +53,6 @@ def matvec(a: tf.Tensor, x: tf.Tensor, transpose_a: bool = False) -> tf.Tensor:
 def einsum(equation: str, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """`tf.einsum` of two operands in full precision."""
     return _of_parts(lambda x, y: tf.einsum(equation, x, y), a, b)
-
-
-def tensordot(a: tf.Tensor, b: tf.Tensor, axes: Any) -> tf.Tensor:
-    """`tf.tensordot` in full precision."""
-    return _of_parts(lambda x, y: tf.tensordot(x, y, axes), a, b)
 
 
 def _of_parts(product: Callable, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

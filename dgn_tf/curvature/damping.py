@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dgn_tf.curvature.base import Curvature, State, read
 from dgn_tf.curvature.elementwise import Diagonal
-from dgn_tf.curvature.inverse import inverse
+from dgn_tf.linalg import inverse, lifted
 from dgn_tf.settings import fraction, period, positive
 
 ADAPTATION = 0.95
@@ -15,22 +15,18 @@ ADAPTATION = 0.95
 LIMITS = (1e-8, 1e3)
 
 
-def mean_diagonal(A: tf.Tensor) -> tf.Tensor:
-    """``tr A / dim A``."""
-    return tf.linalg.trace(A) / tf.cast(A.shape[0], A.dtype)
-
-
-def split(of_A: Any, of_B: Any, damping: Any) -> tuple:
+def split(A: tf.Tensor, B: tf.Tensor, damping: Any) -> tuple:
     """``(π √λ, √λ / π)``: what is added to the diagonals of A and B so that A ⊗ B gains λ.
 
     π = √((tr A / dim A) / (tr B / dim B)), Martens and Grosse (2015), section 6.3; bounded, so that
     a factor that vanishes does not take all of the damping.
 
     Args:
-        of_A, of_B: tr A / dim A and tr B / dim B, scalars.
+        A, B: the factors.
         damping: λ.
     """
-    tiny = float(np.finfo(of_A.dtype.as_numpy_dtype).tiny)
+    tiny = float(np.finfo(A.dtype.as_numpy_dtype).tiny)
+    of_A, of_B = (tf.linalg.trace(factor) / factor.shape[0] for factor in (A, B))
     pi = tf.sqrt(tf.maximum(of_A, tiny)) / tf.sqrt(tf.maximum(of_B, tiny))
     pi = tf.clip_by_value(pi, 1e-4, 1e4)
     root = tf.sqrt(damping)
@@ -39,9 +35,7 @@ def split(of_A: Any, of_B: Any, damping: Any) -> tuple:
 
 def damped_inverse(A: tf.Tensor, damping: Any) -> tf.Tensor:
     """``(A + damping I)⁻¹`` for positive semidefinite A, by its Cholesky factor."""
-    rounding = float(np.finfo(A.dtype.as_numpy_dtype).eps) * tf.linalg.trace(A)
-    diagonal = tf.linalg.diag_part(A) + damping + rounding
-    return inverse(tf.linalg.set_diag(A, diagonal))
+    return inverse(lifted(A, damping))
 
 
 def levenberg_marquardt(variable: Any, ratio: Any) -> None:

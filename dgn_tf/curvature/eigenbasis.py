@@ -10,19 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.linalg import eigh
-from dgn_tf.precise import matmul, tensordot
+from dgn_tf.precise import einsum, matmul
 
 POWER_ITERATIONS = 2
-
-
-def width(size: int, full_up_to: int, rank: int) -> int:
-    """Columns of the basis of a factor."""
-    return size if size <= full_up_to else rank
-
-
-def spectrum_length(size: int, columns: int) -> int:
-    """Entries of a spectrum: one more than the columns where the basis is truncated."""
-    return columns + (columns < size)
 
 
 def eigenbasis(A: tf.Tensor, Q: tf.Tensor, first: tf.Tensor) -> tuple:
@@ -74,7 +64,7 @@ def mean_squares(T: tf.Tensor, w: tf.Tensor, Q_A: tf.Tensor, Q_B: tf.Tensor) -> 
     size, columns = Q_A.shape
 
     def total(x: tf.Tensor) -> tf.Tensor:
-        return tensordot(w, squares(x, Q_B), axes=((0,), (0,)))
+        return einsum("n,nio->io", w, squares(x, Q_B))
 
     inside = total(matmul(Q_A, T, transpose_a=True))
     if columns == size:

@@ -7,20 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature import packed
+from dgn_tf.curvature import eigenbasis as spectral
 from dgn_tf.curvature.base import Preconditioner, Spec, State, add, average, read, shared
-from dgn_tf.curvature.eigenbasis import (
-    along_rows,
-    eigenbasis,
-    mean_squares,
-    mixing,
-    spectral_apply,
-    spectrum_length,
-    squares,
-    width,
-)
-from dgn_tf.curvature.kernels import DiagonalSide, product_kernel, rows_of, separable_kernel
-from dgn_tf.curvature.kfac import KFACBlock, weighted_product
+from dgn_tf.curvature.damping import split
+from dgn_tf.curvature.kernels import DiagonalSide, rows_of, separable_kernel, weighted_product
+from dgn_tf.curvature.kfac import KFACBlock
 from dgn_tf.curvature.statistics import factors, samples
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import einsum, matmul
@@ -49,7 +40,6 @@ class EKFACBlock(KFACBlock):
     """
 
     name = "ekfac"
-    _as_long = "basis"
 
     def __init__(
         self,
@@ -76,11 +66,11 @@ class EKFACBlock(KFACBlock):
 
     def state_spec(self, layout: WeightLayout) -> Spec:
         rows, outputs = layout.shape
-        k_A, k_B = (width(size, self.full_basis_up_to, self.rank) for size in (rows, outputs))
-        s_A, s_B = spectrum_length(rows, k_A), spectrum_length(outputs, k_B)
+        k_A, k_B = (n if n <= self.full_basis_up_to else self.rank for n in layout.shape)
+        s_A, s_B = k_A + (k_A < rows), k_B + (k_B < outputs)  # one value for all outside
         return {
-            "input_factor": (packed.shape(rows), "zeros"),
-            "output_factor": (packed.shape(outputs), "zeros"),
+            "input_factor": ((rows, rows), "zeros"),
+            "output_factor": ((outputs, outputs), "zeros"),
             "input_basis": ((rows, k_A), "identity"),
             "output_basis": ((outputs, k_B), "identity"),
             "input_spectrum": ((s_A,), "zeros"),
@@ -91,15 +81,11 @@ class EKFACBlock(KFACBlock):
         }
 
     def _refresh(self, state: State, shift: Any = None) -> None:
-        (A, rows), (B, outputs) = self._held(state)
-        names = ("input_basis", "output_basis", "scale")
-        old = [read(state[name]) for name in names]
+        names = ("input_basis", "output_basis", "scale", "input_spectrum", "output_spectrum")
+        old = [read(state[name]) for name in names[:3]]
         first = tf.equal(read(state["updates"]), 0.0)
-        Q_A, Q_B, scale, of_A, of_B = _bases(A, B, rows, outputs, *old, first)
-        for name, value in zip(names, (Q_A, Q_B, scale), strict=True):
+        for name, value in zip(names, _bases(*self._factors(state), *old, first), strict=True):
             state[name].assign(value)
-        state["input_spectrum"].assign(of_A)
-        state["output_spectrum"].assign(of_B)
 
     def _observe_more(self, state: State, cap: Any, step: Any) -> Any:
         """The second moments; leaves the coordinates a Q_A, g Q_B of a Dense layer."""
@@ -127,21 +113,16 @@ class EKFACBlock(KFACBlock):
             shape = (-1, cap.columns, cap.rows, cap.outputs)
             tangents = einsum("br,brio->bio", cap.c, tf.reshape(tangents, shape))
             w = tf.ones_like(tangents[:, 0, 0])
-        return mean_squares(tangents, w / cap.batch, Q_A, Q_B)
-
-    def damped_scale(self, state: State, shift: Any = None) -> tf.Tensor:
-        """``S + λ + shift``."""
-        scale = read(state["scale"]) + read(state["damping"])
-        return scale if shift is None else scale + shift
+        return spectral.mean_squares(tangents, w / cap.batch, Q_A, Q_B)
 
     def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
         bases = read(state["input_basis"]), read(state["output_basis"])
-        sides = partial(self.sides, state, shift)
-        return _EigenPreconditioner(cap, bases, self.damped_scale(state, shift), sides, left)
+        scale = read(state["scale"]) + self._damping(state, shift)
+        return _EigenPreconditioner(cap, bases, scale, partial(self._sides, state, shift), left)
 
-    def sides(self, state: State, shift: Any = None) -> Any:
-        sides = []
-        for side, of_side in zip(("input", "output"), self._dampings(state, shift), strict=True):
+    def _sides(self, state: State, shift: Any) -> tuple:
+        sides, dampings = [], split(*self._factors(state), self._damping(state, shift))
+        for side, of_side in zip(("input", "output"), dampings, strict=True):
             Q = read(state[f"{side}_basis"])
             inverse = 1.0 / (read(state[f"{side}_spectrum"]) + of_side)
             cut = Q.shape[1] < Q.shape[0]
@@ -155,26 +136,19 @@ class EKFACBlock(KFACBlock):
         rows, outputs = layout.shape
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
         unit = tf.reshape(tf.eye(rows * outputs, dtype=Q_A.dtype), (-1, rows, outputs))
-        applied = spectral_apply(Q_A, Q_B, self.damped_scale(state, shift), unit)
+        scale = read(state["scale"]) + self._damping(state, shift)
+        applied = spectral.spectral_apply(Q_A, Q_B, scale, unit)
         return tf.reshape(applied, (rows * outputs, rows * outputs))
 
 
 @shared
-def _bases(
-    A: tf.Tensor,
-    B: tf.Tensor,
-    rows: Any,
-    outputs: Any,
-    Q_A: tf.Tensor,
-    Q_B: tf.Tensor,
-    scale: Any,
-    first: tf.Tensor,
-) -> tuple:
+def _bases(A: Any, B: Any, Q_A: Any, Q_B: Any, scale: Any, first: Any) -> tuple:
     """The eigenbases of A and B, the second moments read in them, and the spectra."""
-    new_A, of_A = eigenbasis(packed.unpack(A, rows), Q_A, first)
-    new_B, of_B = eigenbasis(packed.unpack(B, outputs), Q_B, first)
-    moved = matmul(scale, mixing(new_B, Q_B), transpose_b=True)
-    return new_A, new_B, matmul(mixing(new_A, Q_A), moved), of_A, of_B
+    (new_A, of_A), (new_B, of_B) = (
+        spectral.eigenbasis(factor, Q, first) for factor, Q in ((A, Q_A), (B, Q_B))
+    )
+    moved = matmul(scale, spectral.mixing(new_B, Q_B), transpose_b=True)
+    return new_A, new_B, matmul(spectral.mixing(new_A, Q_A), moved), of_A, of_B
 
 
 @shared
@@ -185,15 +159,15 @@ def _dense_scale(
     of_a, of_g = matmul(a, Q_A), matmul(g, Q_B)
     columns, outputs = weights.shape[1], g.shape[-1]
     if game:
-        squared = squares(g, Q_B, of_g) * tf.reshape(tf.square(weights), (-1, 1))
+        squared = spectral.squares(g, Q_B, of_g) * tf.reshape(tf.square(weights), (-1, 1))
         if columns > 1:
             by_column = tf.reshape(squared, (-1, columns, squared.shape[-1]))
             squared = tf.reduce_sum(by_column, axis=1)
     else:
         by_column = tf.reshape(g, (-1, columns, outputs))
-        squared = squares(einsum("br,bro->bo", weights, by_column), Q_B)
+        squared = spectral.squares(einsum("br,bro->bo", weights, by_column), Q_B)
     batch = tf.cast(tf.shape(a)[0], a.dtype)
-    return of_a, of_g, matmul(squares(a, Q_A, of_a), squared, transpose_a=True) / batch
+    return of_a, of_g, matmul(spectral.squares(a, Q_A, of_a), squared, transpose_a=True) / batch
 
 
 class _EigenPreconditioner(Preconditioner):
@@ -214,7 +188,7 @@ class _EigenPreconditioner(Preconditioner):
     def solve(self, tensors: Sequence) -> tuple:
         matrix = self.cap.matrix(tensors)
         Q_A, Q_B = self.bases
-        return self.cap.tensors(spectral_apply(Q_A, Q_B, 1.0 / self.scale, matrix))
+        return self.cap.tensors(spectral.spectral_apply(Q_A, Q_B, 1.0 / self.scale, matrix))
 
     @cached_property
     def _coordinates(self) -> tf.Tensor:
@@ -223,11 +197,9 @@ class _EigenPreconditioner(Preconditioner):
         return tuple(matmul(x, Q) for x, Q in zip(rows_of(self.cap), self.bases, strict=True))
 
     def kernel(self) -> tf.Tensor:
-        if self.cap.positions != 1:
-            return separable_kernel(self.cap, *self.sides())
-        rows = zip(self.sides(), rows_of(self.cap), self._coordinates, strict=True)
-        of_inputs, of_outputs = (side.gram(x, c) for side, x, c in rows)
-        return product_kernel(of_inputs, of_outputs, self.cap.columns)
+        known = self._coordinates if self.cap.positions == 1 else None
+        of_inputs, of_outputs = self.sides()
+        return separable_kernel(self.cap, of_inputs, of_outputs, known)
 
     def gain(self, w: tf.Tensor, extra: Sequence | None = None) -> tuple:
         own = self._gain_in_the_basis(w)
@@ -242,9 +214,9 @@ class _EigenPreconditioner(Preconditioner):
         if self.cap.positions != 1 or not of_outputs or not cheap:
             return None
         (Q_A, Q_B), cap, (a, g) = self.bases, self.cap, self._coordinates
-        core = weighted_product(a, g, w, cap)
-        whole = core if of_inputs else weighted_product(cap.a[:, 0], g, w, cap)
-        solved = along_rows(Q_A, 1.0 / self.scale, whole, core)
+        core = weighted_product((a, g), w, cap)
+        whole = core if of_inputs else weighted_product((cap.a[:, 0], g), w, cap)
+        solved = spectral.along_rows(Q_A, 1.0 / self.scale, whole, core)
         return cap.tensors(matmul(solved, Q_B, transpose_b=True))
 
 

@@ -7,16 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dgn_tf.curvature import packed
 from dgn_tf.curvature.base import Preconditioner, Spec, State, add, due, read, shared, when
 from dgn_tf.curvature.damping import Averaged, damped_inverse, split
-from dgn_tf.curvature.kernels import (
-    MatrixSide,
-    dense_pairs,
-    gram,
-    product_kernel,
-    separable_kernel,
-)
+from dgn_tf.curvature.kernels import MatrixSide, rows_of, separable_kernel, weighted_product
 from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import matmul
@@ -46,7 +39,6 @@ class KFACBlock(Averaged):
     """
 
     name = "kfac"
-    _as_long = "inverse"
 
     def __init__(
         self,
@@ -67,8 +59,8 @@ class KFACBlock(Averaged):
     def state_spec(self, layout: WeightLayout) -> Spec:
         rows, outputs = layout.shape
         return {
-            "input_factor": (packed.shape(rows), "zeros"),
-            "output_factor": (packed.shape(outputs), "zeros"),
+            "input_factor": ((rows, rows), "zeros"),
+            "output_factor": ((outputs, outputs), "zeros"),
             "input_inverse": ((rows, rows), "identity"),
             "output_inverse": ((outputs, outputs), "identity"),
             "damping": ((), self.damping),
@@ -115,93 +107,65 @@ class KFACBlock(Averaged):
         """Statistics in the refreshed basis, for blocks that have them, and what they leave."""
 
     def _refresh(self, state: State, shift: Any) -> None:
-        (A, rows), (B, outputs) = self._held(state)
-        damping = read(state["damping"])
-        damping = damping if shift is None else damping + shift
-        inverses = _inverses(A, B, rows, outputs, damping)
+        inverses = _inverses(*self._factors(state), self._damping(state, shift))
         for name, inverse in zip(("input", "output"), inverses, strict=True):
             state[f"{name}_inverse"].assign(inverse)
 
-    def _factors(self, state: State) -> Any:
-        """A and B, whole, ``(I, I)`` and ``(O, O)``."""
-        return tuple(packed.unpack(held, size) for held, size in self._held(state))
+    def _factors(self, state: State) -> tuple[tf.Tensor, tf.Tensor]:
+        """A ``(I, I)`` and B ``(O, O)``."""
+        return read(state["input_factor"]), read(state["output_factor"])
 
-    def _dampings(self, state: State, shift: Any) -> Any:
-        """The damping and the shift, split between A and B."""
-        (A, rows), (B, outputs) = self._held(state)
+    def _damping(self, state: State, shift: Any) -> tf.Tensor:
+        """λ and the shift."""
         damping = read(state["damping"])
-        return _split(A, B, rows, outputs, damping if shift is None else damping + shift)
-
-    def _held(self, state: State) -> list:
-        """A and B as their variables hold them, with their sizes."""
-        sides = ("input", "output")
-        return [(read(state[f"{s}_factor"]), state[f"{s}_{self._as_long}"].shape[0]) for s in sides]
+        return damping if shift is None else damping + shift
 
     def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
-        return _FactoredPreconditioner(
-            cap, read(state["input_inverse"]), read(state["output_inverse"])
-        )
+        inverses = read(state["input_inverse"]), read(state["output_inverse"])
+        return _FactoredPreconditioner(cap, *map(MatrixSide, inverses))
 
     def to_dense(
         self, state: State, layout: WeightLayout, step: Any, shift: Any = None
     ) -> tf.Tensor:
         """From the current factors, which the inverses are those of at a refresh."""
-        (A, B), (of_A, of_B) = self._factors(state), self._dampings(state, shift)
+        A, B = self._factors(state)
+        of_A, of_B = split(A, B, self._damping(state, shift))
         left = A + of_A * tf.eye(A.shape[0], dtype=A.dtype)
         right = B + of_B * tf.eye(B.shape[0], dtype=B.dtype)
         return kronecker(left, right)
 
 
-def _split(A: tf.Tensor, B: tf.Tensor, rows: Any, outputs: Any, damping: Any) -> Any:
-    """What is added to the diagonals of A and B, of variables that hold them."""
-    return split(packed.trace(A, rows) / rows, packed.trace(B, outputs) / outputs, damping)
-
-
 @shared
-def _inverses(A: tf.Tensor, B: tf.Tensor, rows: Any, outputs: Any, damping: Any) -> tuple:
+def _inverses(A: tf.Tensor, B: tf.Tensor, damping: Any) -> tuple:
     """The damped inverses of A and B."""
-    of_A, of_B = _split(A, B, rows, outputs, damping)
-    A, B = packed.unpack(A, rows), packed.unpack(B, outputs)
+    of_A, of_B = split(A, B, damping)
     return damped_inverse(A, of_A), damped_inverse(B, of_B)
 
 
 class _FactoredPreconditioner(Preconditioner):
     """M⁻¹ = A⁻¹ ⊗ B⁻¹; a A⁻¹ and g B⁻¹ of a Dense layer serve its kernel and its gain."""
 
-    def __init__(self, cap: Any, of_inputs: Any, of_outputs: Any):
+    def __init__(self, cap: Any, of_inputs: MatrixSide, of_outputs: MatrixSide):
         super().__init__(cap)
-        self.of_inputs, self.of_outputs = of_inputs, of_outputs
+        self.sides = of_inputs, of_outputs
 
     def solve(self, tensors: Sequence) -> tuple:
-        return self.cap.tensors(
-            matmul(matmul(self.of_inputs, self.cap.matrix(tensors)), self.of_outputs)
-        )
+        of_A, of_B = (side.inverse for side in self.sides)
+        return self.cap.tensors(matmul(matmul(of_A, self.cap.matrix(tensors)), of_B))
 
     @cached_property
-    def _pairs(self) -> Any:
-        return dense_pairs(self.cap, MatrixSide(self.of_inputs), MatrixSide(self.of_outputs))
+    def _solved(self) -> Any:
+        return tuple(s.coordinates(x) for s, x in zip(self.sides, rows_of(self.cap), strict=True))
 
     def kernel(self) -> tf.Tensor:
-        if self.cap.positions != 1:
-            sides = MatrixSide(self.of_inputs), MatrixSide(self.of_outputs)
-            return separable_kernel(self.cap, *sides)
-        return product_kernel(gram(self._pairs[0]), gram(self._pairs[1]), self.cap.columns)
+        known = self._solved if self.cap.positions == 1 else None
+        return separable_kernel(self.cap, *self.sides, known)
 
     def gain(self, w: tf.Tensor, extra: Sequence | None = None) -> tuple:
         if self.cap.positions != 1:
             return super().gain(w, extra)
-        (solved_a, _), (solved_g, _) = self._pairs
-        gain = self.cap.tensors(weighted_product(solved_a, solved_g, w, self.cap))
+        gain = self.cap.tensors(weighted_product(self._solved, w, self.cap))
         return gain if extra is None else add(gain, self.solve(extra))
-
-
-def weighted_product(a: tf.Tensor, g: tf.Tensor, w: tf.Tensor, cap: Any) -> tf.Tensor:
-    """``(1/B) Σ_b a_b (Σ_r w_br g_br)'`` from ``(B, I)``, ``(B R, O)`` and weights ``(B, R)``."""
-    mixed = g * tf.reshape(w, (-1, 1)) / cap.batch
-    if cap.columns > 1:
-        shape = (-1, cap.columns, mixed.shape[-1])
-        mixed = tf.reduce_sum(tf.reshape(mixed, shape), axis=1)
-    return matmul(a, mixed, transpose_a=True)
 
 
 def kronecker(A: tf.Tensor, B: tf.Tensor) -> tf.Tensor:

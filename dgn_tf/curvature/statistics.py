@@ -4,7 +4,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from dgn_tf.curvature import packed
 from dgn_tf.curvature.base import State, past_weight, read, shared
 from dgn_tf.precise import einsum, matmul
 
@@ -69,9 +68,9 @@ def _moved(
     if one:
         root = tf.sqrt((1.0 - past) / tf.cast(tf.shape(a)[0], a.dtype))
         rows = tf.squeeze(a, 1), tf.reshape(g, (-1, g.shape[-1]))
-        products = [packed.gram(x * root) for x in rows]
+        products = [_product(x * root) for x in rows]
     else:
-        products = [(1.0 - past) * packed.pack(product) for product in _factors(a, has_bias, g)]
+        products = [(1.0 - past) * product for product in _factors(a, has_bias, g)]
     return past * A + products[0], past * B + products[1]
 
 

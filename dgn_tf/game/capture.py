@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.game.layout import WeightLayout
-from dgn_tf.precise import einsum, matmul, matvec, tensordot
+from dgn_tf.precise import einsum, matmul, matvec
 
 TANGENT_BUDGET = 64_000_000
 """Numbers a player's per-sample tangents may hold before they are approximated."""
@@ -43,7 +43,6 @@ class Capture:
         rows: function that makes `(B, P, I0)` of one use's input.
         c: `(B, R)` with φ_x = Z c; ones by default.
         curvature_scale: `(B, R)`, square root of the diagonal of C_T; ones by default.
-        gradient: the batch gradient (1/B) U c in the shapes of the variables, computed if absent.
         weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
         expected: samples in a batch where the tensors do not say.
         batch: B as a float scalar, where there is one already.
@@ -58,7 +57,6 @@ class Capture:
         rows: Callable[[tf.Tensor], tf.Tensor] | None = None,
         c: tf.Tensor | None = None,
         curvature_scale: tf.Tensor | None = None,
-        gradient: tuple | None = None,
         weighted: Callable[[tf.Tensor], tuple] | None = None,
         expected: int = EXPECTED_BATCH,
         batch: tf.Tensor | None = None,
@@ -76,12 +74,8 @@ class Capture:
         size = tf.shape(cotangents)[0] if batch is None else batch
         #: The batch size as a float scalar tensor.
         self.batch = tf.cast(size, self.dtype)
-        ones = (
-            tf.ones_like(cotangents[:, 0, :, 0]) if c is None or curvature_scale is None else None
-        )
-        self.c = ones if c is None else c
-        self.curvature_scale = ones if curvature_scale is None else curvature_scale
-        self._gradient = gradient
+        given, first = (c, curvature_scale), cotangents[:, 0, :, 0]
+        self.c, self.curvature_scale = (tf.ones_like(first) if x is None else x for x in given)
         self._weighted = weighted
         self._expected = expected
         self._cache: dict[tuple, Any] = {}
@@ -125,27 +119,16 @@ class Capture:
 
         return self.once("a", make)
 
-    @property
-    def gradient(self) -> tuple:
-        """The batch gradient of φ, `(1/B) U c`, in the shapes of the variables."""
-        return self.weighted(self.c) if self._gradient is None else self._gradient
-
-    def _mixed(self, w: tf.Tensor | None) -> tf.Tensor:
-        """Σ_r w_br g_bpro: `(B, P, O)`; w None stands for ones."""
-        if self.columns == 1:
-            g = self.g[:, :, 0]
-            return g if w is None else g * w[:, None, :]
-        if w is None:
-            return tf.reduce_sum(self.g, 2)
-        return einsum("br,bpro->bpo", w, self.g)
-
     def weighted(self, w: tf.Tensor) -> tuple:
         """(1/B) U w in the shapes of the variables, for weights `(B, R)`."""
         if self._kept():
             return self.tensors(self.weighted_matrix(w))
         if self._weighted is not None:
             return self._weighted(w)
-        mixed = tf.reshape(self._mixed(w / self.batch), (-1, self.outputs))
+        w = w / self.batch
+        one = self.columns == 1
+        mixed = self.g[:, :, 0] * w[:, None] if one else einsum("br,bpro->bpo", w, self.g)
+        mixed = tf.reshape(mixed, (-1, self.outputs))
         inputs = self.plain_inputs
         kernel = matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True)
         if not self.has_bias:
@@ -168,7 +151,7 @@ class Capture:
             flat = tf.reshape(self.tangents(), (-1, self.rows * self.outputs))
             return matvec(flat, tf.reshape(matrix, (-1,)))
         weights = matrix[:-1] if self.has_bias else matrix
-        projected = tensordot(self.plain_inputs, weights, 1)
+        projected = einsum("bpi,io->bpo", self.plain_inputs, weights)
         if self.has_bias:
             projected += matrix[-1]
         return tf.reshape(einsum("bpo,bpro->br", projected, self.g), (-1,))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.curvature.damping import damped_inverse, mean_diagonal, split
+from dgn_tf.curvature.damping import damped_inverse, split
 from dgn_tf.curvature.statistics import cotangents
 from dgn_tf.precise import matmul
 from dgn_tf.recursion.linear_game import as_scalar
@@ -79,7 +79,7 @@ def joint_factors(captures: Sequence, damping: Any, fisher: str = "game") -> Joi
     B = [[matmul(x, y, transpose_a=True) / (batch * positions) for y in flat] for x in flat]
     damping = as_scalar(damping, batch.dtype)
     for n in range(len(captures)):
-        of_A, of_B = split(mean_diagonal(A[n][n]), mean_diagonal(B[n][n]), damping)
+        of_A, of_B = split(A[n][n], B[n][n], damping)
         A[n][n] += of_A * tf.eye(A[n][n].shape[0], dtype=batch.dtype)
         B[n][n] += of_B * tf.eye(B[n][n].shape[0], dtype=batch.dtype)
     return JointFactors(A, B)

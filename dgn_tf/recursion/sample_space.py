@@ -20,13 +20,7 @@ import tensorflow as tf
 from dgn_tf import linalg
 from dgn_tf.precise import matmul, matvec
 from dgn_tf.recursion.linear_game import as_scalar
-from dgn_tf.recursion.stage_value import (
-    StageValue,
-    cholesky_of_shifted_identity,
-    cholesky_solve,
-    dense,
-    times,
-)
+from dgn_tf.recursion.stage_value import StageValue, cholesky_solve, dense, times
 from dgn_tf.rules import ABSENT_PLAYERS, DUPLICATED, FORMS, STRUCTURES
 from dgn_tf.settings import one_of
 
@@ -196,15 +190,12 @@ def _proximal(problem: Any, chains: Any) -> Any:
     rho, S = problem.rho, tf.sqrt(tf.maximum(problem.C, 0.0))
     scaled = tf.sqrt(rho) * S
     kernels = tf.stack(sums)
-    lower = cholesky_of_shifted_identity(scaled[:, None] * scaled * kernels)
-    if all(q is None for q in decays):
-        b = problem.v
-        pull = matvec(kernels, b)
-    else:
-        q = tf.stack([tf.zeros_like(problem.v) if q is None else q for q in decays])
-        b = problem.v - problem.lr * problem.C * q
-        pull = matvec(kernels, b)
-    v = b - rho * S * cholesky_solve(lower, S * pull)
+    lower = tf.linalg.cholesky(linalg.lifted(scaled[:, None] * scaled * kernels, 1.0))
+    b = problem.v
+    if any(q is not None for q in decays):
+        q = tf.stack([tf.zeros_like(b) if q is None else q for q in decays])
+        b = b - problem.lr * problem.C * q
+    v = b - rho * S * cholesky_solve(lower, S * matvec(kernels, b))
     ahead = StageValue(problem.v, problem.C)
     values = [[ahead] * len(chain) for chain in chains]
     rows = zip(places, tf.unstack(v), tf.unstack(lower), strict=True)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from dgn_tf.precise import matmul, matvec
@@ -69,15 +68,3 @@ def times(C: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 def cholesky_solve(lower: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """``(L L')⁻¹ b`` for ``(..., n, n)`` L and ``(..., n)`` b."""
     return tf.squeeze(tf.linalg.cholesky_solve(lower, tf.expand_dims(b, -1)), -1)
-
-
-def cholesky_of_shifted_identity(G: tf.Tensor) -> tf.Tensor:
-    """Lower factor of ``I + G`` for positive semidefinite ``(..., n, n)`` G.
-
-    The identity is enlarged by the rounding error of G, so that the factor exists in single
-    precision for kernels of any size.
-    """
-    diagonal = tf.linalg.diag_part(G)
-    epsilon = float(np.finfo(G.dtype.as_numpy_dtype).eps)
-    rounding = epsilon * tf.reduce_sum(tf.abs(diagonal), axis=-1, keepdims=True)
-    return tf.linalg.cholesky(tf.linalg.set_diag(G, diagonal + 1.0 + rounding))

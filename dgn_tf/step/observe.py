@@ -214,7 +214,6 @@ def _captures(
             [cotangents[i] for i in player.call_indices],
             c=made.v,
             curvature_scale=made.curvature_scale,
-            gradient=tuple(observation.gradients[id(v)] for v in player.variables),
             expected=model.expected_batch,
             batch=observation.batch,
         )

@@ -46,7 +46,7 @@ def trained(name_or_block, cap, steps=3):
     block = curvature.get(name_or_block)
     state = make_state(block, cap.layout)
     for step in range(steps):
-        block.observe(state, cap, cap.gradient, step)
+        block.observe(state, cap, cap.weighted(cap.c), step)
     return block, state
 
 
@@ -126,7 +126,7 @@ def test_shift_is_added_to_the_diagonal(name):
     cap, shift = make_capture(), tf.constant(0.3, tf.float64)
     block = curvature.get(name)
     state = make_state(block, cap.layout)
-    block.observe(state, cap, cap.gradient, 0, shift=shift)
+    block.observe(state, cap, cap.weighted(cap.c), 0, shift=shift)
     M = block.to_dense(state, cap.layout, 1, shift=shift).numpy()
     if name != "kfac":
         without = block.to_dense(state, cap.layout, 1).numpy()

@@ -152,7 +152,7 @@ def test_a_joint_solver_looks_at_the_value_function_ahead(form, float64):
         key: tf.Variable(np.eye(*s) if i == "identity" else np.full(s, 0.0 if i == "zeros" else i))
         for key, (s, i) in block.state_spec(captures[name].layout).items()
     }
-    block.observe(state, captures[name], captures[name].gradient, 0)
+    block.observe(state, captures[name], captures[name].weighted(captures[name].c), 0)
     M = block.to_dense(state, captures[name].layout, 1)
     F, phi_xx = last.F_n[0], found.phi_xx
     V_x = tf.linalg.matvec(last.F_x, found.phi_x, transpose_a=True)

@@ -74,7 +74,7 @@ def test_zero_iterations_are_each_players_own_kfac():
             name: tf.Variable(np.full(shape, 0.0 if isinstance(initial, str) else initial))
             for name, (shape, initial) in block.state_spec(cap.layout).items()
         }
-        block.observe(state, cap, cap.gradient, 0)
+        block.observe(state, cap, cap.weighted(cap.c), 0)
         own = block.on(state, cap, 1).solve(cap.tensors(y))
         np.testing.assert_allclose(cap.matrix(own), x, rtol=1e-9)
 

@@ -8,10 +8,10 @@ from captures import dense as dense_capture
 from captures import patches as positions_capture
 from test_curvature import B, make_capture, make_state, tangents
 
-from dgn_tf.curvature import EKFACBlock, GaussNewton, KFACBlock, packed, statistics
-from dgn_tf.curvature import inverse as blocks
+from dgn_tf import linalg as blocks
+from dgn_tf.curvature import EKFACBlock, GaussNewton, KFACBlock, statistics
 from dgn_tf.curvature.base import average
-from dgn_tf.curvature.damping import levenberg_marquardt, mean_diagonal, split
+from dgn_tf.curvature.damping import levenberg_marquardt, split
 from dgn_tf.curvature.eigenbasis import eigenbasis, mean_squares, mixing
 from dgn_tf.curvature.statistics import factors
 from dgn_tf.game.capture import Capture
@@ -33,7 +33,7 @@ def gauss_newton(cap, fisher="game"):
 def fitted(block, cap, steps=1):
     state = make_state(block, cap.layout)
     for step in range(steps):
-        block.observe(state, cap, cap.gradient, step)
+        block.observe(state, cap, cap.weighted(cap.c), step)
     return state, block.to_dense(state, cap.layout, steps).numpy()
 
 
@@ -106,7 +106,7 @@ def test_convolution_factors_of_a_keras_layer():
         tf.reshape(g, (B, 25, 1, 3)),
         WeightLayout(((3, 3, 2, 3), (3,)), 3),
     )
-    for ours, theirs in zip(cap.gradient, gradient, strict=True):
+    for ours, theirs in zip(cap.weighted(cap.c), gradient, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
     for block in (KFACBlock(), EKFACBlock(), GaussNewton()):
         state, M = fitted(block, cap)
@@ -131,7 +131,7 @@ def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
     for options in ({"full_basis_up_to": 5, "rank": 3}, {"full_basis_up_to": 2, "rank": 2}):
         block = EKFACBlock(1e-2, **options)
         state = make_state(block, WeightLayout(((12, 3),), 3))
-        left = block.observe(state, cap, cap.gradient, 0)
+        left = block.observe(state, cap, cap.weighted(cap.c), 0)
         M = block.to_dense(state, WeightLayout(((12, 3),), 3), 1).numpy()
         np.testing.assert_allclose(M, M.T, atol=1e-12)
         assert np.linalg.eigvalsh(M).min() >= 1e-2 - 1e-12
@@ -152,7 +152,7 @@ def test_truncated_bases_are_their_dense_matrix_and_close_to_the_whole_ones():
         with_positions = positions_capture(cap.plain_inputs, cap.g, has_bias=False)
         with_positions.positions = None  # the path through per-sample tangents
         again = make_state(block, WeightLayout(((12, 3),), 3))
-        block.observe(again, with_positions, cap.gradient, 0)
+        block.observe(again, with_positions, cap.weighted(cap.c), 0)
         np.testing.assert_allclose(again["scale"].numpy(), state["scale"].numpy(), atol=1e-10)
 
 
@@ -206,11 +206,11 @@ def test_thinned_statistics_average_to_the_whole():
     thin, whole = KFACBlock(max_rows=8, decay=0.999), KFACBlock(max_rows=None)
     state = make_state(thin, cap.layout)
     for step in range(3):
-        thin.observe(state, cap, cap.gradient, step)
+        thin.observe(state, cap, cap.weighted(cap.c), step)
     np.testing.assert_allclose(state["input_factor"].numpy(), A, atol=1e-12)
     np.testing.assert_allclose(state["output_factor"].numpy(), C, atol=1e-12)
     state = make_state(whole, cap.layout)
-    whole.observe(state, cap, cap.gradient, 0)
+    whole.observe(state, cap, cap.weighted(cap.c), 0)
     np.testing.assert_allclose(state["input_factor"].numpy(), A, atol=1e-14)
 
 
@@ -228,7 +228,7 @@ def test_periods_inside_a_graph(block, compiled):
     @tf.function(jit_compile=compiled)
     def update(x, g, step):
         cap = dense_capture(x, g)
-        block.observe(state, cap, cap.gradient, step)
+        block.observe(state, cap, cap.weighted(cap.c), step)
 
     changed = []
     for step, cap in enumerate(captures):
@@ -248,7 +248,7 @@ def test_players_of_equal_shape_share_a_graph_and_nothing_else(block, decay, mon
     block = block(decay=decay)  # no other test's, so that nothing is traced yet
     captures = [make_capture(seed=seed) for seed in range(3)]
     states = [make_state(block, cap.layout) for cap in captures]
-    players = [(*pair, pair[1].gradient, None) for pair in zip(states, captures, strict=True)]
+    players = [(s, c, c.weighted(c.c), None) for s, c in zip(states, captures, strict=True)]
     tf.function(lambda: [block.observe_all(players, tf.constant(0)), tf.constant(0)][1])()
     assert len(traced) == 1
     for state, cap in zip(states, captures, strict=True):
@@ -266,42 +266,11 @@ def test_running_average_starts_as_the_plain_mean():
 
 def test_pi_split_keeps_the_product_and_balances_the_traces():
     A, C = tf.constant(np.diag([4.0, 8.0])), tf.constant(np.diag([1.0, 2.0, 3.0]))
-    means = mean_diagonal(A), mean_diagonal(C)
-    of_A, of_C = split(*means, tf.constant(0.01, tf.float64))
+    of_A, of_C = split(A, C, tf.constant(0.01, tf.float64))
     np.testing.assert_allclose(of_A * of_C, 0.01, rtol=1e-12)
     np.testing.assert_allclose(of_A / of_C, (12 / 2) / (6 / 3), rtol=1e-12)
-    of_A, of_C = split(0 * means[0], means[1], tf.constant(0.01, tf.float64))
+    of_A, of_C = split(0 * A, C, tf.constant(0.01, tf.float64))
     assert np.isfinite([of_A, of_C]).all()
-
-
-@pytest.mark.parametrize("size", [4, 5, 7, 8, 29])
-def test_packed_factor_is_the_matrix(size, monkeypatch):
-    """Product, layout and trace of the blocks on and below the diagonal."""
-    monkeypatch.setattr(packed, "WHOLE_UP_TO", 3)
-    X = np.random.default_rng(size).standard_normal((6, size))
-    held = packed.gram(tf.constant(X))
-    assert held.shape == packed.shape(size)
-    np.testing.assert_allclose(packed.unpack(held, size), X.T @ X, atol=1e-13)
-    np.testing.assert_allclose(packed.pack(tf.constant(X.T @ X)), held, atol=1e-13)
-    np.testing.assert_allclose(packed.trace(held, size), np.trace(X.T @ X), rtol=1e-13)
-
-
-@pytest.mark.parametrize(
-    "block", [KFACBlock(), EKFACBlock(), EKFACBlock(full_basis_up_to=3, rank=2)]
-)
-@pytest.mark.parametrize("positions", [1, 6])
-def test_packed_factors_change_nothing(block, positions, monkeypatch):
-    """M, M⁻¹X and the kernel with factors kept by blocks, after two batches and a refresh."""
-    found = []
-    for limit in (512, 2):
-        monkeypatch.setattr(packed, "WHOLE_UP_TO", limit)
-        cap = make_capture(positions)
-        state, dense = fitted(block, cap, steps=11)
-        assert (len(state["input_factor"].shape) == 1) == (limit == 2)
-        prepared = block.on(state, cap, 11)
-        found.append([dense, prepared.kernel(), *prepared.solve(cap.gradient)])
-    for whole, by_blocks in zip(*found, strict=True):
-        np.testing.assert_allclose(whole, by_blocks, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("size", [3, 4, 7, 16, 29])
@@ -345,8 +314,8 @@ def test_a_batch_that_is_not_finite_is_in_the_answer_and_stops_nothing(block):
     cap, bad = make_capture(), make_capture()
     state = make_state(block, cap.layout)
     bad.g *= float("nan")
-    block.observe(state, bad, cap.gradient, 0)
-    assert not np.isfinite(block.on(state, cap, 1).solve(cap.gradient)[0]).any()
+    block.observe(state, bad, cap.weighted(cap.c), 0)
+    assert not np.isfinite(block.on(state, cap, 1).solve(cap.weighted(cap.c))[0]).any()
 
 
 def test_refusals():
