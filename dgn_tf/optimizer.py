@@ -13,7 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dgn_tf.bandit.policy import AlignmentPolicy
 from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.game import Game
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.guard import StepGuard
 from dgn_tf.rules import ITERATIONS, Rules
@@ -122,7 +124,9 @@ class DGNOpt(keras.optimizers.Optimizer):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(rules, name)
 
-    def bind(self, game: Any, policy: Any = None, agents_form: str | None = None) -> None:
+    def bind(
+        self, game: Game, policy: AlignmentPolicy | None = None, agents_form: str | None = None
+    ) -> None:
         """Hands the optimizer its game, whose players it keeps a state for; `compile` does it.
 
         Args:
@@ -293,9 +297,11 @@ class DGNOpt(keras.optimizers.Optimizer):
         return super().from_config(config, custom_objects=custom_objects)
 
 
-def _bandit_spec(policy: Any, game: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+def _bandit_spec(
+    policy: AlignmentPolicy | None, game: Game
+) -> dict[str, tuple[tuple[int, ...], str]]:
     """What the optimizer keeps for an alignment policy: its state, seed, steps, last reward."""
-    if policy is None:
+    if policy is None or game.arm is None:
         return {}
     mine = {"seed": ((), "int64"), "steps": ((), "int64"), "reward": ((), "float64")}
     return {**policy.state_spec(len(game.arm.placements)), **mine}

@@ -1,22 +1,27 @@
 """The game as a table."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import keras
 
 from dgn_tf.game.capture import EXPECTED_BATCH, TANGENT_BUDGET
 from dgn_tf.terminal import factor as terminal
 
+if TYPE_CHECKING:
+    from dgn_tf.game.game import Game
+
 HEADER = ("stage", "slot", "player", "layer", "weights", "curvature", "cut before it", "slack")
 
 
-def table(game: Any, model: Any, curvature: Any = None) -> str:
+def table(game: "Game", model: keras.Model | None, curvature: Any = None) -> str:
     """Stage, slot, player, layer, weights, curvature block, tensors alive at the cut, slack.
 
     Below it the arms, where a policy chooses between alignments, and what is not seen of the loss.
 
     Args:
         game: a `Game`.
-        model: its model, compiled or not.
+        model: its model, compiled or not; None where it is gone.
         curvature: instead of the optimizer's.
     """
     optimizer = getattr(model, "optimizer", None)

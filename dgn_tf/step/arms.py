@@ -6,15 +6,20 @@ recursion, the update pass and the guard are a branch each.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from dgn_tf.bandit.policy import AlignmentPolicy
 from dgn_tf.curvature.base import apart
+from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.guarded import Outcome
 
+if TYPE_CHECKING:
+    from dgn_tf.game_model import GameModel
 
-def choose(optimizer: Any, policy: Any) -> tf.Tensor:
+
+def choose(optimizer: DGNOpt, policy: AlignmentPolicy) -> tf.Tensor:
     """The arm of this step, an int32 scalar; the same one until its reward was observed."""
     seed = optimizer.states.bandit["seed"]
     state = _state(optimizer, policy)
@@ -33,8 +38,10 @@ def play(arm: tf.Tensor | None, branches: Sequence[Callable[[], Outcome]]) -> Ou
     return Outcome(*tf.switch_case(arm, [partial(run, branch) for branch in branches]))
 
 
-def reward(model: Any, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
+def reward(model: "GameModel", policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
     """Measures the reward where it is due, lets the policy see it, and returns the logs.
+
+    A policy that `needs_reward` has `held` and `reward_function`, as `EXP3PP` does.
 
     Raises:
         ValueError: for a policy without the validation arrays its reward is measured on.
@@ -76,6 +83,6 @@ def _apart(function: Callable[[], tf.Tensor]) -> tf.Tensor:
     return apart(function)()
 
 
-def _state(optimizer: Any, policy: Any) -> dict[str, tf.Tensor]:
+def _state(optimizer: DGNOpt, policy: AlignmentPolicy) -> dict[str, tf.Tensor]:
     names = policy.state_spec(1)
     return {name: tf.convert_to_tensor(optimizer.states.bandit[name]) for name in names}

@@ -1,15 +1,15 @@
 """Limits on the length of an update: Keras's clipping, and the trust region of K-FAC."""
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from dgn_tf.curvature.base import add
+from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.gains import Gains
 
 
-def clipping(optimizer: Any, gains: Gains, lr: tf.Tensor) -> Callable[[tuple], tuple]:
+def clipping(optimizer: DGNOpt, gains: Gains, lr: tf.Tensor) -> Callable[[tuple], tuple]:
     """How updates (without the learning rate) are clipped: by `kl_clip`, then as Keras does."""
     keras_clip = _as_keras(optimizer, gains)
     if optimizer.kl_clip is None:
@@ -40,7 +40,7 @@ def trust_region(kl_clip: float, gains: Gains, lr: tf.Tensor) -> tf.Tensor:
     return tf.where(size > limit, tf.sqrt(limit / size), tf.ones_like(size))
 
 
-def _as_keras(optimizer: Any, gains: Gains) -> Callable[[tuple], tuple]:
+def _as_keras(optimizer: DGNOpt, gains: Gains) -> Callable[[tuple], tuple]:
     """`clipnorm`, `clipvalue` or `global_clipnorm`: what Keras does to a gradient. The global norm
     is that of the open gains k / lr of all weights, known before the update pass begins."""
     norm, value, limit = optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm

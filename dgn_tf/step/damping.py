@@ -1,17 +1,26 @@
 """Levenberg-Marquardt damping: the reduction of the loss against the one the game predicted."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.game import Game
 from dgn_tf.step.observe import Observation
 from dgn_tf.step.update_pass import Moves
 
+if TYPE_CHECKING:
+    from dgn_tf.game_model import GameModel
+
 
 def reduction_ratio(
-    model: Any, game: Any, observation: Observation, labels: tuple, moves: Moves, lr: tf.Tensor
+    model: "GameModel",
+    game: Game,
+    observation: Observation,
+    labels: tuple,
+    moves: Moves,
+    lr: tf.Tensor,
 ) -> tf.Tensor:
     """Actual over predicted reduction of the data loss by a step at a learning rate, a scalar.
 

@@ -3,15 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
+from dgn_tf.game.game import Game, Stage
+from dgn_tf.game.players import Player
+from dgn_tf.optimizer import DGNOpt
 from dgn_tf.precise import einsum, matvec
 from dgn_tf.recursion import dense
 from dgn_tf.step.gains import Gains, Update
 from dgn_tf.step.observe import Observation, flat_state, observe
+
+if TYPE_CHECKING:
+    from dgn_tf.game_model import GameModel
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,14 @@ class DenseGame:
     phi_xx: tf.Tensor
 
 
-def linearise(model: Any, data: tuple, game: Any = None) -> DenseGame:
+def linearise(model: "GameModel", data: tuple, game: Game | None = None) -> DenseGame:
     """The dense game of a batch `(x, y, sample_weight)`; the model's (first) one if not given."""
     game, optimizer = model.game if game is None else game, model.optimizer
     observation = observe(model, optimizer.rules.terminal, data, jacobians=True, games=(game,))
     return dense_game(optimizer, game, observation)
 
 
-def dense_game(optimizer: Any, game: Any, observation: Observation) -> DenseGame:
+def dense_game(optimizer: DGNOpt, game: Game, observation: Observation) -> DenseGame:
     """The dense game of a batch that was observed with its Jacobians.
 
     N agents of a player who are solved for together are one player whose ℓ_uu is divided by N: they
@@ -62,7 +68,9 @@ def dense_game(optimizer: Any, game: Any, observation: Observation) -> DenseGame
     return DenseGame(observation, stages, tf.reshape(phi_x, [-1]), phi_xx)
 
 
-def _stage(optimizer: Any, game: Any, stage: Any, observation: Observation) -> dense.DenseStage:
+def _stage(
+    optimizer: DGNOpt, game: Game, stage: Stage, observation: Observation
+) -> dense.DenseStage:
     copies = observation.first.cuts[stage.index]
     batch = tf.shape(observation.factor.v)[0]
     jacobians = observation.jacobians[stage.index]
@@ -97,7 +105,7 @@ class DenseGains(Gains):
             not know of each other.
     """
 
-    def __init__(self, optimizer: Any, game: Any, dense_game: DenseGame):
+    def __init__(self, optimizer: DGNOpt, game: Game, dense_game: DenseGame):
         super().__init__(optimizer, game, dense_game.observation)
         rules = optimizer.rules
         self.feedback = rules.closed_loop
@@ -109,7 +117,7 @@ class DenseGains(Gains):
             absent_players=rules.absent_players,
         )
 
-    def summed(self, player: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def summed(self, player: Player) -> tuple[tf.Tensor, tf.Tensor]:
         """`(weights,)` k and `(weights, state)` K, summed over the player's agents."""
         gain = self.results[player.stage].players[player.slot]
         if gain is None:
@@ -117,7 +125,7 @@ class DenseGains(Gains):
         times = 1 if self.optimizer.rules.structure.joint else player.agents
         return times * gain.k, times * gain.K
 
-    def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
+    def player(self, player: Player, change: Mapping[int, tf.Tensor] | None) -> Update:
         k, K = self.summed(player)
         if change is not None:
             copies = self.observation.first.cuts[player.stage]

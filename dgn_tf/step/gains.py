@@ -11,6 +11,9 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.curvature.base import add
+from dgn_tf.game.game import Game, Stage
+from dgn_tf.game.players import Owner, Player
+from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.observe import Observation
 
 Update = tuple
@@ -27,19 +30,19 @@ class Gains(ABC):
     feedback: bool
     """Whether the gains answer δx."""
 
-    def __init__(self, optimizer: Any, game: Any, observation: Observation):
+    def __init__(self, optimizer: DGNOpt, game: Game, observation: Observation):
         self.optimizer, self.game, self.observation = optimizer, game, observation
         self.moments: list[tuple] = []
         self._bystanders = {b.name: self._gradient_of(b) for b in game.bystanders}
 
     @abstractmethod
-    def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
+    def player(self, player: Player, change: Mapping[int, tf.Tensor] | None) -> Update:
         """(k + K δx) / lr of a player, summed over its agents, one tensor a variable, from δx at
         the cut before its stage by tensor key; k / lr where `change` is None."""
 
     def stage(
-        self, stage: Any, change: Mapping[int, tf.Tensor] | None
-    ) -> Iterator[tuple[Any, Update]]:
+        self, stage: Stage, change: Mapping[int, tf.Tensor] | None
+    ) -> Iterator[tuple[Player, Update]]:
         """Everyone who moves at a stage, bystanders first, with the update."""
         for bystander in self.game.bystanders:
             if bystander.stage == stage.index:
@@ -47,8 +50,8 @@ class Gains(ABC):
         yield from self.team(stage, change)
 
     def team(
-        self, stage: Any, change: Mapping[int, tf.Tensor] | None
-    ) -> Iterator[tuple[Any, Update]]:
+        self, stage: Stage, change: Mapping[int, tf.Tensor] | None
+    ) -> Iterator[tuple[Player, Update]]:
         """The players of a stage with the update."""
         for player in stage.players:
             yield player, self.player(player, change)
@@ -58,7 +61,7 @@ class Gains(ABC):
         stages = self.game.stages
         return {owner.name: u for stage in stages for owner, u in self.stage(stage, None)}
 
-    def _gradient_of(self, owner: Any) -> Update:
+    def _gradient_of(self, owner: Owner) -> Update:
         """The preconditioned gradient of weights that are no player's, a block a variable."""
         block = self.optimizer.rules.fallback
         step, l_u = self.optimizer.iterations.value, self.observation.l_u[owner.name]

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import tensorflow as tf
 
 from dgn_tf.curvature.base import apart
+from dgn_tf.game.game import Game
+from dgn_tf.guard import StepGuard
+from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.gains import Gains
 from dgn_tf.step.update_pass import Moves, update_pass
 
@@ -27,8 +30,8 @@ class Outcome:
 
 
 def apply_guarded(
-    optimizer: Any,
-    game: Any,
+    optimizer: DGNOpt,
+    game: Game,
     gains_at: Callable[[tf.Tensor], Gains],
     lr: tf.Tensor,
     ratio_of: Callable[[Moves, tf.Tensor], tf.Tensor] | None,
@@ -59,7 +62,7 @@ def apply_guarded(
     once = attempt if guard is None or tf.executing_eagerly() else apart(attempt)
     first = once(lr)
 
-    def retry() -> tuple:
+    def retry(guard: StepGuard) -> tuple:
         def again(number: tf.Tensor, *_: tf.Tensor) -> tuple:
             shrunk = tf.constant(guard.shrink, lr.dtype) ** tf.cast(number, lr.dtype)
             return number + 1, *once(lr * shrunk)
@@ -71,13 +74,13 @@ def apply_guarded(
         return tuple(tf.while_loop(going, again, start))[1:]
 
     done, sizes, ratio, *values = (
-        first if guard is None else tf.cond(first[0], lambda: first, retry)
+        first if guard is None else tf.cond(first[0], lambda: first, partial(retry, guard))
     )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     return Outcome(done, sizes, ratio)
 
 
-def _sizes(game: Any, updates: dict[str, tuple]) -> tf.Tensor:
+def _sizes(game: Game, updates: dict[str, tuple]) -> tf.Tensor:
     sizes = [[tf.nn.l2_loss(u) for u in updates[owner.name]] for owner in game.owners]
     return tf.stack([tf.add_n(parts) for parts in sizes])

@@ -1,10 +1,11 @@
 """The other cooperative solvers: the players of a stage by their joint Kronecker factors."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import tensorflow as tf
 
+from dgn_tf.game.game import Stage
+from dgn_tf.game.players import Player
 from dgn_tf.recursion import khatri_rao, prop5
 from dgn_tf.recursion.stage_value import StageValue
 from dgn_tf.rules import PROP5
@@ -20,8 +21,8 @@ class JointGains(SampleSpaceGains):
     """
 
     def team(
-        self, stage: Any, change: Mapping[int, tf.Tensor] | None
-    ) -> Iterator[tuple[Any, Update]]:
+        self, stage: Stage, change: Mapping[int, tf.Tensor] | None
+    ) -> Iterator[tuple[Player, Update]]:
         if len(stage.players) == 1:
             yield from super().team(stage, change)
             return

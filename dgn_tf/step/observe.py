@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.capture import Capture
+from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
 from dgn_tf.step.running_cost import running_costs
 from dgn_tf.terminal.factor import Terminal, TerminalFactor, get
 from dgn_tf.terminal.objective import read_objective
+
+if TYPE_CHECKING:
+    from dgn_tf.game_model import GameModel
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Observation:
     uses: dict[tuple[int, int], tf.Tensor] = field(default_factory=dict)
     jacobians: list[list[tf.Tensor]] = field(default_factory=list)
 
-    def in_alignment(self, game: Any) -> "Observation":
+    def in_alignment(self, game: Game) -> "Observation":
         """The same batch in another alignment: the cotangent of a tensor at a cut is the sum over
         its uses at that stage and later."""
         costates: list[dict[int, tf.Tensor]] = []
@@ -69,7 +73,7 @@ class Observation:
 
 
 def observe(
-    model: Any,
+    model: "GameModel",
     terminal: str | int | Terminal,
     data: tuple,
     *,
@@ -185,7 +189,7 @@ def flat_state(tensors: list[tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
 
 
 def _jacobians(
-    tape: tf.GradientTape, game: Any, first: FirstPass, nexts: list[tf.Tensor]
+    tape: tf.GradientTape, game: Game, first: FirstPass, nexts: list[tf.Tensor]
 ) -> list[list[tf.Tensor]]:
     jacobians = []
     for stage, state in zip(game.stages, nexts, strict=True):
@@ -201,12 +205,12 @@ def _cut_somewhere(games: Sequence) -> frozenset[int]:
     return frozenset(key for cut in cuts for key in cut if _moves(games[0], key))
 
 
-def _moves(game: Any, key: int) -> bool:
+def _moves(game: Game, key: int) -> bool:
     return key not in game.graph.inputs
 
 
 def _captures(
-    model: Any, observation: Observation, game: Any, made: TerminalFactor, cotangents: dict
+    model: "GameModel", observation: Observation, game: Game, made: TerminalFactor, cotangents: dict
 ) -> dict[str, Capture]:
     return {
         player.name: player.capture(

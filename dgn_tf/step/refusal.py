@@ -1,15 +1,21 @@
 """A step that the guard refuses: everything as it was, and, after too many, who is to blame."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from dgn_tf.curvature.base import when
 from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
+from dgn_tf.game.players import Owner
 from dgn_tf.step.guarded import Outcome
+
+if TYPE_CHECKING:
+    from dgn_tf.game_model import GameModel
+
 
 HELP = (
     "What usually helps: inputs and targets scaled to about one (pixels divided by 255), a larger "
@@ -29,7 +35,7 @@ class Trace:
         model: the compiled `GameModel`.
     """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: "GameModel"):
         optimizer = model.optimizer
         spared = (optimizer.guard_rejections, optimizer.guard_streak, optimizer.learning_rate)
         left = {id(v) for v in (*spared, *optimizer.states.bandit.values())}
@@ -62,7 +68,9 @@ class Trace:
         return [when(refused, lambda: [v.value.assign(old, read_value=False) for v, old in pairs])]
 
 
-def settle(model: Any, game: Any, data: tuple, outcome: Outcome, trace: Trace) -> tf.Tensor:
+def settle(
+    model: "GameModel", game: Game, data: tuple, outcome: Outcome, trace: Trace
+) -> tf.Tensor:
     """Counts a refused step, takes it back, and stops training after too many in a row.
 
     Returns:
@@ -94,7 +102,7 @@ def settle(model: Any, game: Any, data: tuple, outcome: Outcome, trace: Trace) -
     return stuck
 
 
-def _sentence(model: Any, game: Any, data: tuple, sizes: tf.Tensor) -> str:
+def _sentence(model: "GameModel", game: Game, data: tuple, sizes: tf.Tensor) -> str:
     guard = model.optimizer.guard
     return (
         f"{guard.patience} steps in a row were neither finite nor small enough at any of "
@@ -104,7 +112,7 @@ def _sentence(model: Any, game: Any, data: tuple, sizes: tf.Tensor) -> str:
     )
 
 
-def _culprit(model: Any, game: Any, data: tuple, sizes: tf.Tensor) -> str:
+def _culprit(model: "GameModel", game: Game, data: tuple, sizes: tf.Tensor) -> str:
     """Where a batch first stops being finite, forward, then backward; else the largest update."""
     x, y, sample_weight = data
     first, graph = FirstPass(game, copies=False), game.graph
@@ -136,14 +144,14 @@ def _finite(tensor: Any) -> bool:
     return tensor is None or bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(tensor))))
 
 
-def _title(game: Any, call: Any) -> str:
+def _title(game: Game, call: Any) -> str:
     for owner in game.owners:
         if owner.layer is call.operation:
             return _owner_title(owner)
     return f"stage {game.schedule.call_stage[call.index]}, layer '{call.name}'"
 
 
-def _owner_title(owner: Any) -> str:
+def _owner_title(owner: Owner) -> str:
     slot = getattr(owner, "slot", None)
     kind, place = ("layer", "") if slot is None else ("player", f" (slot {slot})")
     return f"stage {owner.stage}, {kind} '{owner.name}'{place}"

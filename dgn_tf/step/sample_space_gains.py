@@ -11,6 +11,9 @@ from typing import Any
 import tensorflow as tf
 
 from dgn_tf.curvature.base import Preconditioner, add
+from dgn_tf.game.game import Game
+from dgn_tf.game.players import Player
+from dgn_tf.optimizer import DGNOpt
 from dgn_tf.recursion import sample_space
 from dgn_tf.step.gains import Gains, Update
 from dgn_tf.step.observe import Observation
@@ -23,12 +26,12 @@ class OpenLoopGains(Gains):
     feedback = False
 
     def __init__(
-        self, optimizer: Any, game: Any, observation: Observation, left: Mapping[str, Any]
+        self, optimizer: DGNOpt, game: Game, observation: Observation, left: Mapping[str, Any]
     ):
         super().__init__(optimizer, game, observation)
         self._updates = {p.name: self._update(p, left.get(p.name)) for p in game.players}
 
-    def _update(self, player: Any, left: Any) -> Update:
+    def _update(self, player: Player, left: Any) -> Update:
         block, step = self.optimizer.rules.curvature, self.optimizer.iterations.value
         state, l_u = self.optimizer.states.players[player.name], self.observation.l_u[player.name]
         made = block.on(state, self.observation.captures.get(player.name), step, None, left)
@@ -38,7 +41,7 @@ class OpenLoopGains(Gains):
         gradient = gradient if l_u is None else add(gradient, l_u)
         return _times(player.agents, made.solve(self._averaged_by(block, state, gradient)))
 
-    def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
+    def player(self, player: Player, change: Mapping[int, tf.Tensor] | None) -> Update:
         return self._updates[player.name]
 
 
@@ -51,8 +54,8 @@ class SampleSpaceGains(Gains):
 
     def __init__(
         self,
-        optimizer: Any,
-        game: Any,
+        optimizer: DGNOpt,
+        game: Game,
         observation: Observation,
         left: Mapping[str, Any],
         lr: tf.Tensor,
@@ -106,7 +109,7 @@ class SampleSpaceGains(Gains):
             agents=agents if max(agents) > 1 else None,
         )
 
-    def _average(self, player: Any) -> Update:
+    def _average(self, player: Player) -> Update:
         """The first moment with this batch's open gradient (1/B) U v + ℓ_u."""
         observation, l_u = self.observation, self.observation.l_u[player.name]
         value = self.values[player.stage][player.slot]
@@ -115,7 +118,7 @@ class SampleSpaceGains(Gains):
         state = self.optimizer.states.players[player.name]
         return self._averaged_by(self.optimizer.rules.curvature, state, gradient)
 
-    def player(self, player: Any, change: Mapping[int, tf.Tensor] | None) -> Update:
+    def player(self, player: Player, change: Mapping[int, tf.Tensor] | None) -> Update:
         block, observation = self.blocks[player.name], self.observation
         value = self.values[player.stage][player.slot]
         s = None if change is None else projected(observation, player.stage, change)

@@ -1,15 +1,20 @@
 """The solved game of a batch, for inspection."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
+from dgn_tf.game.game import Game, Stage
+from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.dense_gains import DenseGains
 from dgn_tf.step.gains import Gains
 from dgn_tf.step.sample_space_gains import SampleSpaceGains
 from dgn_tf.step.train import gains_of, observe_batch, observe_curvature
+
+if TYPE_CHECKING:
+    from dgn_tf.game_model import GameModel
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Solution(tuple[StageSolution, ...]):
     loss: tf.Tensor
 
 
-def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
+def solve_batch(model: "GameModel", data: tuple, game: Game) -> Solution:
     """Solves one of a model's games on a batch `(x, y, sample_weight)`; no state moves."""
     optimizer = model.optimizer
     x, *labels = (
@@ -68,14 +73,14 @@ def solve_batch(model: Any, data: tuple, game: Any) -> Solution:
     return solution
 
 
-def _running_cost(optimizer: Any, game: Any, dtype: tf.DType) -> tf.Tensor:
+def _running_cost(optimizer: DGNOpt, game: Game, dtype: tf.DType) -> tf.Tensor:
     owned = [v for owner in game.owners if owner.decays for v in owner.variables]
     decayed = [v.value for v in owned if optimizer.decays(v)]
     total = sum((tf.cast(tf.nn.l2_loss(v), dtype) for v in decayed), tf.zeros((), dtype))
     return optimizer.weight_decay * total
 
 
-def _stage(gains: Gains, stage: Any, lr: tf.Tensor) -> StageSolution:
+def _stage(gains: Gains, stage: Stage, lr: tf.Tensor) -> StageSolution:
     players = [PlayerSolution(None)] * gains.game.slots
     if isinstance(gains, DenseGains):
         result = gains.results[stage.index]

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
 from dgn_tf.game import checks
 from dgn_tf.game import keras_surface as surface
+from dgn_tf.game.game import Game
+from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step import arms
 from dgn_tf.step.damping import reduction_ratio
 from dgn_tf.step.dense_gains import DenseGains, dense_game
@@ -20,8 +22,11 @@ from dgn_tf.step.refusal import Trace, settle
 from dgn_tf.step.running_cost import shift_of
 from dgn_tf.step.sample_space_gains import OpenLoopGains, SampleSpaceGains
 
+if TYPE_CHECKING:
+    from dgn_tf.game_model import GameModel
 
-def train_step(model: Any, data: Any) -> dict:
+
+def train_step(model: "GameModel", data: Any) -> dict:
     """One step of a `GameModel` on a batch `(x, y, sample_weight)`; returns the logs."""
     x, y, sample_weight = data = keras.utils.unpack_x_y_sample_weight(data)
     for name, part in zip(("x", "y", "sample_weight"), data, strict=True):
@@ -44,7 +49,7 @@ def train_step(model: Any, data: Any) -> dict:
     if optimizer.rules.adaptive_damping:
         for player in model.game.players:
             optimizer.curvature.adapt(optimizer.states.players[player.name], outcome.ratio)
-    surface.update_average(optimizer, model.game.trainable)
+    surface.update_average(optimizer, list(model.game.trainable))
     optimizer.iterations.assign_add(1)
     surface.build_metrics(model, y, observation.y_pred)
     if trace is not None:
@@ -58,11 +63,11 @@ def train_step(model: Any, data: Any) -> dict:
         # Before any step was taken the mean is of nothing.
         loss = surface.mean_loss(model, observation.loss)
         logs["loss"] = tf.where(stuck, tf.constant(float("nan"), loss.dtype), loss)
-    return logs if arm is None else {**logs, **arms.reward(model, policy, arm)}
+    return logs if policy is None else {**logs, **arms.reward(model, policy, arm)}
 
 
 def _play(
-    model: Any, game: Any, observation: Observation, left: dict, lr: tf.Tensor, data: tuple
+    model: "GameModel", game: Game, observation: Observation, left: dict, lr: tf.Tensor, data: tuple
 ) -> Outcome:
     """Moves the players of one alignment on a batch."""
     optimizer = model.optimizer
@@ -76,7 +81,7 @@ def _play(
     return apply_guarded(optimizer, game, gains_at, lr, ratio_of)
 
 
-def observe_batch(model: Any, data: tuple, game: Any = None) -> Observation:
+def observe_batch(model: "GameModel", data: tuple, game: Game | None = None) -> Observation:
     """What the gains of the optimizer's rules need of a batch, for all games or for one."""
     rules = model.optimizer.rules
     gradient = rules.structure.is_gradient
@@ -92,7 +97,7 @@ def observe_batch(model: Any, data: tuple, game: Any = None) -> Observation:
 
 
 def gains_of(
-    optimizer: Any, game: Any, observation: Observation, left: dict
+    optimizer: DGNOpt, game: Game, observation: Observation, left: dict
 ) -> Callable[[tf.Tensor], Gains]:
     """The gains of a batch as a function of the learning rate; `left` is `observe_curvature`'s."""
     rules = optimizer.rules
@@ -106,7 +111,7 @@ def gains_of(
     return lambda lr: kind(optimizer, game, observation, left, lr)
 
 
-def observe_curvature(optimizer: Any, game: Any, observation: Observation) -> dict[str, Any]:
+def observe_curvature(optimizer: DGNOpt, game: Game, observation: Observation) -> dict[str, Any]:
     """Moves the statistics of every curvature block by what a batch shows; returns player name →
     what its block leaves for the gains of this batch, None where nothing."""
     rules, step = optimizer.rules, optimizer.iterations.value

@@ -1,11 +1,11 @@
 """The update pass: Algorithm 1 of Liu, Chen and Theodorou (2021), lines 8 to 12."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
 from dgn_tf.game.passes import SecondPass
+from dgn_tf.game.players import Owner
 from dgn_tf.step.clip import clipping
 from dgn_tf.step.gains import Gains
 
@@ -53,7 +53,7 @@ def update_pass(gains: Gains, lr: tf.Tensor, to_outputs: bool = False) -> Moves:
     return Moves(updates, pairs, gains.moments, second)
 
 
-def _moved(owner: Any, steps: tuple) -> list[tuple]:
+def _moved(owner: Owner, steps: tuple) -> list[tuple]:
     """Pairs (variable, new value)."""
     pairs = []
     for variable, step in zip(owner.variables, steps, strict=True):
