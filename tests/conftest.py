@@ -76,9 +76,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    """What the imports made stays to the end, and no garbage collection walks through it again."""
+    """What the imports made stays to the end, and no garbage collection walks through it again;
+    collections are few, as every module ends with one."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_sessionfinish(session):

@@ -32,7 +32,7 @@ def activation_of(name: str) -> Any:
             f"`activation` must be the name of a Keras activation. Received: activation={name!r}"
         )
     try:
-        found = keras.activations.get(name)
+        activation = keras.activations.get(name)
     except ValueError as error:
         raise ValueError(
             "`activation` must be the name of a Keras activation, such as 'relu' or 'tanh'. "
@@ -43,7 +43,7 @@ def activation_of(name: str) -> Any:
             "`activation` must be a function of every number by itself, such as 'relu' or 'tanh', "
             f"since all players' layers lie side by side. Received: activation={name!r}"
         )
-    return found
+    return activation
 
 
 @cache

@@ -66,7 +66,7 @@ class Saturation:
         outputs = unit * outputs + shift
         distance = ops.minimum(ops.maximum(outputs - middle, -_FAR * half), _FAR * half)
         z = distance / half
-        found = middle + distance * ops.power(1.0 + ops.square(ops.square(z)), -0.25)
+        controls = middle + distance * ops.power(1.0 + ops.square(ops.square(z)), -0.25)
         for one_sided, bound, side in (
             (np.isfinite(self.low) & ~self.both, low, 1.0),
             (np.isfinite(self.high) & ~self.both, high, -1.0),
@@ -74,14 +74,14 @@ class Saturation:
             if one_sided.any():
                 distance = side * (outputs - bound)
                 bent = 0.5 * (distance + ops.sqrt(ops.square(distance) + _BEND**2))
-                found = ops.where(one_sided[..., None], bound + side * bent, found)
+                controls = ops.where(one_sided[..., None], bound + side * bent, controls)
         free = ~np.isfinite(self.low) & ~np.isfinite(self.high)
         if free.any():
-            found = ops.where(free[..., None], outputs, found)
+            controls = ops.where(free[..., None], outputs, controls)
         largest = np.finfo(np.float32).max
         lowest, highest = (
             constant(np.clip(bound[..., None], -largest, largest), outputs)
             for bound in (self.low, self.high)
         )
         # The formulas may overstep a bound by one rounding.
-        return ops.minimum(ops.maximum(found, lowest), highest)
+        return ops.minimum(ops.maximum(controls, lowest), highest)

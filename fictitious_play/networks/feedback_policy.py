@@ -64,11 +64,11 @@ class FeedbackPolicy(StackedNetworks):
 
     @property
     def stacked_weights(self) -> list:
-        found = [self.first_kernel, *self.later_kernels, *self.offsets]
+        weights = [self.first_kernel, *self.later_kernels, *self.offsets]
         if self.batch_normalization:
-            found += [*self.scales, *self.moving_means, *self.moving_variances]
-        found += [self.output_kernel, self.output_bias]
-        return [*found, self.skip_kernel] if self.skip else found
+            weights += [*self.scales, *self.moving_means, *self.moving_variances]
+        weights += [self.output_kernel, self.output_bias]
+        return [*weights, self.skip_kernel] if self.skip else weights
 
     @property
     def unit_weights(self) -> list:
@@ -139,22 +139,22 @@ class FeedbackPolicy(StackedNetworks):
     def by_step(self) -> dict:
         """All that depends on the step, in arrays with the steps first, as `rollout` takes it."""
         steps = self.game.steps
-        found = {
+        arrays = {
             "mean": ops.convert_to_tensor(self.state_mean),
             "scale": ops.convert_to_tensor(self.state_scale),
         }
         if self.time_shared:
             times = np.arange(steps) / steps
-            found["time"] = ops.convert_to_tensor(times, dtype=self.variable_dtype)
+            arrays["time"] = ops.convert_to_tensor(times, dtype=self.variable_dtype)
         else:
-            found["first"] = ops.convert_to_tensor(self.first_kernel)
-            found["layers"] = self.layers_of()
+            arrays["first"] = ops.convert_to_tensor(self.first_kernel)
+            arrays["layers"] = self.layers_of()
         if self.skip:
-            found["skip"] = ops.convert_to_tensor(self.skip_kernel)
+            arrays["skip"] = ops.convert_to_tensor(self.skip_kernel)
             if self.time_shared:
                 powers = ops.convert_to_tensor(time_polynomials(steps), dtype=self.variable_dtype)
-                found["skip"] = ops.tensordot(powers, found["skip"], axes=1)
-        return found
+                arrays["skip"] = ops.tensordot(powers, arrays["skip"], axes=1)
+        return arrays
 
     def at(self, step: int) -> dict:
         """The slices of `by_step` at a step."""
@@ -168,11 +168,11 @@ class FeedbackPolicy(StackedNetworks):
             states: (..., state_size).
         """
         now = now if isinstance(now, dict) else self.at(now)
-        seen = (states - now["mean"]) * now["scale"]
+        scaled = (states - now["mean"]) * now["scale"]
         if self.time_shared:
-            time = ops.ones_like(seen[..., :1]) * now["time"]
-            seen = ops.concatenate([seen, time], axis=-1)
-        return seen
+            time = ops.ones_like(scaled[..., :1]) * now["time"]
+            scaled = ops.concatenate([scaled, time], axis=-1)
+        return scaled
 
     def feedback(self, now: Any, rows: Any, statistics: list | None = None) -> Any:
         """Controls of all players at a step.
@@ -218,8 +218,8 @@ class FeedbackPolicy(StackedNetworks):
 
         def played(initial_state: Tensor, noise: Tensor, trembles: Any) -> tuple:
             def feedback(now: Any, states: Tensor) -> Any:
-                seen = ops.cast(states, self.variable_dtype)
-                return ops.cast(self.controls(now, seen), ops.dtype(states))
+                cast = ops.cast(states, self.variable_dtype)
+                return ops.cast(self.controls(now, cast), ops.dtype(states))
 
             return rollout.feedback_paths(
                 self.game, initial_state, feedback, self.by_step(), noise, trembles

@@ -133,21 +133,21 @@ class StackedNetworks(keras.Model):
 
     def layers_of(self) -> dict:
         """The weights of everything after the first product, with the leading axis networks."""
-        found = {
+        weights = {
             "kernels": self.later_kernels,
             "offsets": self.offsets,
             "output_kernel": self.output_kernel,
             "output_bias": self.output_bias,
         }
         if self.batch_normalization:
-            found["scales"] = self.scales
-            found["means"] = self.moving_means
-            found["variances"] = self.moving_variances
+            weights["scales"] = self.scales
+            weights["means"] = self.moving_means
+            weights["variances"] = self.moving_variances
         return {
             name: [ops.convert_to_tensor(each) for each in value]
             if isinstance(value, list)
             else ops.convert_to_tensor(value)
-            for name, value in found.items()
+            for name, value in weights.items()
         }
 
     def after_first(

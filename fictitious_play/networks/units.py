@@ -48,8 +48,8 @@ def initial_units(game: Game) -> Units:
     states = np.asarray(game.initial_states(normals.copy()), np.float64)
     checks.has_shape("initial_states(normals)", states, normals.shape)
     mean, spread = _moments(states, (0,))
-    seen = spread > _rounding(np.float64, states)
-    return Units(mean, np.divide(1.0, spread, out=np.zeros_like(spread), where=seen))
+    moving = spread > _rounding(np.float64, states)
+    return Units(mean, np.divide(1.0, spread, out=np.zeros_like(spread), where=moving))
 
 
 def state_units(
@@ -96,10 +96,10 @@ def state_units(
     controlled = floors > rounding
     own = np.min(spreads[controlled] / floors[controlled], initial=np.inf)
     spread = np.hypot(spread, floor)
-    seen = spread > rounding
+    moving = spread > rounding
     # A state that rests at one step, as X_0 may, gets the smallest unit that it has elsewhere.
-    smallest = np.min(np.where(seen, spread, np.inf), axis=0)
-    scale = 1.0 / np.where(seen, spread, smallest)
+    smallest = np.min(np.where(moving, spread, np.inf), axis=0)
+    scale = 1.0 / np.where(moving, spread, smallest)
     shape = (game.steps, game.state_size)
     return Units(np.broadcast_to(mean, shape), np.broadcast_to(scale, shape)), float(own)
 

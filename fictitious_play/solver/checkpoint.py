@@ -134,9 +134,9 @@ class SolveFolder:
             archive.assign_arrays("optimizer", model.optimizer.variables, arrays[f"{name}.npz"])
         profiles = {
             int(name.removeprefix("profile-").removesuffix(".npz")): [
-                found[key] for key in sorted(found)
+                profile[key] for key in sorted(profile)
             ]
-            for name, found in arrays.items()
+            for name, profile in arrays.items()
             if name.startswith("profile-")
         }
         play.resume(stage, profiles, np.asarray(progress["shares"]))
@@ -180,10 +180,10 @@ class SolveFolder:
     def _checked(self, owner: Path) -> dict[str, Any]:
         """What solve.json holds, where the folder is one of the same solve."""
         try:
-            found = json.loads(owner.read_text())
-            kind, settings = found["format"], found.get("settings")
+            record = json.loads(owner.read_text())
+            kind, settings = record["format"], record.get("settings")
             old = isinstance(kind, str) and kind.startswith("fictitious_play.solve/")
-            problem = found["problem"] if kind == _FORMAT else {}
+            problem = record["problem"] if kind == _FORMAT else {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             kind, old = None, False
         if old and kind != _FORMAT:
@@ -217,7 +217,7 @@ class SolveFolder:
                 f"`stages` must be at least {saved}, which {self.path} has played. "
                 f"Received: stages={stages}"
             )
-        return found
+        return record
 
 
 def _profiles(belief: Belief) -> Iterator[Any]:

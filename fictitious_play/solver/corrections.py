@@ -29,12 +29,12 @@ class Corrections:
     def __init__(self, game: Any, closed: bool, hidden: Sequence[int] = (), path: bool = True):
         self.game, self.hidden = game, tuple(hidden)
         k, n = game.control_size, game.state_size
-        seen = n + k + (0 if closed else game.players * k)
+        inputs = n + k + (0 if closed else game.players * k)
         self.past = 0 if closed or not path else n + game.steps * game.noise_size
-        self.shapes: dict[str, tuple[int, ...]] = {"linear": (game.steps, 1 + seen + 3 * n, k)}
+        self.shapes: dict[str, tuple[int, ...]] = {"linear": (game.steps, 1 + inputs + 3 * n, k)}
         if self.past:
             self.shapes["past"] = (game.steps, self.past, k)
-        before = seen + self.past
+        before = inputs + self.past
         for number, width in enumerate(self.hidden):
             self.shapes[f"kernel_{number}"] = (before, width)
             self.shapes[f"bias_{number}"] = (width,) if number else (game.steps, width)

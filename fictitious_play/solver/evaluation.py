@@ -27,16 +27,16 @@ def play(policy: JointPolicy | FeedbackPolicy, sample: Sample, *wanted: str) -> 
     Returns:
         An array for each of them.
     """
-    found: list[list[np.ndarray]] = [[] for _ in wanted]
+    collected: list[list[np.ndarray]] = [[] for _ in wanted]
     size = min(_part_size(policy), 1 << (sample.paths - 1).bit_length())
     for start in range(0, sample.paths, size):
         # Parts have few shapes, as each is another computation to compile.
         place = np.arange(start, start + size) % sample.paths
         paths = policy.paths(*(array[place] for array in sample))
-        for parts, name in zip(found, wanted, strict=True):
+        for parts, name in zip(collected, wanted, strict=True):
             part = ops.convert_to_numpy(getattr(paths, name))
             parts.append(part[: sample.paths - start])
-    return [np.concatenate(parts) for parts in found]
+    return [np.concatenate(parts) for parts in collected]
 
 
 def policy_controls(policy: JointPolicy | FeedbackPolicy, sample: Sample) -> np.ndarray:

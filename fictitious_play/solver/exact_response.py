@@ -23,9 +23,9 @@ def open_loop(game: Any, policy: Any, paths: int, seed: int) -> DeviationGain:
     """The gain of leaving an open-loop profile, by `lq.exploitability` on fresh antithetic paths;
     infinite for a player who has no best response."""
     sample = certificate_sample(game, seed, paths, policy.variable_dtype)
-    controls, found = _played(policy, sample)
-    if found.non_finite.any() or not np.isfinite(controls).all():
-        return found
+    controls, gains = _played(policy, sample)
+    if gains.non_finite.any() or not np.isfinite(controls).all():
+        return gains
     # Pairs are neighbours here; the exact routine wants the mirror images in the second half.
     halves = Sample(*(np.concatenate([array[0::2], array[1::2]]) for array in sample))
     flat = game.stacked_controls(np.concatenate([controls[0::2], controls[1::2]]))
@@ -39,11 +39,11 @@ def open_loop(game: Any, policy: Any, paths: int, seed: int) -> DeviationGain:
             regression=None,  # fewer paths than it needs: the looser bound
         )
     except lq.NoEquilibriumError:
-        found.gain[_unbounded(game)] = np.inf  # the others' are not known
-        found.standard_error[:] = 0.0
-        return found
-    found.gain[:], found.standard_error[:] = exact.gain, exact.standard_error
-    return found
+        gains.gain[_unbounded(game)] = np.inf  # the others' are not known
+        gains.standard_error[:] = 0.0
+        return gains
+    gains.gain[:], gains.standard_error[:] = exact.gain, exact.standard_error
+    return gains
 
 
 def closed_loop(deviations: Deviations, paths: int) -> dict[str, DeviationGain]:
@@ -58,9 +58,9 @@ def closed_loop(deviations: Deviations, paths: int) -> dict[str, DeviationGain]:
     starts = {"exact": deviations.corrections.affine(*answers, units)}
     played = search(deviations, paths, 1, 4, starts=starts)
     formula = replace(played, gain=gain, standard_error=np.zeros_like(gain))
-    for found in (formula, played):
-        found.gain[~np.isfinite(gain)] = gain[~np.isfinite(gain)]
-        found.gain[found.non_finite > 0] = np.nan
+    for gains in (formula, played):
+        gains.gain[~np.isfinite(gain)] = gain[~np.isfinite(gain)]
+        gains.gain[gains.non_finite > 0] = np.nan
     return {"exact": formula, "exact response": played}
 
 
@@ -70,12 +70,12 @@ def affine(policy: Any, paths: int, seed: int) -> DeviationGain:
     sample = response_sample(
         game, seed, "regret", 0, max(paths, _fitting_paths(game)), policy.variable_dtype
     )
-    controls, found = _played(policy, sample)
-    if not found.non_finite.any():
+    controls, gains = _played(policy, sample)
+    if not gains.non_finite.any():
         size = np.sqrt(np.mean(np.square(controls, dtype=np.float64), axis=(0, 1)))
         gain, _ = affine_gain(policy, sample, np.where(size > 0.0, _TREMBLE * size, 1.0), seed)
-        found.gain[:], found.standard_error[:] = gain, 0.0
-    return found
+        gains.gain[:], gains.standard_error[:] = gain, 0.0
+    return gains
 
 
 def affine_gain(
@@ -142,13 +142,13 @@ def _unbounded(game: Any) -> np.ndarray:
     nothing = lq.feedback_coefficients(
         form, np.zeros((form.steps, form.control_size, form.state_size))
     )
-    found = np.zeros(form.players, bool)
+    unbounded = np.zeros(form.players, bool)
     for player in range(form.players):
         try:
             lq.best_response(form, nothing, player)
         except lq.NoEquilibriumError:
-            found[player] = True
-    return found
+            unbounded[player] = True
+    return unbounded
 
 
 def _answers(policy: Any, sample: Sample, tremble: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -54,14 +54,14 @@ class RegretMeter:
     def _estimate(self) -> Certificate | None:
         game, policy = self.game, self.policy
         if game.is_linear_quadratic and isinstance(policy, FeedbackPolicy):
-            found = exact_response.affine(policy, _PATHS, self.seed)
-            return assemble({"exact": found}, "exact", ())
+            gains = exact_response.affine(policy, _PATHS, self.seed)
+            return assemble({"exact": gains}, "exact", ())
         if game.is_linear_quadratic:
             features = self._features()
             if features <= _FEATURES:
                 paths = max(_PATHS, 6 * features)
-                found = exact_response.open_loop(game, policy, paths, self.seed)
-                return assemble({"exact": found}, "exact", ())
+                gains = exact_response.open_loop(game, policy, paths, self.seed)
+                return assemble({"exact": gains}, "exact", ())
         if self._deviations is None:
             deviations = Deviations(game, policy, self.seed, path=False)
             if deviations.numbers * deviations.batch_size > _NUMBERS:
@@ -69,8 +69,8 @@ class RegretMeter:
             self._deviations = deviations
         self._deviations.measure_units()
         for paths in _SEARCH_PATHS:
-            found = search(self._deviations, _PATHS, _EVALUATIONS, paths)
-            estimate = assemble({"trained": found}, "trained", found.by)
+            gains = search(self._deviations, _PATHS, _EVALUATIONS, paths)
+            estimate = assemble({"trained": gains}, "trained", gains.by)
             if not estimate.upper <= self.tolerance:
                 break
         return estimate

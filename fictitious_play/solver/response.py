@@ -168,14 +168,16 @@ class ResponseModel(keras.Model):
             if self.policy is None:
                 everybody = ops.expand_dims(now["given"], 1) + ops.zeros_like(eye)
             else:
-                seen = ops.cast(states, self.policy.variable_dtype)
-                everybody = self.policy.controls(now["policy"], seen)
+                cast = ops.cast(states, self.policy.variable_dtype)
+                everybody = self.policy.controls(now["policy"], cast)
                 everybody = ops.cast(everybody, self.variable_dtype)
             own = ops.sum(everybody * eye, axis=2)
             changed = own
             if part is not None:
-                found = self._correction(states, own, everybody, past, {**part, **now["part"]}, now)
-                changed = changed + found
+                correction = self._correction(
+                    states, own, everybody, past, {**part, **now["part"]}, now
+                )
+                changed = changed + correction
             if disturbance is not None:
                 changed = changed + now["disturbance"]
             # A deviation is a control of this game: it stays within the bounds.
@@ -198,21 +200,21 @@ class ResponseModel(keras.Model):
     ) -> Any:
         """(batch, players, control_size), with the coefficients of a step in `part`."""
         units = now["units"]
-        seen = (states - units["mean"]) / units["size"]
+        scaled = (states - units["mean"]) / units["size"]
         if "rotation" in units:
-            seen = ops.matmul(seen, units["rotation"])
-        seen = ops.clip(seen, -LARGEST, LARGEST)
-        known = [seen, (own - units["control_mean"]) / units["control_size"]]
+            scaled = ops.matmul(scaled, units["rotation"])
+        scaled = ops.clip(scaled, -LARGEST, LARGEST)
+        known = [scaled, (own - units["control_mean"]) / units["control_size"]]
         if self.policy is None:
             flat = (everybody - units["control_mean"]) / units["control_size"]
             known.append(ops.reshape(flat, (*ops.shape(flat)[:2], -1)))
         values = ops.concatenate(known, axis=-1)
-        one = ops.ones_like(seen[..., :1])
-        bent = [ops.absolute(seen), ops.relu(seen - _BEND), ops.relu(-seen - _BEND)]
-        found = _product(ops.concatenate([one, values, *bent], axis=-1), part["linear"])
+        one = ops.ones_like(scaled[..., :1])
+        bent = [ops.absolute(scaled), ops.relu(scaled - _BEND), ops.relu(-scaled - _BEND)]
+        correction = _product(ops.concatenate([one, values, *bent], axis=-1), part["linear"])
         if past is not None:
             past = past * now["known"]
-            found = found + _shared(past, part["past"])
+            correction = correction + _shared(past, part["past"])
         for number in range(len(self.corrections.hidden)):
             kernel, bias = part[f"kernel_{number}"], part[f"bias_{number}"]
             if number == 0:
@@ -224,8 +226,8 @@ class ResponseModel(keras.Model):
                 hidden = _product(hidden, kernel) + bias
             hidden = ops.relu(hidden)
         if self.corrections.hidden:
-            found = found + _product(hidden, part["output"])
-        return found * self.seen_in["control"]
+            correction = correction + _product(hidden, part["output"])
+        return correction * self.seen_in["control"]
 
     def _known(self) -> np.ndarray:
         """(steps, past): a step knows x_0 and the increments before it."""

@@ -130,12 +130,12 @@ class Stages:
         if self.regret is None or (stage % self.regret_every and stage < self.count):
             return {}
         clock = time.monotonic()
-        found = self.regret(stage)
-        if found is None:
+        estimate = self.regret(stage)
+        if estimate is None:
             return {}
         return {
-            "regret": found.relative,
-            "regret_standard_error": found.relative_standard_error,
+            "regret": estimate.relative,
+            "regret_standard_error": estimate.relative_standard_error,
             "regret_seconds": time.monotonic() - clock,
         }
 
