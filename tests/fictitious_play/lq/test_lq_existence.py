@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from lq_brute_force import stationarity
 from lq_games import singular_game
-from test_lq_nash import stationarity
 
 from fictitious_play import lq
 
@@ -148,3 +148,57 @@ def test_a_flat_problem_is_not_strictly_convex():
     with pytest.raises(lq.SingularGameError, match="player 0 is flat") as caught:
         lq.nash(game)
     assert (caught.value.player, caught.value.step, caught.value.curvature) == (0, 0, 0.0)
+
+
+def test_finite_escape_of_a_single_concave_player():
+    def game(steps):
+        one = np.eye(1)
+        return lq.LinearQuadraticForm(
+            A=0 * one,
+            B=[one],
+            Q=[0 * one],
+            S=None,
+            R=None,
+            G=[-one],
+            L=one,
+            horizon=2.5,
+            steps=steps,
+            initial_mean=[0.0],
+            initial_covariance=one,
+        )
+
+    # P' = P², P(T) = -1: P = -1/(1 - (T - t)) escapes at t = T - 1.
+    for structure in ("open_loop", "closed_loop"):
+        with pytest.raises(lq.NoEquilibriumError) as caught:
+            lq.nash(game(5), structure, "continuous")
+        assert caught.value.time == pytest.approx(1.5, abs=1e-7)
+        with pytest.raises(lq.NoEquilibriumError) as caught:
+            lq.nash(game(1000), structure)
+        assert caught.value.time == pytest.approx(1.5, abs=0.02)
+    with pytest.raises(lq.NoEquilibriumError, match="no best response"):
+        lq.exact_play(game(10), 1)
+
+
+def test_an_open_loop_candidate_without_convexity_is_no_equilibrium():
+    # The two players' controls cancel in the state, so the coupled equations stay bounded although
+    # the first player alone could push her cost to minus infinity.
+    one = np.eye(1)
+    form = lq.LinearQuadraticForm(
+        A=0 * one,
+        B=[one, one],
+        Q=[0 * one] * 2,
+        S=None,
+        R=None,
+        G=[-one, one],
+        L=one,
+        horizon=2.0,
+        steps=20,
+        initial_mean=[0.0],
+        initial_covariance=one,
+    )
+    with pytest.raises(lq.NoEquilibriumError, match="player 0 is not convex"):
+        lq.nash(form)
+    with pytest.raises(lq.NoEquilibriumError, match="player 0 is not convex") as caught:
+        lq.nash(form, time="continuous")
+    assert caught.value.time == pytest.approx(1.0, abs=1e-6)
+    assert np.all(np.isfinite(lq.nash(dataclasses.replace(form, horizon=0.5)).cost))
