@@ -71,7 +71,10 @@ class ClosedLoop:
     states beside the controls and cost nothing. A feedback is a control in states that the play
     itself may never reach, and how the others answer there is what a deviation is held against;
     without noise nothing would determine it. In a linear-quadratic game trembles change no best
-    response; in others they fade out in proportion to what is left of the solve.
+    response. In others hands become steadier: from the share of the solve that is left up to one,
+    all sizes are there in a batch. Small ones show what to do where the play goes, without much of
+    the bias of large ones, which keep networks from leaping where the play does not go: were all
+    of them small, nothing would hold a network just off its path.
 
     Args:
         game: the `Game`.
@@ -107,15 +110,19 @@ class ClosedLoop:
         for each in (policy, *others):
             each.change_units(units)
 
-    def fixed(self, left: float) -> dict:
+    def fixed(self, left: float, paths: int) -> dict:
         """What else the training models are told: the standard deviations of how hands tremble,
-        (players, control_size).
+        (paths, 1, players, control_size), spread evenly on a logarithmic scale over the antithetic
+        pairs of a batch.
 
         Args:
             left: the share of the solve that is still to come.
+            paths: of a batch.
         """
-        size = self._tremble if self._exact else self._tremble * left
-        return {"tremble": np.asarray(size * control_units(self.game), self.sample.noise.dtype)}
+        pair = (np.arange(paths) // 2 + 0.5) / (paths // 2)
+        sizes = np.ones(paths) if self._exact else left**pair
+        tremble = sizes[:, None, None, None] * self._tremble * control_units(self.game)
+        return {"tremble": np.asarray(tremble, self.sample.noise.dtype)}
 
     def _measured(self, controls: np.ndarray) -> tuple[Units, float]:
         """Units along the paths of these controls, and the trembles' size in units of control."""

@@ -133,7 +133,7 @@ class OpenLoop:
         evaluator = self._policy("belief")
         return OpenLoopBelief(self.game, evaluator, rule, damping, self.initial_belief)
 
-    def fixed(self, left: float) -> dict:
+    def fixed(self, left: float, paths: int) -> dict:
         """What else the training models are told: nothing."""
         return {}
 

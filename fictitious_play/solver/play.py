@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -27,6 +27,15 @@ _NUMBERS = 2**24
 
 class NonFiniteLossError(ArithmeticError):
     """A training step's loss was NaN or infinite; the message names players, stage and step."""
+
+
+class Snapshot(NamedTuple):
+    """What `Play.take_back` goes back to: weights and optimizers, and the belief."""
+
+    values: list
+    stages: list[int]
+    profiles: list
+    shares: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,40 @@ class Play:
         earlier profiles by stage and their shares."""
         self.belief.restore(stage, self.policy, profiles, shares)
 
+    def snapshot(self) -> Snapshot:
+        """The play as it is now, in memory of its own."""
+        belief = self.belief
+        values = [ops.copy(variable) for variable in self._variables()]
+        return Snapshot(values, list(belief.stages), list(belief.profiles), belief.shares)
+
+    def restore(self, before: Snapshot) -> None:
+        """Goes back to the networks and optimizers of a snapshot."""
+        for variable, value in zip(self._variables(), before.values, strict=True):
+            variable.assign(value)
+
+    def take_back(self, stage: int, before: Snapshot) -> None:
+        """Undoes `stage`, which has just been played: everybody goes back to the networks of
+        `before`, which is what is announced in place of the new ones."""
+        self.restore(before)
+        belief = self.belief
+        belief.stages, belief.profiles, belief.shares = (
+            before.stages,
+            before.profiles,
+            before.shares,
+        )
+        belief.announce(stage, self.policy)
+
+    def _variables(self) -> list:
+        """All that training moves but the number of steps taken, which the learning rate follows;
+        the policy's weights come first."""
+        found = [*self.policy.weights]
+        for model in self.models.values():
+            if model.policy is not self.policy:
+                found += model.policy.weights
+            optimizer = model.optimizer
+            found += [each for each in optimizer.variables if each is not optimizer.iterations]
+        return found
+
     def _steps(
         self, trainer: Trainer, stage: int, steps: int, on_steps: Any, first_player: int = 0
     ) -> np.ndarray:
@@ -139,7 +182,7 @@ class Play:
         capacity = training.capacity(structure.game, steps)
         chunk = training.chunk(structure.game, stage, first, count, capacity)
         left = max(0.0, 1.0 - (stage - 1) * steps / training.total_steps)
-        return chunk, self.belief.by_step(chunk), structure.fixed(left)
+        return chunk, self.belief.by_step(chunk), structure.fixed(left, training.batch_size)
 
 
 def _check_finite(costs: np.ndarray, stage: int, first: int, first_player: int) -> None:
@@ -174,6 +217,10 @@ class SimultaneousPlay(Play):
 
     def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares: np.ndarray) -> None:
         super().resume(stage, profiles, shares)
+        self._renew()
+
+    def take_back(self, stage: int, before: Snapshot) -> None:
+        super().take_back(stage, before)
         self._renew()
 
     def _serve(self, model: Any) -> None:

@@ -16,7 +16,7 @@ class StageRecord:
         cost_standard_error: (players,).
         change: largest change of a player's cost since the stage before, relative to its size, or
             to the standard deviation of a path's cost where the cost is below a tenth of that; NaN
-            in stage 1.
+            in stage 1 and where the stage was taken back.
         loss: (steps,) sum of the players' mean costs against the belief, training step by step.
         learning_rate: of the stage's last step.
         seconds, cpu_seconds: wall and processor time of the stage.
@@ -24,6 +24,8 @@ class StageRecord:
             profile, relative to the scale of her cost, where it was estimated after this stage;
             else None.
         regret_seconds: wall time of that estimate, not counted in `seconds`.
+        taken_back: (players,), the costs that the stage had come to, where they had exploded: the
+            profile, and `cost`, are then those of the stage before. Else None.
     """
 
     stage: int
@@ -37,6 +39,7 @@ class StageRecord:
     regret: np.ndarray | None = None
     regret_standard_error: np.ndarray | None = None
     regret_seconds: float = 0.0
+    taken_back: np.ndarray | None = None
 
     @property
     def largest_regret(self) -> float:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from fictitious_play.solver.callbacks import Callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.evaluation import Cost, CostMeter
-from fictitious_play.solver.play import NonFiniteLossError, Play
+from fictitious_play.solver.play import NonFiniteLossError, Play, Snapshot
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.record import StageRecord
 from fictitious_play.solver.regret import RegretMeter
@@ -19,11 +18,17 @@ from fictitious_play.solver.scale import cost_scale
 from fictitious_play.solver.stop_reason import StopReason
 
 ON_INTERRUPT = ("raise", "result")
+#: A stage has exploded when a cost has risen by more than so many times what costs were before.
+_EXPLODED = 1e3
 
 
 @dataclass(frozen=True)
 class Stages:
     """Plays stage after stage until there is a reason to stop.
+
+    A stage after which a player's cost has exploded is taken back: everybody plays on, with the
+    networks and optimizers of the stage before. The stages to come have other noise and, as the
+    learning rate falls, smaller steps.
 
     Attributes:
         count, steps: at most that many stages of that many training steps.
@@ -55,24 +60,31 @@ class Stages:
 
     def run(self) -> tuple[StopReason, str]:
         """Plays, and says why it stopped; the play then holds the last good stage's networks."""
+        reason, message = self._run()
+        undone = [str(record.stage) for record in self.history if record.taken_back is not None]
+        if undone:
+            message += f" Taken back, since costs exploded: stage {', '.join(undone)}."
+        return reason, message
+
+    def _run(self) -> tuple[StopReason, str]:
         history = self.history
         for stage in range(len(history) + 1, self.count + 1):
             if self.settled(self.tolerance) or self.without_regret(self.regret_tolerance):
                 break
-            good = [ops.copy(value) for value in self.play.policy.weights]
+            good = self.play.snapshot()
             try:
-                if self._stage(stage):
+                if self._stage(stage, good):
                     message = f"A callback ended the solve after stage {stage}."
                     return StopReason.INTERRUPTED, message
             except NonFiniteLossError as failure:
-                self._restore(good)
+                self.play.restore(good)
                 warnings.warn(str(failure), RuntimeWarning, stacklevel=4)
                 return StopReason.NON_FINITE, str(failure)
             except KeyboardInterrupt:
                 if self.on_interrupt == "raise":
                     raise
                 if len(history) < stage:
-                    self._restore(good)
+                    self.play.restore(good)
                 elif self.folder is not None and self.folder.latest() < stage:
                     self._save()
                 message = (
@@ -98,27 +110,37 @@ class Stages:
             return False
         return self.history[-1].largest_regret <= tolerance
 
-    def _stage(self, stage: int) -> bool:
-        """Plays one stage; whether a callback asks for the end."""
+    def _stage(self, stage: int, before: Snapshot) -> bool:
+        """Plays one stage, or takes it back; whether a callback asks for the end."""
         self.callbacks.stage_begin(stage, self.history[-1] if self.history else None)
         clock, processor = time.monotonic(), time.process_time()
         losses = self.play.stage(stage, self.steps, self.progress.steps)
         cost = self.meter(self.play.policy)
+        change, taken_back = _change(self.history, cost), None
+        exploded = _exploded(self.history, cost)
+        if exploded.any():
+            change, taken_back = float("nan"), cost.mean
+            _tell(stage, exploded, cost.mean)
+            self.play.take_back(stage, before)
+            cost = self.meter(self.play.policy)
         record = StageRecord(
             stage=stage,
             cost=cost.mean,
             cost_standard_error=cost.standard_error,
-            change=_change(self.history, cost),
+            change=change,
             loss=losses,
             learning_rate=self.play.training.rate(stage * self.steps - 1),
             seconds=time.monotonic() - clock,
             cpu_seconds=time.process_time() - processor,
+            taken_back=taken_back,
             **self._estimate(stage),
         )
         self.history.append(record)
         self._save()
         note = f"stage {stage}"
-        if stage > 1:
+        if taken_back is not None:
+            note += ", taken back"
+        elif stage > 1:
             note += f", change {record.change:.1e}"
         if record.regret is not None:
             note += f", regret {np.max(record.regret):.1e}"
@@ -144,10 +166,6 @@ class Stages:
             records: list[dict[str, Any]] = [record.to_json() for record in self.history]
             self.folder.save(len(self.history), self.play, {"history": records})
 
-    def _restore(self, good: list) -> None:
-        for weight, value in zip(self.play.policy.weights, good, strict=True):
-            weight.assign(value)
-
 
 def _change(history: list[StageRecord], cost: Cost) -> float:
     """Largest change of a player's cost since the last stage, relative to its scale before; NaN in
@@ -160,3 +178,27 @@ def _change(history: list[StageRecord], cost: Cost) -> float:
     # A cost that had no scale and still has none has not changed.
     still = (moved <= np.finfo(np.float64).tiny) & np.isnan(scale)
     return float(np.max(np.where(still, 0.0, moved / scale)))
+
+
+def _exploded(history: list[StageRecord], cost: Cost) -> np.ndarray:
+    """(players,), whose cost a stage has made worse by orders of magnitude, or infinite on more
+    than half of the paths: beside the largest cost of a player, or error of it on one path, that
+    was usual in the stages before. Nobody's where those costs are not finite themselves."""
+    if not history:
+        return np.zeros(cost.mean.shape, bool)
+    error = np.sqrt(cost.paths) * np.stack([record.cost_standard_error for record in history])
+    usual = np.median(np.max(np.abs([record.cost for record in history]) + error, axis=1))
+    with np.errstate(invalid="ignore"):
+        risen = cost.mean - history[-1].cost > _EXPLODED * usual
+    return np.isfinite(usual) & (risen | (cost.non_finite > cost.paths / 2))
+
+
+def _tell(stage: int, exploded: np.ndarray, cost: np.ndarray) -> None:
+    player = int(np.flatnonzero(exploded)[0])
+    warnings.warn(
+        f"Stage {stage} took the cost of player {player} to {cost[player]:.3g} and is taken back: "
+        f"everybody goes on with the networks of stage {stage - 1}. Where that happens again and "
+        "again, try a smaller learning_rate.",
+        RuntimeWarning,
+        stacklevel=6,
+    )

@@ -150,7 +150,7 @@ def test_the_unit_of_a_bounded_control_does_not_matter():
     for unit in (1.0, 64.0):
         game = Valves(unit)
         made = ClosedLoop(game, FORM, 0.0, Sample(noise[:, 0], noise))
-        np.testing.assert_allclose(unit * made.fixed(1.0)["tremble"], 0.4, rtol=1e-3)
+        np.testing.assert_allclose(unit * made.fixed(1.0, 2)["tremble"], 0.4, rtol=1e-3)
         units.append(made.units.scale[1:])
         solver = fp.DeepFictitiousPlay(game, **FORM)
         results.append(solver.solve(**{**PLAN, "stages": 1, "steps_per_stage": 20}))

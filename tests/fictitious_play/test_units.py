@@ -172,3 +172,15 @@ def test_sticky_prices_away_from_the_steady_state(sigma):
     assert error < 0.02
     assert result.policy.unmoved_states == (1,)
     assert "states that nothing can move, which no network sees: 1" in result.summary()
+
+
+def test_hands_tremble_in_all_sizes_and_steady_only_beyond_linear_quadratic_games():
+    exact = asymmetric_game(players=2, steps=2)
+    for game, most in ((exact, 0.0), (fp.FlockingGame(2, steps=2), 2.0)):
+        units = Sample(*sample(game, paths=64)[:2])
+        made = ClosedLoop(game, {"hidden": (4,)}, 0.0, units)
+        made._tremble = 1.0
+        sizes = made.fixed(0.01, 8)["tremble"]
+        assert sizes.shape == (8, 1, game.players, game.control_size)
+        expected = most * np.array([0.125, 0.125, 0.375, 0.375, 0.625, 0.625, 0.875, 0.875])
+        np.testing.assert_allclose(np.log10(sizes[:, 0, 1, 0]), -expected, atol=1e-9)
