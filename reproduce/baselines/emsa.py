@@ -93,7 +93,8 @@ class EMSAModel(keras.Model):
                 averaging or accumulation, none of which a maximisation has.
         """
         optimizer = keras.optimizers.SGD() if optimizer is None else optimizer
-        if type(optimizer) is not keras.optimizers.SGD or any(map(_is_set(optimizer), _UNUSED)):
+        plain = type(optimizer) is keras.optimizers.SGD
+        if not plain or any(getattr(optimizer, name, None) for name in _UNUSED):
             shown = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
             raise ValueError(
                 "An EMSAModel takes a plain `keras.optimizers.SGD(1 / rho)`, without "
@@ -146,8 +147,7 @@ class EMSAModel(keras.Model):
             for variable, part in zip(player.variables, parts, strict=True):
                 variable.assign_add(part)
         left = tf.zeros((), tf.int32)
-        others = [v for bystander in game.bystanders for v in bystander.variables]
-        for variable, gradient in zip(others, rest, strict=True):
+        for variable, gradient in zip(self._held.others, rest, strict=True):
             step = tf.cast(self.optimizer.learning_rate, gradient.dtype) * gradient
             finite = tf.reduce_all(tf.math.is_finite(step))
             variable.assign_sub(tf.where(finite, step, tf.zeros_like(step)))
@@ -163,71 +163,44 @@ class EMSAModel(keras.Model):
             y_pred = surface.pack_outputs(self, flat)
             loss = surface.compute_loss(self, x, y, y_pred, weight)
         own = [v for player in game.players for v in player.variables]
-        others = [v for bystander in game.bystanders for v in bystander.variables]
         uses = [i for player in game.players for i in player.call_indices]
-        sources = [
-            [v.value for v in own],
-            [v.value for v in others],
-            [first.preactivations[i] for i in uses],
-        ]
+        weights = [[v.value for v in group] for group in (own, self._held.others)]
         gradients, rest, cotangents = tape.gradient(
-            loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
+            loss, [*weights, [first.preactivations[i] for i in uses]],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )  # fmt: skip
         batch = tf.shape(flat[0])[0]
         costates = {i: -g * tf.cast(batch, g.dtype) for i, g in zip(uses, cotangents, strict=True)}
         slope = {id(v): tf.convert_to_tensor(g) for v, g in zip(own, gradients, strict=True)}
         raw = []
         for player in game.players:
             calls = player.call_indices
-            m = moments(
-                player,
-                [slope[id(v)] for v in player.variables],
-                [first.inputs[i] for i in calls],
-                [costates[i] for i in calls],
-                [i in self._held.moving for i in calls],
-            )
+            seen = [(first.inputs[i], costates[i], i in self._held.moving) for i in calls]
+            m = moments(player, [slope[id(v)] for v in player.variables], seen)
             raw.append((m.G, m.A, m.S))
         surface.track_loss(self, loss, batch)
         return self.compute_metrics(x, y, y_pred, sample_weight=weight), raw, rest
 
 
 class _Held:
-    """Keeps the game out of Keras's attribute tracking."""
+    """Keeps the game out of Keras's attribute tracking; `moving` are the indices of the calls whose
+    input depends on a trainable weight."""
 
     def __init__(self, game: Game):
         self.game = game
         self.observe: Any = None
         self.apply: Any = None
-        self.moving = _calls_behind_weights(game)
-
-
-def _calls_behind_weights(game: Game) -> set[int]:
-    """Indices of the calls whose input depends on a trainable weight."""
-    everyone: list[Any] = [*game.players, *game.bystanders]
-    owners = {id(owner.layer) for owner in everyone}
-    moved: set[int] = set()
-    calls: set[int] = set()
-    for call in game.graph.calls:
-        reached = any(key in moved for key in call.inputs)
-        if reached:
-            calls.add(call.index)
-        if reached or id(call.operation) in owners:
-            moved.update(call.outputs)
-    return calls
+        self.others = [v for bystander in game.bystanders for v in bystander.variables]
+        self.moving: set[int] = set()
+        reads, moved = game.uses.reads, set[int]()
+        weighted = {index for v in game.trainable for index in reads.get(id(v), ())}
+        for call in game.graph.calls:
+            if moved.intersection(call.inputs):
+                self.moving.add(call.index)
+            if call.index in self.moving | weighted:
+                moved.update(call.outputs)
 
 
 #: Settings of SGD that would change what a step is.
-_UNUSED = (
-    "momentum",
-    "nesterov",
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "use_ema",
-    "gradient_accumulation_steps",
-)
-
-
-def _is_set(optimizer: Any) -> Any:
-    return lambda name: bool(getattr(optimizer, name, None))
+_UNUSED = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm",
+           "use_ema", "gradient_accumulation_steps")  # fmt: skip

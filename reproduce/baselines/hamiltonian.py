@@ -61,31 +61,27 @@ class Maximiser:
 
 
 def moments(
-    player: Player, gradients: list, inputs: list, costates: list, moving: list[bool]
+    player: Player, gradients: list, uses: list[tuple[tf.Tensor, tf.Tensor, bool]]
 ) -> Moments:
     """The moments of a player from a batch.
 
     Args:
         player: the layer.
         gradients: of the loss by its variables.
-        inputs: a use of the layer, its input ``(B, …)``.
-        costates: a use, p at the pre-activation ``(B, …, O)``, of the per-sample cost.
-        moving: a use, whether its input depends on any weight.
+        uses: of the layer: its input ``(B, …)``; p at the pre-activation ``(B, …, O)``, of the
+            per-sample cost; and whether the input depends on any weight.
     """
-    samples = tf.cast(tf.shape(inputs[0])[0], inputs[0].dtype)
-    A = S = None
-    for x, p, moves in zip(inputs, costates, moving, strict=True):
+    samples = tf.cast(tf.shape(uses[0][0])[0], uses[0][0].dtype)
+    A, S = [], []
+    for x, p, moves in uses:
         a = player.inputs_of(x)
         if player.has_bias:
             a = tf.concat([a, tf.ones_like(a[..., :1])], -1)
-        A = _add(A, _gram(a, samples))
+        A.append(_gram(a, samples))
         if moves:
-            S = _add(S, _gram(_costate_patches(player, x, p), samples))
-    return Moments(-player.layout.matrix(gradients), A, S, player.has_bias)
-
-
-def _add(total: tf.Tensor | None, more: tf.Tensor) -> tf.Tensor:
-    return more if total is None else total + more
+            S.append(_gram(_costate_patches(player, x, p), samples))
+    penalty = tf.add_n(S) if S else None
+    return Moments(-player.layout.matrix(gradients), tf.add_n(A), penalty, player.has_bias)
 
 
 def _gram(rows: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
