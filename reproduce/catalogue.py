@@ -42,7 +42,7 @@ class Item:
         if "comparison" in self.table:
             from reproduce.dgnopt.comparison import Comparison
 
-            return Comparison.of(**self.table["comparison"])
+            return Comparison(**self.table["comparison"])
         if "ladder" in self.table:
             from reproduce.dgnopt.ladder import Ladder
 

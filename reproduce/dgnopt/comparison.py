@@ -1,6 +1,6 @@
 """Methods compared on problems, seed by seed: one specification for runs, tables and figures."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,154 +12,118 @@ from reproduce.dgnopt.paired import Difference, between
 from reproduce.dgnopt.problems import DATA_TITLES
 from reproduce.report import Table
 
-Pairs = Callable[[dict[str, Any]], Sequence[tuple[str, str]]]
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What is compared.
-
-    Attributes:
-        of: method → a number per seed, `(seeds,)`, NaN where the run diverged or failed.
-        name, unit: in tables and at axes.
-        digits: shown.
-    """
-
-    of: Callable[[dict[str, Any]], np.ndarray] = experiment.accuracies
-    name: str = "test accuracy (%)"
-    unit: str = "percentage points"
-    digits: int = 2
-
-    def change(self, first: dict[str, Any], second: dict[str, Any]) -> Difference:
-        """From the first method to the second; of accuracies, known to a test image."""
-        if self.of is experiment.accuracies:
-            return experiment.difference(first, second)
-        return between(self.of(first), self.of(second))
-
-
-_QUANTITIES = {
-    "accuracy": Quantity(),
-    "loss": Quantity(curves.average_losses, "training loss over all steps (nats)", "nats", 3),
+#: What can be compared: method → a number per seed, NaN where the run diverged or failed; name and
+#: unit in tables and at axes; digits shown.
+_QUANTITIES: dict[str, tuple[Callable[[dict[str, Any]], np.ndarray], str, str, int]] = {
+    "accuracy": (curves.accuracies, "test accuracy (%)", "percentage points", 2),
+    "loss": (curves.average_losses, "training loss over all steps (nats)", "nats", 3),
 }
+#: Heading and cell, from a problem and a method, of a column.
+Column = tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure or table of training runs, as data: it has what an item's module has.
+    """A figure or table of training runs, as `items.toml` has it: it has what an item's module has.
 
     Attributes:
-        entries: (the preset's settings, `steps`, `seeds` and what else it wants; kind) → the
-            methods, made by `experiment.entry`.
-        pairs: problem → (reference, method) labels whose difference says something.
+        methods: a row each, as `experiment.rows_for` takes them.
+        pairs: of labels, a reference and a method, whose difference says something; or the
+            `reference` of all methods; or the one `compared` with each.
         kinds: of problems, where the settings have no `kinds`.
         cells: further entries of the cells.
         paper: the paper's values: data set → label → value.
-        quantity: what is compared.
-        extra: name of one more column, and (problem, method) → its cell.
+        quantity: what is compared: "accuracy", or "loss", the training loss over all steps.
     """
 
-    entries: Callable[[dict[str, Any], str], list[dict[str, Any]]]
-    pairs: Pairs
+    methods: list[dict[str, Any]] = field(default_factory=list)
+    pairs: Any = ()
     kinds: tuple[str, ...] = ()
     cells: dict[str, Any] = field(default_factory=dict)
     paper: dict[str, dict[str, float]] = field(default_factory=dict)
-    quantity: Quantity = Quantity()
-    extra: tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]] | None = None
+    quantity: str = "accuracy"
 
-    @classmethod
-    def of(
-        cls, methods: list[dict[str, Any]], pairs: Any, quantity: str = "accuracy", **more: Any
-    ) -> "Comparison":
-        """A comparison as `items.toml` has it.
+    def rows(self, settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+        """The methods that train on a kind of problems at a preset's settings."""
+        return experiment.rows_for(self.methods, settings, kind)
 
-        Args:
-            methods: a row each: `label`, `method`, what else `experiment.entry` takes, and where
-                wanted `kinds`, of the problems that it trains on, and `seeds`, the setting that
-                caps their number. Settings may name the `methods` to train.
-            pairs: of labels; or the `reference` of all methods; or the one `compared` with each.
-            quantity: "accuracy", or "loss", the training loss over all steps.
-            more: other attributes.
-        """
+    def chosen(self, problem: dict[str, Any]) -> list[tuple[str, str]]:
+        """Reference and method of every difference that says something."""
+        if not isinstance(self.pairs, dict):
+            return [(first, second) for first, second in self.pairs]
+        [(role, own)] = self.pairs.items()
+        others = [label for label in by_label(problem) if label != own]
+        return [(label, own) if role == "compared" else (own, label) for label in others]
 
-        def entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-            return experiment.rows_for(methods, settings, kind)
-
-        def chosen(problem: dict[str, Any]) -> Sequence[tuple[str, str]]:
-            if isinstance(pairs, list):
-                return [(first, second) for first, second in pairs]
-            if "compared" in pairs:
-                own = pairs["compared"]
-                return [(label, own) for label in by_label(problem) if label != own]
-            own = pairs["reference"]
-            return [(own, label) for label in by_label(problem) if label != own]
-
-        return cls(entries, chosen, quantity=_QUANTITIES[quantity], **more)
-
-    def parts(self) -> tuple[Any, ...]:
-        """run, draw, summary, facts: what an item's module has."""
-        return self.run, self.draw, self.summary, self.facts
+    def extra(self, problem: dict[str, Any]) -> Column | None:
+        """One more column: how much of a run the alignment was played that was played most, the
+        mean over seeds, where some run played several."""
+        played = [run["arms"] for method in problem["methods"] for run in method["runs"]
+                  if run.get("arms")]  # fmt: skip
+        return ("most played alignment", _favourite) if played else None
 
     def run(self, context: Any) -> dict[str, Any]:
         """Trains every method on every problem."""
-        settings, problems = context.settings, []
-        chosen = context.problems(list(settings.get("kinds", self.kinds)))
-        chosen = chosen[: settings.get("problems")]
-        more = {**self.cells, "evaluate_every": settings.get("every")}
-        for kind in dict.fromkeys(kind for kind, _ in chosen):
-            of_kind = [problem for other, problem in chosen if other == kind]
-            entries = self.entries(settings, kind)
-            problems += experiment.experiment(context, of_kind, entries, **more)
-        return {"problems": problems}
+        settings = context.settings
+        return experiment.experiment(
+            context, settings.get("kinds", self.kinds), lambda kind: self.rows(settings, kind),
+            **self.cells, evaluate_every=settings.get("every"),
+        )  # fmt: skip
 
     def changes(self, problem: dict[str, Any]) -> list[tuple[str, str, Difference]]:
         """Reference, method and their paired difference, for the pairs that were trained."""
-        methods = by_label(problem)
-        return [
-            (first, second, self.quantity.change(methods[first], methods[second]))
-            for first, second in self.pairs(problem)
-            if first in methods and second in methods
-        ]
+        methods, of = by_label(problem), _QUANTITIES[self.quantity][0]
+
+        def change(first: dict[str, Any], second: dict[str, Any]) -> Difference:
+            if self.quantity == "accuracy":
+                return experiment.difference(first, second)
+            return between(of(first), of(second))
+
+        return [(first, second, change(methods[first], methods[second]))
+                for first, second in self.chosen(problem)
+                if first in methods and second in methods]  # fmt: skip
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
         """A table per problem: every method, the paper's value, and its differences from others."""
-        tables = [self._table(problem) for problem in document["results"]["problems"]]
-        used = {problem["data"] for problem in document["results"]["problems"]}
+        problems = document["results"]["problems"]
+        used = {problem["data"] for problem in problems}
         rows = [
             (DATA_TITLES[data], ", ".join(f"{label} {value:g}" for label, value in values.items()))
             for data, values in self.paper.items()
             if data not in used
         ]
         title = "The paper's values, on data sets that this run did not use"
-        return [*tables, *([Table(title, ("data", "values"), rows)] if rows else [])]
+        unused = [Table(title, ("data", "values"), rows)] if rows else []
+        return [*map(self._table, problems), *unused]
 
     def _table(self, problem: dict[str, Any]) -> Table:
-        quoted = self.paper.get(problem["data"], {})
-        plain = self.quantity.of is experiment.accuracies
-        columns = ["method", "learning rate", "test accuracy (%)"]
-        columns += [] if plain else [self.quantity.name]
-        columns += ["the paper's"] if quoted else []
-        extra = self.extra or (_ARMS if _played(problem["methods"]) else None)
-        columns += [extra[0]] if extra else []
-        columns += [f"difference ({self.quantity.unit}), 95 % interval"]
-        rows = []
-        for method in problem["methods"]:
-            row = [method["label"], f"{method['rate']:.3g}", experiment.shown(method)]
-            row += (
-                [] if plain else [experiment.spread(self.quantity.of(method), self.quantity.digits)]
+        of, name, unit, digits = _QUANTITIES[self.quantity]
+        quoted, extra = self.paper.get(problem["data"], {}), self.extra(problem)
+        changes = self.changes(problem)
+
+        def differences(method: dict[str, Any]) -> str:
+            return "; ".join(f"from {first}: {change.verdict(digits)}"
+                             for first, second, change in changes
+                             if second == method["label"])  # fmt: skip
+
+        columns: dict[str, Callable[[dict[str, Any]], str]] = {
+            "method": lambda method: method["label"],
+            "learning rate": lambda method: f"{method['rate']:.3g}",
+            "test accuracy (%)": experiment.shown,
+        }
+        if self.quantity != "accuracy":
+            columns[name] = lambda method: curves.spread(of(method), digits)
+        if quoted:
+            columns["the paper's"] = lambda method: (
+                f"{quoted[method['label']]:.2f}" if method["label"] in quoted else "–"
             )
-            if quoted:
-                value = quoted.get(method["label"])
-                row.append("–" if value is None else f"{value:.2f}")
-            row += [extra[1](problem, method)] if extra else []
-            row.append("; ".join(
-                f"from {first}: {change.verdict(self.quantity.digits)}"
-                for first, second, change in self.changes(problem) if second == method["label"]
-            ))  # fmt: skip
-            rows.append(tuple(row))
+        if extra:
+            columns[extra[0]] = lambda method: extra[1](problem, method)
+        columns[f"difference ({unit}), 95 % interval"] = differences
         steps = experiment.steps_shown({"results": {"problems": [problem]}})
         title = (f"{problem['title']}, {steps} of batch {problem['batch']}: mean ± standard "
                  "deviation (seeds)")  # fmt: skip
-        return Table(title, tuple(columns), rows)
+        return Table.of(title, problem["methods"], columns)
 
     def draw(self, document: dict[str, Any]) -> Any:
         """Every seed and the mean of each method; beside them the paired differences."""
@@ -177,41 +141,39 @@ class Comparison:
         return figure
 
     def _draw_values(self, axis: Any, problem: dict[str, Any]) -> None:
-        color = figures.STYLES[0]["color"]
+        of, name, _, _ = _QUANTITIES[self.quantity]
         for place, method in enumerate(problem["methods"]):
-            values = self.quantity.of(method)
+            values = of(method)
             good = values[np.isfinite(values)]
             axis.plot(good, np.full(len(good), place), ".", color="#9a9a9a", ms=5)
             if len(good):
                 error = np.std(good, ddof=1) if len(good) > 1 else None
-                axis.errorbar(np.mean(good), place, xerr=error, marker="o", color=color, capsize=3)
+                point(axis, place, np.mean(good), error, 0)
             if lost := len(values) - len(good):
                 text = f"{lost} of {len(values)} diverged"
                 axis.text(0.01, place, text, va="center", color=figures.STYLES[1]["color"],
                           fontsize=7.5, transform=axis.get_yaxis_transform())  # fmt: skip
-        _name(axis, [method["label"] for method in problem["methods"]])
-        axis.set_xlabel(self.quantity.name)
+        name_rows(axis, [method["label"] for method in problem["methods"]])
+        axis.set_xlabel(name)
         axis.set_title(problem["title"], fontsize=9)
 
     def _draw_changes(self, axis: Any, found: list[tuple[str, str, Difference]]) -> None:
         for place, (_, _, change) in enumerate(found):
-            if not change.pairs:
+            if change.pairs:
+                error = change.half if change.known else None
+                point(axis, place, change.mean, error, 0 if change.significant else 5)
+            else:
                 axis.text(0.0, place, change.shown(), fontsize=7.5, va="center")
-                continue
-            look = figures.STYLES[0 if change.significant else 5]
-            axis.errorbar(change.mean, place, xerr=change.half if change.known else None,
-                          marker=look["marker"], color=look["color"], capsize=3,
-                          linestyle="none")  # fmt: skip
         axis.axvline(0.0, color="#777777", linewidth=0.8)
-        _name(axis, [f"{second} − {first}" for first, second, _ in found])
-        axis.set_xlabel(f"difference ({self.quantity.unit})\n95 % interval; × not significant")
+        name_rows(axis, [f"{second} − {first}" for first, second, _ in found])
+        unit = _QUANTITIES[self.quantity][2]
+        axis.set_xlabel(f"difference ({unit})\n95 % interval; × not significant")
 
     def facts(self, document: dict[str, Any]) -> dict[str, Any]:
         """Of the text: the conditions."""
         problems = document["results"]["problems"]
         sources = sorted({str(p.get("source")) for p in problems})
-        decay = problems[0].get("decay") or []
-        falls = " and ".join(f"{100 * part:g} %" for part in decay)
+        falls = " and ".join(f"{100 * part:g} %" for part in problems[0].get("decay") or [])
         rate = f"the learning rate divided by ten at {falls} of them" if falls else "constant rate"
         told = (f"{experiment.steps_shown(document)} of batch {problems[0]['batch']}, {rate}. "
                 f"Data: {'; '.join(sources)}.")  # fmt: skip
@@ -223,21 +185,18 @@ def by_label(problem: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {method["label"]: method for method in problem["methods"]}
 
 
-def _played(methods: Iterable[dict[str, Any]]) -> list[np.ndarray]:
-    """How often each alignment was played, a run each, of those that played several."""
-    return [np.array(run["arms"]) for method in methods for run in method["runs"]
-            if run.get("arms")]  # fmt: skip
-
-
 def _favourite(problem: dict[str, Any], method: dict[str, Any]) -> str:
-    """How much of a run the alignment was played that was played most, the mean over seeds."""
-    shares = [count.max() / count.sum() for count in _played([method])]
+    shares = [max(run["arms"]) / sum(run["arms"]) for run in method["runs"] if run.get("arms")]
     return f"{100 * np.mean(shares):.0f} %" if shares else "–"
 
 
-_ARMS = "most played alignment", _favourite
-
-
-def _name(axis: Any, labels: list[str]) -> None:
+def name_rows(axis: Any, labels: list[str]) -> None:
+    """Names the rows of a panel, from the top."""
     axis.set_yticks(range(len(labels)), labels, fontsize=8)
     axis.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def point(axis: Any, place: int, value: Any, error: Any, style: int) -> None:
+    """A value of a row and its error, on one side or `[[below], [above]]`, in one of the styles."""
+    look = {key: figures.STYLES[style][key] for key in ("color", "marker")}
+    axis.errorbar(value, place, xerr=error, capsize=3, linestyle="none", **look)

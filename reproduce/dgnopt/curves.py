@@ -1,16 +1,26 @@
-"""What the curves of runs say: steps to a target, and the loss over all of a run."""
+"""What runs say, a number per seed: accuracy, steps to a target, and the loss on the way."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 
+def by_seed(method: dict[str, Any], of: Callable[[dict[str, Any]], float]) -> np.ndarray:
+    """A number of every run, `(seeds,)`: NaN where it diverged or failed."""
+    return np.array([
+        np.nan if "error" in run or run["diverged"] else of(run) for run in method["runs"]
+    ])  # fmt: skip
+
+
+def accuracies(method: dict[str, Any]) -> np.ndarray:
+    """Percent for every seed, `(seeds,)`; NaN where the run diverged or failed."""
+    return by_seed(method, lambda run: run["accuracy"])
+
+
 def average_losses(method: dict[str, Any]) -> np.ndarray:
     """Training loss averaged over all steps, `(seeds,)`: lower is faster. NaN where it diverged."""
-    return np.array([
-        np.nan if "error" in run or run["diverged"] else np.mean(run["curve"]["loss"])
-        for run in method["runs"]
-    ])  # fmt: skip
+    return by_seed(method, lambda run: np.mean(run["curve"]["loss"]))
 
 
 def steps_to(method: dict[str, Any], target: float) -> np.ndarray:
@@ -20,29 +30,28 @@ def steps_to(method: dict[str, Any], target: float) -> np.ndarray:
         `(seeds,)`: infinity where the run ended before; NaN where it diverged or failed, even
         after it had been there.
     """
-    found = []
-    for run in method["runs"]:
-        if "error" in run or run["diverged"]:
-            found.append(np.nan)
-            continue
+
+    def first(run: dict[str, Any]) -> float:
         curve = zip(run["curve"]["step"], run["curve"]["accuracy"], strict=True)
-        found.append(next((float(step) for step, value in curve if value >= target), np.inf))
-    return np.array(found)
+        return next((float(step) for step, value in curve if value >= target), np.inf)
+
+    return by_seed(method, first)
+
+
+def spread(values: np.ndarray, digits: int = 2) -> str:
+    """`mean ± standard deviation (seeds)` of the finite ones; empty where there is none."""
+    good = values[np.isfinite(values)]
+    error = f" ± {np.std(good, ddof=1):.{digits}f}" if len(good) > 1 else ""
+    return f"{np.mean(good):.{digits}f}{error} ({len(good)})" if len(good) else ""
 
 
 def shown_steps(found: np.ndarray, most: int) -> str:
-    """`mean ± standard deviation (seeds)` of the steps; `> most` for seeds that never came there.
+    """The `spread` of the steps; `> most` for seeds that never came there.
 
     Args:
         found: of `steps_to`.
         most: steps of a run.
     """
-    reached = found[np.isfinite(found)]
-    parts = []
-    if len(reached):
-        spread = f" ± {np.std(reached, ddof=1):.0f}" if len(reached) > 1 else ""
-        parts.append(f"{np.mean(reached):.0f}{spread} ({len(reached)})")
-    for text, count in ((f"> {most}", np.isinf(found).sum()), ("diverged", np.isnan(found).sum())):
-        if count:
-            parts.append(f"{text} ({count})")
-    return ", ".join(parts)
+    lost = (f"> {most}", np.isinf(found).sum()), ("diverged", np.isnan(found).sum())
+    parts = [spread(found, 0), *(f"{text} ({count})" for text, count in lost if count)]
+    return ", ".join(filter(None, parts))

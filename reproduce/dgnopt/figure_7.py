@@ -7,6 +7,7 @@ from typing import Any
 from reproduce import figures, provenance
 from reproduce.catalogue import find
 from reproduce.dgnopt import problems as problem_list
+from reproduce.dgnopt.comparison import name_rows, point
 from reproduce.report import Table
 
 #: What is measured, in the order of the figure.
@@ -16,6 +17,8 @@ BANDS = {"runtime": 0.4, "memory": 0.3}
 #: Small enough that hundreds of steps on one batch leave the weights where they are.
 _RATE = 1e-4
 _BASES = ("SGD", "EKFAC")
+#: Ratios named at the axes.
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 _MEMORY = {
     "memory above the imports": (
         "*Peak* is the process's largest resident memory, tracing and compilation included; *net* "
@@ -55,15 +58,9 @@ def _measure(
     network = (problem["network"], problem["options"], data.x_train, data.y_train, data.classes)
     makes = {name: (make, (METHODS[name], context.seed, *network)) for name in names}
     found = timing.interleaved(makes, settings["rounds"], settings["cycle"], tick)
-    return {
-        "title": problem_list.title(problem),
-        "data": problem["data"],
-        "network": problem["network"],
-        "options": problem["options"],
-        "batch": batch,
-        "source": data.source,
-        "methods": [_row(name, found) for name in names],
-    }
+    kept = {key: problem[key] for key in ("data", "network", "options")}
+    return {"title": problem_list.title(problem), **kept, "batch": batch, "source": data.source,
+            "methods": [_row(name, found) for name in names]}  # fmt: skip
 
 
 def make(
@@ -91,14 +88,10 @@ def _row(name: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return row | {"error": own["error"]}
     row |= {key: own[key] for key in ("first_call_s", "imports_mib", "peak_mib", "device_mib")}
     row["net_mib"] = _net(own)
-    for clock in ("wall", "cpu"):
-        row[f"{clock}_ms"] = timing.quartiles(1e3 * own[clock])
-    for base in _BASES:
-        other = found[base]
-        if "error" in other:
-            continue
-        for clock in ("wall", "cpu"):
-            row[f"{clock}_to_{base}"] = timing.quartiles(own[clock] / other[clock])
+    clocks = ("wall", "cpu")
+    row |= {f"{clock}_ms": timing.quartiles(1e3 * own[clock]) for clock in clocks}
+    for base, other in ((base, found[base]) for base in _BASES if "error" not in found[base]):
+        row |= {f"{c}_to_{base}": timing.quartiles(own[c] / other[c]) for c in clocks}
         row[f"peak_to_{base}"] = own["peak_mib"] / other["peak_mib"]
         row[f"net_to_{base}"] = _net(own) / _net(other)
     return row
@@ -125,33 +118,25 @@ def draw(document: dict[str, Any]) -> Any:
             axis.axvline(1, color="#5a5a5a", linewidth=1, linestyle="--", zorder=1)
             for place, row in enumerate(rows):
                 _point(axis, place, row, quantity)
-            axis.set(xscale="log", ylim=(len(rows) - 0.5, -0.5))
+            name_rows(axis, [row["label"] for row in rows])
+            axis.set_xscale("log")
             axis.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
             axis.minorticks_off()
-            axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
             axis.set_xlabel(f"{names[quantity]} ÷ EKFAC's (grey: the paper's ±{100 * band:g} %)")
         pair[0].set_title(problem["title"], loc="left", fontsize=9)
         pair[1].set_yticklabels([])
     return figure
 
 
-#: Ratios named at the axes.
-_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
-
-
 def _point(axis: Any, place: int, row: dict[str, Any], quantity: str) -> None:
-    look = figures.STYLES[0 if "structure" in row["method"] else 1]
-    middle, error = _to_ekfac(row, quantity), None
+    style, value, error = 0 if "structure" in row["method"] else 1, row["net_to_EKFAC"], None
     if quantity == "runtime":
         spread = row["wall_to_EKFAC"]
-        error = [[middle - spread["low"]], [spread["high"] - middle]]
-    axis.errorbar(middle, place, xerr=error, color=look["color"], marker=look["marker"], capsize=3)
-    axis.annotate(f"{middle:.2f}", (middle, place), (0, 6), textcoords="offset points",
-                  ha="center", fontsize=7.5, color=look["color"])  # fmt: skip
-
-
-def _to_ekfac(row: dict[str, Any], quantity: str) -> float:
-    return row["wall_to_EKFAC"]["median"] if quantity == "runtime" else row["net_to_EKFAC"]
+        value = spread["median"]
+        error = [[value - spread["low"]], [spread["high"] - value]]
+    point(axis, place, value, error, style)
+    axis.annotate(f"{value:.2f}", (value, place), (0, 6), textcoords="offset points",
+                  ha="center", fontsize=7.5, color=figures.STYLES[style]["color"])  # fmt: skip
 
 
 def _memory(document: dict[str, Any]) -> str:
@@ -163,37 +148,38 @@ def _memory(document: dict[str, Any]) -> str:
 def summary(document: dict[str, Any]) -> list[Table]:
     """Milliseconds, ratios and memory of every method, a table per problem."""
 
-    def number(show):
-        return lambda row: "" if "error" in row else show(row)
+    def number(key: str, digits: int = 2) -> Callable[[dict[str, Any]], str]:
+        def shown(row: dict[str, Any]) -> str:
+            value = row.get(key)
+            if value is None:
+                return ""
+            if not isinstance(value, dict):
+                return f"{value:.{digits}f}"
+            if key.endswith("_ms"):
+                return f"{value['median']:.2f}"
+            return f"{value['median']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
 
-    def ratio(base):
-        return lambda row: f"{row[base]:.2f}" if base in row else ""
+        return shown
 
+    time = number("wall_ms")
     columns = {
         "method": lambda row: row["label"],
-        "ms": lambda row: (
-            f"failed: {row['error']}" if "error" in row else f"{row['wall_ms']['median']:.2f}"),
-        "CPU ms": number(lambda row: f"{row['cpu_ms']['median']:.2f}"),
-        "÷ SGD": lambda row: _ratio(row.get("wall_to_SGD")),
-        "÷ EKFAC": lambda row: _ratio(row.get("wall_to_EKFAC")),
-        "CPU ÷ EKFAC": lambda row: _ratio(row.get("cpu_to_EKFAC")),
-        "first step (s)": number(lambda row: f"{row['first_call_s']:.1f}"),
-        "peak (MiB)": number(lambda row: f"{row['peak_mib']:.0f}"),
-        "net (MiB)": number(lambda row: f"{row['net_mib']:.0f}"),
-        "net ÷ SGD": ratio("net_to_SGD"),
-        "net ÷ EKFAC": ratio("net_to_EKFAC"),
-    }  # fmt: skip
+        "ms": lambda row: f"failed: {row['error']}" if "error" in row else time(row),
+        "CPU ms": number("cpu_ms"),
+        "÷ SGD": number("wall_to_SGD"),
+        "÷ EKFAC": number("wall_to_EKFAC"),
+        "CPU ÷ EKFAC": number("cpu_to_EKFAC"),
+        "first step (s)": number("first_call_s", 1),
+        "peak (MiB)": number("peak_mib", 0),
+        "net (MiB)": number("net_mib", 0),
+        "net ÷ SGD": number("net_to_SGD"),
+        "net ÷ EKFAC": number("net_to_EKFAC"),
+    }
     return [
         Table.of(f"A step of batch {problem['batch']} and its memory, {problem['title']}",
                  problem["methods"], columns)
         for problem in document["results"]["problems"]
     ]  # fmt: skip
-
-
-def _ratio(spread: dict[str, float] | None) -> str:
-    if spread is None:
-        return ""
-    return f"{spread['median']:.2f} ({spread['low']:.2f} to {spread['high']:.2f})"
 
 
 def facts(document: dict[str, Any]) -> dict[str, Any]:

@@ -2,43 +2,43 @@
 
 from typing import Any
 
-from reproduce.dgnopt import curves, experiment
-from reproduce.dgnopt.comparison import Comparison
+from reproduce.dgnopt import curves
+from reproduce.dgnopt.comparison import Column, Comparison
 
 #: Test accuracy to be reached, percent.
 TARGETS = {"digits": 90.0, "fashion-mnist": 80.0, "svhn": 80.0, "cifar10": 60.0}
 
 
-def _entries(settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+class Agents(Comparison):
     """Every number of agents, and the ordinary optimizer at as many times the rate: N agents of
     small curvature move as far. All of it at the rate tuned for N = 1, and at one so small that the
     largest number of agents moves about as far as the tuned N = 1."""
-    counts, entries = settings["agents"], []
-    bases = (1.0, 1.0 / max(counts))
-    for name in settings["optimizers"]:
-        entries += [
-            experiment.entry(f"{name}, rate × {times:.3g}", {"name": name}, optimizer=name,
-                             agents=1, rate_times=times)
-            for times in sorted({count * base for base in bases for count in counts})
-        ]  # fmt: skip
-        entries += [
-            experiment.entry(f"{name}, N = {count}, rate × {base:.3g}",
-                             {"name": name, "structure": "cooperative", "agents": count},
-                             optimizer=name, agents=count, rate_times=base)
-            for count in counts if count > 1 for base in bases
-        ]  # fmt: skip
-    return entries
 
+    def rows(self, settings: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+        counts, found = settings["agents"], []
+        bases = (1.0, 1.0 / max(counts))
+        plain = [(1, times) for times in sorted({n * base for base in bases for n in counts})]
+        games = [(count, base) for count in counts if count > 1 for base in bases]
+        for name in settings["optimizers"]:
+            for count, times in (*plain, *games):
+                game = {"structure": "cooperative", "agents": count} if count > 1 else {}
+                label = f"{name}, N = {count}" if count > 1 else name
+                found.append({"label": f"{label}, rate × {times:.3g}", "optimizer": name,
+                              "method": {"name": name, **game}, "agents": count,
+                              "rate_times": times})  # fmt: skip
+        return found
 
-def _ordinary(method: dict[str, Any], times: int) -> str:
-    return f"{method['optimizer']}, rate × {times * method['rate_times']:.3g}"
-
-
-def _pairs(problem: dict[str, Any]) -> list[tuple[str, str]]:
-    """N agents against one, and against the ordinary optimizer at N times the rate."""
-    return [(_ordinary(method, times), method["label"])
+    def chosen(self, problem: dict[str, Any]) -> list[tuple[str, str]]:
+        """N agents against one, and against the ordinary optimizer at N times the rate."""
+        return [
+            (f"{method['optimizer']}, rate × {times * method['rate_times']:.3g}", method["label"])
             for method in problem["methods"] if method["agents"] > 1
-            for times in (1, method["agents"])]  # fmt: skip
+            for times in (1, method["agents"])
+        ]  # fmt: skip
+
+    def extra(self, problem: dict[str, Any]) -> Column | None:
+        """Steps to the target accuracy."""
+        return "steps to the target (seeds)", _steps
 
 
 def _steps(problem: dict[str, Any], method: dict[str, Any]) -> str:
@@ -46,10 +46,5 @@ def _steps(problem: dict[str, Any], method: dict[str, Any]) -> str:
     return f"{curves.shown_steps(curves.steps_to(method, target), problem['steps'])} ({target:g} %)"
 
 
-run, draw, summary, facts = Comparison(
-    kinds=("feedforward",),
-    entries=_entries,
-    pairs=_pairs,
-    cells={"curve_images": 1000},
-    extra=("steps to the target (seeds)", _steps),
-).parts()  # fmt: skip
+_FIGURE = Agents(kinds=("feedforward",), cells={"curve_images": 1000})
+run, draw, summary, facts = _FIGURE.run, _FIGURE.draw, _FIGURE.summary, _FIGURE.facts

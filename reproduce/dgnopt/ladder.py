@@ -1,14 +1,14 @@
 """Methods along a ladder of learning rates: how well each trains, and where it breaks."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import experiment
-from reproduce.dgnopt.paired import Difference
+from reproduce.dgnopt.curves import accuracies, spread
 from reproduce.report import Table
 from reproduce.training import cells
 
@@ -32,16 +32,14 @@ class Rung:
     """All methods of one problem at one curvature and learning rate.
 
     Attributes:
-        problem: of the document.
         curvature: name of the baseline's optimizer.
         rate: learning rate.
         methods: label → method.
     """
 
-    problem: dict[str, Any]
     curvature: str
     rate: float
-    methods: dict[str, dict[str, Any]] = field(compare=False)
+    methods: dict[str, dict[str, Any]]
 
     @property
     def title(self) -> str:
@@ -53,8 +51,7 @@ def rungs(problem: dict[str, Any]) -> list[Rung]:
     found: dict[tuple[str, float], Rung] = {}
     for method in problem["methods"]:
         key = method["method"]["name"], method["rate"]
-        rung = found.setdefault(key, Rung(problem, *key, {}))
-        rung.methods[method["label"]] = method
+        found.setdefault(key, Rung(*key, {})).methods[method["label"]] = method
     return list(found.values())
 
 
@@ -79,43 +76,13 @@ def breaks(problem: dict[str, Any]) -> dict[tuple[str, str], float]:
     return largest
 
 
-def _accuracies(problem: dict[str, Any]) -> Table:
-    """A row per method: its accuracy at every rate, and where it breaks."""
-    ladder, last = rungs(problem), breaks(problem)
-    labels = dict.fromkeys(label for _, label in last)
-    optimizers = dict.fromkeys(rung.curvature for rung in ladder)
-
-    def ends(label: str) -> str:
-        own = [last[name, label] for name in optimizers if (name, label) in last]
-        return ", ".join(f"{end:g}" if end else "none" for end in own)
-
-    rows = [(label, *(_shown(rung.methods.get(label)) for rung in ladder), ends(label))
-            for label in labels]  # fmt: skip
-    title = (f"{problem['title']}: test accuracy (%) of the runs that learned, mean ± standard "
-             "deviation (their number), by learning rate")  # fmt: skip
-    return Table(title, ("method", *(rung.title for rung in ladder), "learns up to"), rows)
-
-
-def _best(problem: dict[str, Any]) -> str:
-    """The best mean accuracy of each method over the rates where every run learned."""
-    best: dict[str, float] = {}
-    for rung in rungs(problem):
-        for label, method in rung.methods.items():
-            values = experiment.accuracies(learned(method))
-            if np.isfinite(values).all():
-                best[label] = max(best.get(label, 0.0), float(values.mean()))
-    ranked = sorted(best.items(), key=lambda pair: -pair[1])
-    return ", ".join(f"{label} {value:.2f}" for label, value in ranked)
-
-
 @dataclass(frozen=True)
 class Ladder:
     """Methods along learning rates, as `items.toml` has them: it has what an item's module has.
 
     Attributes:
-        methods: a row each: `label`, `method` without its name, which is the rates' optimizer, and
-            where wanted `kinds`, of the problems that it trains on. Settings may name the `methods`
-            to train.
+        methods: a row each, as `experiment.rows_for` takes them, `method` without its name, which
+            is the rates' optimizer.
         pairs: (reference, method) labels whose difference says something.
     """
 
@@ -124,34 +91,33 @@ class Ladder:
 
     def run(self, context: Any) -> dict[str, Any]:
         """Trains every method at every rate of every optimizer, the step guard off."""
-        settings, problems = context.settings, []
-        for kind in settings["kinds"]:
-            rows = experiment.rows_for(self.methods, settings, kind)
-            entries = [
-                experiment.entry(row["label"], _unguarded({"name": name, **row["method"]}),
-                                 rate=rate)
-                for name, rates in settings["rates"].items() for rate in rates for row in rows
+        settings = context.settings
+
+        def rows(kind: str) -> list[dict[str, Any]]:
+            return [
+                {"label": row["label"], "method": _unguarded({"name": name, **row["method"]}),
+                 "rate": rate}
+                for name, rates in settings["rates"].items() for rate in rates
+                for row in experiment.rows_for(self.methods, settings, kind)
             ]  # fmt: skip
-            problems += experiment.experiment(context, kind, entries)
-        return {"problems": problems}
+
+        return experiment.experiment(context, settings["kinds"], rows)
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
         """Accuracy at every rate, where each method breaks, and paired differences."""
         problems = document["results"]["problems"]
         changes = [
-            (rung, first, second, _change(rung, first, second))
+            (f"{problem['data']}, {rung.title}", f"{second} minus {first}",
+             experiment.difference(learned(rung.methods[first]), learned(rung.methods[second])))
             for problem in problems for rung in rungs(problem)
             for first, second in self.pairs if {first, second} <= rung.methods.keys()
         ]  # fmt: skip
         title = ("Paired differences of the seeds that learned with both, percentage points, "
                  "95 % interval")  # fmt: skip
-        pairs = Table.of(title, [row for row in changes if row[-1].pairs], {
-            "setting": lambda row: f"{row[0].problem['data']}, {row[0].title}",
-            "difference": lambda row: f"{row[2]} minus {row[1]}",
-            "seeds": lambda row: str(row[-1].pairs),
-            "change": lambda row: row[-1].verdict(),
-        })  # fmt: skip
-        return [*(_accuracies(problem) for problem in problems), pairs]
+        pairs = [(where, what, str(change.pairs), change.verdict())
+                 for where, what, change in changes if change.pairs]  # fmt: skip
+        paired = Table(title, ("setting", "difference", "seeds", "change"), pairs)
+        return [*map(_accuracies, problems), paired]
 
     def facts(self, document: dict[str, Any]) -> dict[str, Any]:
         """Of a text: the conditions, and what each change does."""
@@ -172,19 +138,16 @@ class Ladder:
     def _effects(self, problems: list[dict[str, Any]]) -> str:
         """What each change does to the largest usable rate, the largest effect first."""
         found: dict[str, list[tuple[float, str]]] = {"raised": [], "not changed": [], "lowered": []}
-        for problem in problems:
-            ends = breaks(problem)
-            both = [
-                (first, second, ends[name, first], ends[name, second])
-                for name in dict.fromkeys(name for name, _ in ends) for first, second in self.pairs
-                if {(name, first), (name, second)} <= ends.keys()
-            ]  # fmt: skip
-            for first, second, before, after in both:
-                word = "raised" if after > before else "not changed"
-                word = "lowered" if after < before else word
-                shown = " → ".join(f"{end:g}" if end else "none" for end in (before, after))
-                size = abs(math.log((after or 1e-9) / (before or 1e-9)))
-                found[word].append((-size, f"{first} → {second} ({shown})"))
+        for ends in map(breaks, problems):
+            for name in dict.fromkeys(name for name, _ in ends):
+                for first, second in self.pairs:
+                    if not {(name, first), (name, second)} <= ends.keys():
+                        continue
+                    before, after = ends[name, first], ends[name, second]
+                    word = "lowered" if after < before else "not changed"
+                    size = abs(math.log((after or 1e-9) / (before or 1e-9)))
+                    shown = f"{first} → {second} ({_rate(before)} → {_rate(after)})"
+                    found["raised" if after > before else word].append((-size, shown))
         return "; ".join(
             f"{word} by {', '.join(text for _, text in sorted(effects, key=lambda pair: pair[0]))}"
             for word, effects in found.items() if effects
@@ -194,17 +157,21 @@ class Ladder:
         """Methods by learning rates, a panel per problem: mean accuracy of the runs that learned,
         the darker the better, and how many did not; a field where none did is empty."""
         problems = document["results"]["problems"]
-        grids = [_grid(problem) for problem in problems]
+        ladders = [sorted(rungs(problem), key=lambda rung: (rung.curvature, rung.rate))
+                   for problem in problems]  # fmt: skip
+        labels = [list(dict.fromkeys(label for rung in ladder for label in rung.methods))
+                  for ladder in ladders]  # fmt: skip
+        widths = [2.6 + 0.95 * len(ladder) for ladder in ladders]
         figure, axes = figures.subplots(
-            1, len(grids), figsize=(sum(2.6 + 0.95 * g.shape[1] for g, *_ in grids),
-                                    1.5 + 0.36 * max(g.shape[0] for g, *_ in grids)),
-            squeeze=False, width_ratios=[2.6 + 0.95 * grid.shape[1] for grid, *_ in grids],
+            1, len(problems), figsize=(sum(widths), 1.5 + 0.36 * max(map(len, labels))),
+            squeeze=False, width_ratios=widths,
         )  # fmt: skip
-        for axis, problem, (means, words, labels, ladder) in zip(
-            axes[0], problems, grids, strict=True
-        ):
+        for axis, problem, ladder, rows in zip(axes[0], problems, ladders, labels, strict=True):
+            fields = [[_field(rung.methods.get(label)) for rung in ladder] for label in rows]
+            means = np.array([[mean for mean, _ in row] for row in fields])
+            words = [[text for _, text in row] for row in fields]
             columns = [rung.title.replace(" ", "\n") for rung in ladder]
-            figures.field(axis, means, words, labels, columns)
+            figures.field(axis, means, words, rows, columns)
             axis.set_title(problem["title"].replace(" · ", "\n"), fontsize=9)
         return figure
 
@@ -213,8 +180,23 @@ def _unguarded(method: dict[str, Any]) -> dict[str, Any]:
     return {**method, "guard": False} if cells.is_game(method) else method
 
 
-def _change(rung: Rung, first: str, second: str) -> Difference:
-    return experiment.difference(learned(rung.methods[first]), learned(rung.methods[second]))
+def _rate(rate: float) -> str:
+    return f"{rate:g}" if rate else "none"
+
+
+def _accuracies(problem: dict[str, Any]) -> Table:
+    """A row per method: its accuracy at every rate, and where it breaks."""
+    ladder, last = rungs(problem), breaks(problem)
+    optimizers = dict.fromkeys(rung.curvature for rung in ladder)
+
+    def row(label: str) -> tuple[str, ...]:
+        ends = (_rate(last[name, label]) for name in optimizers if (name, label) in last)
+        return label, *(_shown(rung.methods.get(label)) for rung in ladder), ", ".join(ends)
+
+    title = (f"{problem['title']}: test accuracy (%) of the runs that learned, mean ± standard "
+             "deviation (their number), by learning rate")  # fmt: skip
+    columns = ("method", *(rung.title for rung in ladder), "learns up to")
+    return Table(title, columns, [row(label) for label in dict.fromkeys(key[1] for key in last)])
 
 
 def _shown(method: dict[str, Any] | None) -> str:
@@ -222,26 +204,28 @@ def _shown(method: dict[str, Any] | None) -> str:
         return "–"
     fates = [fate(run) for run in method["runs"]]
     lost = [f"{fates.count(name)} {name}" for name in FATES[1:] if name in fates]
-    good = experiment.spread(experiment.accuracies(learned(method)))
-    return ", ".join(filter(None, [good, *lost]))
+    return ", ".join(filter(None, [spread(accuracies(learned(method))), *lost]))
 
 
-def _grid(problem: dict[str, Any]) -> tuple[np.ndarray, list[list[str]], list[str], list[Rung]]:
-    """Means `(methods, rungs)`, what is written into each field, labels and rungs."""
-    ladder = sorted(rungs(problem), key=lambda rung: (rung.curvature, rung.rate))
-    labels = list(dict.fromkeys(label for rung in ladder for label in rung.methods))
-    means, words = np.full((len(labels), len(ladder)), np.nan), []
-    for row, label in enumerate(labels):
-        words.append([""] * len(ladder))
-        for column, rung in enumerate(ladder):
-            if label not in rung.methods:
-                continue
-            values = experiment.accuracies(learned(rung.methods[label]))
-            good = values[np.isfinite(values)]
-            lost = len(values) - len(good)
-            text = [f"{lost} of {len(values)} failed"] if lost else []
-            if len(good):
-                means[row, column] = good.mean()
-                text.insert(0, f"{good.mean():.2f}")
-            words[row][column] = "\n".join(text)
-    return means, words, labels, ladder
+def _field(method: dict[str, Any] | None) -> tuple[float, str]:
+    """The mean of the runs that learned, NaN without any, and what is written into the field."""
+    if method is None:
+        return math.nan, ""
+    values = accuracies(learned(method))
+    good = values[np.isfinite(values)]
+    mean = float(good.mean()) if len(good) else math.nan
+    lost = len(values) - len(good)
+    words = [f"{mean:.2f}"] * (len(good) > 0) + [f"{lost} of {len(values)} failed"] * (lost > 0)
+    return mean, "\n".join(words)
+
+
+def _best(problem: dict[str, Any]) -> str:
+    """The best mean accuracy of each method over the rates where every run learned."""
+    best: dict[str, float] = {}
+    for method in problem["methods"]:
+        values = accuracies(learned(method))
+        if np.isfinite(values).all():
+            label = method["label"]
+            best[label] = max(best.get(label, 0.0), float(values.mean()))
+    ranked = sorted(best.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{label} {value:.2f}" for label, value in ranked)

@@ -91,39 +91,27 @@ def absent(preset: str, data_dir: str | None, only: Sequence[str] = ()) -> list[
                 f"`--only` must name data sets: {', '.join(data.NAMES)}. Received: {name!r}"
             )
     names = [name for name in _wanted(preset, KINDS) if not only or name in only]
-    missing = [name for name in names if not data.available(name, data_dir)]
-    if not missing:
-        return []
-    shown = ", ".join(DATA_TITLES[name] for name in missing)
-    what = (
-        "digits are trained on instead"
-        if preset == "quick"
-        else "what cannot be downloaded is left out"
-        if data_dir is None
-        else "left out"
-    )
-    return [f"Not here: {shown}; {what} (`./run data` says how to get them)."]
+    missing = [DATA_TITLES[name] for name in names if not data.available(name, data_dir)]
+    what = "left out" if data_dir else "what cannot be downloaded is left out"
+    what = "digits are trained on instead" if preset == "quick" else what
+    told = f"Not here: {', '.join(missing)}; {what} (`./run data` says how to get them)."
+    return [told] if missing else []
 
 
 def _wanted(preset: str, kinds: Iterable[str]) -> list[str]:
     """Names of the data sets that some kinds train on at a preset."""
-    return list(
-        dict.fromkeys(
-            problem["data"] for kind in kinds for problem in _PROBLEMS[kind].get(preset, [])
-        )
-    )
+    rows = (problem for kind in kinds for problem in _PROBLEMS[kind].get(preset, []))
+    return list(dict.fromkeys(problem["data"] for problem in rows))
 
 
 def title(problem: dict[str, Any]) -> str:
     """A problem in a few words: data set, how much of it, network."""
-    name = DATA_TITLES[problem["data"]]
-    if problem.get("train"):
-        name += f", {problem['train']:,} images"
-    options = problem["options"]
-    width = f", width {options['width']}" if "width" in options else ""
-    if "blocks" in options:
-        width += f", {options['blocks']} block{'s' if options['blocks'] > 1 else ''}"
-    kind = options.get("shortcut", "identity")
-    shortcut = "" if kind == "identity" else f", {kind} shortcuts"
-    shortcut += ", dense players" if options.get("kind") == "dense" else ""
-    return f"{name} · {problem['network']}{width}{shortcut}"
+    options, blocks = problem["options"], problem["options"].get("blocks")
+    shortcut = options.get("shortcut", "identity")
+    parts = [problem["network"]]
+    parts += [f"width {options['width']}"] if "width" in options else []
+    parts += [f"{blocks} block{'s' * (blocks > 1)}"] if blocks else []
+    parts += [f"{shortcut} shortcuts"] if shortcut != "identity" else []
+    parts += ["dense players"] if options.get("kind") == "dense" else []
+    some = f", {problem['train']:,} images" if problem.get("train") else ""
+    return f"{DATA_TITLES[problem['data']]}{some} · {', '.join(parts)}"

@@ -40,19 +40,14 @@ def rate_for(context: Any, problem: dict[str, Any], given: dict[str, Any]) -> tu
         rate, origin = rate_for(context, problem, plain)
         return given["rate_times"] * rate, f"{given['rate_times']:g} × that of {origin}"
     name = given.get("rate_of", given["method"]["name"])
-    title = problem_list.title(problem)
+    wanted = problem_list.title(problem), name
     for folder in (context.results, _COMMITTED / context.preset):
-        if (found := _taken(folder, title, name)) is not None:
+        path = folder / f"{NAME}.json"
+        rows = store.read(path)["results"]["rows"] if path.exists() else []
+        taken = (row["chosen"] for row in rows if (row["problem"], row["name"]) == wanted)
+        if (found := next(taken, None)) is not None:
             return found, f"{NAME}, preset {context.preset}"
     return SEARCHED[name]["otherwise"], "default"
-
-
-def _taken(folder: Path, title: str, name: str) -> float | None:
-    """The rate that the search whose result is in a folder took."""
-    path = folder / f"{NAME}.json"
-    rows = store.read(path)["results"]["rows"] if path.exists() else []
-    found = (row["chosen"] for row in rows if (row["problem"], row["name"]) == (title, name))
-    return next(found, None)
 
 
 @dataclass
@@ -140,8 +135,8 @@ def neighbour(rate: float, way: int) -> float:
 def run(context: Any) -> dict[str, Any]:
     """Trains every method at every rate of its grid, and the best two with more seeds."""
     settings = context.settings
-    budget = {"steps": settings["steps"], "confirmations": settings["confirmations"],
-              "seed": SEED + context.seed}  # fmt: skip
+    budget = {key: settings[key] for key in ("steps", "confirmations")}
+    budget["seed"] = SEED + context.seed
     searches = [
         Search(kind, problem, name, SEARCHED[name]["grid"][-settings["rates"] :])
         for kind, problem in context.problems(list(settings["methods"]))
@@ -164,11 +159,9 @@ def _try(context: Any, wanted: list[tuple[Search, float, int]]) -> None:
     results = cells.run(made, context, "searching")
     for (search, rate, number), result in zip(wanted, results, strict=True):
         here = result["made"]["revision"] if "made" in result else provenance.revision()
-        if here not in search.revisions:
-            search.revisions.append(here)
+        search.revisions += [here] if here not in search.revisions else []
+        search.errors += [result["error"]] if "error" in result else []
         search.cpu_seconds += result.get("cpu_seconds", 0.0)
-        if "error" in result:
-            search.errors.append(result["error"])
         lost = "error" in result or result["diverged"]
         search.scores[rate, number] = None if lost else result["accuracy"]
 
@@ -205,17 +198,15 @@ def facts(document: dict[str, Any]) -> dict[str, Any]:
     settings, rows = document["settings"], document["results"]["rows"]
     ends = [f"{row['name']} on {row['problem']} ({row['chosen']:g})" for row in rows
             if row["chosen"] in (row["rates"][0], row["rates"][-1])]  # fmt: skip
-    rule = (f"The best one is tried with {settings['confirmations']} more seeds and gives way to "
-            "the next best if it diverges.")  # fmt: skip
+    further = f"with {settings['confirmations']} more seeds"
+    rule = f"The best one is tried {further} and gives way to the next best if it diverges."
     if any(row.get("further") for row in rows):
-        rule = (f"The best two are tried with {settings['confirmations']} more seeds, one that "
-                "diverges there gives way to the next best, and that with the better mean over "
-                "these seeds is taken.")  # fmt: skip
+        rule = (f"The best two are tried {further}, one that diverges there gives way to the next "
+                "best, and that with the better mean over these seeds is taken.")  # fmt: skip
+    revisions = {one for row in rows for one in row["revision"].split(", ")}
     return {
         "seed": SEED + document["provenance"]["seed"],
         "rule": rule,
         "ends": f"Still at an end: {'; '.join(ends)}." if ends else "No rate taken is at an end.",
-        "revisions": ", ".join(
-            sorted({one for row in rows for one in row["revision"].split(", ")})
-        ),
+        "revisions": ", ".join(sorted(revisions)),
     }

@@ -8,6 +8,7 @@ and a fresh optimizer state, and gives the bits it would give alone.
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -73,9 +74,9 @@ def run(cells: list[dict[str, Any]], step: Callable | None = None) -> Iterator[d
 
     Yields:
         `accuracy` (percent of `images`), `loss` (mean over the last interval), `curve` with lists
-        `step`, `loss`, `accuracy`, `seconds` and `cpu_seconds` of training, `first_step_seconds`,
-        `diverged`, `why` where it did, `source` of the data, `made`, where; for alignments by a
-        bandit also `arms`, how often each was chosen. A cell that raises gives `error`.
+        `step`, `loss`, `accuracy`, `seconds` and `cpu_seconds` of training, `diverged`, `why` where
+        it did, `source` of the data, `made`, where; for alignments by a bandit also `arms`, how
+        often each was chosen. A cell that raises gives `error`.
     """
     from reproduce.training.cells import sources
 
@@ -86,8 +87,6 @@ def run(cells: list[dict[str, Any]], step: Callable | None = None) -> Iterator[d
                 group = _Group(cell)
             made = provenance.made(*sources(cell["method"]))
             yield {**group.train(cell, step), "made": made}
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except Exception as error:
             group = None
             yield {"error": f"{type(error).__name__}: {error}"[:2000]}
@@ -97,14 +96,14 @@ class _Group:
     """A compiled model and the state of its optimizer before the first step."""
 
     def __init__(self, cell: dict[str, Any]):
-        from reproduce.training import split
+        from reproduce.training import methods, split
 
-        self.data = split.split(
-            cell["data"], cell["train"], cell["validation"], cell["test"], cell["data_dir"]
-        )
-        self.model = self._compiled(cell)
+        sizes = cell["train"], cell["validation"], cell["test"]
+        self.data = split.split(cell["data"], *sizes, cell["data_dir"])
+        self.bandit = "policy" in cell["method"]
+        given = self._network(cell), cell["method"], cell["rate"]
+        self.model = methods.compiled(*given, **self._rewards(cell))
         self.fresh = [v.numpy() for v in self.model.optimizer.variables]
-        self.traced = False
 
     def _network(self, cell: dict[str, Any]) -> Any:
         import keras
@@ -115,74 +114,58 @@ class _Group:
         shape = self.data.x_train.shape[1:]
         return networks.build(cell["network"], shape, self.data.classes, **cell["options"])
 
-    def _extra(self, cell: dict[str, Any]) -> dict[str, Any]:
+    def _rewards(self, cell: dict[str, Any]) -> dict[str, Any]:
         held = (self.data.x_validation[:256], self.data.y_validation[:256])
-        return {"validation": held, "seed": cell["seed"]} if "policy" in cell["method"] else {}
-
-    def _compiled(self, cell: dict[str, Any]) -> Any:
-        from reproduce.training import methods
-
-        network = self._network(cell)
-        return methods.compiled(network, cell["method"], cell["rate"], **self._extra(cell))
+        return {"validation": held, "seed": cell["seed"]} if self.bandit else {}
 
     def _start(self, cell: dict[str, Any]) -> None:
         """Weights of the cell's seed, an optimizer as new, the cell's rate."""
         from reproduce.training import methods
 
-        begin = methods.wrapped_model(self._network(cell), cell["method"], **self._extra(cell))
+        begin = methods.wrapped_model(self._network(cell), cell["method"], **self._rewards(cell))
         self.model.set_weights(begin.get_weights())
         for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
             variable.assign(value)
         self.model.optimizer.learning_rate = cell["rate"]
-        if "policy" in cell["method"]:
+        if self.bandit:
             self.model.optimizer.states.bandit["seed"].assign(cell["seed"])
 
     def train(self, cell: dict[str, Any], step: Callable | None) -> dict[str, Any]:
         import tensorflow as tf
 
         self._start(cell)
-        record = _record(self, cell, step)
+        data, record, every = self.data, _record(self, cell, step), cell["evaluate_every"]
         begun, processor = time.perf_counter(), time.process_time()
-        intervals = cell["steps"] // cell["evaluate_every"]
-        why = None
         try:
             self.model.fit(
-                _batches(self.data, cell),
-                epochs=intervals,
-                steps_per_epoch=cell["evaluate_every"],
-                callbacks=[record],
-                shuffle=False,
-                verbose=0,
-            )
+                _batches(data, cell), epochs=cell["steps"] // every, steps_per_epoch=every,
+                callbacks=[record], shuffle=False, verbose=0,
+            )  # fmt: skip
         except tf.errors.InvalidArgumentError as error:
             if "neither finite nor small enough" not in str(error):
                 raise
-            why = "the step guard gave up"
+            record.why = "the step guard gave up"
         seconds, busy = time.perf_counter() - begun, time.process_time() - processor
+        loss = record.curve["loss"][-1] if record.curve["loss"] else math.nan
+        why = record.why or _uniform(loss, data.classes, cell["steps"])
+        x, y = data.x_test, data.y_test
+        if cell["score"] == "validation":
+            x, y = data.x_validation, data.y_validation
         result = {
             "curve": record.curve,
             "seconds": seconds - record.away[0],
             "cpu_seconds": busy - record.away[1],
-            "first_step_seconds": None if self.traced else record.first,
-            "source": self.data.source,
-            "loss": record.curve["loss"][-1] if record.curve["loss"] else math.nan,
+            "source": data.source,
+            "loss": loss,
+            "diverged": why is not None,
+            "accuracy": self.accuracy(x, y),
+            "images": len(x),
         }
-        self.traced = True
-        if why is None:
-            why = record.why or _uniform(result["loss"], self.data.classes, cell["steps"])
-        x, y = self._scored(cell)
-        result.update(diverged=why is not None, accuracy=self.accuracy(x, y), images=len(x))
         if why is not None:
             result["why"] = why
         if record.arms:
-            result["arms"] = [record.arms.get(i, 0) for i in range(max(record.arms) + 1)]
+            result["arms"] = [record.arms[arm] for arm in range(max(record.arms) + 1)]
         return result
-
-    def _scored(self, cell: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        data = self.data
-        if cell["score"] == "validation":
-            return data.x_validation, data.y_validation
-        return data.x_test, data.y_test
 
     def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
         """Percent of images named rightly; NaN logits name nothing."""
@@ -234,7 +217,7 @@ def _record(group: _Group, cell: dict[str, Any], step: Callable | None) -> Any:
     """The callback that measures the curve, moves the learning rate and stops at NaN."""
     import keras
 
-    milestones = sorted(round(fraction * cell["steps"]) for fraction in cell["decay"])
+    milestones = [round(fraction * cell["steps"]) for fraction in cell["decay"]]
     images = cell["curve_images"]
 
     class Record(keras.callbacks.Callback):
@@ -242,37 +225,29 @@ def _record(group: _Group, cell: dict[str, Any], step: Callable | None) -> Any:
             super().__init__()
             self.curve: dict[str, list] = {"step": [], "loss": [], "accuracy": []}
             self.away = [0.0, 0.0]
-            self.arms: dict[int, int] = {}
+            self.arms: Counter[int] = Counter()
             self.why: str | None = None
-            self.first: float | None = None
             self.done = 0
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            if self.done == 0:
-                self.begun = time.perf_counter()
-            passed = sum(self.done >= milestone for milestone in milestones)
-            if milestones and passed and self.done in milestones:
+            if self.done in milestones:
+                passed = sum(self.done >= milestone for milestone in milestones)
                 self.model.optimizer.learning_rate = cell["rate"] * _DECAY_FACTOR**passed
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.done += 1
-            if self.first is None:
-                self.first = time.perf_counter() - self.begun
             if logs and "arm" in logs:
-                arm = int(logs["arm"])
-                self.arms[arm] = self.arms.get(arm, 0) + 1
+                self.arms[int(logs["arm"])] += 1
             if logs and not math.isfinite(logs["loss"]):
                 self.why = f"the loss was not finite at step {self.done}"
                 self.model.stop_training = True
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             begun, processor = time.perf_counter(), time.process_time()
-            test = group.data
-            self.curve["step"].append(self.done)
-            self.curve["loss"].append(float(logs["loss"]))
-            self.curve["accuracy"].append(
-                group.accuracy(test.x_test[:images], test.y_test[:images])
-            )
+            x, y = group.data.x_test[:images], group.data.y_test[:images]
+            values = self.done, float(logs["loss"]), group.accuracy(x, y)
+            for column, value in zip(self.curve.values(), values, strict=True):
+                column.append(value)
             self.away[0] += time.perf_counter() - begun
             self.away[1] += time.process_time() - processor
             if step is not None:

@@ -13,7 +13,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -28,6 +28,8 @@ from reproduce.training import cell as cells_of
 #: Cells of a group in one task, at most: what a killed worker can lose, and what balances the load.
 _TASK = 8
 _POLL_SECONDS = 0.5
+#: Names of cells and their results, as they are finished.
+Pairs = Iterator[tuple[str, dict[str, Any]]]
 
 
 def run(cells: list[dict[str, Any]], context: Any, title: str = "cells") -> list[dict[str, Any]]:
@@ -42,42 +44,41 @@ def run(cells: list[dict[str, Any]], context: Any, title: str = "cells") -> list
     Raises:
         ValueError: where the Dask cluster cannot be reached.
     """
-    folder = context.cells
+    folder, options = context.cells, context.options
+    every = {name_of(cell): cell for cell in cells}
     results: dict[str, dict[str, Any]] = {}
-    names = [name_of(cell) for cell in cells]
-    for name, cell in zip(names, cells, strict=True):
-        if name not in results and (found := _finished(folder, name)) is not None:
-            if context.options.keep or found["made"]["code"] == code_of(cell):
-                results[name] = found
-                for key in context.reused:
-                    context.reused[key] += found[key]
-            else:
-                (folder / f"{name}.json").unlink()
-    waiting = {n: c for n, c in zip(names, cells, strict=True) if n not in results}
+    for name, cell in every.items():
+        if (found := finished(folder, name)) is None:
+            continue
+        if options.keep or found["made"]["code"] == code_of(cell):
+            results[name] = found
+            for key in context.reused:
+                context.reused[key] += found[key]
+        else:
+            (folder / f"{name}.json").unlink()
+    waiting = [cell for name, cell in every.items() if name not in results]
     if waiting:
-        options = context.options
         tasks = _tasks(waiting, options.jobs if options.dask is None else 8)
         with _bar() as bar:
-            total = sum(cell["steps"] for cell in cells)
-            kept = sum(c["steps"] for n, c in zip(names, cells, strict=True) if n in results)
+            total = sum(cell["steps"] for cell in every.values())
+            kept = total - sum(cell["steps"] for cell in waiting)
             line = bar.add_task(title, total=total, completed=kept)
-            runner = _runner(context)
-            for name, result in runner(tasks, folder, partial(bar.update, line)):
+            for name, result in _runner(options)(tasks, folder, partial(bar.update, line)):
                 results[name] = result
                 if "error" in result:
-                    bar.console.print(f"failed: {_short(waiting[name])}: {result['error']}")
+                    cell = every[name]
+                    told = f"{cell['method']} on {cell['data']}, {cell['network']}"
+                    bar.console.print(f"failed: {told}, seed {cell['seed']}: {result['error']}")
             bar.update(line, completed=total)
-    return [results[name] for name in names]
+    return [results[name_of(cell)] for cell in cells]
 
 
-def _runner(context: Any) -> Any:
-    if context.options.dask is not None:
+def _runner(options: Any) -> Callable[..., Pairs]:
+    if options.dask is not None:
         from reproduce.training.cluster import on_cluster
 
-        return partial(on_cluster, context.options.dask)
-    if context.options.jobs > 1:
-        return partial(_in_processes, context.options.jobs)
-    return _here
+        return partial(on_cluster, options.dask)
+    return partial(_in_processes, options.jobs) if options.jobs > 1 else _here
 
 
 def _content(cell: dict[str, Any]) -> dict[str, Any]:
@@ -108,24 +109,10 @@ def is_game(method: dict[str, Any]) -> bool:
     return "structure" in method or method["name"] in ("K-FAC", "EKFAC")
 
 
-def _finished(folder: Path, name: str) -> dict[str, Any] | None:
+def finished(folder: Path, name: str) -> dict[str, Any] | None:
+    """The result of a finished cell in a folder."""
     path = folder / f"{name}.json"
     return store.read(path)["result"] if path.exists() else None
-
-
-def _short(cell: dict[str, Any]) -> str:
-    return f"{cell['method']} on {cell['data']}, {cell['network']}, seed {cell['seed']}"
-
-
-def _tasks(waiting: dict[str, dict], workers: int) -> list[list[dict[str, Any]]]:
-    """Cells that share a compiled model, in tasks small enough to keep all workers busy."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for cell in waiting.values():
-        groups.setdefault(cells_of.group_key(cell), []).append(cell)
-    size = _TASK if len(groups) >= workers else max(1, -(-len(waiting) // workers))
-    size = min(size, _TASK)
-    tasks = [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
-    return sorted(tasks, key=lambda task: -sum(cell["steps"] for cell in task))
 
 
 def keep(folder: Path, cell: dict[str, Any], result: dict[str, Any]) -> None:
@@ -135,76 +122,66 @@ def keep(folder: Path, cell: dict[str, Any], result: dict[str, Any]) -> None:
         store.write(folder / f"{name_of(cell)}.json", content)
 
 
-def _here(tasks: list, folder: Path, update: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    for task in tasks:
-        for cell, result in zip(task, cells_of.run(task, _advance(update)), strict=True):
-            keep(folder, cell, result)
-            yield name_of(cell), store.plain(result)
+def _tasks(waiting: list[dict[str, Any]], workers: int) -> list[list[dict[str, Any]]]:
+    """Cells that share a compiled model, in tasks small enough to keep all workers busy."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for cell in waiting:
+        groups.setdefault(cells_of.group_key(cell), []).append(cell)
+    size = _TASK if len(groups) >= workers else min(_TASK, -(-len(waiting) // workers))
+    tasks = [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
+    return sorted(tasks, key=lambda task: -sum(cell["steps"] for cell in task))
 
 
-def _advance(update: Any) -> Any:
-    return lambda steps: update(advance=steps)
-
-
-def run_task(task: list[dict[str, Any]], folder: str | None) -> list[dict[str, Any]]:
-    """What a worker does: a task's cells, each written as soon as it is finished."""
-    results = []
-    for cell, result in zip(task, cells_of.run(task), strict=True):
+def _trained(task: list[dict[str, Any]], folder: Path | None, step: Any = None) -> Pairs:
+    """Trains a task's cells, each written to the folder as soon as it is finished."""
+    for cell, result in zip(task, cells_of.run(task, step), strict=True):
         if folder is not None:
-            keep(Path(folder), cell, result)
-        results.append(store.plain(result))
-    return results
+            keep(folder, cell, result)
+        yield name_of(cell), store.plain(result)
 
 
-def _in_processes(
-    jobs: int, tasks: list, folder: Path, update: Any
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def run_task(task: list[dict[str, Any]], folder: Path | None) -> list[tuple[str, dict[str, Any]]]:
+    """What a worker does: a task's cells, in a list that can be sent."""
+    return list(_trained(task, folder))
+
+
+def _here(tasks: list, folder: Path, update: Any) -> Pairs:
+    for task in tasks:
+        yield from _trained(task, folder, lambda steps: update(advance=steps))
+
+
+def _in_processes(jobs: int, tasks: list, folder: Path, update: Any) -> Pairs:
     """Tasks in worker processes. A task whose worker dies is tried alone once more."""
     orphans: list = []
     yield from _pool(jobs, tasks, folder, update, orphans)
     for task in orphans:
-        left = [cell for cell in task if not (folder / f"{name_of(cell)}.json").exists()]
+        there = {name_of(cell): finished(folder, name_of(cell)) for cell in task}
+        yield from ((name, result) for name, result in there.items() if result is not None)
         lost: list = []
-        yield from _kept(task, folder)
-        if left:
+        if left := [cell for cell in task if there[name_of(cell)] is None]:
             yield from _pool(1, [left], folder, update, lost)
         for cell in itertools.chain.from_iterable(lost):
             yield name_of(cell), {"error": "the worker process died twice (out of memory?)"}
 
 
-def _kept(task: Iterable[dict], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for cell in task:
-        path = folder / f"{name_of(cell)}.json"
-        if path.exists():
-            yield name_of(cell), store.read(path)["result"]
-
-
-def _pool(
-    workers: int, tasks: list, folder: Path, update: Any, orphans: list
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _pool(workers: int, tasks: list, folder: Path, update: Any, orphans: list) -> Pairs:
     threads = max(1, (os.cpu_count() or 1) // workers)
     pool = futures.ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), _prepare, (threads,)
     )
-    counted: set[str] = set()
-    all_cells = {name_of(cell): cell for task in tasks for cell in task}
+    unseen = {name_of(cell): cell for task in tasks for cell in task}
     try:
-        pending = {pool.submit(run_task, task, str(folder)): task for task in tasks}
+        pending = {pool.submit(run_task, task, folder): task for task in tasks}
         while pending:
             done, _ = futures.wait(pending, _POLL_SECONDS, futures.FIRST_COMPLETED)
-            for name in all_cells.keys() - counted:
-                if (folder / f"{name}.json").exists():
-                    counted.add(name)
-                    update(advance=all_cells[name]["steps"])
+            for name in [name for name in unseen if (folder / f"{name}.json").exists()]:
+                update(advance=unseen.pop(name)["steps"])
             for future in done:
                 task = pending.pop(future)
                 try:
-                    results = future.result()
+                    yield from future.result()
                 except BrokenProcessPool:
                     orphans.append(task)
-                    continue
-                for cell, result in zip(task, results, strict=True):
-                    yield name_of(cell), result
         pool.shutdown()
     except BaseException:
         for child in multiprocessing.active_children():

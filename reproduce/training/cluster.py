@@ -1,18 +1,15 @@
 """Cells on an existing Dask cluster (an optional extra: requirements-dask.txt)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reproduce import store
+from reproduce.training import cells
 
 #: Seconds to wait for the scheduler's answer.
 PATIENCE = 10
 
 
-def on_cluster(
-    address: str, tasks: list, folder: Path, update: Any
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def on_cluster(address: str, tasks: list, folder: Path, update: Any) -> cells.Pairs:
     """Sends tasks to the cluster and keeps what comes back in this machine's folder.
 
     The workers need this repository on their path and the data where `data_dir` says.
@@ -33,8 +30,6 @@ def on_cluster(
             "`--dask` needs the optional extra: pip install -r requirements-dask.txt. "
             f"Received: --dask {address}"
         ) from None
-    from reproduce.training import cells
-
     try:
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
@@ -49,8 +44,8 @@ def on_cluster(
                 results = future.result()
             else:
                 text = f"{type(future.exception()).__name__}: {future.exception()}"
-                results = [{"error": text}] * len(task)
-            for cell, result in zip(task, results, strict=True):
+                results = [(cells.name_of(cell), {"error": text}) for cell in task]
+            for cell, (name, result) in zip(task, results, strict=True):
                 cells.keep(folder, cell, result)
                 update(advance=cell["steps"])
-                yield cells.name_of(cell), store.plain(result)
+                yield name, result

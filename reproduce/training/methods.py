@@ -27,10 +27,6 @@ CURVATURES = {
     "EMSA": None,
     "Muon": None,
 }
-#: DGNOpt as its paper prints it: Q_uu is the preconditioner (13), the terminal curvature that of
-#: Gauss and Newton (Section 4.2). Two players of a stage are solved for by `solver="prop5"` (14).
-PRINTED = {"name": "EKFAC", "structure": "cooperative", "form": "explicit",
-           "terminal": "gauss_newton"}  # fmt: skip
 _KERAS = {
     "SGD": keras.optimizers.SGD,
     "RMSprop": keras.optimizers.RMSprop,
@@ -63,12 +59,7 @@ def compiled(model: keras.Model, method: dict[str, Any], rate: float, **extra: A
     """
     wrapped = wrapped_model(model, method, **extra)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    wrapped.compile(
-        optimizer=optimizer(method, rate),
-        loss=loss,
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+    wrapped.compile(optimizer(method, rate), loss, metrics=["accuracy"], jit_compile=False)
     wrapped.optimizer.build(wrapped.trainable_variables)
     return wrapped
 

@@ -53,7 +53,7 @@ def test_the_steps_of_agents_stand_beside_those_of_one():
 def test_a_rate_can_be_a_multiple_of_the_tuned_one(tmp_path):
     context = SimpleNamespace(results=tmp_path, preset="none")
     problem = {"data": "digits", "network": "feedforward", "options": {}}
-    plain = experiment.entry("EKFAC", {"name": "EKFAC"})
+    plain = {"label": "EKFAC", "method": {"name": "EKFAC"}}
     rate, origin = rates.rate_for(context, problem, plain)
     given = {**plain, "rate_times": 6}
     assert rates.rate_for(context, problem, given) == (6 * rate, f"6 × that of {origin}")
@@ -65,8 +65,9 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
               "accuracy": 10.0, "loss": None}  # fmt: skip
     monkeypatch.setattr(cells, "run", lambda made, *_: [result] * len(made))
     context = runner.Context({"steps": 4, "seeds": 2}, 0, tmp_path / "item", results=tmp_path)
-    entries = [experiment.entry("SGD", {"name": "SGD"})]
-    [problem] = experiment.experiment(context, "feedforward", entries, evaluate_every=2)
+    rows = [{"label": "SGD", "method": {"name": "SGD"}}]
+    made = experiment.experiment(context, ["feedforward"], lambda kind: rows, evaluate_every=2)
+    [problem] = made["problems"]
     [method] = problem["methods"]
     assert [run["curve"]["loss"] for run in method["runs"]] == [[None], [None]]
     assert experiment.shown(method) == "2 diverged"
