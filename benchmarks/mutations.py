@@ -144,8 +144,8 @@ MUTATIONS = (
     Mutation(
         "proximal form, the closed form of all stages",
         "dgn_tf/recursion/sample_space.py",
-        "v = b - rho * S * cholesky_solve(lower, S * pull)",
-        "v = b + rho * S * cholesky_solve(lower, S * pull)",
+        "v = b - rho * S * cholesky_solve(lower, S * matvec(kernels, b))",
+        "v = b + rho * S * cholesky_solve(lower, S * matvec(kernels, b))",
         (
             f"{_TESTS_DGN}/test_sample_space.py::test_equals_the_dense_game[rank_one-feedback-chain]",
         ),
