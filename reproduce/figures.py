@@ -19,6 +19,20 @@ STYLES = (
 )
 
 
+#: A line that is exact, or a limit.
+EXACT = {"color": "#5a5a5a", "linestyle": ":"}
+
+
+def line(number: int) -> dict[str, Any]:
+    """A style without its marker."""
+    return {**STYLES[number], "marker": ""}
+
+
+def dots(number: int) -> dict[str, Any]:
+    """A style without its line."""
+    return {**STYLES[number], "linestyle": "none"}
+
+
 @contextmanager
 def style():
     """Matplotlib without a screen, in the house's look."""
@@ -57,6 +71,29 @@ def legend_below(figure: Any, columns: int = 2, **settings: Any) -> Any:
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, **settings)
     return figure
+
+
+def shaded(axis: Any, x: Any, values: Any, number: int = 0, **settings: Any) -> None:
+    """The mean of several runs as a line, their range shaded.
+
+    Args:
+        axis: of matplotlib.
+        x: of the points.
+        values: `(runs, points)`.
+        number: of the style.
+        settings: of the line.
+    """
+    values = np.asarray(values, float)
+    look = {**STYLES[number], **settings}
+    axis.plot(x, values.mean(axis=0), **look)
+    axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15,
+                      linewidth=0)  # fmt: skip
+
+
+def ticks(axis: Any, which: str, values: Any) -> None:
+    """Marks at some numbers alone, of the axis "x" or "y"."""
+    getattr(axis, f"set_{which}ticks")(values, [f"{value:g}" for value in values])
+    axis.minorticks_off()
 
 
 def save(figure: Any, stem: Path) -> Path:

@@ -15,6 +15,7 @@ from reproduce.claims.training import (
 from reproduce.dgnopt import ladder
 from reproduce.dgnopt.comparison import by_label
 from reproduce.dgnopt.experiment import difference
+from reproduce.games.cases import groups, names
 
 
 def _where(on: str) -> str:
@@ -85,14 +86,14 @@ def _learning_rate(documents: list[Document]) -> str | None:
 
 
 def _mean_field(documents: list[Document]) -> str | None:
-    cases = [case for document in documents for case in document["results"]["cases"]]
-    found = [
-        f"{100 * abs(case['relative_error']):.1f} % against {100 * case['mean_field_distance']:.1f}"
-        f" % (N = {case['players']:,}, width {case['settings'].get('hidden', (32, 32))[0]})"
-        for case in cases
-        if case["features"] == "full_path"
-        and abs(case["relative_error"]) > case["mean_field_distance"]
-    ]
+    found = []
+    for cases in (cases for document in documents for cases in groups(document)):
+        error = abs(np.mean([case["relative_error"] for case in cases]))
+        limit = cases[0]["mean_field_distance"]
+        if cases[0]["features"] == "full_path" and error > limit:
+            game, network = names(cases[0])
+            found.append(f"{100 * error:.1f} % against {100 * limit:.1f} % ({game}, "
+                         f"{network.removeprefix('full path, ')})")  # fmt: skip
     if not found:
         return None
     return (

@@ -18,7 +18,8 @@ from reproduce.claims.rules import (
     every,
     mean_interval,
 )
-from reproduce.games.cases import broken_off, by_game, names, records
+from reproduce.games.cases import groups, names, records
+from reproduce.games.cells import broken_off
 
 
 def within(document: Document, limit: float, on: str, *,
@@ -37,7 +38,7 @@ def within(document: Document, limit: float, on: str, *,
         what: the quantity's name.
         value, error: the record's entries of the quantity and of its standard error.
     """
-    games = [own for _, own in by_game(document) if _has(own[0], where or {})]
+    games = [own for own in groups(document) if _has(own[0], where or {})]
     if not games:
         return []
     worst: dict[float, tuple[float, float]] = {}
@@ -118,19 +119,18 @@ def controls(document: Document, limit: float) -> list[Finding]:
 
 def published(document: Document, limit: float) -> list[Finding]:
     """Every game of the gallery is within a limit over the seeds."""
-    cases = document["results"]["cases"]
-    found = []
-    for case in cases:
-        errors = [math.nan if seed["error"] is None else seed["error"] for seed in case["seeds"]]
-        spread = case["seeds"][0]["cost_standard_error"]
+    games, found = groups(document), []
+    for cases in games:
+        errors = [math.nan if case["error"] is None else case["error"] for case in cases]
+        spread = cases[0]["cost_standard_error"]
         mean, half = _over_seeds([(error, spread) for error in errors])
-        found.append((below(mean - half, mean + half, limit), case["title"], mean))
+        found.append((below(mean - half, mean + half, limit), names(cases[0])[0], mean))
     missed = dict.fromkeys(f"{name}, {100 * mean:.1f} %" for verdict, name, mean in found
                            if verdict == REFUTED)  # fmt: skip
     good = sum(verdict == SUPPORTED for verdict, *_ in found)
-    told = f"{good} of {len(found)} cases within {100 * limit:g} %, n = {len(cases[0]['seeds'])}"
+    told = f"{good} of {len(found)} cases within {100 * limit:g} %{_seeds(games)}"
     told += f"; above: {'; '.join([*missed][:2])}" if missed else ""
-    titles = {case["title"] for case in cases}
+    titles = {name for _, name, _ in found}
     verdict = every(verdict for verdict, *_ in found)
     return [Finding(f"{len(titles)} published games", told, verdict, "published")]
 

@@ -79,8 +79,7 @@ def draw(document: dict[str, Any]) -> Any:
              ylabel=f"stages to an error below {_TARGET:g}",
              title="medium coupling, ε = c = 2")  # fmt: skip
     horizons = [case["horizon"] for case in results["scan"]]
-    last.set_xticks(horizons, [f"{horizon:g}" for horizon in horizons])
-    last.minorticks_off()
+    figures.ticks(last, "x", horizons)
     last.title.set_fontsize(9)
     return figures.legend_below(figure, 4, title="belief")
 

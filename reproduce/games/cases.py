@@ -1,14 +1,14 @@
 """Games solved by deep fictitious play, seed by seed: one specification for runs and tables."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from reproduce.games import solving
+from reproduce import figures, provenance, store
+from reproduce.games import cells, solving
 from reproduce.report import Table
 
 #: What the networks of older results were called.
@@ -32,6 +32,7 @@ class Case:
         training: what differs from the preset's training.
         network: what the networks are called.
         seeds: at most so many of the preset's.
+        about: what the item's `record` wants to know besides.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     training: dict[str, Any] = field(default_factory=dict)
     network: str = PAPER_NETWORK
     seeds: int | None = None
+    about: Any = None
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,14 @@ class Solved:
         case, seed: of the solve.
         settings: of the preset.
         result: the `Result`.
-        before: that of the case before it, from the same seed; None for the first one.
+        other: another case → its `Result` from the same seed.
     """
 
     case: Case
     seed: int
     settings: dict[str, Any]
     result: Any
-    before: Any = None
-
-
-def described(solved: Solved) -> dict[str, Any]:
-    """The record of a linear-quadratic game."""
-    return solving.describe(solved.result)
+    other: Callable[[Case], Any]
 
 
 @dataclass(frozen=True)
@@ -70,17 +67,15 @@ class Games:
 
     Attributes:
         cases: the preset's settings, `seeds`, `training` and what else it wants → the cases.
-        caption: of the table.
-        record: what is kept of a solved case.
-        columns: heading → cell of one more column, from the records of all seeds.
-        more: document → further tables.
+        tables: caption → heading → cell, from the records of all seeds of a game.
+        record: what is kept of a solved case; by default, of a linear-quadratic one.
+        kinds: how the names of the games of every table begin.
     """
 
     cases: Callable[[dict[str, Any]], list[Case]]
-    caption: str = ""
-    record: Callable[[Solved], dict[str, Any]] = described
-    columns: Mapping[str, Callable[[list[dict[str, Any]]], str]] = field(default_factory=dict)
-    more: Callable[[dict[str, Any]], list[Table]] | None = None
+    tables: Mapping[str, cells.Columns]
+    record: Callable[[Solved], dict[str, Any]] = lambda solved: solving.describe(solved.result)
+    kinds: Sequence[str] = ("",)
 
     def parts(self) -> tuple[Any, ...]:
         """run, summary: what an item's module has."""
@@ -89,67 +84,91 @@ class Games:
     def run(self, context: Any) -> dict[str, Any]:
         """Solves every case from every seed; an interrupted run goes on."""
         settings = context.settings
-        records = []
-        for number in range(settings["seeds"]):
-            seed, before = context.seed + number, None
-            for case in self.cases(settings):
-                if number >= (case.seeds or number + 1):
-                    continue
-                training = {**settings.get("training", {}), **case.training}
-                name = f"{case.name}-{case.network}-{seed}".replace(" ", "")
-                result = solving.solve(context, name, case.game, training, seed)
-                labels = {"game": case.name, "network": case.network, "seed": seed,
-                          "reason": result.reason}  # fmt: skip
-                found = self.record(Solved(case, seed, settings, result, before))
-                records.append({**labels, **found})
-                before = result
-        return {"cases": records}
+        return {"cases": [
+            self._record(context, case, context.seed + number)
+            for number in range(settings["seeds"])
+            for case in self.cases(settings)
+            if number < (case.seeds or number + 1)
+        ]}  # fmt: skip
+
+    def _record(self, context: Any, case: Case, seed: int) -> dict[str, Any]:
+        """One solve, measured and certified; kept on the disk for an interrupted command."""
+        import fictitious_play as fp
+
+        given = context.settings.get("training", {})
+
+        def solved(case: Case) -> tuple[Any, ...]:
+            name = f"{case.name}-{case.network}-{seed}".replace(" ", "")
+            game = fp.InterBankGame(**case.game) if isinstance(case.game, dict) else case.game
+            return context, name, game, {**given, **case.training}, seed
+
+        def other(case: Case) -> Any:
+            return solving.solve(*solved(case))
+
+        kept = solving.place(*solved(case)).with_suffix(f".{provenance.revision()}.json")
+        if kept.exists():
+            found = store.read(kept)
+            context.reused["seconds"] += found["whole_seconds"]
+            context.reused["cpu_seconds"] += found["whole_cpu_seconds"]
+            return found
+        result = other(case)
+        begun, processor = time.monotonic(), time.process_time()
+        found = self.record(Solved(case, seed, context.settings, result, other))
+        seconds, cpu_seconds = solving.spent(result)
+        whole = {
+            "whole_seconds": seconds + time.monotonic() - begun,
+            "whole_cpu_seconds": cpu_seconds + time.process_time() - processor,
+        }
+        labels = {"game": case.name, "network": case.network, "seed": seed,
+                  "reason": result.reason}  # fmt: skip
+        found = {**labels, **found, **whole}
+        store.write(kept, found)
+        return found
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
         """A row per game and network."""
-        first = self.more(document) if self.more else []
-        groups = [cases for _, cases in by_game(document)]
-        table = Table.of(self.caption, groups, {
-            "game": lambda cases: names(cases[0])[0],
-            "network": lambda cases: names(cases[0])[1],
-            "largest cost error": solving.largest,
-            "gain by deviating": solving.gain,
-            **earlier(document),
-            **self.columns,
-            "seeds": lambda cases: f"{len(cases)}{broken_off(cases)}",
-            "CPU-seconds": cpu_seconds,
-        })  # fmt: skip
-        return [*first, table]
+        return [
+            Table.of(caption, groups(document, kind), _with_earlier(columns, document))
+            for kind, (caption, columns) in zip(self.kinds, self.tables.items(), strict=True)
+        ]
 
 
 def records(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The records of an item's JSON; older ones have two lists of them, or a single one."""
+    """The records of an item's JSON: one per case and seed. Older JSON has two lists of them, lists
+    of seeds in them, or a single one."""
     found = document["results"]
-    if "cases" in found:
-        return found["cases"]
     if "portfolio" in found:
         return [*found["flock"], *found["portfolio"]]
-    network = SKIP_NETWORK if document["settings"].get("skip") else PAPER_NETWORK
-    return [{"network": network, **found}]
+    if "cases" not in found:
+        network = SKIP_NETWORK if document["settings"].get("skip") else PAPER_NETWORK
+        return [{"network": network, **found}]
+    nested = ((case, case.get("seeds", [{}])) for case in found["cases"])
+    return [{**case, **seed} for case, seeds in nested for seed in seeds]
 
 
-def by_game(document: dict[str, Any]) -> Iterator[tuple[tuple[str, str], list[dict[str, Any]]]]:
+def flight(document: dict[str, Any]) -> dict[str, Any]:
+    """The flight of the first record that has one, or of an older document."""
+    found = document["results"].get("flight")
+    return found or next(case["flight"] for case in records(document) if "flight" in case)
+
+
+def by_game(document: dict[str, Any]) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """The records of every game and network: its seeds."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for case in records(document):
         found.setdefault(names(case), []).append(case)
-    yield from found.items()
+    return found
 
 
-def first_seed(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """One record of every game and network."""
-    return [cases[0] for _, cases in by_game(document)]
+def groups(document: dict[str, Any], kind: str = "") -> list[list[dict[str, Any]]]:
+    """The seeds of every game and network whose name begins so."""
+    return [cases for (game, _), cases in by_game(document).items() if game.startswith(kind)]
 
 
 def names(case: dict[str, Any]) -> tuple[str, str]:
     """The game's and the network's name of a record."""
     game = case.get("game") or case.get("variant") or case.get("title")
-    network = case.get("network", PAPER_NETWORK)
+    network = case.get("network") or case.get("information") or PAPER_NETWORK
     if "features" in case:
         network = features(case["skip"], case["settings"])
     return game or f"N = {case['players']:,}", _NETWORKS.get(network, network)
@@ -165,24 +184,41 @@ def inter_bank(players: Sequence[int], game: Mapping[str, Any]) -> dict[str, dic
     return {f"N = {count}": {**game, "players": count} for count in players}
 
 
-def broken_off(cases: list[dict[str, Any]]) -> str:
-    """How many solves a number that was not finite ended; nothing where none."""
-    count = sum(case.get("reason") == "non_finite" for case in cases)
-    return f", {count} broken off" if count else ""
+def panels(document: dict[str, Any], width: float, height: float, **settings: Any
+           ) -> tuple[Any, Iterator[tuple[Any, dict[str, list[dict[str, Any]]]]]]:  # fmt: skip
+    """A figure with a panel per game: its axis, titled, and the game's records by network."""
+    found = by_game(document)
+    titles = list(dict.fromkeys(game for game, _ in found))
+    size = (width * len(titles), height)
+    figure, axes = figures.subplots(1, len(titles), figsize=size, squeeze=False, **settings)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title)
+    return figure, (
+        (axis, {network: cases for (game, network), cases in found.items() if game == title})
+        for axis, title in zip(axes[0], titles, strict=True)
+    )
 
 
-def cpu_seconds(cases: list[dict[str, Any]]) -> str:
-    """Of training, mean over seeds, as a cell."""
-    return f"{np.mean([case['cpu_seconds'] for case in cases]):.0f}"
-
-
-def earlier(document: dict[str, Any]) -> dict[str, Callable[[list[dict[str, Any]]], str]]:
-    """A column of gains by deviating as the certificate of an earlier revision found them, of the
-    profiles that were solved then; no column where there are none of this item and preset."""
+def _with_earlier(columns: cells.Columns, document: dict[str, Any]) -> cells.Columns:
+    """The columns with, after the gain by deviating, that which the certificate of an earlier
+    revision found of the profiles solved then; as they are, where there is none of this preset."""
     given = json.loads(_EARLIER.read_text()).get(document["item"], {})
-    if document["provenance"]["preset"] != given.get("preset"):
-        return {}
-    texts = {
-        names(case): f"{solving.certified(case)} ({case['revision']})" for case in given["cases"]
-    }
-    return {"gain, earlier certificate": lambda cases: texts.get(names(cases[0]), "–")}
+    if cells.GAIN not in columns or given.get("preset") != document["provenance"]["preset"]:
+        return columns
+    texts = {names(case): f"{cells.gain([case])} ({case['revision']})" for case in given["cases"]}
+    found: dict[str, cells.Cell] = {}
+    for heading, cell in columns.items():
+        found[heading] = cell
+        if heading == cells.GAIN:
+            found["gain, earlier certificate"] = lambda cases: texts.get(names(cases[0]), "–")
+    return found
+
+
+#: The columns of costs against exact ones, and all of a table of these.
+COSTS: cells.Columns = {
+    "game": lambda cases: names(cases[0])[0],
+    "network": lambda cases: names(cases[0])[1],
+    "largest cost error": cells.largest,
+    cells.GAIN: cells.gain,
+}
+COSTS_AND_RUNS: cells.Columns = {**COSTS, **cells.RUNS}

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
-from reproduce.games import solving
-from reproduce.games.cases import Case, Games, Solved, by_game, inter_bank
+from reproduce.games import cells, solving
+from reproduce.games.cases import COSTS, Case, Games, Solved, inter_bank, panels
 
 _CLOSED = {"information_structure": "closed_loop", "batch_normalization": False, "skip": True}
 
@@ -45,36 +45,33 @@ def _record(solved: Solved) -> dict[str, Any]:
 
 def draw(document: dict[str, Any]) -> Any:
     """Player 1's gain on her own state against time, with both exact equilibria."""
-    groups = {key: cases[0] for key, cases in by_game(document)}
-    titles = list(dict.fromkeys(game for game, _ in groups))
-    figure, axes = figures.subplots(1, len(titles), figsize=(3.3 * len(titles), 3.2), squeeze=False)
-    for axis, title in zip(axes[0], titles, strict=True):
-        chosen = {network: case for (game, network), case in groups.items() if game == title}
-        first = next(iter(chosen.values()))
+    figure, shown = panels(document, 3.3, 3.2)
+    for axis, own in shown:
+        first = next(iter(own.values()))[0]
         times = np.linspace(0.0, 1.0, len(first["gains"]), endpoint=False)
         for kind, line in (("closed_loop", "-"), ("open_loop", ":")):
             label = f"exact, {kind.replace('_', ' ')}"
             axis.plot(times, first["exact_gains"][kind], "k", linestyle=line, label=label)
-        for number, (network, case) in enumerate(chosen.items()):
-            look = {**figures.STYLES[number], "linestyle": "none"}
-            axis.plot(times, case["gains"], label=network, **look)
-        axis.set(xlabel="time $t$ (units of T)", title=title)
-    axes[0, 0].set_ylabel("gain of $α^1$ on $X^1$ (per unit time)")
+        for number, (network, (case, *_)) in enumerate(own.items()):
+            axis.plot(times, case["gains"], label=network, **figures.dots(number))
+        axis.set(xlabel="time $t$ (units of T)")
+    figure.axes[0].set_ylabel("gain of $α^1$ on $X^1$ (per unit time)")
     return figures.legend_below(figure)
 
 
-def _error(what: str, kind: str):
-    """The mean over seeds of a distance from an equilibrium, as a column."""
-    return lambda cases: f"{100 * np.mean([case[what][kind] for case in cases]):.2f} %"
+def _error(what: str, kind: str) -> cells.Cell:
+    """A distance from an equilibrium."""
+    return cells.quantity(lambda case: case[f"{what}_error"][f"{kind}_loop"], digits=2)
 
 
 run, summary = Games(
     cases=_cases,
     record=_record,
-    caption="Closed-loop play against both equilibria",
-    columns={
-        "cost error, open": _error("cost_error", "open_loop"),
-        "gain error, closed": _error("gain_error", "closed_loop"),
-        "gain error, open": _error("gain_error", "open_loop"),
-    },
+    tables={"Closed-loop play against both equilibria": {
+        **COSTS,
+        "cost error, open": _error("cost", "open"),
+        "gain error, closed": _error("gain", "closed"),
+        "gain error, open": _error("gain", "open"),
+        **cells.RUNS,
+    }},
 ).parts()  # fmt: skip

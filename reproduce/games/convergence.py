@@ -18,32 +18,32 @@ def run(context) -> dict[str, Any]:
     """Contraction factors on curves and points, and the errors of exact play."""
     import fictitious_play as fp
 
-    players, horizons = context.settings["players"], context.settings["horizons"]
+    given = context.settings
+    players, horizons, largest = given["players"], given["horizons"], max(given["players"])
     fine = np.geomspace(0.6 * horizons[0], 1.6 * horizons[-1], 60)
     curves, points, limits, plays = [], [], [], []
-    halvings = context.settings["halvings"]
     for coupling, weight in _COUPLINGS.items():
+
+        def closed(count, horizon, weight=weight):
+            return fp.lq.symmetric_contraction(count, horizon, 0.1, 0.1, weight, weight)
+
         for count in [*players, _MANY]:
-            factor = fp.lq.symmetric_contraction(count, fine, 0.1, 0.1, weight, weight)
             curves.append({"coupling": coupling, "players": count, "horizon": fine,
-                           "factor": factor})  # fmt: skip
+                           "factor": closed(count, fine)})  # fmt: skip
         for count in players:
+            game = {"coupling": coupling, "players": count}
             for horizon in horizons:
-                steps = max(_LEAST_STEPS, round(horizon / context.settings["step"]))
-                form = _form(count, horizon, steps, weight)
-                closed = fp.lq.symmetric_contraction(count, horizon, 0.1, 0.1, weight, weight)
-                points.append({"coupling": coupling, "players": count, "horizon": horizon,
-                               "steps": steps, "factor": fp.lq.contraction(form),
-                               "closed": float(closed)})  # fmt: skip
+                steps = max(_LEAST_STEPS, round(horizon / given["step"]))
+                factor = fp.lq.contraction(_form(count, horizon, steps, weight))
+                points.append({**game, "horizon": horizon, "steps": steps, "factor": factor,
+                               "closed": float(closed(count, horizon))})  # fmt: skip
             factors = [fp.lq.contraction(_form(count, 1.0, 20 * 2**number, weight))
-                       for number in range(halvings + 1)]  # fmt: skip
-            closed = fp.lq.symmetric_contraction(count, 1.0, 0.1, 0.1, weight, weight)
-            limits.append({"coupling": coupling, "players": count, "factors": factors,
-                           "extrapolated": _extrapolated(factors),
-                           "closed": float(closed)})  # fmt: skip
-        form = _form(max(players), 1.0, 20, weight)
-        play = fp.lq.exact_play(form, context.settings["stages"], initial=1.0)
-        plays.append({"coupling": coupling, "players": max(players), "error": play.error,
+                       for number in range(given["halvings"] + 1)]  # fmt: skip
+            limits.append({**game, "factors": factors, "extrapolated": _extrapolated(factors),
+                           "closed": float(closed(count, 1.0))})  # fmt: skip
+        form = _form(largest, 1.0, 20, weight)
+        error = fp.lq.exact_play(form, given["stages"], initial=1.0).error
+        plays.append({"coupling": coupling, "players": largest, "error": error,
                       "factor": fp.lq.contraction(form)})  # fmt: skip
     return {"curves": curves, "points": points, "limits": limits, "plays": plays}
 
@@ -61,20 +61,14 @@ def draw(document: dict[str, Any]) -> Any:
     results = document["results"]
     figure, axes = figures.subplots(1, 4, figsize=(12.4, 3.4), width_ratios=(1, 1, 1, 1.15))
     for axis, coupling in zip(axes, _COUPLINGS, strict=False):
-        curves = [curve for curve in results["curves"] if curve["coupling"] == coupling]
+        curves, points = (_of(results[what], coupling=coupling) for what in ("curves", "points"))
         for number, curve in enumerate(curves):
-            look = dict(figures.STYLES[number])
-            marker, finite = look.pop("marker"), curve["players"] < _MANY
-            name = f"N = {curve['players']}" if finite else "N → ∞"
-            axis.plot(curve["horizon"], curve["factor"], label=name, **look)
-            chosen = [
-                point for point in results["points"]
-                if finite and point["coupling"] == coupling
-                and point["players"] == curve["players"]
-            ]  # fmt: skip
+            players = curve["players"]
+            name = f"N = {players}" if players < _MANY else "N → ∞"
+            axis.plot(curve["horizon"], curve["factor"], label=name, **figures.line(number))
+            chosen = _of(points, players=players)
             axis.plot([point["horizon"] for point in chosen],
-                      [point["factor"] for point in chosen],
-                      linestyle="none", marker=marker, color=look["color"])  # fmt: skip
+                      [point["factor"] for point in chosen], **figures.dots(number))  # fmt: skip
         axis.set(xscale="log", yscale="log", xlabel="horizon T (units of time)", title=coupling,
                  ylim=(0.01, 1.3))  # fmt: skip
         axis.axhline(1.0, color="#5a5a5a", linewidth=0.8)
@@ -83,18 +77,21 @@ def draw(document: dict[str, Any]) -> Any:
     axes[0].legend(fontsize=8)
     last = axes[3]
     for number, play in enumerate(results["plays"]):
-        look = dict(figures.STYLES[number])
         error = np.asarray(play["error"])
         stage = np.arange(1, len(error) + 1)
-        last.plot(stage, error, linestyle="none", marker=look["marker"], color=look["color"],
-                  label=play["coupling"].split(",")[0])  # fmt: skip
+        last.plot(stage, error, label=play["coupling"].split(",")[0], **figures.dots(number))
         anchor = _anchor(error)
         slope = error[anchor] * play["factor"] ** (stage - stage[anchor])
-        last.plot(stage, slope, linestyle=look["linestyle"], color=look["color"])
+        last.plot(stage, slope, **figures.line(number))
     last.set(yscale="log", xlabel="stage", ylabel="relative L2 error of the belief",
              title=f"T = 1, N = {results['plays'][0]['players']}")  # fmt: skip
     last.legend(fontsize=8)
     return figure
+
+
+def _of(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
+    """The rows with some entries."""
+    return [row for row in rows if wanted.items() <= row.items()]
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
@@ -102,8 +99,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
     results = document["results"]
 
     def apart(limit):
-        own = [point for point in results["points"]
-               if all(point[key] == limit[key] for key in ("coupling", "players"))]  # fmt: skip
+        own = _of(results["points"], coupling=limit["coupling"], players=limit["players"])
         return max(abs(point["factor"] - point["closed"]) for point in own)
 
     return [

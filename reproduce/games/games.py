@@ -1,22 +1,21 @@
 """Ten published games, each held against an equilibrium that is known without the package."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from reproduce import figures, store
+from reproduce import figures
 from reproduce.catalogue import find
-from reproduce.games import gallery_picture, solving
-from reproduce.report import Table
+from reproduce.games import cells, gallery_picture, solving
+from reproduce.games.cases import Case, Games, Solved, by_game, flight, groups, names
 
 #: The largest error of a cost, price or control that still counts as none.
 _LIMIT = 0.01
 
 
 @dataclass(frozen=True)
-class Case:
+class Published:
     """A game of the gallery.
 
     Attributes:
@@ -39,76 +38,49 @@ class Case:
         return self.training.get("information_structure", "open_loop")
 
 
-CASES = tuple(Case(**row) for row in find("games").table["cases"])
+CASES = tuple(Published(**row) for row in find("games").table["cases"])
 
 
-def run(context) -> dict[str, Any]:
-    """Solves every game with every seed."""
-    from reproduce.games import gallery, gallery_truths
+def _cases(settings: dict[str, Any]) -> list[Case]:
+    from reproduce.games import gallery
 
-    settings = context.settings
-    cases: list[dict[str, Any]] = []
-    for case in CASES:
-        if "games" in settings and case.make not in settings["games"]:
-            continue
-        game = gallery.games()[case.make](**settings["game"])
-        truth = gallery_truths.of(case.make, game, case.information)
-        cases.append(
-            {
-                "title": case.title,
-                "information": case.information,
-                "quantity": "price" if case.price else "cost",
-                "truth": _quantity(case, truth.cost, truth.price),
-                "continuous": _quantity(case, truth.continuous, truth.stationary_price),
-                "settings": {**case.training, **settings["training"]},
-                "seeds": [
-                    _solved(context, case, game, truth, context.seed + number)
-                    for number in range(settings["seeds"])
-                ],
-            }
-        )
-    flights = [seed.pop("flight") for seed in cases[-1]["seeds"]]
-    return {"cases": cases, "flight": flights[0]}
+    return [
+        Case(each.title, gallery.games()[each.make](**settings["game"]),
+             {**each.training, **settings["training"]}, each.information, about=each)
+        for each in CASES if each.make in settings.get("games", [each.make])
+    ]  # fmt: skip
 
 
-def _solved(context, case: Case, game, truth, seed: int) -> dict[str, Any]:
-    """One solve, measured and certified; kept on the disk for an interrupted command."""
-    training = {**case.training, **context.settings["training"]}
-    paths, name = context.settings["paths"], f"{case.make}-{case.information}-{seed}"
-    record = solving.place(context, name, game, training, seed).with_suffix(".json")
-    if record.exists():
-        found = store.read(record)
-        for key in context.reused:
-            context.reused[key] += found[key]
-        return found
-    result = solving.solve(context, name, game, training, seed)
-    begun, processor = time.monotonic(), time.process_time()
+def _record(solved: Solved) -> dict[str, Any]:
+    from reproduce.games import gallery_truths
+
+    case, result = solved.case.about, solved.result
+    truth = gallery_truths.of(case.make, result.game, case.information)
     found = {
-        "seed": seed,
-        **_measure(case, result, truth, seed, paths),
+        "quantity": "price" if case.price else "cost",
+        "truth": _quantity(case, truth.cost, truth.price),
+        "continuous": _quantity(case, truth.continuous, truth.stationary_price),
+        "settings": solved.case.training,
+        **_measure(case, result, truth, solved.seed, solved.settings["paths"]),
         **_certificate(result, truth),
     }
-    found["seconds"] = time.monotonic() - begun + sum(each.seconds for each in result.history)
-    found["cpu_seconds"] = time.process_time() - processor
-    found["cpu_seconds"] += sum(each.cpu_seconds for each in result.history)
     if case.make == "formation":
-        found["flight"] = gallery_picture.flight(result, truth, context.seed)
-    store.write(record, found)
+        found["flight"] = gallery_picture.flight(result, truth, solved.seed)
     return found
 
 
-def _quantity(case: Case, cost, price) -> float | None:
+def _quantity(case: Published, cost, price) -> float | None:
     """The number that stands in the table: the price, or the counted players' mean cost."""
     if case.price:
         return price
     return None if cost is None else float(np.mean(cost[_counted(case)]))
 
 
-def _counted(case: Case):
+def _counted(case: Published):
     return slice(None) if case.counted is None else case.counted
 
 
-def _measure(case: Case, result, truth, seed: int, paths: int) -> dict[str, Any]:
+def _measure(case: Published, result, truth, seed: int, paths: int) -> dict[str, Any]:
     """Costs and controls of a profile against the truth's, along the same fresh paths."""
     import fictitious_play as fp
 
@@ -120,8 +92,9 @@ def _measure(case: Case, result, truth, seed: int, paths: int) -> dict[str, Any]
     if game.is_linear_quadratic:
         cost, error = result.cost, result.cost_standard_error
     else:
-        difference = _costs(game, initial, ours, noise) - _costs(game, initial, controls, noise)
-        cost, error = truth.cost + difference.mean(axis=0), difference.std(axis=0) / paths**0.5
+        mine, theirs = (solving.path_costs(game, initial, noise, own) for own in (ours, controls))
+        cost = truth.cost + (mine - theirs).mean(axis=0)
+        error = (mine - theirs).std(axis=0) / paths**0.5
     size = np.abs(truth.cost[counted])
     measured = {
         "cost": cost,
@@ -133,18 +106,6 @@ def _measure(case: Case, result, truth, seed: int, paths: int) -> dict[str, Any]
     value = _quantity(case, cost, price)
     error = abs(price / truth.price - 1.0) if case.price else measured["cost_error"]
     return {**measured, "value": value, "error": error}
-
-
-def _costs(game, initial, controls, noise) -> np.ndarray:
-    """Path costs (paths, players) of given controls."""
-    from keras import ops
-
-    from fictitious_play import rollout
-
-    arrays = (initial, controls, noise)
-    tensors = [ops.convert_to_tensor(array.astype("float32")) for array in arrays]
-    costs = ops.convert_to_numpy(rollout.joint_costs(game, *tensors))
-    return costs.astype(np.float64)
 
 
 def _certificate(result, truth) -> dict[str, Any]:
@@ -165,69 +126,64 @@ def _certificate(result, truth) -> dict[str, Any]:
 
 def draw(document: dict[str, Any]) -> Any:
     """Errors of all games and seeds, and the formation's flight."""
-    results = document["results"]
     figure, (left, right) = figures.subplots(1, 2, figsize=(9.6, 3.9), width_ratios=(1.25, 1.0))
-    names = [_name(case) for case in results["cases"]]
-    rows = np.arange(len(names))[::-1]
+    found = by_game(document)
+    rows = np.arange(len(found))[::-1]
     for number, (what, label) in enumerate(
         (("error", "cost or price"), ("control_error", "controls"))
     ):
-        values = [[seed[what] for seed in case["seeds"]] for case in results["cases"]]
-        look = {**figures.STYLES[number], "linestyle": "none"}
-        for row, errors in zip(rows, values, strict=True):
-            left.plot(100.0 * np.array(errors), np.full(len(errors), row), **look,
-                      label=label if row == 0 else None)  # fmt: skip
-    left.axvline(100.0 * _LIMIT, color="#5a5a5a", linestyle=":")
+        for row, cases in zip(rows, found.values(), strict=True):
+            errors = 100.0 * np.array([case[what] for case in cases], float)
+            left.plot(errors, np.full(len(errors), row), label=None if row else label,
+                      **figures.dots(number))  # fmt: skip
+    left.axvline(100.0 * _LIMIT, **figures.EXACT)
     left.set(xscale="log", xlabel="error against the truth (%), a marker per seed",
              title="the games of the gallery")  # fmt: skip
-    left.set_yticks(rows, names)
+    left.set_yticks(rows, [f"{game} ({kind.split('_')[0]})" for game, kind in found])
     left.legend(fontsize=8)
-    gallery_picture.trails(right, results["flight"])
+    gallery_picture.trails(right, flight(document))
     return figure
 
 
 def film(document: dict[str, Any]) -> Any:
     """The formation's flight."""
-    return gallery_picture.film(document["results"]["flight"])
-
-
-def _name(case: dict[str, Any]) -> str:
-    return f"{case['title']} ({case['information'].split('_')[0]})"
-
-
-def summary(document: dict[str, Any]) -> list[Table]:
-    """A row per game."""
-
-    def over_seeds(case, key):
-        return np.array([seed[key] for seed in case["seeds"]], float)
-
-    def largest(key, digits):
-        return lambda case: f"{100.0 * over_seeds(case, key).max():.{digits}f} %"
-
-    def ours(case):
-        values = over_seeds(case, "value")
-        return f"{values.mean():.5g} ± {values.std(ddof=len(values) > 1):.1g}"
-
-    def certificate(case):
-        bound = "≥ " if case["seeds"][0]["method"] == "trained" else ""
-        return bound + largest("gain", 2)(case)
-
-    return [Table.of("Ten games of the literature", document["results"]["cases"], {
-        "game": lambda case: f"{case['title']}: {case['quantity']}",
-        "information": lambda case: case["information"].replace("_", " "),
-        "truth": lambda case: f"{case['truth']:.5g}",
-        "continuous time":
-            lambda case: "" if case["continuous"] is None else f"{case['continuous']:.5g}",
-        "ours ± spread": ours,
-        "error": largest("error", 2),
-        "control error": largest("control_error", 1),
-        "certificate": certificate,
-        "converged":
-            lambda case: f"{sum(s['converged'] for s in case['seeds'])} of {len(case['seeds'])}",
-        "CPU-s per seed": lambda case: f"{over_seeds(case, 'cpu_seconds').mean():.0f}",
-    })]  # fmt: skip
+    return gallery_picture.film(flight(document))
 
 
 def facts(document: dict[str, Any]) -> dict[str, Any]:
     """Of the text."""
-    return {"seeds": len(document["results"]["cases"][0]["seeds"])}
+    return {"seeds": len(groups(document)[0])}
+
+
+def _largest(entry: str, digits: int) -> cells.Cell:
+    return lambda cases: f"{100.0 * max(case[entry] for case in cases):.{digits}f} %"
+
+
+def _ours(cases: list[dict[str, Any]]) -> str:
+    values = np.array([case["value"] for case in cases], float)
+    return f"{values.mean():.5g} ± {values.std(ddof=len(values) > 1):.1g}"
+
+
+def _certified(cases: list[dict[str, Any]]) -> str:
+    return ("≥ " if cases[0]["method"] == "trained" else "") + _largest("gain", 2)(cases)
+
+
+run, summary = Games(
+    cases=_cases,
+    record=_record,
+    tables={"Ten games of the literature": {
+        "game": lambda cases: f"{names(cases[0])[0]}: {cases[0]['quantity']}",
+        "information": lambda cases: names(cases[0])[1].replace("_", " "),
+        "truth": cells.fixed("truth", "{:.5g}"),
+        "continuous time": cells.fixed("continuous", "{:.5g}"),
+        "ours ± spread": _ours,
+        "error": _largest("error", 2),
+        "control error": _largest("control_error", 1),
+        "certificate": _certified,
+        "converged": lambda cases: f"{sum(case['converged'] for case in cases)} of {len(cases)}",
+        # With the certificate.
+        "CPU-s per seed": lambda cases: cells.cpu_seconds([
+            {"cpu_seconds": case.get("whole_cpu_seconds", case.get("cpu_seconds"))}
+            for case in cases]),
+    }},
+).parts()  # fmt: skip

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
-from reproduce.games.cases import Case, Games, by_game, inter_bank
+from reproduce.games import cells
+from reproduce.games.cases import COSTS, SKIP_NETWORK, Case, Games, inter_bank, panels
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
@@ -17,27 +18,21 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
     return [
         case
         for name, game in games.items()
-        for case in (Case(name, game), Case(name, game, skip, "linear skip connection"))
+        for case in (Case(name, game), Case(name, game, skip, SKIP_NETWORK))
     ]
 
 
 def draw(document: dict[str, Any]) -> Any:
     """The largest relative cost error over the players against the stage, a panel per game."""
-    groups = dict(by_game(document))
-    titles = list(dict.fromkeys(game for game, _ in groups))
-    figure, axes = figures.subplots(
-        1, len(titles), figsize=(2.9 * len(titles), 3.3), sharey=True, squeeze=False
-    )
-    for axis, title in zip(axes[0], titles, strict=True):
-        own = {network: cases for (game, network), cases in groups.items() if game == title}
+    figure, shown = panels(document, 2.9, 3.3, sharey=True)
+    for axis, own in shown:
         for number, (network, cases) in enumerate(own.items()):
             stages, errors, bars = _by_stage(cases)
             look = figures.STYLES[number]
             axis.errorbar(stages, errors, yerr=bars, capsize=2, label=network, **look)
-        axis.axhline(100 * _time_error(cases), color="#5a5a5a", linestyle=":",
-                     label="time discretisation")  # fmt: skip
-        axis.set(yscale="log", xlabel="stage", title=title)
-    axes[0, 0].set_ylabel("largest relative cost error (%)")
+        axis.axhline(100 * _time_error(cases[0]), label="time discretisation", **figures.EXACT)
+        axis.set(yscale="log", xlabel="stage")
+    figure.axes[0].set_ylabel("largest relative cost error (%)")
     return figures.legend_below(figure)
 
 
@@ -55,15 +50,18 @@ def _by_stage(cases):
     return np.arange(1, len(errors[0]) + 1), np.mean(errors, axis=0), np.mean(bars, axis=0)
 
 
-def _time_error(cases: list[dict[str, Any]]) -> float:
+def _time_error(case: dict[str, Any]) -> float:
     """The largest relative distance of the continuous-time costs from the discrete ones."""
-    discrete, continuous = (np.asarray(cases[0][f"exact_{time}"])
+    discrete, continuous = (np.asarray(case[f"exact_{time}"])
                             for time in ("discrete", "continuous"))  # fmt: skip
     return float(np.max(np.abs(discrete / continuous - 1)))
 
 
 run, summary = Games(
     cases=_cases,
-    caption="Relative cost error after the last stage",
-    columns={"time step": lambda cases: f"{100 * _time_error(cases):.2f} %"},
+    tables={"Relative cost error after the last stage": {
+        **COSTS,
+        "time step": lambda cases: f"{100 * _time_error(cases[0]):.2f} %",
+        **cells.RUNS,
+    }},
 ).parts()  # fmt: skip

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reproduce.games.cases import Case, Games
+from reproduce.games.cases import COSTS_AND_RUNS, Case, Games
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
@@ -21,6 +21,5 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
 
 
 run, summary = Games(
-    cases=_cases,
-    caption="Players who differ, and vector states",
+    cases=_cases, tables={"Players who differ, and vector states": COSTS_AND_RUNS}
 ).parts()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce.games.cases import Case, Games
+from reproduce.games.cases import COSTS_AND_RUNS, Case, Games
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
@@ -29,6 +29,5 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
 
 
 run, summary = Games(
-    cases=_cases,
-    caption="Games away from the symmetric one",
-).parts()  # fmt: skip
+    cases=_cases, tables={"Games away from the symmetric one": COSTS_AND_RUNS}
+).parts()

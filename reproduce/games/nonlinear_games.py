@@ -5,18 +5,8 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
-from reproduce.games import solving
-from reproduce.games.cases import (
-    Case,
-    Games,
-    Solved,
-    by_game,
-    cpu_seconds,
-    earlier,
-    names,
-    records,
-)
-from reproduce.report import Table
+from reproduce.games import cells, solving
+from reproduce.games.cases import Case, Games, Solved, flight, groups, names
 
 _FLOCK: dict[str, Any] = {"alignment": 8.0, "terminal_alignment": 8.0, "reach": 2.0}
 _PORTFOLIO: dict[str, Any] = {
@@ -53,17 +43,18 @@ def _record(solved: Solved) -> dict[str, Any]:
         "cost_standard_error": result.cost_standard_error,
         "exploitability": solving.certificate(result, steps=solved.settings["certificate"]),
         "change": result.history[-1].change,
-        "cpu_seconds": sum(record.cpu_seconds for record in result.history),
+        "cpu_seconds": solving.spent(result)[1],
         "settings": result.settings,
     }
     if solved.case.name.startswith("portfolio"):
         return {**found, **_against_constants(result, solved.seed, paths)}
     if solved.case.name != _CURVED:
         return {**found, "known": _known(result.game)}
+    straight = solved.other(_cases(solved.settings)[0])
     return {
         **found,
         "known": None,
-        "back_to_linear": _deviation(result, solved.before, solved.seed, paths),
+        "back_to_linear": _deviation(result, straight, solved.seed, paths),
         "flight": _flight(result, solved.seed, paths),
     }
 
@@ -78,33 +69,20 @@ def _known(game) -> Any:
     return 2.0 * fp.lq.nash(bank).cost
 
 
-def _costs(game, initial, noise, own, others):
-    """Path costs of single deviations, averaged over antithetic pairs, (paths / 2, players)."""
-    from keras import ops
-
-    full = (len(noise), game.steps, game.players, game.control_size)
-    parts = []
-    for start in range(0, len(noise), 512):
-        part = slice(start, start + 512)
-        arrays = (initial[part], own.reshape(full)[part], others.reshape(full)[part], noise[part])
-        tensors = [ops.convert_to_tensor(array.astype("float32")) for array in arrays]
-        parts.append(ops.convert_to_numpy(game.deviation_costs(*tensors)).astype(np.float64))
-    return np.concatenate(parts).reshape(2, -1, game.players).mean(axis=0)
-
-
 def _deviation(result, other, seed, paths) -> dict[str, Any]:
     """What a player loses, relative to her cost, by playing her controls of the other result."""
     initial, noise = solving.sample(result.game, paths, (seed, 3), antithetic=True)
     mine, theirs = result.control(initial, noise), other.control(initial, noise)
-    deviating, staying = (_costs(result.game, initial, noise, own, mine) for own in (theirs, mine))
+    deviating, staying = (solving.path_costs(result.game, initial, noise, own, mine)
+                          for own in (theirs, mine))  # fmt: skip
     loss, error = _relative(deviating - staying, result.cost)
     return {"loss": loss, "standard_error": error}
 
 
 def _relative(differences, cost) -> tuple[Any, Any]:
-    """Their mean relative to a cost, and its standard error."""
-    mean, spread = differences.mean(axis=0), differences.std(axis=0)
-    return mean / cost, spread / len(differences) ** 0.5 / cost
+    """The mean over antithetic pairs of paths, relative to a cost, and its standard error."""
+    pairs = differences.reshape(2, -1, differences.shape[-1]).mean(axis=0)
+    return pairs.mean(axis=0) / cost, pairs.std(axis=0) / len(pairs) ** 0.5 / cost
 
 
 def _against_constants(result, seed, paths) -> dict[str, Any]:
@@ -116,7 +94,7 @@ def _against_constants(result, seed, paths) -> dict[str, Any]:
     initial, noise = solving.sample(game, paths, (seed, 3), antithetic=True)
     controls = result.control(initial, noise)
     constant = np.broadcast_to(exact.investment, controls.shape)
-    trained, best = (_costs(game, initial, noise, own, own) for own in (controls, constant))
+    trained, best = (solving.path_costs(game, initial, noise, own) for own in (controls, constant))
     error, spread = _relative(trained - best, exact.cost)
     return {
         "investment": controls.mean(axis=(0, 1)),
@@ -157,78 +135,36 @@ def _flight(result, seed, paths) -> dict[str, Any]:
 def draw(document: dict[str, Any]) -> Any:
     """A flock's flight, its misalignment, and investments against N."""
     figure, (left, middle, right) = figures.subplots(1, 3, figsize=(10.6, 3.4))
-    flight = document["results"].get("flight")  # of older results
-    flight = flight or next(case["flight"] for case in records(document) if "flight" in case)
+    flown = flight(document)
     for number, name in enumerate(("trained", "no effort")):
-        look = figures.STYLES[number]
-        positions = np.asarray(flight[name]["positions"])
+        look, line = figures.STYLES[number], figures.line(number)
+        positions = np.asarray(flown[name]["positions"])
         for bird in range(positions.shape[1]):
-            line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.1}
-            left.plot(*positions[:, bird].T, **line, label=name if bird == 0 else None)
+            left.plot(*positions[:, bird].T, linewidth=1.1, label=None if bird else name, **line)
             left.plot(*positions[-1, bird], marker=look["marker"], color=look["color"])
-        middle.plot(flight["times"], flight[name]["misalignment"], label=name, **look)
+        middle.plot(flown["times"], flown[name]["misalignment"], label=name, **look)
     left.plot(*positions[0].T, linestyle="none", marker=".", color="black", label="start")
     left.set(xlabel="position $x_1$", ylabel="position $x_2$", title="one flight, seen from above")
     left.set_aspect("equal", adjustable="datalim")
     left.legend(fontsize=8)
     middle.set(xlabel="time $t$", ylabel="mean square misalignment $E|m^i|^2$", ylim=(0, None),
-               title="flock, β = 1, γ = 0.5")  # fmt: skip
+               title=_CURVED)  # fmt: skip
     middle.legend()
-    groups = _groups(document, "portfolio")
-    count = [cases[0]["players"] for cases in groups]
-    right.plot(count, [cases[0]["exact_investment"][0] for cases in groups],
-               label="exact, N players", **{**figures.STYLES[1], "marker": ""})  # fmt: skip
-    right.axhline(groups[0][0]["limit_investment"][0], color="#5a5a5a", linestyle=":",
-                  label="exact, mean-field limit")  # fmt: skip
-    invested = [np.concatenate([case["investment"] for case in cases]) for cases in groups]
-    means = np.array([np.mean(values) for values in invested])
-    low, high = (np.array([end(values) for values in invested]) for end in (np.min, np.max))
+    investors = groups(document, "portfolio")
+    count = [cases[0]["players"] for cases in investors]
+    right.plot(count, [cases[0]["exact_investment"][0] for cases in investors],
+               label="exact, N players", **figures.line(1))  # fmt: skip
+    right.axhline(investors[0][0]["limit_investment"][0], label="exact, mean-field limit",
+                  **figures.EXACT)  # fmt: skip
+    invested = [np.ravel([case["investment"] for case in cases]) for cases in investors]
+    means, low, high = (np.array([*map(end, invested)]) for end in (np.mean, np.min, np.max))
     right.errorbar(count, means, yerr=[means - low, high - means], fmt="o", color="#1b3a5c",
                    capsize=2.5, label="trained, mean and range\nover the players")  # fmt: skip
     right.set(xscale="log", xlabel="investors N", ylabel="investment $π$ (units of money)",
               title="portfolio game")  # fmt: skip
-    right.set_xticks(count, [str(value) for value in count])
-    right.minorticks_off()
+    figures.ticks(right, "x", count)
     right.legend(fontsize=8)
     return figure
-
-
-def summary(document: dict[str, Any]) -> list[Table]:
-    """A table per game."""
-    last = {
-        "gain by deviating": solving.gain,
-        **earlier(document),
-        "seeds": lambda cases: str(len(cases)),
-        "CPU-seconds": cpu_seconds,
-    }
-    return [
-        Table.of("The flock: cost of a bird, mean over the birds", _groups(document, "flock"), {
-            "game": lambda cases: names(cases[0])[0],
-            "ours ± s.e.": lambda cases: solving.over_seeds(
-                [(np.mean(case["cost"]), np.mean(case["cost_standard_error"])) for case in cases],
-                "", digits=4, percent=False),
-            "known": lambda cases: "none" if cases[0]["known"] is None
-                else f"{np.mean(cases[0]['known']):.4f}",
-            "loss by playing as if β = γ = 0": _back,
-            **last,
-        }),
-        Table.of("The portfolio game: investment and cost", _groups(document, "portfolio"), {
-            "N": lambda cases: str(cases[0]["players"]),
-            "ours": lambda cases: solving.over_seeds(
-                [(np.mean(case["investment"]),) for case in cases], "", digits=4, percent=False),
-            "exact": lambda cases: f"{cases[0]['exact_investment'][0]:.4f}",
-            "mean field": lambda cases: f"{cases[0]['limit_investment'][0]:.4f}",
-            "control error": lambda cases: solving.over_seeds(
-                [(case["control_error"],) for case in cases], "", digits=2),
-            "largest cost error ± s.e.": solving.largest,
-            **last,
-        }),
-    ]  # fmt: skip
-
-
-def _groups(document: dict[str, Any], kind: str) -> list[list[dict[str, Any]]]:
-    """The seeds of every game whose name begins so."""
-    return [cases for (game, _), cases in by_game(document) if game.startswith(kind)]
 
 
 def facts(document: dict[str, Any]) -> dict[str, Any]:
@@ -238,12 +174,35 @@ def facts(document: dict[str, Any]) -> dict[str, Any]:
 
 def _back(cases) -> str:
     """What the bird who loses least would lose."""
-    if "back_to_linear" not in cases[0]:
-        return ""
-    found = [case["back_to_linear"] for case in cases]
+    found = [case["back_to_linear"] for case in cases if "back_to_linear" in case]
     least = [int(np.argmin(one["loss"])) for one in found]
-    return solving.over_seeds([(one["loss"][bird], one["standard_error"][bird])
-                               for one, bird in zip(found, least, strict=True)])  # fmt: skip
+    return cells.over_seeds([[one["loss"][bird], one["standard_error"][bird]]
+                             for one, bird in zip(found, least, strict=True)],
+                            "+") if found else ""  # fmt: skip
 
 
-run = Games(cases=_cases, record=_record).run
+_LAST = {cells.GAIN: cells.gain, **cells.RUNS}
+run, summary = Games(
+    cases=_cases,
+    record=_record,
+    kinds=("flock", "portfolio"),
+    tables={
+        "The flock: cost of a bird, mean over the birds": {
+            "game": lambda cases: names(cases[0])[0],
+            "ours ± s.e.":
+                cells.quantity("cost", "cost_standard_error", digits=4, percent=False),
+            "known": cells.fixed("known", "{:.4f}", "none"),
+            "loss by playing as if β = γ = 0": _back,
+            **_LAST,
+        },
+        "The portfolio game: investment and cost": {
+            "N": cells.fixed("players", "{:.0f}"),
+            "ours": cells.quantity("investment", digits=4, percent=False),
+            "exact": cells.fixed("exact_investment", "{:.4f}"),
+            "mean field": cells.fixed("limit_investment", "{:.4f}"),
+            "control error": cells.quantity("control_error", digits=2),
+            "largest cost error ± s.e.": cells.largest,
+            **_LAST,
+        },
+    },
+).parts()  # fmt: skip

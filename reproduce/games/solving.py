@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ def solve(context, name: str, game, training: dict[str, Any], seed: int):
     Args:
         context: the item's `Context`.
         name: of the case, for its folder.
-        game: a game, or settings of `InterBankGame`.
+        game: to be solved.
         training: arguments of `DeepFictitiousPlay` and of its `solve`, together.
         seed: of the solve.
     """
     import fictitious_play as fp
 
-    game = fp.InterBankGame(**game) if isinstance(game, dict) else game
     solver = {key: value for key, value in training.items() if key not in _SOLVE}
     kept = {key: value for key, value in training.items() if key in _SOLVE}
     folder = place(context, name, game, training, seed)
@@ -47,24 +45,26 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
     import fictitious_play as fp
 
     information = result.settings["information_structure"]
-    exact = fp.lq.nash(result.game, information_structure=information)
+    exact, continuous = (
+        fp.lq.nash(result.game, information_structure=information, time=time)
+        for time in ("discrete", "continuous")
+    )
     history = [record.to_json() for record in result.history]
     for record in history:
         del record["loss"]
+    seconds, cpu_seconds = spent(result)
     return {
         "players": result.game.players,
         "cost": result.cost,
         "cost_standard_error": result.cost_standard_error,
         "exact_discrete": exact.cost,
-        "exact_continuous": fp.lq.nash(
-            result.game, information_structure=information, time="continuous"
-        ).cost,
+        "exact_continuous": continuous.cost,
         "relative_error": result.relative_error(exact),
         "relative_standard_error": result.relative_standard_error(exact),
         "exploitability": certificate(result, **certificate_settings),
         "history": history,
-        "seconds": sum(record.seconds for record in result.history),
-        "cpu_seconds": sum(record.cpu_seconds for record in result.history),
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "reason": result.reason,
         "converged": result.converged,
         "message": result.message,
@@ -102,56 +102,27 @@ def certificate(result, **settings) -> dict[str, Any]:
     return {name: getattr(found, name) for name in names}
 
 
-def worst(case: dict[str, Any]) -> tuple[float, float]:
-    """The relative error of largest size over the players, signed, and its standard error."""
-    errors = np.atleast_1d(np.asarray(case["relative_error"], float))
-    player = int(np.argmax(np.abs(errors)))
-    return float(errors[player]), float(np.ravel(case["relative_standard_error"])[player])
-
-
-def _gain(case: dict[str, Any]) -> tuple[float, float]:
-    """The largest relative gain of a deviation over the players, and its standard error."""
-    found = case["exploitability"]
-    gains = np.asarray(found["relative"], float)
-    player = int(np.argmax(gains))  # a NaN where there is one
-    return float(gains[player]), float(np.asarray(found["relative_standard_error"], float)[player])
-
-
-def certified(case: dict[str, Any]) -> str:
-    """The largest relative gain of a deviation, of one record, as a cell."""
-    return gain([case])
-
-
-def largest(cases: list[dict[str, Any]]) -> str:
-    """The largest relative cost error over the players, as a cell: `over_seeds`."""
-    return over_seeds([worst(case) for case in cases])
-
-
-def gain(cases: list[dict[str, Any]]) -> str:
-    """The largest gain by deviating over the players, as a cell: `over_seeds`."""
-    bound = "" if cases[0]["exploitability"].get("method") == "exact" else "≥ "
-    return bound + over_seeds([_gain(case) for case in cases], "")
-
-
-def over_seeds(found: Sequence[Sequence[float]], sign: str = "+", *, digits: int = 3,
-               percent: bool = True) -> str:  # fmt: skip
-    """A quantity in words: "+0.123 % ± 0.004, seeds ± 0.010".
+def path_costs(game, initial, noise, own, others=None) -> np.ndarray:
+    """Costs on every path, (paths, players), of everybody's deviation alone from `others`.
 
     Args:
-        found: its value from every seed and, where there is one, the evaluation's standard error;
-            means are shown, and the standard deviation over the seeds where there are several.
-        sign: "+" shows that of a positive value, too.
-        digits: after the point.
-        percent: whether the quantity is shown in %.
+        game: to be played.
+        initial, noise: as `sample` gives them.
+        own, others: controls of all players; everybody plays her own where there are no others.
     """
-    values = (100.0 if percent else 1.0) * np.asarray(found, float)
-    mean, *error = values.mean(axis=0)
-    text = f"{mean:{sign}.{digits}f}{' %' if percent else ''}"
-    text += "".join(f" ± {one:.{digits}f}" for one in error)
-    spread = f", seeds ± {values[:, 0].std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return text + spread
+    from keras import ops
+
+    full = (len(noise), game.steps, game.players, game.control_size)
+    own, others = own.reshape(full), (own if others is None else others).reshape(full)
+    parts = []
+    for start in range(0, len(noise), 512):
+        arrays = (array[start : start + 512] for array in (initial, own, others, noise))
+        tensors = [ops.convert_to_tensor(array.astype("float32")) for array in arrays]
+        parts.append(ops.convert_to_numpy(game.deviation_costs(*tensors)).astype(np.float64))
+    return np.concatenate(parts)
 
 
-def percent(value: float, error: float) -> str:
-    """ "+0.123 % ± 0.004"."""
-    return over_seeds([(value, error)])
+def spent(result) -> tuple[float, float]:
+    """Seconds and CPU-seconds of a solve."""
+    history = result.history
+    return sum(each.seconds for each in history), sum(each.cpu_seconds for each in history)

@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
-from reproduce.games import solving
+from reproduce.games import cells
 from reproduce.games.cases import Case, Games, Solved, records
 from reproduce.report import Table
 
 #: Coupling strong enough that the stages can be told apart; everybody is first believed to play 1.
 _WEIGHT, _BELIEF = 4.0, 1.0
+#: Costs and their errors, of the one solve and of stages trained to their end.
+_WARM, _END = ("warm_cost", "warm_standard_error"), ("cost", "cost_standard_error")
 #: Marks of the axis of distances, in %.
 _PERCENT = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
@@ -68,36 +70,29 @@ def _record(solved: Solved) -> dict[str, Any]:
     }
 
 
-def _over(document: dict[str, Any], entry: str, warm: bool = False) -> np.ndarray:
+def _over(document: dict[str, Any], entry: str) -> np.ndarray:
     """A quantity of every seed and stage, mean over the players."""
-    if warm:
-        found = [case[entry] for case in records(document)]
-    else:
-        found = [[stage[entry] for stage in case["stages"]] for case in records(document)]
-    values = np.array(found, float)
+    values = np.array([case.get(entry) or [stage[entry] for stage in case["stages"]]
+                       for case in records(document)], float)  # fmt: skip
     return values.reshape(*values.shape[:2], -1).mean(axis=-1)
 
 
 def draw(document: dict[str, Any]) -> Any:
     """Costs stage by stage, and distances of the controls: means over the seeds, with the
-    evaluation's error, or, of several seeds, their standard deviation."""
+    evaluation's error, or, of several seeds, their standard deviation and range."""
     case = records(document)[0]
     figure, (left, right) = figures.subplots(1, 2, figsize=(8.6, 3.5))
     exact = np.mean(case["exact_cost"], axis=1)
     stage = np.arange(1, len(exact) + 1)
-    left.plot(stage, exact, label="exact best responses", **{**figures.STYLES[1], "marker": ""})
-    for number, (cost, error, label) in enumerate((
-        (_over(document, "warm_cost", True), _over(document, "warm_standard_error", True),
-         "one solve, warm-started stages"),
-        (_over(document, "cost"), _over(document, "cost_standard_error"),
-         "every stage trained to its end"),
-    )):  # fmt: skip
-        look = figures.STYLES[2 * number]
+    left.plot(stage, exact, label="exact best responses", **figures.line(1))
+    for number, entries, label in (
+        (0, _WARM, "one solve, warm-started stages"), (2, _END, "every stage trained to its end"),
+    ):  # fmt: skip
+        cost, error = (_over(document, entry) for entry in entries)
         bars = cost.std(axis=0, ddof=1) if len(cost) > 1 else error[0]
-        left.errorbar(stage, cost.mean(axis=0), yerr=bars, linestyle="none", label=label,
-                      marker=look["marker"], color=look["color"], capsize=2.5)  # fmt: skip
-    left.axhline(np.mean(case["equilibrium_cost"]), color="#5a5a5a", linestyle=":",
-                 label="equilibrium")  # fmt: skip
+        left.errorbar(stage, cost.mean(axis=0), yerr=bars, capsize=2.5, label=label,
+                      **figures.dots(number))  # fmt: skip
+    left.axhline(np.mean(case["equilibrium_cost"]), label="equilibrium", **figures.EXACT)
     left.set(xlabel="stage", ylabel="cost, mean over the players (units of cost)", xticks=stage,
              title="cost of the joint profile")  # fmt: skip
     left.legend(fontsize=8)
@@ -106,14 +101,11 @@ def draw(document: dict[str, Any]) -> Any:
         ("exact_error_to_equilibrium", "exact play to equilibrium"),
         ("error_to_exact_stage", "networks to exact play"),
     )):  # fmt: skip
-        right.plot(stage, 100 * _over(document, name).mean(axis=0), label=label,
-                   **figures.STYLES[number])  # fmt: skip
+        figures.shaded(right, stage, 100 * _over(document, name), number, label=label)
     right.set(yscale="log", xlabel="stage", ylabel="relative L2 distance of the controls (%)",
               xticks=stage, title="controls")  # fmt: skip
     low, high = right.get_ylim()
-    shown = [value for value in _PERCENT if low <= value <= high]
-    right.set_yticks(shown, [f"{value:g}" for value in shown])
-    right.minorticks_off()
+    figures.ticks(right, "y", [value for value in _PERCENT if low <= value <= high])
     right.legend(fontsize=8)
     return figure
 
@@ -122,30 +114,29 @@ def summary(document: dict[str, Any]) -> list[Table]:
     """Costs and controls, a row per stage."""
     exact = np.mean(records(document)[0]["exact_cost"], axis=1)
 
-    def cost(entry, error, warm=False):
+    def cost(entries):
         """Relative distance of the mean cost from the exact stage's."""
-        values, errors = (_over(document, name, warm) / exact for name in (entry, error))
-        return lambda stage: solving.over_seeds(
-            [*zip(values[:, stage] - 1.0, errors[:, stage], strict=True)])  # fmt: skip
+        values, errors = (_over(document, entry) / exact for entry in entries)
+        found = np.stack([values - 1.0, errors], axis=-1)
+        return lambda stage: cells.over_seeds(found[:, stage], "+")
 
-    def control(entry):
-        values = _over(document, entry)
-        return lambda stage: solving.over_seeds(values[:, stage, None], "", digits=2)
+    def control(entry, seeds=None):
+        found = _over(document, entry)[:seeds]
+        return lambda stage: cells.over_seeds(found[:, stage, None], digits=2)
 
     stages, number = range(len(exact)), {"stage": lambda stage: str(stage + 1)}
     return [
         Table.of("Cost of the joint profile, mean over the players", stages, {
             **number,
             "exact play": lambda stage: f"{exact[stage]:.5f}",
-            "one solve": cost("warm_cost", "warm_standard_error", True),
-            "stages trained to their end": cost("cost", "cost_standard_error"),
+            "one solve": cost(_WARM),
+            "stages trained to their end": cost(_END),
         }),
         Table.of("Controls, stages trained to their end", stages, {
             **number,
             "to exact play": control("error_to_exact_stage"),
             "to equilibrium": control("error_to_equilibrium"),
-            "exact play to equilibrium": lambda stage:
-                f"{100 * _over(document, 'exact_error_to_equilibrium')[0, stage]:.2f} %",
+            "exact play to equilibrium": control("exact_error_to_equilibrium", 1),
         }),
     ]  # fmt: skip
 
@@ -155,4 +146,4 @@ def facts(document: dict[str, Any]) -> dict[str, Any]:
     return {"weight": _WEIGHT, "case": records(document)[0]}
 
 
-run = Games(cases=_cases, record=_record).run
+run = Games(cases=_cases, record=_record, tables={}, kinds=()).run
