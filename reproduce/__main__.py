@@ -5,19 +5,52 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 from reproduce import catalogue, startup
 
 _DESCRIPTION = """\
 Regenerates the figures and tables of the papers. Without an item: the main job, quick preset."""
 
-_ITEM_HELP = """\
-an item of the list below, `all` for all of them, `list` to see them, or `report` to draw figures \
-and tables anew from the results that are there"""
-
-_PRESET_HELP = """\
-size of the run: smoke (seconds), quick (minutes), standard (hours for all items), best (the \
-smallest errors that a few minutes buy; one item), paper (the paper's sizes); default quick"""
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "item": {
+        "nargs": "?", "default": catalogue.MAIN_ITEM,
+        "help": "an item of the list below, `all` for all of them, `list` to see them, or `report` "
+                "to draw figures and tables anew from the results that are there",
+    },
+    "--preset": {
+        "choices": catalogue.PRESETS, "default": "quick",
+        "help": "size of the run: smoke (seconds), quick (minutes), standard (hours for all "
+                "items), best (the smallest errors that a few minutes buy; one item), paper (the "
+                "paper's sizes); default quick",
+    },
+    "--seed": {"type": int, "default": 0, "help": "of every random number; default 0"},
+    "--out": {
+        "default": "runs", "help": "folder of JSON, figures and their report; default runs",
+    },
+    "--threads": {"type": int, "help": "threads to compute with; default: all cores"},
+    "--seeds": {"type": int, "help": "how many seeds, where an item repeats its runs"},
+    "--only": {
+        "metavar": "NAME,...", "type": lambda names: tuple(names.split(",")), "default": (),
+        "help": "data sets to train on, of those that the preset has; default: all that are here",
+    },
+    "--jobs": {"type": int, "default": 1,
+               "help": "worker processes for items of many training runs"},
+    "--dask": {"metavar": "ADDRESS", "help": "scheduler of a Dask cluster"},
+    "--data-dir": {
+        "help": "folder with the data sets' files in their own formats; see `./run data`",
+    },
+    "--keep": {
+        "action": "store_true",
+        "help": "keep finished training runs in `--out` that other code made; the report marks "
+                "them",
+    },
+    "--publish": {
+        "action": "store_true",
+        "help": "with `report`: take the results of `--out`, but those of smoke, into the "
+                "committed results/, and make RESULTS.md, the README's table and the figures anew",
+    },
+}  # fmt: skip
 
 _EPILOG = """\
 items, and how long the commands took that made the committed results, on 2 to 4 cores
@@ -40,47 +73,8 @@ def parser(listing: str = "") -> argparse.ArgumentParser:
         epilog=_EPILOG.format(listing=listing),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parsed.add_argument("item", nargs="?", default=catalogue.MAIN_ITEM, help=_ITEM_HELP)
-    parsed.add_argument("--preset", choices=catalogue.PRESETS, default="quick", help=_PRESET_HELP)
-    parsed.add_argument("--seed", type=int, default=0, help="of every random number; default 0")
-    parsed.add_argument(
-        "--out", default="runs", help="folder of JSON, figures and their report; default runs"
-    )
-    parsed.add_argument(
-        "--threads", type=int, default=None, help="threads to compute with; default: all cores"
-    )
-    parsed.add_argument(
-        "--seeds", type=int, default=None, help="how many seeds, where an item repeats its runs"
-    )
-    parsed.add_argument(
-        "--only", metavar="NAME,...", default=None,
-        help="data sets to train on, of those that the preset has; default: all that are here",
-    )  # fmt: skip
-    parsed.add_argument(
-        "--jobs", type=int, default=1, help="worker processes for items of many training runs"
-    )
-    parsed.add_argument(
-        "--dask",
-        metavar="ADDRESS",
-        default=None,
-        help="scheduler of a Dask cluster",
-    )
-    parsed.add_argument(
-        "--data-dir",
-        default=None,
-        help="folder with the data sets' files in their own formats; see `./run data`",
-    )
-    parsed.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep finished training runs in `--out` that other code made; the report marks them",
-    )
-    parsed.add_argument(
-        "--publish",
-        action="store_true",
-        help="with `report`: take the results of `--out`, but those of smoke, into the committed "
-        "results/, and make RESULTS.md, the README's table and the figures anew",
-    )
+    for name, settings in _ARGUMENTS.items():
+        parsed.add_argument(name, **settings)
     return parsed
 
 
@@ -107,9 +101,8 @@ def main(arguments: list[str] | None = None) -> int:
         if given.item == "report":
             (runner.publish if given.publish else runner.report)(given.out)
         else:
-            only = tuple(given.only.split(",")) if given.only else ()
             options = runner.Options(
-                given.seeds, given.jobs, given.dask, given.data_dir, given.keep, only
+                given.seeds, given.jobs, given.dask, given.data_dir, given.keep, given.only
             )
             if every:
                 items = [item for item in items if given.preset in item.presets]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 #: Dark to light, each with a line style and a marker of its own.
-STYLES = (
+STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#1b3a5c", "linestyle": "-", "marker": "o"},
     {"color": "#c0562b", "linestyle": "--", "marker": "s"},
     {"color": "#4f8f6b", "linestyle": "-.", "marker": "^"},
@@ -88,6 +88,16 @@ def shaded(axis: Any, x: Any, values: Any, number: int = 0, **settings: Any) -> 
     axis.plot(x, values.mean(axis=0), **look)
     axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15,
                       linewidth=0)  # fmt: skip
+
+
+def trails(axis: Any, paths: Any, label: str, end: str = "", **settings: Any) -> None:
+    """Ways in the plane, `(steps + 1, players, 2)`, a line per player; a marker where it ends."""
+    paths = np.asarray(paths)
+    for player in range(paths.shape[1]):
+        (line,) = axis.plot(*paths[:, player].T, label=None if player else label, **settings)
+        if end:
+            axis.plot(*paths[-1, player], marker=end, color=line.get_color())
+    axis.set_aspect("equal", adjustable="datalim")
 
 
 def ticks(axis: Any, which: str, values: Any) -> None:

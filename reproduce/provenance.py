@@ -6,7 +6,8 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
@@ -97,40 +98,28 @@ def device() -> str:
     """What the Keras backend computes on: the kind of the GPUs or TPUs, or "CPU"."""
     import keras
 
-    kinds = _ACCELERATORS[keras.config.backend()]()
+    kinds = list(_accelerators(keras.config.backend()))
     if not kinds:
         return "CPU"
     return kinds[0] if len(kinds) == 1 else f"{len(kinds)} × {kinds[0]}"
 
 
-def _tensorflow_accelerators() -> list[str]:
-    import tensorflow as tf
+def _accelerators(backend: str) -> Iterator[str]:
+    if backend == "tensorflow":
+        import tensorflow as tf
 
-    found = [device for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
-    details = [tf.config.experimental.get_device_details(device) for device in found]
-    return [
-        detail.get("device_name", device.device_type)
-        for device, detail in zip(found, details, strict=True)
-    ]
+        for kind in ("GPU", "TPU"):
+            for found in tf.config.list_physical_devices(kind):
+                details = tf.config.experimental.get_device_details(found)
+                yield details.get("device_name", found.device_type)
+    elif backend == "jax":
+        import jax
 
+        yield from (found.device_kind for found in jax.devices() if found.platform != "cpu")
+    else:
+        import torch
 
-def _jax_accelerators() -> list[str]:
-    import jax
-
-    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
-
-
-def _torch_accelerators() -> list[str]:
-    import torch
-
-    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-
-
-_ACCELERATORS: dict[str, Callable[[], list[str]]] = {
-    "tensorflow": _tensorflow_accelerators,
-    "jax": _jax_accelerators,
-    "torch": _torch_accelerators,
-}
+        yield from map(torch.cuda.get_device_name, range(torch.cuda.device_count()))
 
 
 def threads_shown(given: dict[str, Any]) -> str:
@@ -156,10 +145,8 @@ def describe(
     """
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "command": shlex.join(command),
         "preset": preset,

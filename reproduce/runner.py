@@ -5,8 +5,8 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from rich import box
@@ -89,21 +89,7 @@ def run(
     if not items:
         raise ValueError(f"`--preset` must be a preset of some item. Received: {preset!r}")
     for item in items:
-        if preset not in item.presets:
-            raise ValueError(
-                f"`--preset` must be one of {', '.join(item.presets)} for {item.name}. "
-                f"Received: {preset!r}"
-            )
-        if options.seeds is not None and len(items) == 1 and "seeds" not in item.presets[preset]:
-            raise ValueError(
-                f"`--seeds` is for items that repeat runs; {item.name} takes `--seed`. "
-                f"Received: --seeds {options.seeds}"
-            )
-        if options.only and len(items) == 1 and not item.data:
-            raise ValueError(
-                f"`--only` is for items that train on data sets; {item.label} does not. "
-                f"Received: --only {','.join(options.only)}"
-            )
+        _check(item, preset, options if len(items) == 1 else _PLAIN)
     _refuse_committed(out)
     folder = store.open_folder(Path(out) / preset)
     console = Console()
@@ -112,19 +98,37 @@ def run(
             console.print(sentence, highlight=False)
     written: list[Path] = []
     for item in items:
-        module = item.code()
         console.rule(f"{item.label} ({preset})")
-        document = _run_one(item, module, preset, seed, folder, threads, options)
+        document = _run_one(item, preset, seed, folder, threads, options)
         path = folder / f"{item.name}.json"
         store.write(path, document)
         shutil.rmtree(folder / _CHECKPOINTS / item.name, ignore_errors=True)
         written += [path, *pages.draw(item, document, path.with_suffix(""))]
-        for table in module.summary(document):
+        for table in item.code().summary(document):
             console.print(_rich(table))
     written += pages.write(pages.Place.of_runs(Path(out)))
     console.print("Written:")
     for path in written:
         console.print(f"  {path}", highlight=False, soft_wrap=True)
+
+
+def _check(item: Item, preset: str, options: Options) -> None:
+    """Refuses what an item does not have."""
+    if preset not in item.presets:
+        raise ValueError(
+            f"`--preset` must be one of {', '.join(item.presets)} for {item.name}. "
+            f"Received: {preset!r}"
+        )
+    if options.seeds is not None and "seeds" not in item.presets[preset]:
+        raise ValueError(
+            f"`--seeds` is for items that repeat runs; {item.name} takes `--seed`. "
+            f"Received: --seeds {options.seeds}"
+        )
+    if options.only and not item.data:
+        raise ValueError(
+            f"`--only` is for items that train on data sets; {item.label} does not. "
+            f"Received: --only {','.join(options.only)}"
+        )
 
 
 def report(out: str) -> None:
@@ -169,31 +173,25 @@ def _refuse_committed(out: str) -> None:
         )
 
 
-def _run_one(
-    item: Item, module: ModuleType, preset, seed, folder, threads, options
-) -> dict[str, Any]:
-    command = ["./run", "reproduce", item.label, "--preset", preset, "--seed", str(seed)]
+def _run_one(item: Item, preset, seed, folder, threads, options) -> dict[str, Any]:
     settings = dict(item.presets[preset])
-    if "seeds" in settings and options.seeds is not None:
-        settings["seeds"] = options.seeds
-        command += ["--seeds", str(options.seeds)]
-    if threads is not None:
-        command += ["--threads", str(threads)]
-    if options.jobs > 1:
-        command += ["--jobs", str(options.jobs)]
-    if options.dask is not None:
-        command += ["--dask", "ADDRESS"]
-    if options.data_dir is not None:
-        command += ["--data-dir", "FOLDER"]
-    if options.keep:
-        command += ["--keep"]
-    if options.only:
-        command += ["--only", ",".join(options.only)]
+    seeds = options.seeds if "seeds" in settings else None
+    if seeds is not None:
+        settings["seeds"] = seeds
+    said = {
+        "--preset": preset, "--seed": seed, "--seeds": seeds, "--threads": threads,
+        "--jobs": options.jobs if options.jobs > 1 else None,
+        "--dask": options.dask and "ADDRESS", "--data-dir": options.data_dir and "FOLDER",
+        "--keep": "" if options.keep else None, "--only": ",".join(options.only) or None,
+    }  # fmt: skip
+    told = ([name, *([str(value)] if value != "" else [])]
+            for name, value in said.items() if value is not None)  # fmt: skip
+    command = ["./run", "reproduce", item.label, *chain(*told)]
     begun, processor = time.monotonic(), _processor_seconds()
     solves = store.open_folder(folder / _CHECKPOINTS / item.name)
     cells = store.open_folder(folder.parent / "cells")
     context = Context(settings, seed, solves, preset, folder, options, cells)
-    results = module.run(context)
+    results = item.code().run(context)
     # A result costs what its runs cost, whichever command made them.
     seconds = time.monotonic() - begun + context.reused["seconds"]
     cpu_seconds = _processor_seconds() - processor + context.reused["cpu_seconds"]

@@ -115,8 +115,5 @@ def share_difference(first: Sequence[int], second: Sequence[int]) -> tuple[float
 
 
 def _wilson(successes: int, trials: int) -> tuple[float, float, float]:
-    share, z = successes / trials, NORMAL
-    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials)
-    half *= math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return share, centre - half, centre + half
+    interval = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return successes / trials, interval.low, interval.high

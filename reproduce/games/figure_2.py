@@ -1,17 +1,28 @@
 """The network of one player, drawn from the Keras model itself."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from reproduce import figures
 from reproduce.report import Table
 
-_KINDS: dict[str, tuple[str, str, Any]] = {
-    "InputLayer": ("input", "#ffffff", "-"),
-    "ControlNetwork": ("Sequential: her control", "#cfdcea", "-"),
-    "Rcost": ("Rcost: running cost, Euler step", "#f0d3c4", "--"),
-    "Tcost": ("Tcost: terminal cost", "#e3b79b", "-."),
-    "Concatenate": ("Concatenate: what she has seen", "#dfe9df", ":"),
+#: Class of a layer → its name in the legend, colour, outline, and place at a step of `steps`.
+_KINDS: dict[str, tuple[str, str, Any, Callable[[int, int], tuple[float, float]]]] = {
+    "InputLayer": ("input", "#ffffff", "-", lambda step, steps: (0, 0)),
+    "ControlNetwork": ("Sequential: her control", "#cfdcea", "-", lambda step, steps: (step, 2)),
+    "Rcost": ("Rcost: running cost, Euler step", "#f0d3c4", "--",
+              lambda step, steps: (step + 0.35, 1)),
+    "Tcost": ("Tcost: terminal cost", "#e3b79b", "-.", lambda step, steps: (steps - 0.2, 1)),
+    "Concatenate": ("Concatenate: what she has seen", "#dfe9df", ":",
+                    lambda step, steps: (step - 0.5, 3)),
+}  # fmt: skip
+#: Layers with labels of their own.
+_LABELS = {
+    "initial_state": "initial state $x_0$",
+    "noise": "noise $ΔW_0 \\ldots ΔW_{N_T-1}$",
+    "others": "the others' controls",
+    "tcost": "Tcost → cost",
 }
 
 
@@ -48,20 +59,15 @@ def draw(document: dict[str, Any]) -> Any:
     steps = results["steps"]
     figure, axis = figures.subplots(figsize=(3.0 * steps + 2.4, 5.2))
     axis.axis("off")
-    places = {}
+    places = {
+        "initial_state": (-0.9, 1.5),
+        "noise": (steps / 2 - 0.5, 4),
+        "others": (steps / 2 - 0.5, 0),
+    }
     for node in results["nodes"]:
-        name, kind = node["name"], node["kind"]
-        column = int(name.rsplit("_", 1)[1]) if name.rsplit("_", 1)[-1].isdigit() else 0
-        places[name] = {
-            "ControlNetwork": (column, 2.0),
-            "Rcost": (column + 0.35, 1.0),
-            "Concatenate": (column - 0.5, 3.0),
-            "Tcost": (steps - 0.2, 1.0),
-            "InputLayer": {
-                "initial_state": (-0.9, 1.5), "noise": (steps / 2 - 0.5, 4.0),
-                "others": (steps / 2 - 0.5, 0.0),
-            }.get(name, (0, 0)),
-        }[kind]  # fmt: skip
+        number = node["name"].rsplit("_", 1)[-1]
+        place = _KINDS[node["kind"]][3](int(number) if number.isdigit() else 0, steps)
+        places.setdefault(node["name"], place)
     for source, target in results["edges"]:
         start, end = places[source], places[target]
         bend = 0.18 if abs(start[0] - end[0]) > 0.6 and start[1] == end[1] else 0.0
@@ -75,18 +81,17 @@ def draw(document: dict[str, Any]) -> Any:
             },
         )  # fmt: skip
     for node in results["nodes"]:
-        x, y = places[node["name"]]
-        _, colour, line = _KINDS[node["kind"]]
-        label = _LABELS.get(node["name"], node["name"].replace("_", " "))
+        _, colour, line, _ = _KINDS[node["kind"]]
         axis.text(
-            x, y, label, ha="center", va="center", zorder=3, fontsize=9,
+            *places[node["name"]], _LABELS.get(node["name"], node["name"].replace("_", " ")),
+            ha="center", va="center", zorder=3, fontsize=9,
             bbox={"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "#333333",
                   "linestyle": line},
         )  # fmt: skip
     axis.set(xlim=(-1.4, steps + 0.3), ylim=(-0.6, 4.5))
     handles = [
         patches.Patch(facecolor=colour, edgecolor="#333333", linestyle=line, label=label)
-        for label, colour, line in _KINDS.values()
+        for label, colour, line, _ in _KINDS.values()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     axis.set_title(f"One player's network, N_T = {steps} steps; the output is her cost")
@@ -104,14 +109,6 @@ def summary(document: dict[str, Any]) -> list[Table]:
         "how many": lambda kind: str(len(sizes[kind])),
         "trainable parameters": lambda kind: str(sum(sizes[kind])),
     })]  # fmt: skip
-
-
-_LABELS = {
-    "initial_state": "initial state $x_0$",
-    "noise": "noise $ΔW_0 \\ldots ΔW_{N_T-1}$",
-    "others": "the others' controls",
-    "tcost": "Tcost → cost",
-}
 
 
 def _drawn_sources(name: str, layers: dict[str, Any]) -> set[str]:

@@ -32,18 +32,14 @@ def flight(result, truth, seed: int) -> dict[str, Any]:
 
 def trails(axis, flown: dict[str, Any]) -> None:
     """The whole flight on one axis."""
-    trained, exact = (np.asarray(flown[name]) for name in ("trained", "exact"))
-    for player in range(trained.shape[1]):
-        label = "exact" if player == 0 else None
-        axis.plot(*exact[:, player].T, color="#c0562b", linestyle="--", linewidth=1.0, label=label)
-        label = "trained" if player == 0 else None
-        axis.plot(*trained[:, player].T, color="#1b3a5c", linewidth=1.2, label=label)
+    trained = np.asarray(flown["trained"])
+    figures.trails(axis, flown["exact"], "exact", color="#c0562b", linestyle="--", linewidth=1.0)
+    figures.trails(axis, trained, "trained", color="#1b3a5c", linewidth=1.2)
     axis.plot(*trained[0].T, linestyle="none", marker=".", color="black", label="start")
     axis.plot(*trained[-1].T, linestyle="none", marker=">", color="#1b3a5c", label="end")
     places = np.asarray(flown["places"])[-1]
     axis.plot(*places.T, linestyle="none", marker="+", color="#5a5a5a", label="places")
     axis.set(xlabel="$x_1$", ylabel="$x_2$", title="five vehicles take their places")
-    axis.set_aspect("equal", adjustable="datalim")
     axis.legend(fontsize=8)
 
 

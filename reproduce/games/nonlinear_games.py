@@ -137,15 +137,12 @@ def draw(document: dict[str, Any]) -> Any:
     figure, (left, middle, right) = figures.subplots(1, 3, figsize=(10.6, 3.4))
     flown = flight(document)
     for number, name in enumerate(("trained", "no effort")):
-        look, line = figures.STYLES[number], figures.line(number)
-        positions = np.asarray(flown[name]["positions"])
-        for bird in range(positions.shape[1]):
-            left.plot(*positions[:, bird].T, linewidth=1.1, label=None if bird else name, **line)
-            left.plot(*positions[-1, bird], marker=look["marker"], color=look["color"])
+        look, positions = figures.STYLES[number], flown[name]["positions"]
+        figures.trails(left, positions, name, look["marker"], linewidth=1.1, **figures.line(number))
         middle.plot(flown["times"], flown[name]["misalignment"], label=name, **look)
-    left.plot(*positions[0].T, linestyle="none", marker=".", color="black", label="start")
+    left.plot(*np.transpose(positions[0]), linestyle="none", marker=".", color="black",
+              label="start")  # fmt: skip
     left.set(xlabel="position $x_1$", ylabel="position $x_2$", title="one flight, seen from above")
-    left.set_aspect("equal", adjustable="datalim")
     left.legend(fontsize=8)
     middle.set(xlabel="time $t$", ylabel="mean square misalignment $E|m^i|^2$", ylim=(0, None),
                title=_CURVED)  # fmt: skip
