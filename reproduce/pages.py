@@ -2,7 +2,6 @@
 
 import html
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +62,12 @@ class Place:
         return written
 
     def figures(self, item: Item, path: Path) -> list[Path]:
-        """The figures that `draw` makes from a JSON file: of its name, or with a suffix."""
-        stem = self._stem(item, path)
+        """The figures that `draw` made from a JSON file."""
         if not self.beside and path != self.found(item)[0]:
             return []
-        name = rf"{re.escape(stem.name)}(\.[a-z0-9-]+)?\.(gif|png)"
-        return [file for file in sorted(stem.parent.glob("*")) if re.fullmatch(name, file.name)]
+        stem = self._stem(item, path)
+        files = (stem.with_name(stem.name + ending) for ending in (".gif", ".png"))
+        return [file for file in files if file.exists()]
 
     def _stem(self, item: Item, path: Path) -> Path:
         return path.parent / item.name if self.beside else self.pages / item.page

@@ -26,8 +26,7 @@ def within(document: Document, limit: float, on: str, *,
            where: dict[str, str] | None = None, above_ten: float | None = None,
            what: str = "cost error", value: str = "relative_error",
            error: str = "relative_standard_error") -> list[Finding]:  # fmt: skip
-    """Every game's largest size of a quantity over the players is below a limit. A solve that broke
-    off supports nothing.
+    """Every game's largest size of a quantity over the players is below a limit.
 
     Args:
         document: of the item.
@@ -46,7 +45,7 @@ def within(document: Document, limit: float, on: str, *,
     for own in games:
         size, half = _over_seeds([_largest(case[value], case[error]) for case in own])
         most = above_ten if above_ten is not None and own[0]["players"] > 10 else limit
-        verdicts += [below(size - half, size + half, most), *([OPEN] if broken_off(own) else [])]
+        verdicts.append(_below(own, size - half, size + half, most))
         if not size <= worst.get(most, (-1.0,))[0]:
             worst[most] = size, half
     parts = [f"{100 * size:.2f} ± {100 * half:.2f} %"
@@ -57,6 +56,12 @@ def within(document: Document, limit: float, on: str, *,
     counts = sorted({own[0].get("players", 0) for own in games})
     shown = on.format(N=", ".join(f"{count:,}" for count in counts))
     return [Finding(shown, told, every(verdicts), on)]
+
+
+def _below(cases: list[Document], low: float, high: float, limit: float) -> str:
+    """Whether a quantity of these solves is below a limit; one that broke off supports nothing."""
+    verdict = below(low, high, limit)
+    return every([verdict, OPEN]) if broken_off(cases) else verdict
 
 
 def _has(case: Document, wanted: dict[str, str]) -> bool:
@@ -83,6 +88,15 @@ def _over_seeds(found: list[tuple[float, float]]) -> tuple[float, float]:
     return found[0][0], NORMAL * found[0][1]
 
 
+def _interval(values: Iterable[float]) -> tuple[float, float]:
+    """The same of a quantity without an error of its own."""
+    return _over_seeds([(value, 0.0) for value in values])
+
+
+def _percent(mean: float, half: float) -> str:
+    return f"{100 * mean:.1f}{f' ± {100 * half:.1f}' if half else ''} %"
+
+
 def _seeds(games: Iterable[list[Document]]) -> str:
     """How many seeds the games were solved from; nothing where all from one."""
     counts = sorted({len(own) for own in games})
@@ -105,16 +119,14 @@ def controls(document: Document, limit: float) -> list[Finding]:
     """The controls' relative L2 error is below a limit at every time step."""
     cases = records(document)
     steps = np.array([case["control_error_by_step"] for case in cases], float)
-    intervals = [_over_seeds([(error, 0.0) for error in errors]) for errors in steps.T]
+    intervals = [_interval(errors) for errors in steps.T]
     low, high = min(mean - half for mean, half in intervals), max(map(sum, intervals))
-    error, half = _over_seeds([(case["control_error"], 0.0) for case in cases])
-    spread = f" ± {100 * half:.1f}" if len(cases) > 1 else ""
-    means = steps.mean(axis=0)
-    told = (f"L2 error {100 * error:.1f}{spread} %, by time step {100 * means.min():.1f} to "
+    error, means = _interval(case["control_error"] for case in cases), steps.mean(axis=0)
+    told = (f"L2 error {_percent(*error)}, by time step {100 * means.min():.1f} to "
             f"{100 * means.max():.1f} %{_seeds([cases])}")  # fmt: skip
     network = names(cases[0])[1]
     on = f"the same game, N = {cases[0]['players']}, {network}"
-    return [Finding(on, told, below(low, high, limit), network)]
+    return [Finding(on, told, _below(cases, low, high, limit), network)]
 
 
 def published(document: Document, limit: float) -> list[Finding]:
@@ -124,7 +136,7 @@ def published(document: Document, limit: float) -> list[Finding]:
         errors = [math.nan if case["error"] is None else case["error"] for case in cases]
         spread = cases[0]["cost_standard_error"]
         mean, half = _over_seeds([(error, spread) for error in errors])
-        found.append((below(mean - half, mean + half, limit), names(cases[0])[0], mean))
+        found.append((_below(cases, mean - half, mean + half, limit), names(cases[0])[0], mean))
     missed = dict.fromkeys(f"{name}, {100 * mean:.1f} %" for verdict, name, mean in found
                            if verdict == REFUTED)  # fmt: skip
     good = sum(verdict == SUPPORTED for verdict, *_ in found)
@@ -139,17 +151,20 @@ def closed_loop(
     document: Document, on: str, cost: float, gain: float, apart: float
 ) -> list[Finding]:
     """Costs and gains are those of the closed-loop equilibrium, and not of an open-loop one."""
-    cases = [{**case, "error": case["cost_error"]["closed_loop"]}
-             for case in document["results"]["cases"]]  # fmt: skip
-    [costs] = within({"results": {"cases": cases}}, cost, on, value="error")
-    gains = [case["gain_error"]["closed_loop"] for case in cases]
-    far = [(case[what]["open_loop"], apart * case[what]["closed_loop"])
-           for case in cases if case["gain_error"]["open_loop"] > 0.1
-           for what in ("cost_error", "gain_error")]  # fmt: skip
-    verdict = every([costs.verdict, *(below(found, found, gain) for found in gains),
-                     *(above(other, other, least) for other, least in far)])  # fmt: skip
-    told = f"{costs.seen}; gains within {100 * max(gains):.1f} %"
-    return [Finding(costs.on, told, verdict)]
+    cases = [{**case, "error": case["cost_error"]["closed_loop"]} for case in records(document)]
+    (costs,) = within({"results": {"cases": cases}}, cost, on, value="error")
+    verdicts, largest = [costs.verdict], (-1.0, 0.0)
+    for own in groups(document):
+        mean, half = _interval(case["gain_error"]["closed_loop"] for case in own)
+        verdicts.append(_below(own, mean - half, mean + half, gain))
+        largest = max(largest, (mean, half))
+        if own[0]["gain_error"]["open_loop"] > 0.1:
+            for what in ("cost_error", "gain_error"):
+                pairs = ((case[what]["open_loop"], case[what]["closed_loop"]) for case in own)
+                ahead, spread = _interval(other - apart * ours for other, ours in pairs)
+                verdicts.append(above(ahead - spread, ahead + spread))
+    told = f"{costs.seen}; gains within {_percent(*largest)}"
+    return [Finding(costs.on, told, every(verdicts))]
 
 
 def contraction(document: Document, precision: float) -> list[Finding]:
@@ -185,4 +200,4 @@ def stages(document: Document, limit: float) -> list[Finding]:
     told = (f"controls {100 * mean:.1f} ± {100 * half:.1f} % from exact best responses; "
             f"{errors.shape[1]} stages{_seeds([cases])}")  # fmt: skip
     on = f"inter-bank game, N = {cases[0]['players']}, ε = c = 4, linear skip connection"
-    return [Finding(on, told, below(mean - half, mean + half, limit))]
+    return [Finding(on, told, _below(cases, mean - half, mean + half, limit))]

@@ -157,6 +157,15 @@ def test_closed_loop_far_apart_needs_the_other_equilibrium_to_be_far():
     assert verdicts("closed-loop", of(closed(0.006, 0.02, 4.0))) == [REFUTED]
 
 
+def test_closed_loop_is_decided_by_the_interval_over_seeds():
+    assert verdicts("closed-loop", of(closed(0.004, 0.02, 4.0), closed(0.004, 0.021, 4.0))) == [
+        SUPPORTED
+    ]
+    assert verdicts("closed-loop", of(closed(0.004, 0.01, 4.0), closed(0.004, 0.029, 4.0))) == [
+        OPEN
+    ]
+
+
 def test_play_that_does_not_converge_is_no_support():
     errors = {"last": [1.0, 9.0], "damped": [1.0, 0.1], "average": [1.0, 0.5]}
     assert verdicts("beliefs", of({"error": errors})) == [SUPPORTED]
