@@ -19,7 +19,7 @@ from reproduce.claims.rules import (
     mean_interval,
 )
 from reproduce.games.cases import groups, names, records
-from reproduce.games.cells import broken_off
+from reproduce.games.cells import broken_off, extreme
 
 
 def within(document: Document, limit: float, on: str, *,
@@ -43,7 +43,8 @@ def within(document: Document, limit: float, on: str, *,
     worst: dict[float, tuple[float, float]] = {}
     verdicts = []
     for own in games:
-        size, half = _over_seeds([_largest(case[value], case[error]) for case in own])
+        size, half = _over_seeds([extreme(np.abs(np.array(case[value], float)), case[error])
+                                  for case in own])  # fmt: skip
         most = above_ten if above_ten is not None and own[0]["players"] > 10 else limit
         verdicts.append(_below(own, size - half, size + half, most))
         if not size <= worst.get(most, (-1.0,))[0]:
@@ -69,15 +70,6 @@ def _has(case: Document, wanted: dict[str, str]) -> bool:
     given = {**case, "network": network}
     own = (given.get(key) == value for key, value in wanted.items() if key != "game")
     return game.startswith(wanted.get("game", "")) and all(own)
-
-
-def _largest(values: Any, errors: Any) -> tuple[float, float]:
-    """The largest size over the players, and its standard error; of one number, the largest."""
-    size, errors = np.abs(np.asarray(values, float)), np.asarray(errors, float)
-    if np.isnan(size).any():
-        return math.nan, math.nan
-    error = errors.flat[int(size.argmax())] if errors.shape == size.shape else errors.max()
-    return float(size.max()), float(error)
 
 
 def _over_seeds(found: list[tuple[float, float]]) -> tuple[float, float]:

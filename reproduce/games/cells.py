@@ -49,28 +49,26 @@ def fixed(entry: str, shown: str, absent: str = "") -> Cell:
     )
 
 
-def worst(case: Case) -> tuple[float, float]:
-    """The relative error of largest size over the players, signed, and its standard error."""
-    return _at(case["relative_error"], case["relative_standard_error"], np.abs)
-
-
-def _at(values: Any, errors: Any, size: Callable = np.asarray) -> tuple[float, float]:
-    """The largest value, or the one of largest size, and its error; a NaN where there is one."""
+def extreme(values: Any, errors: Any, size: Callable = np.abs) -> tuple[float, float]:
+    """The value of largest size over the players, a NaN where there is one, and its error; of a
+    single value, the largest error."""
     values, errors = (np.ravel(np.asarray(each, float)) for each in (values, errors))
     place = int(np.argmax(size(values)))
-    return float(values[place]), float(errors[place])
+    error = errors[place] if errors.shape == values.shape else errors.max()
+    return float(values[place]), float(error)
 
 
 def largest(cases: list[Case]) -> str:
     """The largest relative cost error over the players."""
-    return over_seeds([worst(case) for case in cases], "+")
+    found = [extreme(case["relative_error"], case["relative_standard_error"]) for case in cases]
+    return over_seeds(found, "+")
 
 
 def gain(cases: list[Case]) -> str:
     """The largest relative gain of a deviation over the players."""
     found = [case["exploitability"] for case in cases]
     bound = "" if found[0].get("method") == "exact" else "≥ "
-    gains = [_at(one["relative"], one["relative_standard_error"]) for one in found]
+    gains = [extreme(one["relative"], one["relative_standard_error"], np.array) for one in found]
     return bound + over_seeds(gains)
 
 

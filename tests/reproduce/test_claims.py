@@ -8,7 +8,7 @@ import pytest
 from reproduce import claims, front, store
 from reproduce.catalogue import ITEMS, find
 from reproduce.claims import OPEN, REFUTED, SUPPORTED, contrasts, rules
-from reproduce.games import solving
+from reproduce.games import cells
 from reproduce.pages import Place
 from tests.reproduce.test_items import _ROOT
 
@@ -120,9 +120,9 @@ def test_every_axis_of_seeds_decides_by_its_interval():
 
 
 def test_a_cell_has_the_evaluations_error_and_the_spread_over_seeds():
-    assert solving.largest([solved(-0.002, 0.0001)]) == "-0.200 % ± 0.010"
+    assert cells.largest([solved(-0.002, 0.0001)]) == "-0.200 % ± 0.010"
     both = [solved(-0.002, 0.0001), solved(0.004, 0.0003)]
-    assert solving.largest(both) == "+0.100 % ± 0.020, seeds ± 0.424"
+    assert cells.largest(both) == "+0.100 % ± 0.020, seeds ± 0.424"
 
 
 def test_a_gain_by_deviating_counts_and_a_loss_does_not():
@@ -135,8 +135,8 @@ def test_a_gain_by_deviating_counts_and_a_loss_does_not():
     assert verdicts("inter-bank", of(case(0.001, None)), 1) == [REFUTED]
     unknown = {**case(0.001, None), "relative_standard_error": [0.0, 0.0]}
     unknown["exploitability"]["method"] = "exact"
-    assert "nan" in solving.gain([unknown])
-    assert "nan" in solving.gain([unknown, unknown])
+    assert "nan" in cells.gain([unknown])
+    assert "nan" in cells.gain([unknown, unknown])
 
 
 def closed(cost, gain, apart):
