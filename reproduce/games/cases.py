@@ -105,7 +105,8 @@ class Games:
         def other(case: Case) -> Any:
             return solving.solve(*solved(case))
 
-        kept = solving.place(*solved(case)).with_suffix(f".{provenance.revision()}.json")
+        folder = solving.place(*solved(case))
+        kept = folder.with_name(f"{folder.name}.{provenance.revision()}.json")
         if kept.exists():
             found = store.read(kept)
             context.reused["seconds"] += found["whole_seconds"]

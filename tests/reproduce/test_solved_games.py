@@ -29,14 +29,14 @@ def test_an_interrupted_run_goes_on_after_the_last_record(solves, tmp_path):
     broken = [True]
 
     def record(solved):
-        if solved.case.name == "second" and solved.seed == 6 and broken:
+        if solved.case.name == "γ = 0.5" and solved.seed == 6 and broken:
             raise KeyboardInterrupt
         return {"rate": solved.result.training["rate"], "stages": solved.result.training["stages"]}
 
     item = cases.Games(
         cases=lambda settings: [
             cases.Case("first", game, {"rate": 2}),
-            cases.Case("second", game),
+            cases.Case("γ = 0.5", game),
             cases.Case("third", game, network="large", seeds=1),
         ],
         tables={"caption": {"game": lambda own: cases.names(own[0])[0], **cells.RUNS}},
@@ -45,21 +45,16 @@ def test_an_interrupted_run_goes_on_after_the_last_record(solves, tmp_path):
     settings = {"seeds": 2, "training": {"rate": 1, "stages": 9}}
     with pytest.raises(KeyboardInterrupt):
         item.run(runner.Context(settings, 5, tmp_path))
-    assert [name.split("-")[0] for name in solves] == [
-        "first",
-        "second",
-        "third",
-        "first",
-        "second",
-    ]
+    asked = [name.split("-")[0] for name in solves]
+    assert asked == ["first", "γ=0.5", "third", "first", "γ=0.5"]
     solves.clear()
     broken.clear()
     context = runner.Context(settings, 5, tmp_path)
     found = item.run(context)["cases"]
-    assert solves == ["second-paper'sarchitecture-6"]
+    assert solves == ["γ=0.5-paper'sarchitecture-6"]
     assert [(one["game"], one["seed"], one["rate"], one["stages"]) for one in found] == [
-        ("first", 5, 2, 9), ("second", 5, 1, 9), ("third", 5, 1, 9), ("first", 6, 2, 9),
-        ("second", 6, 1, 9),
+        ("first", 5, 2, 9), ("γ = 0.5", 5, 1, 9), ("third", 5, 1, 9), ("first", 6, 2, 9),
+        ("γ = 0.5", 6, 1, 9),
     ]  # fmt: skip
     assert 8.0 <= context.reused["cpu_seconds"] < 9.0
     assert context.reused["seconds"] >= 12.0
