@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
+from reproduce.games.convergence import form
 from reproduce.report import Table
 
 _RULES = ("last", "sequential", "damped", "average")
@@ -19,14 +20,9 @@ def run(context) -> dict[str, Any]:
     given = context.settings
     players, steps = given["players"], given["steps"]
 
-    def symmetric(horizon, weight):
-        return fp.lq.inter_bank_form(
-            players, horizon, steps, a=0.1, q=0.1, epsilon=weight, c=weight, initial_std=0.5
-        )
-
-    def errors(form, stages, initial):
+    def errors(game, stages, initial):
         return {
-            rule: fp.lq.exact_play(form, stages, rule, initial=initial).error for rule in _RULES
+            rule: fp.lq.exact_play(game, stages, rule, initial=initial).error for rule in _RULES
         }
 
     broken = fp.lq.inter_bank_form(
@@ -34,20 +30,20 @@ def run(context) -> dict[str, Any]:
         initial_mean=[-1.0, 1.0],
     )  # fmt: skip
     games = {
-        "weak coupling, ε = c = 0.5": (symmetric(1.0, 0.5), 1.0),
-        "strong coupling, ε = c = 8": (symmetric(1.0, 8.0), 1.0),
+        "weak coupling, ε = c = 0.5": (form(players, 1.0, steps, 0.5), 1.0),
+        "strong coupling, ε = c = 8": (form(players, 1.0, steps, 8.0), 1.0),
         "signed weights, T = 8": (broken, None),
     }
     cases = [
-        {"title": title, "factor": fp.lq.contraction(form, "all"),
-         "error": errors(form, given["stages"], initial)}
-        for title, (form, initial) in games.items()
+        {"title": title, "factor": fp.lq.contraction(game, "all"),
+         "error": errors(game, given["stages"], initial)}
+        for title, (game, initial) in games.items()
     ]  # fmt: skip
     scan = []
     for horizon in given["horizons"]:
-        form = symmetric(horizon, 2.0)
-        needed = {rule: _needed(error) for rule, error in errors(form, given["most"], 1.0).items()}
-        scan.append({"horizon": horizon, "factor": fp.lq.contraction(form), "needed": needed})
+        game = form(players, horizon, steps, 2.0)
+        needed = {rule: _needed(error) for rule, error in errors(game, given["most"], 1.0).items()}
+        scan.append({"horizon": horizon, "factor": fp.lq.contraction(game), "needed": needed})
     return {"cases": cases, "scan": scan}
 
 

@@ -31,24 +31,25 @@ def run(context) -> dict[str, Any]:
             curves.append({"coupling": coupling, "players": count, "horizon": fine,
                            "factor": closed(count, fine)})  # fmt: skip
         for count in players:
-            game = {"coupling": coupling, "players": count}
+            about = {"coupling": coupling, "players": count}
             for horizon in horizons:
                 steps = max(_LEAST_STEPS, round(horizon / given["step"]))
-                factor = fp.lq.contraction(_form(count, horizon, steps, weight))
-                points.append({**game, "horizon": horizon, "steps": steps, "factor": factor,
+                factor = fp.lq.contraction(form(count, horizon, steps, weight))
+                points.append({**about, "horizon": horizon, "steps": steps, "factor": factor,
                                "closed": float(closed(count, horizon))})  # fmt: skip
-            factors = [fp.lq.contraction(_form(count, 1.0, 20 * 2**number, weight))
+            factors = [fp.lq.contraction(form(count, 1.0, 20 * 2**number, weight))
                        for number in range(given["halvings"] + 1)]  # fmt: skip
-            limits.append({**game, "factors": factors, "extrapolated": _extrapolated(factors),
+            limits.append({**about, "factors": factors, "extrapolated": _extrapolated(factors),
                            "closed": float(closed(count, 1.0))})  # fmt: skip
-        form = _form(largest, 1.0, 20, weight)
-        error = fp.lq.exact_play(form, given["stages"], initial=1.0).error
+        game = form(largest, 1.0, 20, weight)
+        error = fp.lq.exact_play(game, given["stages"], initial=1.0).error
         plays.append({"coupling": coupling, "players": largest, "error": error,
-                      "factor": fp.lq.contraction(form)})  # fmt: skip
+                      "factor": fp.lq.contraction(game)})  # fmt: skip
     return {"curves": curves, "points": points, "limits": limits, "plays": plays}
 
 
-def _form(players: int, horizon: float, steps: int, weight: float):
+def form(players: int, horizon: float, steps: int, weight: float) -> Any:
+    """The symmetric inter-bank game, ε = c = `weight`, as matrices."""
     import fictitious_play as fp
 
     return fp.lq.inter_bank_form(
