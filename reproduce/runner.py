@@ -9,14 +9,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
 from reproduce import pages, provenance, store
 from reproduce.catalogue import ITEMS, Item
 from reproduce.dgnopt import problems
-from reproduce.report import Table as ReportTable
 
 _CHECKPOINTS = "checkpoints"
 #: The results of the repository, which only `publish` writes.
@@ -105,7 +103,7 @@ def run(
         shutil.rmtree(folder / _CHECKPOINTS / item.name, ignore_errors=True)
         written += [path, *pages.draw(item, document, path.with_suffix(""))]
         for table in item.code().summary(document):
-            console.print(_rich(table))
+            console.print(Markdown(table.markdown()))
     written += pages.write(pages.Place.of_runs(Path(out)))
     console.print("Written:")
     for path in written:
@@ -213,12 +211,3 @@ def _processor_seconds() -> float:
     """Of this process and of its finished children."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
-
-
-def _rich(table: ReportTable) -> Table:
-    drawn = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, name in enumerate(table.columns):
-        drawn.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*row)
-    return drawn
