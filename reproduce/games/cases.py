@@ -1,7 +1,6 @@
 """Games solved by deep fictitious play, seed by seed: one specification for runs and tables."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,17 +108,16 @@ class Games:
         kept = folder.with_name(f"{folder.name}.{provenance.revision()}.json")
         if kept.exists():
             found = store.read(kept)
-            context.reused["seconds"] += found["whole_seconds"]
-            context.reused["cpu_seconds"] += found["whole_cpu_seconds"]
+            for clock in context.reused:
+                context.reused[clock] += found[f"whole_{clock}"]
             return found
-        result = other(case)
-        begun, processor = time.monotonic(), time.process_time()
+        begun, result, solved_at = solving.clocks(), other(case), solving.clocks()
+        spent = solving.spent(result)
+        for clock in context.reused:  # of stages that an interrupted command had trained
+            context.reused[clock] += max(0.0, spent[clock] - (solved_at[clock] - begun[clock]))
         found = self.record(Solved(case, seed, context.settings, result, other))
-        seconds, cpu_seconds = solving.spent(result)
-        whole = {
-            "whole_seconds": seconds + time.monotonic() - begun,
-            "whole_cpu_seconds": cpu_seconds + time.process_time() - processor,
-        }
+        whole = {f"whole_{clock}": spent[clock] + now - solved_at[clock]
+                 for clock, now in solving.clocks().items()}  # fmt: skip
         labels = {"game": case.name, "network": case.network, "seed": seed,
                   "reason": result.reason}  # fmt: skip
         found = {**labels, **found, **whole}

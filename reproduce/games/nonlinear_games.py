@@ -43,7 +43,7 @@ def _record(solved: Solved) -> dict[str, Any]:
         "cost_standard_error": result.cost_standard_error,
         "exploitability": solving.certificate(result, steps=solved.settings["certificate"]),
         "change": result.history[-1].change,
-        "cpu_seconds": solving.spent(result)[1],
+        **solving.spent(result),
         "settings": result.settings,
     }
     if solved.case.name.startswith("portfolio"):

@@ -23,7 +23,6 @@ def _record(solved: Solved) -> dict[str, Any]:
     import fictitious_play as fp
 
     result, training = solved.result, solved.case.training
-    seconds, cpu_seconds = solving.spent(result)
     exact = fp.lq.nash(result.game)
     mean_field = fp.lq.mean_field_cost(result.game, "discrete")
     error, spread = result.relative_error(exact), result.relative_standard_error(exact)
@@ -40,8 +39,7 @@ def _record(solved: Solved) -> dict[str, Any]:
         "mean_error_by_stage": [
             np.mean(record.cost / exact.cost - 1.0) for record in result.history
         ],
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
+        **solving.spent(result),
         "settings": training,
     }
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,11 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
     import fictitious_play as fp
 
     information = result.settings["information_structure"]
-    exact, continuous = (
-        fp.lq.nash(result.game, information_structure=information, time=time)
-        for time in ("discrete", "continuous")
-    )
+    exact, continuous = (fp.lq.nash(result.game, information, time=kind)
+                         for kind in ("discrete", "continuous"))  # fmt: skip
     history = [record.to_json() for record in result.history]
     for record in history:
         del record["loss"]
-    seconds, cpu_seconds = spent(result)
     return {
         "players": result.game.players,
         "cost": result.cost,
@@ -63,8 +61,7 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
         "relative_standard_error": result.relative_standard_error(exact),
         "exploitability": certificate(result, **certificate_settings),
         "history": history,
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
+        **spent(result),
         "reason": result.reason,
         "converged": result.converged,
         "message": result.message,
@@ -122,7 +119,12 @@ def path_costs(game, initial, noise, own, others=None) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def spent(result) -> tuple[float, float]:
-    """Seconds and CPU-seconds of a solve."""
-    history = result.history
-    return sum(each.seconds for each in history), sum(each.cpu_seconds for each in history)
+def spent(result) -> dict[str, float]:
+    """Seconds and CPU-seconds of a solve, of all commands that had a part in it."""
+    clocks = ("seconds", "cpu_seconds")
+    return {clock: sum(getattr(stage, clock) for stage in result.history) for clock in clocks}
+
+
+def clocks() -> dict[str, float]:
+    """The same two, of this process."""
+    return {"seconds": time.monotonic(), "cpu_seconds": time.process_time()}
