@@ -207,7 +207,7 @@ class _EigenPreconditioner(Preconditioner):
             return super().gain(w, extra)
         return own if extra is None else add(own, self.solve(extra))
 
-    def _gain_in_the_basis(self, w: tf.Tensor) -> tf.Tensor:
+    def _gain_in_the_basis(self, w: tf.Tensor) -> tuple | None:
         """``M⁻¹ (1/B) U w`` from the coordinates, None where that is the longer way."""
         of_inputs, of_outputs = (Q.shape[0] == Q.shape[1] for Q in self.bases)
         cheap = of_inputs or self.left is not None

@@ -159,7 +159,7 @@ class _Rule:
         return tf.add_n(terms)
 
 
-def _respond(stage: DenseStage, n: int, V: Any, rule: _Rule) -> tuple:
+def _respond(stage: DenseStage, n: int, V: tuple, rule: _Rule) -> tuple:
     """The k, K and Q_ux of the player in slot n against the value function V, by (9)."""
     V_x, V_xx = V
     F = stage.F_n[n]
@@ -169,7 +169,7 @@ def _respond(stage: DenseStage, n: int, V: Any, rule: _Rule) -> tuple:
     return gains[:, 0], gains[:, 1:], Q_ux
 
 
-def _alone(stage: Any, V: Any, rule: Any, duplicated: bool, sees_state: bool) -> tuple:
+def _alone(stage: DenseStage, V: tuple, rule: _Rule, duplicated: bool, sees_state: bool) -> tuple:
     """(9) and (10), one value function a slot; where the players do not see the state, (5), the
     preconditioned gradient, and all slots hold the co-state and its derivative."""
     values, gains = [], {}
@@ -186,7 +186,7 @@ def _alone(stage: Any, V: Any, rule: Any, duplicated: bool, sees_state: bool) ->
     return stage_result(stage, gains, values), tuple(values)
 
 
-def _cooperative(stage: Any, W: tf.Tensor, rule: Any, slots: Any, closed_loop: bool) -> tuple:
+def _cooperative(stage: DenseStage, W: tuple, rule: _Rule, slots: int, closed_loop: bool) -> tuple:
     """(11) with the others as one team, and (25)."""
     W_x, W_xx = W
     P_x, P_xx = chain_rule(stage, W)

@@ -48,7 +48,7 @@ class JointFactors:
     def block_inverses(self) -> list[Callable[[tf.Tensor], tf.Tensor]]:
         """For every player the inverse of its own diagonal block, K-FAC's."""
 
-        def inverse(n: Any) -> tf.Tensor:
+        def inverse(n: int) -> Callable[[tf.Tensor], tf.Tensor]:
             left, right = damped_inverse(self.A[n][n], 0.0), damped_inverse(self.B[n][n], 0.0)
             return lambda Y: matmul(matmul(left, Y), right)
 
@@ -137,9 +137,11 @@ def solve(
     return conjugate_gradients(joint_factors(captures, damping, fisher), right, iterations)
 
 
-def _dot(X: tf.Tensor, Y: tf.Tensor) -> tf.Tensor:
+def _dot(X: Sequence[tf.Tensor], Y: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.add_n([tf.reduce_sum(x * y) for x, y in zip(X, Y, strict=True)])
 
 
-def _axpy(X: tf.Tensor, scale: Any, Y: tf.Tensor) -> tf.Tensor:
+def _axpy(
+    X: Sequence[tf.Tensor], scale: float | tf.Tensor, Y: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
     return [x + scale * y for x, y in zip(X, Y, strict=True)]
