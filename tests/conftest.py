@@ -64,6 +64,15 @@ def _use_gpu(is_worker: bool) -> None:
     np.testing.assert_allclose = tolerance.with_tf32(np.testing.assert_allclose)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collecting imports TensorFlow, whose lines stay off the terminal as in every command."""
+    from reproduce import startup
+
+    with startup.without_native_lines():
+        return (yield)
+
+
 @pytest.hookimpl(trylast=True)  # after -k and -m, so that only what would have run is counted
 def pytest_collection_modifyitems(config, items):
     """Leaves the tests marked `release` for `--all`, and counts them."""

@@ -1,5 +1,6 @@
 """Tests marked `release` are left out, counted in the closing line, and run when asked for."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-_CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
+_ROOT = Path(__file__).resolve().parents[2]
 _TESTS = """
 import pytest
 
@@ -32,11 +33,11 @@ def test_another_case(case):
     ],
 )
 def test_what_is_left_is_said(arguments, closing, tmp_path):
-    shutil.copy(_CONFTEST, tmp_path)
+    shutil.copy(_ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     (tmp_path / "test_it.py").write_text(_TESTS)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-        cwd=tmp_path, capture_output=True, text=True,
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(_ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert closing in done.stdout.splitlines()[-1], done.stdout
