@@ -7,6 +7,7 @@ or 1 asks for them.
 
 import os
 import re
+import runpy
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -72,5 +73,14 @@ def without_native_lines() -> Iterator[None]:
                     os.write(2, line)
 
 
-if __name__ == "__main__":  # what `./run shell` starts its prompt with
+def main(arguments: list[str]) -> None:
+    """What `./run shell` starts its prompt with, or a program with its arguments."""
     import_backend()
+    if arguments:
+        sys.argv = arguments
+        sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

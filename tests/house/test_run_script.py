@@ -115,6 +115,7 @@ _CHECKS = ["-m ruff check .", "-m ruff format --check .", "-m mypy"]
         (["wheel", "--newest"], [".ci/wheel.py --newest"]),
         (["shell"], ["-i -m reproduce.startup"]),
         (["shell", "-c", "1"], ["-c 1"]),
+        (["shell", "mine.py", "4"], ["-m reproduce.startup mine.py 4"]),
         (["test"], [*_CHECKS, "-m pytest -n 2 --dist loadfile"]),
         (["test", "--all"], [*_CHECKS, "-m pytest --all -n 2 --dist loadfile"]),
         (["test", "-x", "tests/house"], [*_CHECKS, "-m pytest -x tests/house"]),

@@ -37,6 +37,16 @@ def test_tensorflows_lines_can_be_asked_for():
     assert "oneDNN custom operations are on" in begin(TF_CPP_MIN_LOG_LEVEL="0").stderr
 
 
+def test_a_program_of_ones_own_is_run_as_python_runs_it(tmp_path, monkeypatch, capsys):
+    (tmp_path / "beside.py").write_text("value = 3")
+    mine = tmp_path / "mine.py"
+    mine.write_text("import sys, beside\nprint(__name__, sys.argv[1:], beside.value)\n")
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    startup.main([str(mine), "4"])
+    assert capsys.readouterr().out == "__main__ ['4'] 3\n"
+
+
 def test_other_lines_are_kept_and_an_error_or_a_wish_shows_everything(capfd, monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
     native = b"I0000 00:00:1795837322.304772    5511 port.cc:153] oneDNN custom operations\n"
