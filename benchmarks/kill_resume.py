@@ -1,8 +1,8 @@
 """Kills a solve at random moments and starts it again, until it is done; compares the bits.
 
-Every trial runs the same solve in processes of its own, sends SIGKILL after a random time, once or
-a few times, and then lets it finish. Costs, history and weights must be those of the uninterrupted
-solve of this process, bit for bit.
+Every trial runs the same solve in processes of their own, sends SIGKILL after a random time, once
+or a few times, and then finishes it here. Costs, history and weights must be those of the
+uninterrupted solve, bit for bit.
 """
 
 import argparse
@@ -55,16 +55,16 @@ def digest(settings: dict[str, Any], folder: str | Path) -> str:
     return bits.hexdigest()
 
 
-def solve(settings: dict[str, Any], folder: Path, kill_after: float | None) -> str | None:
-    """Runs the solve in a process of its own.
+def killed_solve(settings: dict[str, Any], folder: Path, kill_after: float) -> str | None:
+    """Runs the solve in a process of its own and kills it.
 
     Args:
         settings: of the solve.
         folder: where it saves its progress.
-        kill_after: seconds from the beginning of the solve to SIGKILL; None lets it finish.
+        kill_after: seconds from the beginning of the solve to SIGKILL.
 
     Returns:
-        The digest of its bits, or None where it was killed before its end.
+        None, or the digest of its bits where it came to its end before.
 
     Raises:
         RuntimeError: where it ended with an error of its own.
@@ -76,7 +76,7 @@ def solve(settings: dict[str, Any], folder: Path, kill_after: float | None) -> s
     )  # fmt: skip
     assert process.stdout is not None
     ready = process.stdout.readline().strip() == "begun"
-    if ready and kill_after is not None:
+    if ready:
         try:
             process.wait(kill_after)
         except subprocess.TimeoutExpired:
@@ -117,7 +117,10 @@ def trials(settings: dict[str, Any], kills: int, place: Path, seed: int) -> dict
         kill_after = None
         if len(moments) < kills and not (killed and generator.random() < 0.5):
             kill_after = generator.uniform(0.0, whole)
-        bits = solve(settings, folder, kill_after)
+        if kill_after is None:
+            bits: str | None = digest(settings, folder)
+        else:
+            bits = killed_solve(settings, folder, kill_after)
         killed = bits is None
         if killed:
             partial = any(path.name.endswith(".partial") for path in folder.glob("*"))

@@ -1,5 +1,7 @@
 """Beliefs: how earlier profiles are weighted, and what the solver reaches with each rule."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -71,10 +73,6 @@ def test_every_rule_reaches_the_equilibrium(rule):
     assert np.all(fp.lq.profile_cost(game, np.zeros((4, 2, 2))) > 1.3 * exact.cost)
 
 
-class Stop(BaseException):
-    """As if the process had ended."""
-
-
 #: Always each rule in one of the two structures; in the other one at a release.
 _ALWAYS = {"average": "closed_loop", "sequential": "closed_loop"}
 
@@ -101,20 +99,20 @@ def test_every_rule_resumes_to_the_same_bits(rule, structure, tmp_path, monkeypa
     }
     form = {"hidden": (4,), "belief": rule, "information_structure": structure, "seed": 5}
 
-    straight = fp.DeepFictitiousPlay(game, **form).solve(stages=3, **settings)
+    solver = fp.DeepFictitiousPlay(game, **form)
     save = SolveFolder.save
 
-    def stop_after_two(self, stage, play, progress):
+    def copy_after_two(self, stage, play, progress):
         save(self, stage, play, progress)
         if stage == 2:
-            raise Stop
+            shutil.copytree(
+                self.path, tmp_path / "two stages", ignore=shutil.ignore_patterns("solve.lock*")
+            )
 
-    solver = fp.DeepFictitiousPlay(game, **form)
     with monkeypatch.context() as patch:
-        patch.setattr(SolveFolder, "save", stop_after_two)
-        with pytest.raises(Stop):
-            solver.solve(stages=3, folder=tmp_path, **settings)
-    resumed = solver.solve(stages=3, folder=tmp_path, **settings)
+        patch.setattr(SolveFolder, "save", copy_after_two)
+        straight = solver.solve(stages=3, folder=tmp_path / "whole", **settings)
+    resumed = solver.solve(stages=3, folder=tmp_path / "two stages", **settings)
     np.testing.assert_array_equal(resumed.cost, straight.cost)
     for one, two in zip(resumed.policy.weights, straight.policy.weights, strict=True):
         np.testing.assert_array_equal(one, two)

@@ -35,7 +35,7 @@ def test_the_zero_profile_is_as_exploitable_as_the_exact_theory_says(zero):
 
 def test_a_trained_response_finds_most_of_what_there_is_and_no_more(zero):
     exact = zero.exploitability()
-    trained = zero.exploitability(method="trained", steps=200, paths=4096, seed=1)
+    trained = zero.exploitability(method="trained", steps=120, paths=4096, seed=1)
     assert trained.method == "trained"
     slack = 4 * (trained.standard_error + exact.standard_error)
     assert np.all(trained.gain < exact.gain + slack)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent import futures
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,15 +116,27 @@ def test_a_cell_of_other_code_is_trained_again_unless_it_is_to_be_kept(tmp_path,
     assert len(list(tmp_path.glob("*.json"))) == 1
 
 
-def test_processes_give_what_one_process_gives(tmp_path):
+def same_training(one, other):
+    assert one["accuracy"] == pytest.approx(other["accuracy"], abs=1e-9)
+    np.testing.assert_allclose(one["curve"]["loss"], other["curve"]["loss"], rtol=1e-5)
+
+
+def test_a_pool_of_workers_gives_the_results_in_order(tmp_path, monkeypatch):
+    """One thread stands for the pool; what real processes train is compared further below."""
+
+    def pool(workers, context, prepare, arguments):
+        assert (workers, prepare) == (2, cells._prepare)
+        return futures.ThreadPoolExecutor(1)
+
     made = [small(seed=0), small(seed=1), small(seed=0, method={"name": "Adam"}, rate=0.01)]
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     one = cells.run(made, context(tmp_path / "one"))
+    monkeypatch.setattr(cells.futures, "ProcessPoolExecutor", pool)
     two = cells.run(made, context(tmp_path / "two", jobs=2))
     for a, b in zip(one, two, strict=True):
-        assert a["accuracy"] == pytest.approx(b["accuracy"], abs=1e-9)
-        np.testing.assert_allclose(a["curve"]["loss"], b["curve"]["loss"], rtol=1e-5)
+        same_training(a, b)
+    assert len(list((tmp_path / "two").glob("*.json"))) == 3
 
 
 def test_a_local_dask_cluster_gives_what_one_process_gives(tmp_path):
@@ -162,7 +175,8 @@ def _runs(pid):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_an_interrupted_command_ends_its_workers_and_goes_on(tmp_path):
-    """It goes on in this process here, with what the workers have left."""
+    """It goes on in this process here, with what the workers have left, and a cell of theirs is
+    what this process makes of it."""
     arguments = ["dgnopt-figure-3", "--preset", "smoke", "--out", str(tmp_path)]
     process = subprocess.Popen(
         [sys.executable, "-m", "reproduce", *arguments, "--jobs", "2"],
@@ -186,6 +200,8 @@ def test_an_interrupted_command_ends_its_workers_and_goes_on(tmp_path):
     assert command.main(arguments) == 0
     assert {path: path.read_bytes() for path in before} == before
     assert (tmp_path / "smoke" / "dgnopt-figure-3.json").exists()
+    theirs = json.loads(min(before.values(), key=len))
+    same_training(theirs["result"], next(cell_of.run([cell_of.make(**theirs["cell"])])))
 
 
 def test_validation_images_are_never_trained_on():
