@@ -11,6 +11,7 @@ import dgn_tf
 from dgn_tf.recursion import dense, khatri_rao
 from dgn_tf.step.dense_gains import linearise
 from dgn_tf.step.observe import observe
+from tests.seeds import set_seed
 
 SPARSE = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -21,7 +22,7 @@ def batch(size=3):
 
 
 def compiled(net, structure, curvature, agents=1, form=None, **settings):
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     model = dgn_tf.GameModel(*net(), alignment="alap", agents=agents, agents_form=form)
     loss = settings.pop("loss", SPARSE)
     optimizer = dgn_tf.DGNOpt(0.5, structure, curvature, guard=None, **settings)

@@ -6,12 +6,13 @@ import pytest
 import tensorflow as tf
 
 import dgn_tf
+from tests.seeds import set_seed
 
 DAMPING, RATE, B = 2.0**-6, 0.75, 5
 
 
 def network():
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     inputs = keras.Input((4,))
     h = keras.layers.Dense(3, activation="tanh")(inputs)
     return inputs, keras.layers.Dense(3)(h)

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import dgn_tf
+from tests.seeds import set_seed
 
 
 def network():
-    keras.utils.set_random_seed(4)
+    set_seed(4)
     inputs = keras.Input((6, 6, 2))
     h = keras.layers.Conv2D(5, 3, strides=2, padding="same", activation="relu", name="C0")(inputs)
     h = keras.layers.Conv2D(4, 3, padding="same", name="C1")(h)
@@ -42,7 +43,7 @@ def test_the_filters_of_a_convolution_are_divided(parts, float64):
 
 
 def test_a_layer_used_twice_is_divided_once(float64):
-    keras.utils.set_random_seed(4)
+    set_seed(4)
     inputs = keras.Input((4,))
     twice = keras.layers.Dense(4, activation="tanh", name="twice")
     model = keras.Model(inputs, keras.layers.Dense(3, name="last")(twice(twice(inputs))))

@@ -9,6 +9,7 @@ from test_exact_cases import res_late
 
 import dgn_tf
 from dgn_tf.rules import ABSENT_PLAYERS, FORMS, SOLVERS, STRUCTURES, Rules
+from tests.seeds import set_seed
 
 FORMS_OF = {
     "open_loop": {"proximal"},
@@ -50,7 +51,7 @@ def test_what_means_nothing_together_is_refused(structure):
 
 
 def step(structure, form, solver, absent, curvature):
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     model = dgn_tf.GameModel(*res_late(), alignment="alap")
     block = curvature
     if curvature == "kfac":

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import dgn_tf
+from tests.seeds import set_seed
 from tests.thin import thinned
 
 STRUCTURES = ("open_loop", "open_loop_cooperative", "feedback", "cooperative")
@@ -16,7 +17,7 @@ def crossentropy():
 
 
 def network(width=6):
-    keras.utils.set_random_seed(4)
+    set_seed(4)
     inputs = keras.Input((5,))
     x1 = keras.layers.Dense(width, activation="tanh", name="D0")(inputs)
     h = keras.layers.Dense(width, activation="tanh", name="D1")(x1)
@@ -170,7 +171,7 @@ def test_agents_are_a_larger_step_in_the_other_forms(form, float64):
 
 def test_coupled_agents_are_levenberg_marquardt(float64):
     """One linear player: the summed update is N (I/lr + (N - 1) G)⁻¹ g."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     inputs = keras.Input((5,))
     net = inputs, keras.layers.Dense(3, name="only")(inputs)
     N, lr = 4, 0.3

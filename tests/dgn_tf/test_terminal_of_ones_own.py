@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import dgn_tf
 from dgn_tf.terminal import Terminal, TerminalFactor
+from tests.seeds import set_seed
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -35,7 +36,7 @@ class Spectral(Terminal):
 
 
 def model_with(terminal):
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     inputs = keras.Input((3,))
     hidden = keras.layers.Dense(4, activation="tanh")(inputs)
     model = dgn_tf.GameModel(inputs, keras.layers.Dense(3)(hidden))
