@@ -122,29 +122,20 @@ def _costate_patches(player: Player, x: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     return tf.concat(slices, -1)
 
 
-def curvature_product(D: Any, A: Any, S: Any, has_bias: bool, arrays: Any = np) -> Any:
+def curvature_product(D: np.ndarray, A: Any, S: Any, has_bias: bool) -> np.ndarray:
     """A D + S D̂ put back in order, ``(I, O)``: minus the Hessian of H̃ over ρ, applied to D.
 
-    `arrays` is the namespace that D, A and S belong to: numpy or `tf.experimental.numpy`.
+    A and S may be arrays or tensors, multiplied where they are.
     """
-    product = arrays.matmul(A, D)
+    product = np.array(A @ D)
     if S is None:
         return product
-    outputs = D.shape[1]
-    entries = D.shape[0] - has_bias
-    window = S.shape[0] // outputs
-    channels = entries // window
-    kernel = arrays.reshape(D[:entries], (window, channels, outputs))
-    turned = arrays.reshape(arrays.transpose(kernel, (0, 2, 1)), (window * outputs, channels))
-    back = arrays.reshape(arrays.matmul(S, turned), (window, outputs, channels))
-    penalty = arrays.reshape(arrays.transpose(back, (0, 2, 1)), (entries, outputs))
-    return product + arrays.concatenate([penalty, arrays.zeros_like(D[entries:])], 0)
-
-
-def _double(matrix: Any, arrays: Any) -> Any:
-    if matrix is None:
-        return None
-    return np.asarray(matrix, np.float64) if arrays is np else tf.cast(matrix, tf.float64)
+    entries, outputs = len(D) - has_bias, D.shape[1]
+    window = len(S) // outputs
+    turned = D[:entries].reshape(window, -1, outputs).transpose(0, 2, 1)
+    back = np.asarray(S @ turned.reshape(window * outputs, -1)).reshape(turned.shape)
+    product[:entries] += back.transpose(0, 2, 1).reshape(entries, outputs)
+    return product
 
 
 def maximise(found: Moments, rho: float, iterations: int) -> Maximiser:
@@ -161,27 +152,20 @@ def maximise(found: Moments, rho: float, iterations: int) -> Maximiser:
     """
     G = np.asarray(found.G, np.float64)
     large = max(len(m) for m in (found.A, found.S) if m is not None) > _LARGE
-    arrays = tf.experimental.numpy if large else np
-    A, S = _double(found.A, arrays), _double(found.S, arrays)
+    A, S = (m if m is None else tf.cast(m, tf.float64) if large else np.asarray(m, np.float64)
+            for m in (found.A, found.S))  # fmt: skip
     nothing = np.zeros_like(G)
     size = float(np.linalg.norm(G))
-    if size == 0.0:
-        return Maximiser(nothing, 0.0, False)
-    if not math.isfinite(size):
-        return Maximiser(nothing, 0.0, True)
+    if size == 0.0 or not math.isfinite(size):
+        return Maximiser(nothing, 0.0, size != 0.0)
     direction = G / size
-
-    def curvature(D: np.ndarray) -> np.ndarray:
-        given = tf.constant(D) if large else D
-        return np.asarray(curvature_product(given, A, S, found.has_bias, arrays))
-
-    curved = float(np.sum(direction * curvature(direction)))
+    curved = float(np.sum(direction * curvature_product(direction, A, S, found.has_bias)))
     if not (math.isfinite(curved) and curved > 0.0):
         return Maximiser(nothing, 0.0, True)
 
     def descent(flat: np.ndarray) -> tuple[float, np.ndarray]:
         D = flat.reshape(G.shape)
-        product = curvature(D) / curved
+        product = curvature_product(D, A, S, found.has_bias) / curved
         value = 0.5 * np.sum(D * product) - np.sum(D * direction)
         return float(value), (product - direction).ravel()
 

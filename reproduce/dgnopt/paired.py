@@ -53,14 +53,13 @@ class Difference:
 
     def verdict(self, digits: int = 2) -> str:
         """The same, and whether it is significant."""
-        if not self.pairs:
-            return "no pair of finished runs"
-        text = self._text(digits)
         if self.known:
-            return f"{text}, {'significant' if self.significant else 'not significant'}"
-        if self.pairs == 1:
-            return f"{text} (one seed: interval unknown)"
-        return f"{text} (interval unknown: {self.pairs} seeds agree to less than an image)"
+            told = f", {'significant' if self.significant else 'not significant'}"
+        elif self.pairs == 1:
+            told = " (one seed: interval unknown)"
+        else:
+            told = f" (interval unknown: {self.pairs} seeds agree to less than an image)"
+        return f"{self._text(digits)}{told}" if self.pairs else self.shown()
 
     def _text(self, digits: int) -> str:
         noise = f" ± {self.half:.{digits}f}" if self.known else ""
@@ -78,11 +77,8 @@ def between(first: np.ndarray, second: np.ndarray, resolution: float = 0.0) -> D
     pairs = min(len(first), len(second))
     found = second[:pairs] - first[:pairs]
     found = found[np.isfinite(found)]
-    if not len(found):
-        return Difference(math.nan, math.inf, 0, lost)
-    half = math.inf
-    if len(found) > 1:
-        error = np.std(found, ddof=1) / np.sqrt(len(found))
-        width = float(stats.t.ppf(0.975, len(found) - 1) * error)
+    mean, half, count = float(np.mean(found)) if len(found) else math.nan, math.inf, len(found)
+    if count > 1:
+        width = float(stats.t.ppf(0.975, count - 1) * stats.sem(found))
         half = width if width > max(resolution, 1e-9 * float(np.max(np.abs(found)))) else math.inf
-    return Difference(float(np.mean(found)), half, len(found), lost)
+    return Difference(mean, half, count, lost)

@@ -17,10 +17,8 @@ DATA_TITLES = {name: given["title"] for name, given in _TABLE["sets"].items()}
 
 
 def _problem(on: str, network: str, **options: Any) -> dict[str, Any]:
-    """A row of the table: grids are averaged over quarters, which learn faster in a short budget
-    than one average over the whole grid."""
-    if network in ("residual-conv", "inception", "cooperative"):
-        options["pooling"] = "quarters"
+    """A row of the table, with the options that all networks of a name have."""
+    options = {**_TABLE["networks"].get(network, {}), **options}
     return {**_TABLE["on"][on], "network": network, "options": options}
 
 

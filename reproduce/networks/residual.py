@@ -51,21 +51,20 @@ def residual_conv(
     return head(h, classes, pooling)
 
 
-def resnet18(x: Any, classes: int, *, width: int = 64, norm: str = "batch") -> Any:
-    """A 3 × 3 stem without pooling, four groups of two basic blocks, average, logits.
+def resnet18(x: Any, classes: int, *, width: int = 64) -> Any:
+    """A 3 × 3 stem without pooling, four groups of two basic blocks, average, logits; batch
+    normalisation after every convolution, which has no bias.
 
     The groups have 1, 2, 4 and 8 times `width` channels; each but the first halves the grid, with a
     1 × 1 convolution as the shortcut of its first block. Made for 32 × 32 pixels; fewer work.
 
     Args:
         x, classes, width: as for `reproduce.networks.build`.
-        norm: "batch" normalisation after every convolution, which then has no bias, or "none".
     """
-    choice("norm", norm, ("batch", "none"))
 
     def normed(h: Any, channels: int, size: int, stride: int, name: str) -> Any:
-        h = conv(h, channels, size, name, stride, use_bias=norm == "none")
-        return h if norm == "none" else layers.BatchNormalization(name=f"{name}_norm")(h)
+        h = conv(h, channels, size, name, stride, use_bias=False)
+        return layers.BatchNormalization(name=f"{name}_norm")(h)
 
     h = relu(normed(x, width, 3, 1, "stem"), "stem_relu")
     for group, block in ((group, block) for group in range(1, 5) for block in (1, 2)):

@@ -197,11 +197,6 @@ def _prepare(threads: int) -> None:
 
 
 def _bar() -> progress.Progress:
-    return progress.Progress(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.TextColumn("{task.completed:.0f} of {task.total:.0f} steps"),
-        progress.TimeElapsedColumn(),
-        progress.TextColumn("left"),
-        progress.TimeRemainingColumn(elapsed_when_finished=True, compact=True),
-    )
+    steps = progress.TextColumn("{task.completed:.0f} of {task.total:.0f} steps")
+    passed = progress.TimeElapsedColumn()
+    return progress.Progress(*progress.Progress.get_default_columns(), steps, passed)

@@ -38,7 +38,7 @@ _KERAS = {
 _GAME_SETTINGS = ("form", "terminal", "solver", "absent_players", "guard", "state_feedback",
                   "kl_clip")  # fmt: skip
 _FACTORS = ("damping", "update_every", "refresh_every")
-_KNOWN = ("name", "structure", "alignment", "agents", "agents_form", "parts", "policy",
+_KNOWN = ("name", "structure", "alignment", "agents", "parts", "policy",
           "iterations", *_GAME_SETTINGS, *_FACTORS)  # fmt: skip
 #: Damping of the Kronecker factors, and every how many steps statistics and bases move.
 FACTOR_DEFAULTS = {"damping": 0.03, "update_every": 5, "refresh_every": 10}
@@ -118,6 +118,5 @@ def wrapped_model(
     if "parts" in method:
         return dgn_tf.naive_partition(model, method["parts"], alignment=alignment)
     if method.get("agents", 1) > 1:
-        form = method.get("agents_form", "coupled")
-        return dgn_tf.with_agents(model, method["agents"], form, alignment=alignment)
+        return dgn_tf.with_agents(model, method["agents"], "coupled", alignment=alignment)
     return dgn_tf.GameModel.from_model(model, alignment=alignment)

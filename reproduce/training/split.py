@@ -79,12 +79,8 @@ def split(
         return (x.astype(np.float32) - mean) / deviation
 
     return Split(
-        x_train=(x_train - mean) / deviation,
-        y_train=whole.y_train[kept],
-        x_validation=standard(whole.x_train[held]),
-        y_validation=whole.y_train[held],
-        x_test=standard(whole.x_test[:test]),
-        y_test=whole.y_test[:test],
-        classes=whole.classes,
-        source=whole.source,
-    )
+        (x_train - mean) / deviation, whole.y_train[kept],
+        standard(whole.x_train[held]), whole.y_train[held],
+        standard(whole.x_test[:test]), whole.y_test[:test],
+        whole.classes, whole.source,
+    )  # fmt: skip

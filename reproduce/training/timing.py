@@ -12,7 +12,8 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,35 +98,32 @@ def interleaved(
         seconds of building and of the first step; `imports_mib` and `peak_mib`, peak resident
         memory after the imports and at the end; `device_mib`, the peak on a GPU after the first
         step, None without one. A step that cannot be built has `error` alone.
+
+    Raises:
+        RuntimeError: where a step fails between two turns.
     """
-    tick = tick or (lambda: None)
-    waiting = dict(makes)
-    running: dict[str, _Process] = {}
+    tick, cores = tick or (lambda: None), os.cpu_count() or 1
+    names, running = list(makes), dict[str, Callable[..., Any]]()
     results: dict[str, dict[str, Any]] = {}
-    try:
-        while waiting:
-            group = list(waiting)[: os.cpu_count() or 1]
-            started = {name: _Process(imports, *waiting.pop(name)) for name in group}
-            running.update(started)
-            for name, process in started.items():
-                results[name] = process.answer()
+    with ExitStack() as stack:
+        for group in (names[i : i + cores] for i in range(0, len(names), cores)):
+            for name in group:
+                running[name] = stack.enter_context(_process(imports, *makes[name]))
+            for name in group:
+                results[name] = running[name]()
                 tick()
-        alive = [name for name in results if "error" not in results[name]]
-        turns: dict[str, list] = {name: [] for name in alive}
-        for name in alive:
-            running[name].ask(length)
+        turns: dict[str, list] = {name: [] for name in names if "error" not in results[name]}
+        for name in turns:
+            running[name](length)
         for _ in range(rounds):
-            for name in alive:
-                turns[name].append(running[name].ask(length))
+            for name, taken in turns.items():
+                taken.append(running[name](length))
             tick()
-        for name in alive:
-            wall, cpu = np.asarray(turns[name]).T
-            peak, device = running[name].ask(0)
+        for name, taken in turns.items():
+            wall, cpu = np.asarray(taken).T
+            peak, device = running[name](0)
             results[name].update(wall=wall, cpu=cpu, peak_mib=peak, device_mib=device)
-    finally:
-        for process in running.values():
-            process.end()
-    return {name: results[name] for name in makes}
+    return results
 
 
 def quartiles(values: Sequence[float] | np.ndarray) -> dict[str, float]:
@@ -134,39 +132,35 @@ def quartiles(values: Sequence[float] | np.ndarray) -> dict[str, float]:
     return {"median": float(median), "low": float(low), "high": float(high)}
 
 
-class _Process:
-    """One step in a process of its own."""
+@contextmanager
+def _process(
+    imports: Sequence[str], make: Callable[..., Callable], arguments: tuple
+) -> Iterator[Callable[..., Any]]:
+    """One step in a process of its own: a function that hands it the length of a cycle, 0 to ask
+    for the peak memory, and returns what it says; at first, without a length, of the building."""
+    spawn = multiprocessing.get_context("spawn")
+    pipe, other = spawn.Pipe()
+    given = (other, imports, make, arguments)
+    process = spawn.Process(target=_serve, args=given, daemon=True)
+    process.start()
+    other.close()
 
-    def __init__(self, imports: Sequence[str], make: Callable[..., Callable], arguments: tuple):
-        spawn = multiprocessing.get_context("spawn")
-        self.pipe, other = spawn.Pipe()
-        given = (other, imports, make, arguments)
-        self.process = spawn.Process(target=_serve, args=given, daemon=True)
-        self.process.start()
-        other.close()
-
-    def answer(self) -> Any:
-        """What the process says next."""
+    def ask(length: int | None = None) -> Any:
+        if length is not None:
+            pipe.send(length)
         try:
-            return self.pipe.recv()
+            answer = pipe.recv()
         except EOFError:
-            return {"error": "the process ended (out of memory?)"}
-
-    def ask(self, length: int) -> Any:
-        """A cycle of that many steps; of none: the peak memory.
-
-        Raises:
-            RuntimeError: where the process fails between two turns.
-        """
-        self.pipe.send(length)
-        answer = self.answer()
-        if isinstance(answer, dict):
+            answer = {"error": "the process ended (out of memory?)"}
+        if length is not None and isinstance(answer, dict):
             raise RuntimeError(f"A step that had worked failed: {answer['error']}")
         return answer
 
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.join()
+    try:
+        yield ask
+    finally:
+        process.terminate()
+        process.join()
 
 
 def _serve(

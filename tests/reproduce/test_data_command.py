@@ -4,7 +4,7 @@ import pytest
 
 from reproduce.data import __main__ as command
 from reproduce.data import places
-from tests.reproduce.test_data import arrays, write
+from tests.reproduce.data_files import arrays, write
 
 
 def told(capsys, *arguments):

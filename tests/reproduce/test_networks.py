@@ -251,7 +251,6 @@ def test_the_seed_of_keras_draws_the_weights():
         (("residual-conv", _SHAPE, 10), {"pooling": "max"}, "`pooling` must be one of average"),
         (("residual-dense", _SHAPE, 10), {"shortcut": "conv"}, "`shortcut` must be one of identi"),
         (("cooperative", _SHAPE, 10), {"kind": "conv"}, "`kind` must be one of auto"),
-        (("resnet18", _SHAPE, 10), {"norm": "layer"}, "`norm` must be one of batch, none"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_built_is_refused_in_a_sentence(arguments, options, rule):

@@ -6,7 +6,7 @@ import pytest
 
 from reproduce import __main__ as command
 from reproduce.catalogue import find
-from tests.reproduce.test_data import arrays, write
+from tests.reproduce.data_files import arrays, write
 
 _SHAPES = {"mnist": (28, 28), "svhn": (32, 32, 3), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3)}
 
