@@ -198,5 +198,4 @@ def name_rows(axis: Any, labels: list[str]) -> None:
 
 def point(axis: Any, place: int, value: Any, error: Any, style: int) -> None:
     """A value of a row and its error, on one side or `[[below], [above]]`, in one of the styles."""
-    look = {key: figures.STYLES[style][key] for key in ("color", "marker")}
-    axis.errorbar(value, place, xerr=error, capsize=3, linestyle="none", **look)
+    axis.errorbar(value, place, xerr=error, capsize=3, **figures.dots(style))
