@@ -9,8 +9,8 @@ from keras import ops
 
 import fictitious_play as fp
 from fictitious_play.solver.optimizers import OptimizerChoice
-from fictitious_play.solver.samples import training_sample
-from fictitious_play.solver.training import BestResponseModel, compile_model
+from fictitious_play.solver.samples import training_chunk, training_sample
+from fictitious_play.solver.training import BestResponseModel, Trainer, compile_model
 
 #: Of the square product that stands for the machine's rate.
 SIDE = 1536
@@ -23,7 +23,7 @@ def large_product() -> Callable[[], None]:
 
 
 class StepParts:
-    """The step of an inter-bank game with the full path.
+    """The step of an inter-bank game with the full path, as a solve takes it.
 
     Args:
         players, width, batch: of the game, both hidden layers, and the paths of a step.
@@ -69,7 +69,11 @@ class StepParts:
             compile_model(model, OptimizerChoice(None, 1e-3, 0.1).make(1000), xla)
             if not adam:
                 model.compile(keras.optimizers.SGD(1e-3), jit_compile=xla)
-            return lambda: model.train_on_batch(self.inputs)
+                model.optimizer.build(model.trainable_variables)
+            trainer = Trainer(model, self.batch)
+            chunk = training_chunk(self.game, 0, 1, 0, 1, 1, self.batch, "float32")
+            belief = {"others": ops.convert_to_tensor(self.inputs[2][None])}
+            return lambda: trainer(chunk, belief, {})
 
         return _once(make)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from fictitious_play import devices
 from fictitious_play.games.base import Game
@@ -13,6 +13,11 @@ from fictitious_play.networks.features import Features, features_name, make_feat
 from fictitious_play.networks.initial import normal
 from fictitious_play.networks.stacked import StackedNetworks
 from fictitious_play.networks.tiles import Tiles
+
+#: Groups of steps that are taken one after another, by backend. TensorFlow passes over the
+#: activations operation by operation, and those of a group are still in the cache the next time;
+#: compilers that fuse the passes gain nothing.
+GROUPS = {"tensorflow": 5}
 
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
@@ -59,6 +64,8 @@ class JointPolicy(StackedNetworks):
         self.row_sizes = [self.features.size(step) for step in range(self.game.steps)]
         self.row_ends = np.cumsum(self.row_sizes).tolist()
         self._tiles = Tiles(self.row_sizes) if devices.has_gpu() else None
+        groups = 1 if self._tiles else min(GROUPS.get(keras.config.backend(), 1), self.game.steps)
+        self._group_ends = np.linspace(0, self.game.steps, groups + 1).astype(int)[1:].tolist()
 
     def build(self, input_shape: Any = None) -> None:
         self.kernel = self.add_weight(
@@ -74,50 +81,53 @@ class JointPolicy(StackedNetworks):
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        initial_state, noise = inputs
-        values, linear = self._first_layer(self.features(initial_state, noise))
-        statistics: list | None = [] if training and self.batch_normalization else None
-        controls = self.after_first(self.layers_of(), values, linear, statistics)
-        if statistics:
-            self.move_averages(statistics)
-        return ops.transpose(controls, (3, 0, 1, 2))
+        gathers = training and self.batch_normalization
+        products = self._first_layer(self.features(*inputs))
+        controls, statistics = [], []
+        for layers, values in zip(self._in_groups(self.layers_of()), products, strict=True):
+            linear = None
+            if self.skip:
+                values, linear = ops.split(values, [self.hidden[0]], axis=2)
+            gathered: list | None = [] if gathers else None
+            controls.append(self.after_first(layers, values, linear, gathered))
+            statistics.append(gathered)
+        if gathers:
+            joined = tree.map_structure(lambda *groups: ops.concatenate(groups), *statistics)
+            self.move_averages(joined)
+        return ops.transpose(ops.concatenate(controls), (3, 0, 1, 2))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "features": self.features_name}
 
-    def _first_layer(self, features: Any) -> Any:
-        """(steps, players, width, batch) and the linear path (steps, players, controls, batch)."""
+    def _first_layer(self, features: Any) -> list:
+        """The products of every group of steps, (steps, players, width, batch), with the linear
+        path's below the hidden layer's."""
         width = self.kernel.shape[-1]
+        kernel = ops.convert_to_tensor(self.kernel)
         if self.features.shared:
-            kernels = self._by_step(
-                ops.reshape(self.kernel, (self.row_ends[-1], self.players * width))
-            )
-        else:
-            kernels = self._by_step(self.kernel)
-            if self.only is not None:
-                features = features[self.only : self.only + 1]
+            kernel = ops.reshape(kernel, (-1, self.players * width))
+        elif self.only is not None:
+            features = features[self.only : self.only + 1]
+        kernels = _split(kernel, self.row_ends)
         if self._tiles is not None:
-            values = self._tiles(kernels, features)
-        elif self.features.shared:
-            values = ops.stack(
-                [ops.matmul(ops.transpose(rows), features[: rows.shape[0]]) for rows in kernels]
-            )
+            groups = [self._tiles(kernels, features)]
         else:
-            values = ops.stack(
-                [
-                    ops.matmul(ops.transpose(rows, (1, 2, 0)), features[:, : rows.shape[0]])
-                    for rows in kernels
-                ]
-            )
-        values = ops.reshape(values, (self.game.steps, self.players, width, -1))
-        if not self.skip:
-            return values, None
-        return ops.split(values, [self.hidden[0]], axis=2)
+            products = [
+                _transposed_product(rows, features[..., : rows.shape[0], :]) for rows in kernels
+            ]
+            starts = [0, *self._group_ends[:-1]]
+            groups = [
+                ops.stack(products[start:end])
+                for start, end in zip(starts, self._group_ends, strict=True)
+            ]
+        return [
+            ops.reshape(each, (-1, self.players, width, ops.shape(each)[-1])) for each in groups
+        ]
 
-    def _by_step(self, kernel: Any) -> Any:
-        """The rows of each step; one split, whose gradient is one concatenation."""
-        ends = self.row_ends[:-1]
-        return ops.split(kernel, ends, axis=0) if ends else [kernel]
+    def _in_groups(self, layers: dict) -> list[dict]:
+        """The weights that belong to every group of steps."""
+        parts = [_split(each, self._group_ends) for each in tree.flatten(layers)]
+        return [tree.pack_sequence_as(layers, group) for group in zip(*parts, strict=True)]
 
     def _first_kernel(self, width: int, seed: Any) -> Any:
         """He's initial law for each step's own number of features; the linear path at zero."""
@@ -125,3 +135,22 @@ class JointPolicy(StackedNetworks):
         scale = np.zeros((self.row_ends[-1], 1, width + self.skip * self.game.control_size))
         scale[..., :width] = np.sqrt(2.0 / fan_in)[:, None, None]
         return normal(scale, seed)
+
+
+def _split(array: Any, ends: list[int]) -> list:
+    """The rows up to each end; one split, whose gradient is one concatenation."""
+    return ops.split(array, ends[:-1]) if len(ends) > 1 else [array]
+
+
+def _transposed_product(rows: Any, features: Any) -> Any:
+    """Of (size, width) or (size, players, width) with (size, batch) or (players, size, batch).
+
+    TensorFlow has it as one operation, whose gradient comes as the kernel lies.
+    """
+    if len(rows.shape) == 3:
+        return ops.matmul(ops.transpose(rows, (1, 2, 0)), features)
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.matmul(rows, features, transpose_a=True)
+    return ops.matmul(ops.transpose(rows), features)

@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import fictitious_play as fp
 from fictitious_play import devices
+from fictitious_play.solver.optimizers import choose_optimizer
 from tests.fictitious_play.cases import symmetric_game
 
 QUICK = {"stages": 2, "steps_per_stage": 5, "validation_paths": 64, "progress": False,
@@ -48,6 +50,32 @@ def test_another_optimizer_trains_every_player_by_herself():
     assert not optimizer.built  # it is a recipe, and can be given again
     alone = solver(optimizer=optimizer, belief="sequential").solve(**QUICK)
     assert np.all(np.isfinite(alone.cost))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.Adam(0.1, beta_1=0.8),
+        keras.optimizers.Adam(0.1, amsgrad=True),
+        keras.optimizers.AdamW(CosineDecay(0.1, 3), weight_decay=0.1, epsilon=0.01),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_fused_step_of_adam_is_keras_s(optimizer, dtype, rng):
+    fused = choose_optimizer(optimizer, None, 0.0, 1, 0.1).make(3)
+    plain = type(optimizer).from_config(optimizer.get_config())
+    trained = [(each, keras.Variable(np.arange(1.0, 8.0), dtype=dtype)) for each in (fused, plain)]
+    for each, variable in trained:
+        each.build([variable])
+    for _ in range(4):
+        gradient = ops.convert_to_tensor(rng.standard_normal(7), dtype=dtype)
+        for each, variable in trained:
+            each.apply([gradient], [variable])
+    # TensorFlow's kernel subtracts from one after it has rounded beta_2 to the dtype.
+    rounding = {"float32": 5e-5, "float64": 1e-12}[dtype]
+    one, other = ([*each.variables, variable] for each, variable in trained)
+    for value, expected in zip(one, other, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=rounding)
 
 
 def test_settings_say_what_was_used(with_adam):
