@@ -51,6 +51,8 @@ class Game(metaclass=Frozen):
             (players, control_size), infinite where there is no bound; None for no bounds at all.
             The networks meet them, so that controls are what was played. The exact theory of
             linear-quadratic games knows no bounds: with them, a game has no exact solution.
+        control_unit: what a typical control is, a scalar or one value a player. The networks learn
+            in this unit, and hands tremble by it; it changes nothing else.
 
     Raises:
         ValueError, TypeError: for sizes, times, bounds or an initial law that make no game.
@@ -67,6 +69,7 @@ class Game(metaclass=Frozen):
         initial_mean: Any = 0.0,
         initial_std: Any = 0.0,
         control_bounds: Any = None,
+        control_unit: Any = 1.0,
     ):
         self.players = checks.integer("players", players, least=1)
         self.horizon = checks.number("horizon", horizon, above=0.0)
@@ -83,6 +86,11 @@ class Game(metaclass=Frozen):
         self.control_bounds = checks.bounds(
             "control_bounds", control_bounds, (self.players, self.control_size)
         )
+        self.control_unit = checks.per_item("control_unit", control_unit, self.players)
+        if np.any(self.control_unit <= 0.0):
+            raise ValueError(
+                f"`control_unit` must be greater than 0. Received: control_unit={control_unit!r}"
+            )
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._refuse_change(name)
@@ -224,6 +232,8 @@ class Game(metaclass=Frozen):
         }
         if self.control_bounds is not None:
             config["control_bounds"] = [bound.tolist() for bound in self.control_bounds]
+        if np.any(self.control_unit != 1.0):
+            config["control_unit"] = self.control_unit.tolist()
         return config
 
     @classmethod

@@ -49,6 +49,7 @@ class LinearQuadraticGame(Game):
         initial_covariance: (n, n), in place of `initial_std` where initial states are correlated.
         discount: ρ, the rate at which costs are discounted.
         control_bounds: as in `Game`; the game then has no exact solution.
+        control_unit: as in `Game`.
 
     Raises:
         ValueError, TypeError: where a shape does not fit, a number is not finite, an R_i is not
@@ -71,6 +72,7 @@ class LinearQuadraticGame(Game):
         initial_covariance: Any = None,
         discount: float = 0.0,
         control_bounds: Any = None,
+        control_unit: Any = 1.0,
     ):
         A = checks.finite_array("A", A)
         size = A.shape[-1] if A.ndim else 0
@@ -99,6 +101,7 @@ class LinearQuadraticGame(Game):
             initial_mean=initial_mean,
             initial_std=std,
             control_bounds=control_bounds,
+            control_unit=control_unit,
         )
         self.initial_covariance = initial_covariance
         covariance = np.diag(self.initial_std**2)

@@ -11,11 +11,11 @@ from fictitious_play.layers.saturation import Saturation
 
 @keras.saving.register_keras_serializable(package="fictitious_play")
 class BoundedControl(PlayerLayer):
-    """The smooth saturation of one player's control at her bounds.
+    """The smooth saturation of one player's control at her bounds, and her unit of control.
 
     Args:
-        game: a `Game` with `control_bounds`, whose class must be registered with Keras to be
-            saved.
+        game: a `Game` with `control_bounds` or a `control_unit`, whose class must be registered
+            with Keras to be saved.
         player: index of the player.
 
     Input and output shape: (batch, control_size).
@@ -25,7 +25,8 @@ class BoundedControl(PlayerLayer):
         saturation = Saturation.of(self.game, self.player)
         if saturation is None:
             raise ValueError(
-                f"`game` must have `control_bounds`. Received: {type(self.game).__name__} without."
+                "`game` must have `control_bounds` or a `control_unit`. Received: "
+                f"{type(self.game).__name__} without."
             )
         controls = ops.expand_dims(ops.transpose(inputs), 0)
         return ops.transpose(saturation(controls)[0])

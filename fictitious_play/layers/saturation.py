@@ -1,4 +1,4 @@
-"""Control bounds, met by a smooth and increasing map of a network's outputs."""
+"""Control bounds and units, met by a smooth and increasing map of a network's outputs."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from keras import ops
 
 from fictitious_play.games.base import Game, constant
 
-#: Width of the bend at a bound that has no opposite one, in units of the control.
+#: Width of the bend at a bound that has no opposite one, in units of control.
 _BEND = 0.1
 #: Up to here, in half widths, the map is steep: its slope at this point is one half.
 _STEEP = 0.9
@@ -24,34 +24,39 @@ class Saturation:
     without an opposite one it is bound ± (d + √(d² + .01))/2 with d the distance from it. Where
     0 is not inside, or just at a bound, the outputs are shifted first, so that networks that start
     at zero start where the map is steep. Outputs count in units of control: a step of training
-    that is small for a control of size one is not, for one that may only move by a hundredth.
+    is small for a control of size one is not, for one that may only move by a hundredth.
 
     Args:
         low, high: (players, control_size); infinite where there is no bound.
+        unit: of control, of that shape.
 
     Attributes:
-        unit: (players, control_size), of control: one, or half the half width where that is less.
+        unit: (players, control_size), the given one, or half the half width where that is less.
     """
 
-    def __init__(self, low: np.ndarray, high: np.ndarray):
+    def __init__(self, low: np.ndarray, high: np.ndarray, unit: Any = 1.0):
         self.low, self.high = low, high
         both = np.isfinite(low) & np.isfinite(high)
         self.both = both
         half = np.subtract(high, low, out=np.full_like(low, 2.0), where=both) / 2.0
         middle = np.add(high, low, out=np.zeros_like(low), where=both) / 2.0
         self.half, self.middle = half, middle
-        self.unit = np.where(both, np.minimum(1.0, 0.5 * half), 1.0)
+        self.unit = np.where(both, np.minimum(unit, 0.5 * half), unit)
         reach = _STEEP * half
         lower, upper = np.where(both, middle - reach, low), np.where(both, middle + reach, high)
         self.shift = np.clip(0.0, lower, upper)
 
     @classmethod
-    def of(cls, game: Game, only: int | None = None) -> "Saturation | None":
-        """The saturation of a game's controls, or of one player's; None without bounds."""
-        if game.control_bounds is None:
+    def of(cls, game: Game, only: int | None = None, copies: int = 1) -> "Saturation | None":
+        """The saturation of a game's controls, of all players, as often as asked for, or of one;
+        None where controls have neither bounds nor a unit."""
+        unit = np.repeat(game.control_unit[:, None], game.control_size, axis=1)
+        if game.control_bounds is None and np.all(unit == 1.0):
             return None
-        low, high = game.control_bounds
-        return cls(low, high) if only is None else cls(low[only : only + 1], high[only : only + 1])
+        none = np.full_like(unit, np.inf)
+        low, high = (-none, none) if game.control_bounds is None else game.control_bounds
+        players = slice(None) if only is None else slice(only, only + 1)
+        return cls(*(np.tile(each[players], (copies, 1)) for each in (low, high, unit)))
 
     def __call__(self, outputs: Any) -> Any:
         """Controls of outputs (..., players, control_size, batch), of the same shape."""
@@ -73,7 +78,7 @@ class Saturation:
         ):
             if one_sided.any():
                 distance = side * (outputs - bound)
-                bent = 0.5 * (distance + ops.sqrt(ops.square(distance) + _BEND**2))
+                bent = 0.5 * (distance + ops.sqrt(ops.square(distance) + (_BEND * unit) ** 2))
                 controls = ops.where(one_sided[..., None], bound + side * bent, controls)
         free = ~np.isfinite(self.low) & ~np.isfinite(self.high)
         if free.any():

@@ -44,10 +44,7 @@ class FeedbackMixture(FeedbackPolicy):
     def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         game, players = self.game, self.game.players
-        if game.control_bounds is not None:
-            self.saturation = Saturation(
-                *(np.tile(b, (self.slots, 1)) for b in game.control_bounds)
-            )
+        self.saturation = Saturation.of(game, copies=self.slots)
         frozen = {"initializer": "zeros", "trainable": False}
         shape = (game.steps, players, game.control_size)
         self.constant = self.add_weight(shape=shape, name="constant", **frozen)

@@ -10,6 +10,7 @@ from fictitious_play.games.base import Game
 from fictitious_play.layers.bounds import BoundedControl
 from fictitious_play.layers.control_network import ControlNetwork
 from fictitious_play.layers.costs import Rcost, Tcost
+from fictitious_play.layers.saturation import Saturation
 from fictitious_play.layers.standard_units import StandardUnits
 from fictitious_play.networks.units import initial_units
 
@@ -73,7 +74,7 @@ def player_model(
             name=f"control_{step}",
             dtype=dtype,
         )(observed)
-        if game.control_bounds is not None:
+        if Saturation.of(game) is not None:
             control = BoundedControl(game, player, name=f"bounded_{step}", dtype=dtype)(control)
         cost, states = Rcost(game, player, step, name=f"rcost_{step}", dtype=dtype)(
             [cost, states, control, others[:, step], noise[:, step]]

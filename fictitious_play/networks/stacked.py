@@ -27,7 +27,7 @@ class StackedNetworks(keras.Model):
 
     Args:
         game: the `Game`. Its `control_bounds`, where it has some, are met by a smooth saturation
-            of the networks' outputs.
+            of the networks' outputs, which count in its `control_unit`.
         hidden, batch_normalization, skip, activation: as in `ControlNetwork`.
         seed: of the initial weights.
         only: index of one player, to hold her networks alone; None for all.

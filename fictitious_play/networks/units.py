@@ -28,8 +28,8 @@ class Units(NamedTuple):
 
 
 def control_units(game: Game) -> np.ndarray:
-    """What counts as a unit of control, (players, control_size): one, or a quarter of the distance
-    between `control_bounds` where that is less."""
+    """What counts as a unit of control, (players, control_size): the game's, or a quarter of the
+    distance between `control_bounds` where that is less."""
     saturation = Saturation.of(game)
     return np.ones((game.players, game.control_size)) if saturation is None else saturation.unit
 

@@ -36,6 +36,8 @@ def fingerprint(game: Game, belief: InitialBelief, dtype: str) -> dict[str, list
     controls = controls.reshape(_POINTS, game.players, game.control_size)
     noise = h**0.5 * _spread(_POINTS, game.noise_size, 3)
     values: dict[str, Any] = {"initial_states": initial}
+    if np.any(game.control_unit != 1.0):
+        values["control_unit"] = game.control_unit
     states, controls, noise = (np.asarray(each, dtype) for each in (states, controls, noise))
 
     def at(time: Any) -> Any:
@@ -65,7 +67,7 @@ def fingerprint(game: Game, belief: InitialBelief, dtype: str) -> dict[str, list
 def differences(old: dict[str, list], new: dict[str, list]) -> list[str]:
     """What has other values: names of methods, and "initial_belief"."""
     changed = []
-    for key in new:
+    for key in {**old, **new}:
         before, now = (np.asarray(each.get(key, []), np.float64) for each in (old, new))
         same = before.shape == now.shape
         if same:

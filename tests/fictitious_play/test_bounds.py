@@ -10,6 +10,7 @@ from keras import ops
 import fictitious_play as fp
 from fictitious_play.layers.saturation import Saturation
 from fictitious_play.solver.closed_loop import ClosedLoop
+from fictitious_play.solver.fingerprint import differences, fingerprint
 from fictitious_play.solver.samples import Sample
 from tests.fictitious_play.cases import randomize, sample
 
@@ -159,3 +160,60 @@ def test_the_unit_of_a_bounded_control_does_not_matter():
     np.testing.assert_allclose(64.0 * other, one, rtol=1e-4)
     np.testing.assert_allclose(results[1].cost, results[0].cost, rtol=1e-5)
     np.testing.assert_allclose(units[1], units[0], rtol=1e-4)
+
+
+def duopoly(unit, **changes):
+    """Two players who steer their own state by controls that count in some unit."""
+    steering = np.eye(2)[:, :, None] / unit
+    costs = np.array([[[1.0, -0.5], [-0.5, 0.5]], [[0.5, -0.5], [-0.5, 1.0]]])
+    return fp.LinearQuadraticGame(
+        -0.3 * np.eye(2), steering, costs, None, [[[unit**-2]], [[0.5 * unit**-2]]], costs,
+        0.2 * np.eye(2), steps=3, initial_mean=1.0, initial_std=0.5, **changes,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+def test_a_game_may_say_what_a_typical_control_is(structure):
+    """Its unit is then of no account; powers of two, which rounding does not see."""
+    plan, results = {**PLAN, "stages": 2, "steps_per_stage": 6, "validation_paths": 64}, []
+    for unit, changes in ((1.0, {}), (1024.0, {"control_unit": 1024.0})):
+        game = duopoly(unit, **changes)
+        assert fp.LinearQuadraticGame.from_config(game.get_config()).control_unit[1] == unit
+        form = {**FORM, "information_structure": structure}
+        results.append(fp.DeepFictitiousPlay(game, **form).solve(**plan))
+    one, other = results
+    np.testing.assert_allclose(other.cost, one.cost, rtol=1e-5)
+    normals = np.random.default_rng(0).standard_normal((4, 4, 2))
+    paths = normals[:, 0], normals[:, 1:]
+    np.testing.assert_allclose(
+        other.control(*paths) / 1024.0, one.control(*paths), rtol=1e-3, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("unit", [0.0, -1.0, np.inf, [1.0, 1.0, 1.0]])
+def test_a_unit_that_is_none_is_refused(unit):
+    with pytest.raises(ValueError, match="`control_unit` must"):
+        duopoly(1.0, control_unit=unit)
+
+
+def test_the_unit_is_part_of_the_problem():
+    one, other = (fingerprint(duopoly(1.0, control_unit=u), 0.0, "float32") for u in (1.0, 2.0))
+    assert differences(one, other) == differences(other, one) == ["control_unit"]
+
+
+def test_a_player_model_counts_in_the_unit_too():
+    game = duopoly(8.0, control_unit=[8.0, 0.25])
+    policy = fp.JointPolicy(game, hidden=(4,))
+    policy.build()
+    randomize(policy)
+    initial, noise, controls = sample(game, paths=4, dtype=np.float32)
+    played = ops.convert_to_numpy(policy([initial, noise]))
+    for player in range(2):
+        model = fp.player_model(game, player, (4,))
+        fp.transfer_weights(policy, model, player)
+        found = ops.convert_to_numpy(
+            keras.Model(model.inputs, model.get_layer("bounded_2").output)(
+                [initial, noise, controls[..., 0]]
+            )
+        )
+        np.testing.assert_allclose(found, played[:, 2, player], rtol=1e-4, atol=1e-5)
