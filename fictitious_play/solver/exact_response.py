@@ -27,14 +27,12 @@ def open_loop(game: Any, policy: Any, paths: int, seed: int) -> DeviationGain:
     if gains.non_finite.any() or not np.isfinite(controls).all():
         return gains
     # Pairs are neighbours here; the exact routine wants the mirror images in the second half.
-    halves = Sample(*(np.concatenate([array[0::2], array[1::2]]) for array in sample))
-    flat = game.stacked_controls(np.concatenate([controls[0::2], controls[1::2]]))
+    order = np.arange(sample.paths).reshape(-1, 2).T.ravel()
+    flat = game.stacked_controls(controls)
     try:
         exact = lq.exploitability(
             game,
-            np.asarray(flat, np.float64),
-            np.asarray(halves.initial_state, np.float64),
-            np.asarray(halves.noise, np.float64),
+            *(array[order].astype(np.float64) for array in (flat, *sample)),
             antithetic=True,
             regression=None,  # fewer paths than it needs: the looser bound
         )
