@@ -1,5 +1,6 @@
 """Gradients of the costs with respect to the controls."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -54,6 +55,7 @@ def check_gradients(trial: Trial) -> None:
 
     states = trial.tensor(np.concatenate([start, near]))
     controls = trial.tensor(np.concatenate([game.project(np.zeros(moved.shape)), moved]))
+    _warn_of_jumps(trial, states)
     if np.all(np.isfinite(gradient(total, controls, states))):
         return
     for method, function in (("running_cost", running), ("terminal_cost", terminal)):
@@ -69,6 +71,30 @@ def check_gradients(trial: Trial) -> None:
                     f"{count} paths {where}"
                 )
                 trial.refuse(method, rule, received, _CAUSE)
+
+
+def _warn_of_jumps(trial: Trial, states: Any) -> None:
+    """A terminal cost that takes few values, and no slope anywhere, moves by jumps alone, which
+    neither training nor a trained response can see."""
+    costs = ops.convert_to_numpy(trial.game.terminal_cost(states))
+    for player in range(costs.shape[-1]):
+        values = len(np.unique(costs[..., player]))
+        if not 1 < values <= len(states) / 2:
+            continue
+
+        def cost(states: Any, player: int = player) -> Any:
+            return ops.sum(trial.game.terminal_cost(states)[..., player])
+
+        if not gradient(cost, states).any():
+            warnings.warn(
+                f"`{trial.name}.terminal_cost` must not move by jumps alone. Received: {values} "
+                f"values in {len(states)} states for player {player}, and gradients of zero in all "
+                "of them, so that nobody can see what it asks for. Likely cause: a comparison, a "
+                "rounding or a sign; make it a steep smooth function such as ops.sigmoid",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+            return
 
 
 #: Where the two halves of the points lie.

@@ -202,6 +202,27 @@ def test_a_cost_that_falls_without_end_is_a_warning(running, terminal, warned):
     assert [("falls without end" in str(each.message)) for each in caught] == [True] * warned
 
 
+@pytest.mark.parametrize(
+    ("terminal", "seen"),
+    [
+        (lambda s, x: ops.cast(x > 0.5, x.dtype), False),
+        (lambda s, x: ops.stack([x[..., 0] ** 2, ops.sign(x[..., 1])], axis=-1), False),
+        (lambda s, x: ops.round(x) + 0.01 * x, True),
+        (lambda s, x: ops.relu(x - 1.5), True),
+        (lambda s, x: 0.0 * x, True),
+    ],
+)
+def test_a_cost_that_moves_by_jumps_alone_is_a_warning(terminal, seen):
+    game = changed(terminal_cost=terminal)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        if seen:
+            fp.check_game(game)
+            return
+        with pytest.raises(RuntimeWarning, match="must not move by jumps alone"):
+            fp.check_game(game)
+
+
 class Fish(fp.Game):
     """A logarithm of a stock that the noise may take below zero."""
 
