@@ -28,11 +28,14 @@ def open_loop(game: Any, policy: Any, paths: int, seed: int) -> DeviationGain:
         return gains
     # Pairs are neighbours here; the exact routine wants the mirror images in the second half.
     order = np.arange(sample.paths).reshape(-1, 2).T.ravel()
-    flat = game.stacked_controls(controls)
+    flat = game.stacked_controls(controls[order])
+    initial_state, noise = (array[order].astype(np.float64) for array in sample)
     try:
         exact = lq.exploitability(
             game,
-            *(array[order].astype(np.float64) for array in (flat, *sample)),
+            flat,
+            initial_state,
+            noise,
             antithetic=True,
             regression=None,  # fewer paths than it needs: the looser bound
         )
