@@ -144,8 +144,8 @@ MUTATIONS = (
     Mutation(
         "proximal form, the closed form of all stages",
         "dgn_tf/recursion/sample_space.py",
-        "v = b - rho * S * cholesky_solve(lower, S * matvec(kernels, b))",
-        "v = b + rho * S * cholesky_solve(lower, S * matvec(kernels, b))",
+        "v = b - rho * put(answer,",
+        "v = b + rho * put(answer,",
         (
             f"{_TESTS_DGN}/test_sample_space.py::test_equals_the_dense_game[rank_one-feedback-chain]",
         ),
@@ -198,8 +198,8 @@ MUTATIONS = (
     Mutation(
         "EKFAC, mean square outside a truncated basis",
         "dgn_tf/curvature/eigenbasis.py",
-        "tf.maximum(outside, 0.0) / float(size - columns)], axis=-1)",
-        "tf.maximum(outside, 0.0)], axis=-1)",
+        "tf.reduce_sum(inside, axis, True), 0.0) / float(lacking)",
+        "tf.reduce_sum(inside, axis, True), 0.0)",
         (
             f"{_TESTS_DGN}/test_kfac.py"
             "::test_outside_of_truncated_bases_stand_the_means_of_the_squares",

@@ -11,10 +11,7 @@ from dgn_tf.settings import period
 
 
 def with_agents(
-    model: keras.Model,
-    agents: int | Mapping[str, int],
-    form: str | None = "coupled",
-    **kwargs: Any,
+    model: keras.Model, agents: int | Mapping[str, int], form: str | None = "coupled", **kwargs: Any
 ) -> GameModel:
     """Lets N fictitious agents share each player's weights, θ = Σ_n θ_n (equation (16)).
 

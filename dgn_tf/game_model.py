@@ -2,9 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -22,8 +22,6 @@ from dgn_tf.settings import one_of
 from dgn_tf.step.solution import solve_batch
 from dgn_tf.step.train import train_step
 from dgn_tf.terminal.objective import check_loss
-
-_SETTINGS = ("alignment", "slots", "strict", "agents", "agents_form")
 
 
 @keras.saving.register_keras_serializable("dgn_tf")
@@ -67,12 +65,15 @@ class GameModel(surface.Functional):
         if agents_form is not None:
             one_of("agents_form", agents_form, FORMS)
         super().__init__(inputs, outputs, name=name, **kwargs)
-        self._held = _Held(alignment, slots, strict, agents, agents_form)
+        # The settings and what is made of them, out of reach of Keras's attribute tracking.
+        self._held = SimpleNamespace(active=None, unseen="", batch=EXPECTED_BATCH)
+        self._held.settings = {"alignment": alignment, "slots": slots, "strict": strict}
+        self._held.settings.update(agents=agents, agents_form=agents_form)
         self._read_game()
 
     def _read_game(self) -> None:
-        held, alignment = self._held, self._held.alignment
-        read = (held.slots, held.strict, held.agents)
+        held, given = self._held, self._held.settings
+        alignment, read = given["alignment"], [given[k] for k in ("slots", "strict", "agents")]
         held.trained = [(v, v.trainable) for v in self.weights]
         if not isinstance(alignment, AlignmentPolicy):
             held.games = (Game(self, alignment, *read),)
@@ -90,8 +91,8 @@ class GameModel(surface.Functional):
 
     def settings(self) -> dict:
         """The arguments the game was read with, as `GameModel` takes them."""
-        shown = {name: getattr(self._held, name) for name in _SETTINGS}
-        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in shown.items()}
+        given = self._held.settings.items()
+        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in given}
 
     @property
     def game(self) -> Game:
@@ -109,7 +110,7 @@ class GameModel(surface.Functional):
     @property
     def alignment_policy(self) -> AlignmentPolicy | None:
         """The policy that chooses between alignments, None where there is one alignment."""
-        alignment = self._held.alignment
+        alignment = self._held.settings["alignment"]
         return alignment if isinstance(alignment, AlignmentPolicy) else None
 
     def recording(self, first: Any) -> Any:
@@ -163,7 +164,7 @@ class GameModel(surface.Functional):
         checks.samples_first(self.games, at_cuts=rules.closed_loop or rules.exact)
         if rules.closed_loop or rules.adaptive_damping:
             checks.repeatable(self.games, to_the_end=rules.adaptive_damping)
-        optimizer.bind(self.game, self.alignment_policy, self._held.agents_form)
+        optimizer.bind(self.game, self.alignment_policy, self._held.settings["agents_form"])
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
         optimizer.build(self.trainable_variables)
 
@@ -263,11 +264,7 @@ class GameModel(surface.Functional):
 
     def get_config(self) -> dict:
         plain = keras.Model(*surface.structure(self), name=self.name)
-        config = {
-            "functional": plain.get_config(),
-            "trainable": self.trainable,
-            **self.settings(),
-        }
+        config = {"functional": plain.get_config(), "trainable": self.trainable, **self.settings()}
         if self.alignment_policy is not None:
             config["alignment"] = keras.saving.serialize_keras_object(self.alignment_policy)
         return config
@@ -281,19 +278,3 @@ class GameModel(surface.Functional):
             )
         plain = keras.Model.from_config(config.pop("functional"), custom_objects=custom_objects)
         return cls(plain.input, plain.output, name=plain.name, **config)
-
-
-@dataclass
-class _Held:
-    """The settings the game was read with and what is made of them, out of Keras's tracking."""
-
-    alignment: str | Mapping[str, int] | AlignmentPolicy
-    slots: Mapping[str, int] | None
-    strict: bool
-    agents: int | Mapping[str, int]
-    agents_form: str | None
-    games: tuple[Game, ...] = ()
-    active: Any = None
-    unseen: str = ""
-    batch: int = EXPECTED_BATCH
-    trained: Sequence = ()

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dgn_tf.bandit.policy import AlignmentPolicy
+from dgn_tf.bandit.policy import AlignmentPolicy, Spec
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.game.layout import WeightLayout
@@ -297,9 +297,7 @@ class DGNOpt(keras.optimizers.Optimizer):
         return super().from_config(config, custom_objects=custom_objects)
 
 
-def _bandit_spec(
-    policy: AlignmentPolicy | None, game: Game
-) -> dict[str, tuple[tuple[int, ...], str]]:
+def _bandit_spec(policy: AlignmentPolicy | None, game: Game) -> Spec:
     """What the optimizer keeps for an alignment policy: its state, seed, steps, last reward."""
     if policy is None or game.arm is None:
         return {}

@@ -161,11 +161,6 @@ class Rules:
         return self.solver != SAMPLE_SPACE
 
     @property
-    def duplicated(self) -> bool:
-        """Whether a slot without a player plays the weights of the stage's lowest slot."""
-        return self.absent_players == DUPLICATED
-
-    @property
     def shifts(self) -> bool:
         """Whether lr ℓ_uu joins M: in the proximal form only, else Theorem 6 would be lost."""
         return not self.exact and self.second.curved and not self.structure.is_gradient
@@ -217,7 +212,7 @@ def _contradictions(rules: Rules) -> Iterable[tuple[bool, str, str]]:
             'Leave out the form (for fictitious agents form=None), or give "cooperative".',
         ),
         (
-            rules.duplicated and not (alone and rules.second.reduces),
+            rules.absent_players == DUPLICATED and not (alone and rules.second.reduces),
             "Absent players are duplicated in the feedback structure alone, where every slot has "
             "a value function of its own that the players' responses reduce.",
             'Leave out `absent_players`, or give information_structure="feedback".',

@@ -2,10 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
-
-import numpy as np
 
 
 class Settings:
@@ -22,9 +20,9 @@ class Settings:
         return cls(**config)
 
 
-def number(name: str, value: Any, rule: str, holds: Callable[[Any], Any]) -> float:
+def number(name: str, value: Any, rule: str, holds: Callable, kind: Any = Real) -> float:
     """The value, if it is a number for which the rule holds; a ValueError for another."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not holds(value):
+    if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
         raise ValueError(f"`{name}` must {rule}. Received: {name}={value!r}")
     return float(value)
 
@@ -41,14 +39,12 @@ def fraction(name: str, value: Any) -> float:
 
 def count(name: str, value: Any) -> int:
     """The value, if it is an integer, at least 0."""
-    rule = "be an integer, at least 0"
-    return int(number(name, value, rule, lambda x: isinstance(x, int | np.integer) and x >= 0))
+    return int(number(name, value, "be an integer, at least 0", lambda x: x >= 0, Integral))
 
 
 def period(name: str, value: Any) -> int:
     """The value, if it is a positive integer."""
-    rule = "be a positive integer"
-    return int(number(name, value, rule, lambda x: isinstance(x, int | np.integer) and x > 0))
+    return int(number(name, value, "be a positive integer", lambda x: x > 0, Integral))
 
 
 def one_of(name: str, value: Any, known: Iterable[str], more: str = "") -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from dgn_tf.bandit.policy import AlignmentPolicy, State, numerics
+from dgn_tf.bandit.policy import AlignmentPolicy, Spec, State, numerics
 from dgn_tf.bandit.reward import Validation, accuracy
 from dgn_tf.settings import number, positive
 
@@ -86,7 +86,7 @@ class EXP3PP(AlignmentPolicy):
         """The function of `(y, outputs)`."""
         return accuracy if isinstance(self.reward, str) else self.reward
 
-    def state_spec(self, arms: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    def state_spec(self, arms: int) -> Spec:
         """Adds the `losses` L `(arms,)` and the discounted number of choices `age`."""
         mine = {"losses": ((arms,), "float64"), "age": ((), "float64")}
         return {**super().state_spec(arms), **mine}
@@ -103,9 +103,8 @@ class EXP3PP(AlignmentPolicy):
 
     def _parts(self, state: State) -> tuple[Any, Any]:
         """ρ and ε."""
-        xp = numerics(state["losses"])
-        losses = state["losses"]
-        arms = losses.shape[-1]
+        losses, arms = state["losses"], state["losses"].shape[-1]
+        xp = numerics(losses)
         n = 1.0 + xp.expand_dims(state["age"], -1)
         bound = 0.5 * math.sqrt(math.log(arms) / arms) / xp.sqrt(n)
         above = losses - xp.min(losses, axis=-1, keepdims=True)

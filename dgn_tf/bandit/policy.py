@@ -10,6 +10,7 @@ import tensorflow as tf
 from dgn_tf.settings import Settings, period
 
 State = Mapping[str, Any]
+Spec = dict[str, tuple[tuple[int, ...], str]]
 
 
 class AlignmentPolicy(Settings):
@@ -55,7 +56,7 @@ class AlignmentPolicy(Settings):
     def name(self) -> str:
         return type(self).__name__
 
-    def state_spec(self, arms: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    def state_spec(self, arms: int) -> Spec:
         """Name → (shape, dtype) of the state for a number of arms; everything starts at zero."""
         return {"plays": ((arms,), "int64")}
 

@@ -3,13 +3,12 @@
 import warnings
 from typing import Any
 
-from dgn_tf.curvature.adam import Adam
 from dgn_tf.curvature.base import Curvature, Preconditioner
 from dgn_tf.curvature.ekfac import EKFACBlock
-from dgn_tf.curvature.elementwise import Diagonal, Elementwise, RMSprop
+from dgn_tf.curvature.elementwise import Adam, Diagonal, Elementwise, Identity, RMSprop
 from dgn_tf.curvature.gauss_newton import GaussNewton
-from dgn_tf.curvature.identity import Identity
 from dgn_tf.curvature.kfac import KFACBlock
+from dgn_tf.settings import one_of
 
 BLOCKS: dict[str, type[Curvature]] = {
     block.name: block
@@ -30,10 +29,7 @@ def get(identifier: str | Curvature) -> Curvature:
         raise TypeError(
             f"`curvature` must be a name or a Curvature block. Received: {identifier!r}."
         )
-    if identifier not in BLOCKS:
-        raise ValueError(
-            f"`curvature` must be one of {', '.join(BLOCKS)}. Received: {identifier!r}."
-        )
+    one_of("curvature", identifier, BLOCKS)
     return BLOCKS[identifier]()
 
 
@@ -51,18 +47,15 @@ __all__ = [
     "get",
 ]
 
-_RENAMED = {"KFAC": KFACBlock, "EKFAC": EKFACBlock}
-
 
 def __getattr__(name: str) -> Any:
     """The blocks under the names that are now the optimizers' alone, for one more release."""
-    if name not in _RENAMED:
+    if name not in ("KFAC", "EKFAC"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    block = _RENAMED[name]
     warnings.warn(
-        f"`dgn_tf.curvature.{name}` is now `dgn_tf.curvature.{block.__name__}`; `dgn_tf.{name}` is "
+        f"`dgn_tf.curvature.{name}` is now `dgn_tf.curvature.{name}Block`; `dgn_tf.{name}` is "
         "the optimizer.",
         DeprecationWarning,
         stacklevel=2,
     )
-    return block
+    return BLOCKS[name.lower()]

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import tensorflow as tf
@@ -47,7 +48,7 @@ class Curvature(Settings, ABC):
         self,
         state: State,
         cap: Capture | None,
-        gradient: Sequence,
+        gradient: tuple,
         step: tf.Tensor,
         shift: tf.Tensor | None = None,
     ) -> Any:
@@ -131,13 +132,12 @@ class Preconditioner(ABC):
 
     def gain(self, w: tf.Tensor, extra: Sequence | None = None) -> tuple:
         """``M⁻¹ ((1/B) U w + X)`` for weights ``(B, R)`` and X, both variable-shaped."""
-        weighted = self.cap.weighted(w)
-        return self.solve(weighted if extra is None else add(weighted, extra))
+        return self.solve(add(self.cap.weighted(w), extra))
 
 
-def add(first: Sequence, second: Sequence) -> tuple:
-    """Sums of variable-shaped tensors."""
-    return tuple(a + b for a, b in zip(first, second, strict=True))
+def add(first: tuple, second: Sequence | None) -> tuple:
+    """Sums of variable-shaped tensors; None stands for zero."""
+    return first if second is None else tuple(map(tf.add, first, second))
 
 
 def read(variable: Any) -> tf.Tensor:
@@ -159,7 +159,10 @@ def when(condition: Any, action: Callable[[], Any]) -> Any:
 
 
 def apart(function: Callable) -> Callable:
-    """The function with a graph of its own, which TensorFlow does not copy to its callers."""
+    """The function with a graph of its own, which TensorFlow does not copy to its callers; as it is
+    where no graph is traced."""
+    if tf.executing_eagerly():
+        return function
     attributes = {"_noinline": True}
     return tf.function(function, autograph=False, experimental_attributes=attributes)
 
@@ -167,11 +170,9 @@ def apart(function: Callable) -> Callable:
 def shared(function: Callable) -> Callable:
     """The function with one graph for all arguments of equal shapes, however many players call it;
     for tensors in and out, and Python numbers in."""
-    graphs = {  # a graph keeps the setting of TF32 that it was traced under
-        setting: apart(function) for setting in (False, True)
-    }
-    switch = tf.config.experimental.tensor_float_32_execution_enabled
-    return lambda *given: (function if tf.executing_eagerly() else graphs[switch()])(*given)
+    graph = cache(lambda *setting: apart(function))
+    tf32 = tf.config.experimental.tensor_float_32_execution_enabled  # a graph keeps it as it was
+    return lambda *given: graph(tf.executing_eagerly(), tf32())(*given)
 
 
 def due(step: tf.Tensor, period: int, updates: Any = None) -> Any:

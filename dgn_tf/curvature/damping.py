@@ -48,24 +48,13 @@ def levenberg_marquardt(variable: Any, ratio: Any) -> None:
     """
     value = read(variable)
     ratio = tf.cast(ratio, value.dtype)
-    grows = tf.logical_not(ratio >= 0.25)
     less, more, same = (tf.constant(x, value.dtype) for x in (ADAPTATION, 1.0 / ADAPTATION, 1.0))
-    factor = tf.where(grows, more, tf.where(ratio > 0.75, less, same))
+    factor = tf.where(ratio > 0.75, less, tf.where(ratio >= 0.25, same, more))
     variable.assign(tf.clip_by_value(value * factor, *LIMITS))
 
 
 class Averaged(Curvature):
-    """A damped matrix averaged over batches.
-
-    Args:
-        damping: λ, positive; the first value where it is adaptive.
-        decay: weight of the past in the running averages, in [0, 1); 0 uses the batch alone.
-        update_every: steps between two updates of the averages.
-        adaptive_damping: change the damping by the reduction ratio (Levenberg-Marquardt).
-
-    Raises:
-        ValueError: for a value out of range.
-    """
+    """A damped matrix averaged over batches; the settings are those of :class:`KFACBlock`."""
 
     def __init__(
         self,

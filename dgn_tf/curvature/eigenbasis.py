@@ -40,20 +40,25 @@ def eigenbasis(A: tf.Tensor, Q: tf.Tensor, first: tf.Tensor) -> tuple:
     for _ in range(POWER_ITERATIONS):
         Q = tf.linalg.qr(matmul(A, Q) + Q * tf.constant(1e-6, A.dtype))[0]
     values, vectors = eigh(matmul(Q, matmul(A, Q), transpose_a=True))
-    rest = (tf.linalg.trace(A) - tf.reduce_sum(values)) / float(size - columns)
-    values = tf.concat([values, rest[None]], axis=0)
+    values = with_rest(values, tf.linalg.trace(A)[None], size)
     return matmul(Q, vectors), scale * tf.maximum(values, 0.0)
+
+
+def with_rest(inside: tf.Tensor, total: tf.Tensor, size: int, axis: int = -1) -> tf.Tensor:
+    """A spectrum along an axis and, where it lacks some of the `size` directions, the mean of what
+    they have of the total."""
+    lacking = size - inside.shape[axis]
+    if not lacking:
+        return inside
+    rest = tf.maximum(total - tf.reduce_sum(inside, axis, True), 0.0) / float(lacking)
+    return tf.concat([inside, rest], axis)
 
 
 def squares(x: tf.Tensor, Q: tf.Tensor, rotated: tf.Tensor | None = None) -> tf.Tensor:
     """Squared coordinates of ``(..., size)`` rows, then the mean square of what lies outside Q."""
-    rotated = matmul(x, Q) if rotated is None else rotated
-    inside = tf.square(rotated)
-    size, columns = Q.shape
-    if columns == size:
-        return inside
-    outside = tf.reduce_sum(tf.square(x), -1, True) - tf.reduce_sum(inside, -1, True)
-    return tf.concat([inside, tf.maximum(outside, 0.0) / float(size - columns)], axis=-1)
+    inside = tf.square(matmul(x, Q) if rotated is None else rotated)
+    cut = Q.shape[1] < Q.shape[0]
+    return with_rest(inside, tf.reduce_sum(tf.square(x), -1, True) if cut else 0.0, Q.shape[0])
 
 
 def mean_squares(T: tf.Tensor, w: tf.Tensor, Q_A: tf.Tensor, Q_B: tf.Tensor) -> tf.Tensor:
@@ -61,16 +66,12 @@ def mean_squares(T: tf.Tensor, w: tf.Tensor, Q_A: tf.Tensor, Q_B: tf.Tensor) -> 
 
     Where a basis is truncated the last row or column is the mean square of what lies outside.
     """
-    size, columns = Q_A.shape
 
     def total(x: tf.Tensor) -> tf.Tensor:
         return einsum("n,nio->io", w, squares(x, Q_B))
 
-    inside = total(matmul(Q_A, T, transpose_a=True))
-    if columns == size:
-        return inside
-    outside = tf.reduce_sum(total(T), 0, True) - tf.reduce_sum(inside, 0, True)
-    return tf.concat([inside, tf.maximum(outside, 0.0) / float(size - columns)], axis=0)
+    inside, cut = total(matmul(Q_A, T, transpose_a=True)), Q_A.shape[1] < Q_A.shape[0]
+    return with_rest(inside, tf.reduce_sum(total(T), 0, True) if cut else 0.0, Q_A.shape[0], 0)
 
 
 def mixing(new: Any, old: Any) -> tf.Tensor:

@@ -102,10 +102,12 @@ class EKFACBlock(KFACBlock):
     def _scale(self, cap: Any, Q_A: tf.Tensor, Q_B: tf.Tensor) -> tf.Tensor:
         """The same from per-sample tangents; K-FAC's own diagonal where they do not fit."""
         if not cap.tangents_fit:
-            A, B = factors(cap, self.fisher)
-            diagonal_A = tf.reduce_sum(Q_A * matmul(A, Q_A), axis=0)
-            diagonal_B = tf.reduce_sum(Q_B * matmul(B, Q_B), axis=0)
-            return _with_rest(diagonal_A, A)[:, None] * _with_rest(diagonal_B, B)
+            spectra = []
+            for Q, factor in zip((Q_A, Q_B), factors(cap, self.fisher), strict=True):
+                diagonal = tf.reduce_sum(Q * matmul(factor, Q), 0)
+                total = tf.linalg.trace(factor)[None]
+                spectra.append(spectral.with_rest(diagonal, total, Q.shape[0]))
+            return spectra[0][:, None] * spectra[1]
         tangents = cap.tangents()
         if self.fisher == "game":
             w = tf.reshape(tf.square(cap.curvature_scale), (-1,))
@@ -202,28 +204,13 @@ class _EigenPreconditioner(Preconditioner):
         return separable_kernel(self.cap, of_inputs, of_outputs, known)
 
     def gain(self, w: tf.Tensor, extra: Sequence | None = None) -> tuple:
-        own = self._gain_in_the_basis(w)
-        if own is None:
-            return super().gain(w, extra)
-        return own if extra is None else add(own, self.solve(extra))
-
-    def _gain_in_the_basis(self, w: tf.Tensor) -> tuple | None:
-        """``M⁻¹ (1/B) U w`` from the coordinates, None where that is the longer way."""
         of_inputs, of_outputs = (Q.shape[0] == Q.shape[1] for Q in self.bases)
         cheap = of_inputs or self.left is not None
         if self.cap.positions != 1 or not of_outputs or not cheap:
-            return None
+            return super().gain(w, extra)
         (Q_A, Q_B), cap, (a, g) = self.bases, self.cap, self._coordinates
         core = weighted_product((a, g), w, cap)
         whole = core if of_inputs else weighted_product((cap.a[:, 0], g), w, cap)
         solved = spectral.along_rows(Q_A, 1.0 / self.scale, whole, core)
-        return cap.tensors(matmul(solved, Q_B, transpose_b=True))
-
-
-def _with_rest(diagonal: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """A spectrum from the diagonal in the basis, and the mean of the rest where it is truncated."""
-    size, columns = factor.shape[0], diagonal.shape[0]
-    if columns == size:
-        return diagonal
-    rest = (tf.linalg.trace(factor) - tf.reduce_sum(diagonal)) / float(size - columns)
-    return tf.concat([diagonal, tf.maximum(rest, 0.0)[None]], axis=0)
+        gain = cap.tensors(matmul(solved, Q_B, transpose_b=True))
+        return gain if extra is None else add(gain, self.solve(extra))

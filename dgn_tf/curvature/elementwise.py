@@ -1,4 +1,4 @@
-"""Blocks with a diagonal M: what they share, and those that average the squared gradient."""
+"""Blocks with a diagonal M: what they share, and those of gradient descent, RMSprop and Adam."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -26,17 +26,14 @@ class Elementwise(Curvature):
     def state_spec(self, layout: WeightLayout) -> Spec:
         return {f"velocity_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
 
-    def on(
-        self, state: State, cap: Capture | None, step: Any, shift: Any = None, left: Any = None
-    ) -> "DiagonalPreconditioner":
+    def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
         return DiagonalPreconditioner(cap, shifted(self.scale(state, step), shift))
 
     def to_dense(
         self, state: State, layout: WeightLayout, step: Any, shift: Any = None
     ) -> tf.Tensor:
-        return tf.linalg.diag(
-            tf.reshape(layout.matrix(shifted(self.scale(state, step), shift)), [-1])
-        )
+        matrix = layout.matrix(shifted(self.scale(state, step), shift))
+        return tf.linalg.diag(tf.reshape(matrix, [-1]))
 
 
 class DiagonalPreconditioner(Preconditioner):
@@ -92,9 +89,7 @@ class RMSprop(Elementwise):
         self.rho = fraction("rho", rho)
         self.epsilon = positive("epsilon", epsilon)
 
-    def observe(
-        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
-    ) -> None:
+    def observe(self, state: State, cap: Any, gradient: tuple, step: Any, shift: Any = None) -> Any:
         for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
             velocity.assign(self.rho * read(velocity) + (1.0 - self.rho) * tf.square(g))
 
@@ -123,12 +118,104 @@ class Diagonal(Elementwise):
     def state_spec(self, layout: WeightLayout) -> Spec:
         return {**super().state_spec(layout), "updates": ((), "zeros")}
 
-    def observe(
-        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
-    ) -> None:
+    def observe(self, state: State, cap: Any, gradient: tuple, step: Any, shift: Any = None) -> Any:
         for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
             average(velocity, tf.square(g), state["updates"], self.decay)
         state["updates"].assign(read(state["updates"]) + 1.0)
 
     def scale(self, state: State, step: Any) -> tuple:
         return tuple(tf.sqrt(read(v)) + self.damping for v in moments(state, "velocity"))
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class Adam(Elementwise):
+    """Kingma and Ba (2015) with Keras's ε, which is added before the bias correction.
+
+    Args:
+        beta_1: weight of the past in the first moment.
+        beta_2: weight of the past in the second moment.
+        epsilon: added to the root of the second moment.
+
+    Raises:
+        ValueError: for a value out of range.
+    """
+
+    name = "adam"
+    momentum = True
+
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7):
+        self.beta_1 = fraction("beta_1", beta_1)
+        self.beta_2 = fraction("beta_2", beta_2)
+        self.epsilon = positive("epsilon", epsilon)
+
+    def state_spec(self, layout: WeightLayout) -> Spec:
+        first = {f"momentum_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
+        return {**first, **super().state_spec(layout)}
+
+    def observe(self, state: State, cap: Any, gradient: tuple, step: Any, shift: Any = None) -> Any:
+        for velocity, g in zip(moments(state, "velocity"), gradient, strict=True):
+            old = read(velocity)
+            velocity.assign(old + (tf.square(g) - old) * (1.0 - self.beta_2))
+
+    def first_moment(self, state: State, gradient: Sequence, step: Any) -> tuple[tuple, list]:
+        """``m ← m + (1 - β₁)(g - m)``, and ``m / (1 - β₁ᵗ)`` in place of the gradient."""
+        held = moments(state, "momentum")
+        moved = [
+            (momentum, read(momentum) + (g - read(momentum)) * (1.0 - self.beta_1))
+            for momentum, g in zip(held, gradient, strict=True)
+        ]
+        return tuple(new / _bias(self.beta_1, step, new.dtype) for _, new in moved), moved
+
+    def scale(self, state: State, step: Any) -> tuple:
+        velocities = [read(v) for v in moments(state, "velocity")]
+        return tuple(
+            (tf.sqrt(v) + self.epsilon) / tf.sqrt(_bias(self.beta_2, step, v.dtype))
+            for v in velocities
+        )
+
+
+def _bias(beta: float, step: Any, dtype: Any) -> tf.Tensor:
+    """``1 - βᵗ`` with t = step + 1."""
+    return 1.0 - tf.pow(tf.constant(beta, dtype), tf.cast(step, dtype) + 1.0)
+
+
+@keras.saving.register_keras_serializable(package="dgn_tf")
+class Identity(Curvature):
+    """M = I; its kernel is the plain tangent kernel of the layer."""
+
+    name = "identity"
+    elementwise = True
+    needs_statistics = False
+
+    def state_spec(self, layout: WeightLayout) -> Spec:
+        return {}
+
+    def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
+        return _Scalar(cap, shift)
+
+    def to_dense(
+        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
+    ) -> tf.Tensor:
+        rows, outputs = layout.shape
+        dtype = keras.config.floatx() if shift is None else shift.dtype
+        eye = tf.eye(rows * outputs, dtype=dtype)
+        return eye if shift is None else eye * (1.0 + shift)
+
+
+class _Scalar(Preconditioner):
+    """I / (1 + shift)."""
+
+    def __init__(self, cap: Capture | None, shift: Any):
+        super().__init__(cap)
+        self.shift = shift
+
+    def _divide(self, tensor: tf.Tensor) -> tf.Tensor:
+        return tensor if self.shift is None else tensor / (1.0 + tf.cast(self.shift, tensor.dtype))
+
+    def solve(self, tensors: Sequence) -> tuple:
+        return tuple(self._divide(tensor) for tensor in tensors)
+
+    def kernel(self) -> tf.Tensor:
+        sizes = self.cap.rows, self.cap.outputs
+        inputs, outputs = (DiagonalSide(tf.ones((size,), self.cap.dtype)) for size in sizes)
+        return self._divide(separable_kernel(self.cap, inputs, outputs))

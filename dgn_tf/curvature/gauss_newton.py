@@ -22,10 +22,7 @@ class GaussNewton(Averaged):
     A shift is added exactly.
 
     Args:
-        damping: λ, positive; the first value where it is adaptive.
-        decay: weight of the past in the running average, in [0, 1); 0 uses the batch alone.
-        update_every: steps between two updates of the average.
-        adaptive_damping: change the damping by the reduction ratio (Levenberg-Marquardt).
+        damping, decay, update_every, adaptive_damping: as :class:`KFACBlock`.
 
     Raises:
         ValueError: for a value out of range, and for a player of more than 4096 weights.
@@ -47,9 +44,7 @@ class GaussNewton(Averaged):
             "updates": ((), "zeros"),
         }
 
-    def observe(
-        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
-    ) -> None:
+    def observe(self, state: State, cap: Any, gradient: tuple, step: Any, shift: Any = None) -> Any:
         def statistics() -> None:
             U = _flat(cap.tangents()) * tf.reshape(cap.curvature_scale, (-1, 1))
             matrix = matmul(U, U, transpose_a=True) / cap.batch

@@ -26,7 +26,7 @@ class KFACBlock(Averaged):
 
     Args:
         damping: λ, positive; the first value where it is adaptive.
-        decay: weight of the past in the running averages, in [0, 1).
+        decay: weight of the past in the running averages, in [0, 1); 0 uses the batch alone.
         update_every: steps between two updates of A and B.
         refresh_every: steps between two inversions.
         fisher: ``game``: g from the terminal factor; ``empirical``: from the loss's gradient.
@@ -67,9 +67,7 @@ class KFACBlock(Averaged):
             "updates": ((), "zeros"),
         }
 
-    def observe(
-        self, state: State, cap: Any, gradient: Sequence, step: Any, shift: Any = None
-    ) -> Any:
+    def observe(self, state: State, cap: Any, gradient: tuple, step: Any, shift: Any = None) -> Any:
         return self.observe_all([(state, cap, gradient, shift)], step)[0]
 
     def observe_all(self, batches: Sequence[tuple], step: Any) -> list:

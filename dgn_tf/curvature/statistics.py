@@ -51,9 +51,8 @@ def observe_factors(state: State, cap: Any, fisher: str, decay: float) -> None:
     pair, one = (state["input_factor"], state["output_factor"]), cap.positions == 1
     batch = cap.a if one else cap.plain_inputs, cap.g, _weights(cap, fisher)
     held = *map(read, pair), read(state["updates"])
-    for variable, value in zip(
-        pair, _moved(*held, *batch, one, cap.has_bias, fisher, decay), strict=True
-    ):
+    moved = _moved(*held, *batch, one, cap.has_bias, fisher, decay)
+    for variable, value in zip(pair, moved, strict=True):
         variable.assign(value)
 
 

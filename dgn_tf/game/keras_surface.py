@@ -6,6 +6,7 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -99,11 +100,13 @@ def call_operation(operation: Any, args: tuple, kwargs: dict, training: bool) ->
     return operation(*args, **kwargs)
 
 
-def copy_mask(source: Any, target: Any) -> None:
-    """Carries Keras's mask from one tensor to its copy."""
+def masked_copy(source: Any, shape: tuple | None = None) -> tf.Tensor:
+    """A copy of a tensor, of a shape that is known, with Keras's mask."""
+    copy = tf.identity(source) if shape is None else tf.ensure_shape(source, shape)
     mask = backend.get_keras_mask(source)
     if mask is not None:
-        backend.set_keras_mask(target, mask)
+        backend.set_keras_mask(copy, mask)
+    return copy
 
 
 def has_fused_activation(operation: Any) -> bool:
@@ -113,21 +116,18 @@ def has_fused_activation(operation: Any) -> bool:
     return bool(fused) and type(operation) is getattr(keras.layers, name, None)
 
 
-class replaced:
+@contextmanager
+def replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
     """Within this context an attribute of a layer is another one; the layer is left as it was."""
-
-    def __init__(self, layer: Any, name: str, value: Any):
-        self.layer, self.name, self.value = layer, name, value
-
-    def __enter__(self) -> None:
-        self.saved = self.layer.__dict__.get(self.name, self)
-        object.__setattr__(self.layer, self.name, self.value)
-
-    def __exit__(self, *_: object) -> None:
-        if self.saved is self:
-            object.__delattr__(self.layer, self.name)
-        else:
-            object.__setattr__(self.layer, self.name, self.saved)
+    missing = object()
+    saved = layer.__dict__.get(name, missing)
+    object.__setattr__(layer, name, value)
+    try:
+        yield
+    finally:
+        object.__delattr__(layer, name)
+        if saved is not missing:
+            object.__setattr__(layer, name, saved)
 
 
 def global_seed_state() -> Any:
@@ -144,15 +144,6 @@ def batch_norms(operation: Any) -> list:
 def with_moments(layer: Any, moments: Any) -> Any:
     """Within this context batch statistics come from `moments(compute, inputs, mask)`."""
     return replaced(layer, "_moments", partial(moments, layer._moments))
-
-
-def is_adapted(layer: Any) -> str | None:
-    """'LoRA' or 'quantised' where a layer's kernel is not its own variable, else None."""
-    if getattr(layer, "lora_enabled", False):
-        return "LoRA"
-    if getattr(layer, "quantization_mode", None) is not None:
-        return "quantised"
-    return None
 
 
 def compute_loss(model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:

@@ -19,16 +19,6 @@ from dgn_tf.game.game import Game, Stage
 from dgn_tf.game.graph import Call, run_call
 
 
-def copy_cut(stage: Stage, values: dict[int, tf.Tensor]) -> dict[int, tf.Tensor]:
-    """Replaces the tensors alive at a cut by identities and returns them by key."""
-    copies = {}
-    for key in stage.cut:
-        copies[key] = tf.identity(values[key])
-        surface.copy_mask(values[key], copies[key])
-        values[key] = copies[key]
-    return copies
-
-
 class FirstPass:
     """Runs a game's model forward and records what a step needs.
 
@@ -65,7 +55,9 @@ class FirstPass:
         self.values = {key: _shaped(x, self.game.graph.shapes[key]) for key, x in given}
         for stage in self.game.stages:
             keep = self.copies and (stage.index > 0 or self.copy_inputs)
-            self.cuts.append(copy_cut(stage, self.values) if keep else {})
+            cut = stage.cut if keep else ()
+            self.cuts.append({key: surface.masked_copy(self.values[key]) for key in cut})
+            self.values.update(self.cuts[-1])
             for call in stage.calls:
                 self._call(call, training)
         return [self.values[key] for key in self.game.graph.outputs]
@@ -93,8 +85,7 @@ class FirstPass:
         """The values with a copy of its own, for this call, of the tensors that are split."""
         mine = {}
         for key in sorted(self.split & set(call.inputs)):
-            mine[key] = self.uses[key, call.index] = tf.identity(self.values[key])
-            surface.copy_mask(self.values[key], mine[key])
+            mine[key] = self.uses[key, call.index] = surface.masked_copy(self.values[key])
         return {**self.values, **mine}
 
     def in_alignment(self, game: Game) -> "FirstPass":
@@ -121,9 +112,7 @@ def _shaped(x: Any, shape: tuple) -> Any:
     """An input with the sizes that the model says it has, where the data do not say."""
     if x is None or (x.shape.rank is not None and None not in x.shape[1:]):
         return x
-    known = tf.ensure_shape(x, shape)
-    surface.copy_mask(x, known)
-    return known
+    return surface.masked_copy(x, shape)
 
 
 class SecondPass:

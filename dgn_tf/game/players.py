@@ -1,14 +1,14 @@
 """Reading one layer as a player: its weights as a matrix, its inputs as rows of that matrix."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.layout import WeightLayout
 
@@ -72,7 +72,7 @@ class Player(Owner):
         return self.latest - self.earliest
 
     def capture(
-        self, inputs: list[tf.Tensor], cotangents: list[list[tf.Tensor]], **settings: Any
+        self, inputs: Sequence[tf.Tensor], cotangents: Sequence[Sequence], **settings: Any
     ) -> Capture:
         """The player on a batch, from its layer inputs and, a use and a column of Z, cotangents.
 
@@ -145,11 +145,12 @@ def read_player(layer: Any) -> Player | None:
         ValueError: for LoRA and quantised layers, whose kernels are no weights of their own, and
             for a registered layer without an `activation`.
     """
-    adapted = surface.is_adapted(layer)
-    if adapted:
+    lora = getattr(layer, "lora_enabled", False)
+    if lora or getattr(layer, "quantization_mode", None) is not None:
         raise ValueError(
             "A player's kernel must be its own trainable weight. "
-            f"Received: {adapted} layer '{layer.name}'. Merge or remove the adaptation first."
+            f"Received: {'LoRA' if lora else 'quantised'} layer '{layer.name}'. Merge or remove "
+            "the adaptation first."
         )
     reader = _READERS.get(type(layer))
     player = None if reader is None else reader(layer)
@@ -163,9 +164,8 @@ def read_player(layer: Any) -> Player | None:
 
 def _player(layer: Any, outputs: int, inputs_of: Callable, **settings: Any) -> Player:
     variables = (layer.kernel,) if layer.bias is None else (layer.kernel, layer.bias)
-    layout = WeightLayout(
-        tuple(tuple(v.shape) for v in variables), outputs, settings.pop("order", None)
-    )
+    shapes = tuple(tuple(v.shape) for v in variables)
+    layout = WeightLayout(shapes, outputs, settings.pop("order", None))
     fields = {"inputs_of": inputs_of, "cotangents_of": _flatten_positions, **settings}
     return Player(layer=layer, variables=variables, layout=layout, **fields)
 
@@ -190,9 +190,7 @@ def windows(x: tf.Tensor, window: tuple, step: tuple, rate: tuple, padding: str)
     Shifted slices beside each other: several times faster on a CPU than `extract_patches`.
     """
     reach = [(w - 1) * r + 1 for w, r in zip(window, rate, strict=True)]
-    sizes = [x.shape[1], x.shape[2]]
-    dynamic = tf.shape(x)
-    sizes = [dynamic[i + 1] if size is None else size for i, size in enumerate(sizes)]
+    sizes = [tf.shape(x)[i] if x.shape[i] is None else x.shape[i] for i in (1, 2)]
     if padding == "SAME":
         made = [-(-size // s) for size, s in zip(sizes, step, strict=True)]
         pads = []
@@ -205,11 +203,10 @@ def windows(x: tf.Tensor, window: tuple, step: tuple, rate: tuple, padding: str)
         made = [(size - width) // s + 1 for size, width, s in zip(sizes, reach, step, strict=True)]
     rows, columns = made
     slices = []
-    for i in range(window[0]):
-        for j in range(window[1]):
-            top, left = i * rate[0], j * rate[1]
-            bottom, right = top + (rows - 1) * step[0] + 1, left + (columns - 1) * step[1] + 1
-            slices.append(x[:, top : bottom : step[0], left : right : step[1]])
+    for i, j in itertools.product(range(window[0]), range(window[1])):
+        top, left = i * rate[0], j * rate[1]
+        bottom, right = top + (rows - 1) * step[0] + 1, left + (columns - 1) * step[1] + 1
+        slices.append(x[:, top : bottom : step[0], left : right : step[1]])
     return tf.concat(slices, -1)
 
 

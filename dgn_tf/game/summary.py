@@ -18,11 +18,7 @@ def table(game: "Game", model: keras.Model | None, curvature: Any = None) -> str
     """Stage, slot, player, layer, weights, curvature block, tensors alive at the cut, slack.
 
     Below it the arms, where a policy chooses between alignments, and what is not seen of the loss.
-
-    Args:
-        game: a `Game`.
-        model: its model, compiled or not; None where it is gone.
-        curvature: instead of the optimizer's.
+    The model may be compiled or not; a curvature stands for the optimizer's.
     """
     optimizer = getattr(model, "optimizer", None)
     curvature = getattr(optimizer, "curvature", None) if curvature is None else curvature

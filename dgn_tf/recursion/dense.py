@@ -29,17 +29,8 @@ from dgn_tf.recursion.linear_game import (
     symmetric_part,
     transposed_matvec,
 )
-from dgn_tf.rules import (
-    ABSENT_PLAYERS,
-    DUPLICATED,
-    EXACT_FORM,
-    FORMS,
-    STRUCTURES,
-    Form,
-)
+from dgn_tf.rules import ABSENT_PLAYERS, DUPLICATED, EXACT_FORM, FORMS, STRUCTURES, Form
 from dgn_tf.settings import one_of
-
-__all__ = ["DenseGain", "DenseStage", "DenseStageResult", "cooperative_value", "solve"]
 
 
 def solve(
@@ -208,11 +199,9 @@ def _cooperative(stage: DenseStage, W: tuple, rule: _Rule, slots: int, closed_lo
     k, K = gains[:, 0], gains[:, 1:]
     if not closed_loop:
         K = tf.zeros_like(K)
-    W = (
-        cooperative_value(P_x, P_xx, g, G, H, k, K)
-        if closed_loop and rule.second.reduces
-        else (P_x, P_xx)
-    )
+    W = (P_x, P_xx)
+    if closed_loop and rule.second.reduces:
+        W = cooperative_value(P_x, P_xx, g, G, H, k, K)
     split = zip(stage.present, tf.split(k, sizes), tf.split(K, sizes), strict=True)
     by_slot = {n: DenseGain(k_n, K_n) for n, k_n, K_n in split}
     return DenseStageResult(tuple(by_slot.get(n) for n in range(slots)), *W), W

@@ -34,16 +34,12 @@ class JointFactors:
 
     def matvec(self, X: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """``Σ_m A_nm X_m B_nm'`` for every player n."""
-        players = range(len(self.A))
-        return [
-            tf.add_n(
-                [
-                    matmul(matmul(self.A[n][m], X[m]), self.B[n][m], transpose_b=True)
-                    for m in players
-                ]
-            )
-            for n in players
-        ]
+
+        def row(A: list, B: list) -> tf.Tensor:
+            blocks = zip(A, B, X, strict=True)
+            return tf.add_n([matmul(matmul(a, x), b, transpose_b=True) for a, b, x in blocks])
+
+        return list(map(row, self.A, self.B))
 
     def block_inverses(self) -> list[Callable[[tf.Tensor], tf.Tensor]]:
         """For every player the inverse of its own diagonal block, K-FAC's."""

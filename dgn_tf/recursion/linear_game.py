@@ -80,18 +80,10 @@ class DenseStageResult:
     def __getitem__(self, slot: int) -> DenseGain | None:
         return self.players[slot]
 
-    def __len__(self) -> int:
-        return len(self.players)
-
 
 def stage_result(stage: DenseStage, gains: Any, V: Any) -> DenseStageResult:
-    """The result of a structure with one value function a slot.
-
-    Args:
-        stage: the stage.
-        gains: ``{slot: (k, K)}`` of the players present.
-        V: for every slot ``(V_x, V_xx)`` at this stage.
-    """
+    """The result of a structure with one value function a slot, from ``{slot: (k, K)}`` of the
+    players present, and for every slot ``(V_x, V_xx)``."""
     players = tuple(
         DenseGain(*gains[n], *V[n]) if n in stage.present else None for n in range(len(V))
     )

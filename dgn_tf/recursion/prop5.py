@@ -27,7 +27,7 @@ def solve(
     ``Ã = A_uu - A_uv A_vv⁻¹ A_uv'`` and B̃ likewise, all diagonal blocks damped.
 
     Args:
-        captures: of the stage's one or two players; a lone one gets K-FAC's solution.
+        captures: of the stage's two players.
         right: ``(I, O)`` for every player.
         damping: λ, strong where the players have something in common.
         fisher: as :class:`dgn_tf.curvature.KFACBlock`.
@@ -36,14 +36,12 @@ def solve(
         ValueError: for more than two players: stacking the others' inputs and gradients would
             pair weights that do not exist.
     """
-    if len(captures) > 2:
+    if len(captures) != 2:
         raise ValueError(
             "Proposition 5 is for two players per stage. Received: "
             f"{len(captures)}. Use the sample-space or the Khatri-Rao solver."
         )
     factors = joint_factors(captures, damping, fisher)
-    if len(captures) == 1:
-        return [factors.block_inverses()[0](right[0])]
     return [_gain(factors, right, 0, 1), _gain(factors, right, 1, 0)]
 
 
@@ -59,9 +57,6 @@ def schur_factors(factors: JointFactors, u: int, v: int) -> tuple[tf.Tensor, tf.
 
 def _gain(factors: JointFactors, right: Sequence[tf.Tensor], u: int, v: int) -> tf.Tensor:
     A_u, B_u = schur_factors(factors, u, v)
-    of_v = matmul(
-        matmul(damped_inverse(factors.A[v][v], 0.0), right[v]),
-        damped_inverse(factors.B[v][v], 0.0),
-    )
+    of_v = factors.block_inverses()[v](right[v])
     known = matmul(factors.A[u][v], matmul(of_v, factors.B[u][v], transpose_b=True))
     return matmul(matmul(damped_inverse(A_u, 0.0), right[u] - known), damped_inverse(B_u, 0.0))

@@ -13,14 +13,14 @@ preconditioned tangent kernel ``Γ = U'M⁻¹U`` (n × n) and, with a running co
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from dgn_tf import linalg
 from dgn_tf.precise import matmul, matvec
 from dgn_tf.recursion.linear_game import as_scalar
-from dgn_tf.recursion.stage_value import StageValue, cholesky_solve, dense, times
+from dgn_tf.recursion.stage_value import StageValue, cholesky_solve, dense, put, take, times
 from dgn_tf.rules import ABSENT_PLAYERS, DUPLICATED, FORMS, STRUCTURES
 from dgn_tf.settings import one_of
 
@@ -36,6 +36,7 @@ def solve(
     structure: str = "cooperative",
     absent_players: str = "dummy",
     agents: Sequence[int] | None = None,
+    rows: tf.Tensor | None = None,
 ) -> list[list[StageValue | None]]:
     """The weights (v, C) of every player's gain, ``lr M⁻¹ ((1/B) U (v + C s) + l_u)``.
 
@@ -67,6 +68,7 @@ def solve(
             answers with the kernel of the stage's lowest slot.
         agents: for every stage the number of equal agents that each player's weights are the sum
             of; the weights returned are those of one agent, and the player moves by their sum.
+        rows: indices of the entries of C_T that need not be zero; None for all.
 
     Returns:
         For every stage and slot the player's :class:`StageValue`, None where there is no player.
@@ -89,11 +91,11 @@ def solve(
         shared = StageValue(v_T, C_T if known.sees_state else None)
         return _spread(kernels, [shared] * len(kernels))
     lr = as_scalar(lr, v_T.dtype)
-    problem = _Problem(v_T, C_T, lr, lr / as_scalar(batch, v_T.dtype))
+    problem = _Problem(v_T, C_T, lr, lr / as_scalar(batch, v_T.dtype), rows)
     counts = [1] * len(kernels) if agents is None else list(agents)
     if decay is None:
         decay = [[None] * len(stage) for stage in kernels]
-    solve_chains = partial(_chains, problem, curved=second.curved)
+    solve_chains = partial(_proximal if second.curved else _explicit, problem)
     if not known.joint:
         return _feedback(solve_chains, kernels, decay, absent_players == DUPLICATED)
     if second.crosses and not second.curved:
@@ -107,11 +109,14 @@ def solve(
     return _spread(kernels, [StageValue(chain[0].v) for chain in alone])
 
 
-class _Problem:
+class _Problem(NamedTuple):
     """Terminal weights and step sizes: ``rho = lr / B``."""
 
-    def __init__(self, v: tf.Tensor, C: tf.Tensor, lr: Any, rho: Any):
-        self.v, self.C, self.lr, self.rho = v, C, lr, rho
+    v: tf.Tensor
+    C: tf.Tensor
+    lr: tf.Tensor
+    rho: tf.Tensor
+    rows: tf.Tensor | None
 
 
 def _spread(kernels: Any, values: Any) -> list:
@@ -127,10 +132,8 @@ def _team(kernels: Any, decay: Any, agents: Any) -> tuple:
     once an agent (16)."""
     kernel = tf.add_n([kernel for kernel in kernels if kernel is not None])
     terms = [q for q in decay if q is not None]
-    q = tf.add_n(terms) if terms else None
-    if agents == 1:
-        return kernel, q
-    return agents * kernel, None if q is None else agents * q
+    both = kernel, tf.add_n(terms) if terms else None
+    return both if agents == 1 else tuple(x if x is None else agents * x for x in both)
 
 
 def _feedback(solve_chains: Any, kernels: Any, decay: Any, duplicated: bool) -> list:
@@ -153,26 +156,24 @@ def _feedback(solve_chains: Any, kernels: Any, decay: Any, duplicated: bool) -> 
     ]
 
 
-def _chains(problem: Any, chains: Any, curved: bool) -> Any:
-    """For every chain of (Γ, q) down the stages, the value with which each stage's gain is made."""
-    return _proximal(problem, chains) if curved else [_explicit(problem, c) for c in chains]
-
-
-def _explicit(problem: Any, chain: Any) -> Any:
-    """(10), or (25) with the stage's summed kernel, for Q_uu = M / lr."""
-    values, v, C = [], problem.v, problem.C
-    for kernel, q in reversed(chain):
-        values.append(StageValue(v, C))
-        if kernel is None:
-            continue
-        pull = problem.rho * matvec(kernel, v)
-        v = v - times(C, pull if q is None else pull + problem.lr * q)
-        C = dense(C) - problem.rho * _around(C, kernel)
-    return values[::-1]
+def _explicit(problem: Any, chains: Any) -> Any:
+    """For every chain of (Γ, q) down the stages, the values with which the stages' gains are made:
+    (10), or (25) where a chain is a team's, for Q_uu = M / lr."""
+    found = []
+    for chain in chains:
+        values, v, C = [], problem.v, problem.C
+        for kernel, q in reversed(chain):
+            values.append(StageValue(v, C))
+            if kernel is not None:
+                pull = problem.rho * matvec(kernel, v)
+                v = v - times(C, pull if q is None else pull + problem.lr * q)
+                C = dense(C) - problem.rho * _around(C, kernel)
+        found.append(values[::-1])
+    return found
 
 
 def _proximal(problem: Any, chains: Any) -> Any:
-    """(10), or (25) where a chain is a team's, in the proximal closed form of
+    """The same for Q_uu = M / lr + F'V_xx F, in the proximal closed form of
     `docs/sample_space.md`: C_t⁻¹ = C_T⁻¹ + (lr/B) Γ̄, all stages in one batched factorisation."""
     sums, decays, places = [], [], []
     for i, chain in enumerate(chains):
@@ -187,20 +188,20 @@ def _proximal(problem: Any, chains: Any) -> Any:
             sums.append(total)
             decays.append(q_total)
             places.append((i, t))
-    rho, S = problem.rho, tf.sqrt(tf.maximum(problem.C, 0.0))
-    scaled = tf.sqrt(rho) * S
-    kernels = tf.stack(sums)
-    lower = tf.linalg.cholesky(linalg.lifted(scaled[:, None] * scaled * kernels, 1.0))
-    b = problem.v
+    rho, b, rows = problem.rho, problem.v, problem.rows
+    S = tf.sqrt(tf.maximum(take(problem.C, rows), 0.0))
+    scaled, kernels = tf.sqrt(rho) * S, tf.stack(sums)
+    bent = take(tf.linalg.matrix_transpose(take(kernels, rows)), rows)
+    lower = tf.linalg.cholesky(linalg.lifted(scaled[:, None] * scaled * bent, 1.0))
     if any(q is not None for q in decays):
         q = tf.stack([tf.zeros_like(b) if q is None else q for q in decays])
         b = b - problem.lr * problem.C * q
-    v = b - rho * S * cholesky_solve(lower, S * matvec(kernels, b))
+    answer = S * cholesky_solve(lower, S * take(matvec(kernels, b), rows))
+    v = b - rho * put(answer, rows, tf.size(problem.v))
     ahead = StageValue(problem.v, problem.C)
     values = [[ahead] * len(chain) for chain in chains]
-    rows = zip(places, tf.unstack(v), tf.unstack(lower), strict=True)
-    for (i, t), v_t, lower_t in rows:
-        values[i][t] = StageValue(v_t, root=S, cholesky=lower_t)
+    for (i, t), v_t, lower_t in zip(places, tf.unstack(v), tf.unstack(lower), strict=True):
+        values[i][t] = StageValue(v_t, root=S, cholesky=lower_t, rows=rows)
     return values
 
 

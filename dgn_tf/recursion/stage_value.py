@@ -16,17 +16,16 @@ class StageValue:
         v: ``(n,)``.
         C: ``(n, n)``, or ``(n,)`` where C is diagonal; None where the factors below are given, or
             where the structure has no feedback.
-        root: the diagonal ``(n,)`` of S, with ``C = S A⁻¹ S'``.
-        cholesky: ``(n, n)``, the lower factor of A.
+        root: the diagonal ``(m,)`` of S, with ``C = S A⁻¹ S'`` in the rows that bend.
+        cholesky: ``(m, m)``, the lower factor of A.
+        rows: ``(m,)``, the indices of these rows; None where all do.
     """
 
     def __init__(
-        self, v: tf.Tensor, C: tf.Tensor | None = None, *, root: Any = None, cholesky: Any = None
+        self, v: Any, C: Any = None, *, root: Any = None, cholesky: Any = None, rows: Any = None
     ):
-        self.v = v
-        self._C = C
-        self._root = root
-        self._cholesky = cholesky
+        self.v, self._C = v, C
+        self._root, self._cholesky, self._rows = root, cholesky, rows
 
     @property
     def is_open(self) -> bool:
@@ -39,7 +38,8 @@ class StageValue:
             return tf.zeros_like(self.v)
         if self._C is not None:
             return times(self._C, s)
-        return self._root * cholesky_solve(self._cholesky, self._root * s)
+        solved = cholesky_solve(self._cholesky, self._root * take(s, self._rows))
+        return put(self._root * solved, self._rows, tf.size(s))
 
     def weights(self, s: tf.Tensor | None = None) -> tf.Tensor:
         """``v + C s`` for ``(n,)`` s; v alone where s is None."""
@@ -52,7 +52,21 @@ class StageValue:
         if self._C is not None:
             return dense(self._C)
         half = tf.linalg.triangular_solve(self._cholesky, tf.linalg.diag(self._root))
+        half = put(half, self._rows, tf.size(self.v))
         return matmul(half, half, transpose_a=True)
+
+
+def take(x: tf.Tensor, rows: tf.Tensor | None) -> tf.Tensor:
+    """``(..., m)``: those of the entries along the last axis; x itself for None."""
+    return x if rows is None else tf.gather(x, rows, axis=-1)
+
+
+def put(x: tf.Tensor, rows: tf.Tensor | None, n: tf.Tensor) -> tf.Tensor:
+    """``(..., n)``: the entries of ``(m,)`` or ``(k, m)`` x in their places, 0 elsewhere."""
+    if rows is None:
+        return x
+    shape = tf.concat([[n], tf.shape(x)[:-1]], 0)
+    return tf.transpose(tf.scatter_nd(rows[:, None], tf.transpose(x), shape))
 
 
 def dense(C: tf.Tensor) -> tf.Tensor:

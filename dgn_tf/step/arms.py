@@ -1,12 +1,13 @@
 """A step whose alignment a policy chooses: arms as branches, and the reward after the step.
 
 Observation, statistics and metrics do not depend on the alignment and are shared by the arms; the
-recursion, the update pass and the guard are a branch each.
+recursion, the update pass and the guard are a branch each. TensorFlow rewrites the arithmetic of a
+graph as a whole, so the policy has graphs of its own: in one with it the step's own operations
+would come out with other last bits than without it.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,31 +15,23 @@ from dgn_tf.bandit.policy import AlignmentPolicy
 from dgn_tf.curvature.base import apart
 from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.guarded import Outcome
-
-if TYPE_CHECKING:
-    from dgn_tf.game_model import GameModel
+from dgn_tf.step.observe import Model
 
 
 def choose(optimizer: DGNOpt, policy: AlignmentPolicy) -> tf.Tensor:
     """The arm of this step, an int32 scalar; the same one until its reward was observed."""
-    seed = optimizer.states.bandit["seed"]
-    state = _state(optimizer, policy)
-    return _apart(lambda: tf.cast(policy.choose(state, seed.value), "int32"))
+    seed, state = optimizer.states.bandit["seed"], _state(optimizer, policy)
+    return apart(lambda: tf.cast(policy.choose(state, seed.value), "int32"))()
 
 
 def play(arm: tf.Tensor | None, branches: Sequence[Callable[[], Outcome]]) -> Outcome:
     """Runs one branch, which moves the weights, and returns what its guard saw."""
     if arm is None or len(branches) == 1:
         return branches[0]()
-
-    def run(branch: Callable[[], Outcome]) -> tuple:
-        outcome = branch()
-        return outcome.done, outcome.sizes, outcome.ratio
-
-    return Outcome(*tf.switch_case(arm, [partial(run, branch) for branch in branches]))
+    return tf.switch_case(arm, list(branches))
 
 
-def reward(model: "GameModel", policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
+def reward(model: Model, policy: Any, arm: tf.Tensor) -> dict[str, tf.Tensor]:
     """Measures the reward where it is due, lets the policy see it, and returns the logs.
 
     A policy that `needs_reward` has `held` and `reward_function`, as `EXP3PP` does.
@@ -68,19 +61,8 @@ def reward(model: "GameModel", policy: Any, arm: tf.Tensor) -> dict[str, tf.Tens
         due = tf.equal(run["steps"].value % policy.every, 0)
         return tf.cond(due, observe, lambda: tf.identity(run["reward"].value))
 
-    reward = _apart(settled)
+    reward = apart(settled)()
     return {"arm": arm, **({"reward": reward} if policy.needs_reward else {})}
-
-
-def _apart(function: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """Calls a function of no arguments in a graph of its own.
-
-    TensorFlow rewrites the arithmetic of a graph as a whole: in one graph with the policy the
-    step's own operations would come out with other last bits than without it.
-    """
-    if tf.executing_eagerly():
-        return function()
-    return apart(function)()
 
 
 def _state(optimizer: DGNOpt, policy: AlignmentPolicy) -> dict[str, tf.Tensor]:

@@ -31,8 +31,7 @@ def trust_region(kl_clip: float, gains: Gains, lr: tf.Tensor) -> tf.Tensor:
     terms = []
     for owner in gains.game.owners:
         gradient: tuple = tuple(observation.gradients[id(v)] for v in owner.variables)
-        l_u = observation.l_u[owner.name]
-        gradient = gradient if l_u is None else add(gradient, l_u)
+        gradient = add(gradient, observation.l_u[owner.name])
         pairs = zip(opened[owner.name], gradient, strict=True)
         terms += [tf.abs(tf.reduce_sum(u * g)) for u, g in pairs]
     size = tf.square(lr) * tf.add_n(terms)

@@ -1,9 +1,7 @@
 """Exact curvature: the dense game of a batch from the Jacobians of its stages."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +11,8 @@ from dgn_tf.game.players import Player
 from dgn_tf.optimizer import DGNOpt
 from dgn_tf.precise import einsum, matvec
 from dgn_tf.recursion import dense
-from dgn_tf.step.gains import Gains, Update
-from dgn_tf.step.observe import Observation, flat_state, observe
-
-if TYPE_CHECKING:
-    from dgn_tf.game_model import GameModel
+from dgn_tf.step.gains import Change, Gains, Update
+from dgn_tf.step.observe import Observation, flat_state
 
 
 @dataclass(frozen=True)
@@ -32,13 +27,6 @@ class DenseGame:
     stages: list[dense.DenseStage]
     phi_x: tf.Tensor
     phi_xx: tf.Tensor
-
-
-def linearise(model: "GameModel", data: tuple, game: Game | None = None) -> DenseGame:
-    """The dense game of a batch `(x, y, sample_weight)`; the model's (first) one if not given."""
-    game, optimizer = model.game if game is None else game, model.optimizer
-    observation = observe(model, optimizer.rules.terminal, data, jacobians=True, games=(game,))
-    return dense_game(optimizer, game, observation)
 
 
 def dense_game(optimizer: DGNOpt, game: Game, observation: Observation) -> DenseGame:
@@ -125,7 +113,7 @@ class DenseGains(Gains):
         times = 1 if self.optimizer.rules.structure.joint else player.agents
         return times * gain.k, times * gain.K
 
-    def player(self, player: Player, change: Mapping[int, tf.Tensor] | None) -> Update:
+    def player(self, player: Player, change: Change) -> Update:
         k, K = self.summed(player)
         if change is not None:
             copies = self.observation.first.cuts[player.stage]

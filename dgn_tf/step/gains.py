@@ -17,6 +17,8 @@ from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.observe import Observation
 
 Update = tuple
+Change = Mapping[int, tf.Tensor] | None
+"""δx at a cut by tensor key; None where the open gain alone is asked for."""
 
 
 class Gains(ABC):
@@ -36,22 +38,18 @@ class Gains(ABC):
         self._bystanders = {b.name: self._gradient_of(b) for b in game.bystanders}
 
     @abstractmethod
-    def player(self, player: Player, change: Mapping[int, tf.Tensor] | None) -> Update:
+    def player(self, player: Player, change: Change) -> Update:
         """(k + K δx) / lr of a player, summed over its agents, one tensor a variable, from δx at
-        the cut before its stage by tensor key; k / lr where `change` is None."""
+        the cut before its stage."""
 
-    def stage(
-        self, stage: Stage, change: Mapping[int, tf.Tensor] | None
-    ) -> Iterator[tuple[Player, Update]]:
+    def stage(self, stage: Stage, change: Change) -> Iterator[tuple[Player, Update]]:
         """Everyone who moves at a stage, bystanders first, with the update."""
         for bystander in self.game.bystanders:
             if bystander.stage == stage.index:
                 yield bystander, self._bystanders[bystander.name]
         yield from self.team(stage, change)
 
-    def team(
-        self, stage: Stage, change: Mapping[int, tf.Tensor] | None
-    ) -> Iterator[tuple[Player, Update]]:
+    def team(self, stage: Stage, change: Change) -> Iterator[tuple[Player, Update]]:
         """The players of a stage with the update."""
         for player in stage.players:
             yield player, self.player(player, change)
@@ -69,8 +67,7 @@ class Gains(ABC):
         update: Update = ()
         for i, (variable, state) in enumerate(zip(owner.variables, states, strict=True)):
             gradient: Update = (self.observation.gradients[id(variable)],)
-            if l_u is not None:
-                gradient = add(gradient, l_u[i : i + 1])
+            gradient = add(gradient, None if l_u is None else l_u[i : i + 1])
             averaged = self._averaged_by(block, state, gradient)
             update += block.on(state, None, step).solve(averaged)
         return update
@@ -80,3 +77,13 @@ class Gains(ABC):
         averaged, moved = block.first_moment(state, gradient, self.optimizer.iterations.value)
         self.moments += moved
         return averaged
+
+
+def shift_of(optimizer: DGNOpt, player: Player, lr: tf.Tensor) -> tf.Tensor | None:
+    """lr ℓ_uu, which joins M in the proximal form only: else Theorem 6 would be lost.
+
+    None where weight decay leaves out one of the player's variables (its ℓ_uu is no multiple of I).
+    """
+    if not (optimizer.rules.shifts and all(map(optimizer.decays, player.variables))):
+        return None
+    return lr * tf.constant(optimizer.weight_decay, lr.dtype)

@@ -1,8 +1,8 @@
 """Applying a step under the guard: smaller where it is refused, and without a trace at last."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -14,8 +14,7 @@ from dgn_tf.step.gains import Gains
 from dgn_tf.step.update_pass import Moves, update_pass
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a step went.
 
     Attributes:
@@ -59,7 +58,7 @@ def apply_guarded(
 
     # A function of the rate, so that the retries are the same piece of the graph, traced once, and
     # none is made ready to run before there is one.
-    once = attempt if guard is None or tf.executing_eagerly() else apart(attempt)
+    once = attempt if guard is None else apart(attempt)
     first = once(lr)
 
     def retry(guard: StepGuard) -> tuple:

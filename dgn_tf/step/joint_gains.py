@@ -1,15 +1,13 @@
 """The other cooperative solvers: the players of a stage by their joint Kronecker factors."""
 
-from collections.abc import Iterator, Mapping
-
-import tensorflow as tf
+from collections.abc import Iterator
 
 from dgn_tf.game.game import Stage
 from dgn_tf.game.players import Player
 from dgn_tf.recursion import khatri_rao, prop5
 from dgn_tf.recursion.stage_value import StageValue
 from dgn_tf.rules import PROP5
-from dgn_tf.step.gains import Update
+from dgn_tf.step.gains import Change, Update
 from dgn_tf.step.sample_space_gains import SampleSpaceGains, projected
 
 
@@ -20,14 +18,12 @@ class JointGains(SampleSpaceGains):
     and feedback terms of the value function *ahead*, (1/B) U_n (v + C s) + ℓ_u for player n.
     """
 
-    def team(
-        self, stage: Stage, change: Mapping[int, tf.Tensor] | None
-    ) -> Iterator[tuple[Player, Update]]:
+    def team(self, stage: Stage, change: Change) -> Iterator[tuple[Player, Update]]:
         if len(stage.players) == 1:
             yield from super().team(stage, change)
             return
         captures = [self.observation.captures[player.name] for player in stage.players]
-        s = None if change is None else projected(self.observation, stage.index, change)
+        s = projected(self.observation, stage.index, change)
         weights = self.observation.by_column(self._ahead(stage.index).weights(s))
         right = []
         for player, capture in zip(stage.players, captures, strict=True):

@@ -1,8 +1,9 @@
-"""The first half of a step: one forward pass with captures, one backward pass per column of Z."""
+"""The first half of a step: one forward pass with captures, one backward pass per column of Z, and
+the running cost ℓ_{t,n} = ½ wd |θ|² with what regularisers add to its gradient."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -11,12 +12,15 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.capture import Capture
 from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
-from dgn_tf.step.running_cost import running_costs
-from dgn_tf.terminal.factor import Terminal, TerminalFactor, get
+from dgn_tf.game.players import Owner
+from dgn_tf.optimizer import DGNOpt
+from dgn_tf.terminal.factor import Terminal, get
 from dgn_tf.terminal.objective import read_objective
 
 if TYPE_CHECKING:
     from dgn_tf.game_model import GameModel
+
+Model: TypeAlias = "GameModel"
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,19 @@ class Observation:
     def C_T(self) -> tf.Tensor:
         return tf.reshape(self.factor.C, [-1])
 
+    @property
+    def bent(self) -> tf.Tensor | None:
+        """Indices of the entries of C_T that need not be zero; None for all."""
+        places = self.by_column(tf.range(tf.size(self.factor.v)))
+        return tf.reshape(places[:, : -self.factor.flat], [-1]) if self.factor.flat else None
+
     def by_column(self, weights: tf.Tensor) -> tf.Tensor:
         """`(B R,)` weights as `(B, R)`."""
         return tf.reshape(weights, tf.shape(self.factor.v))
 
 
 def observe(
-    model: "GameModel",
+    model: Model,
     terminal: str | int | Terminal,
     data: tuple,
     *,
@@ -138,12 +148,11 @@ def observe(
         "uses": list(first.uses.values()),
     }
     kind, with_factor = get(terminal), captures or feedback or jacobians
-    single = kind.along_gradient
     zero = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
     # With a seed of B the cotangents come out per sample, without a product for each of them.
     seed = tf.cast(size, data_loss.dtype) if with_factor else None
     ends = [end.x, *objective.sources] if with_factor else []
-    sources = [values, inner if single else {}, ends]
+    sources = [values, inner if kind.along_gradient else {}, ends]
     slopes, column, ends = tape.gradient(data_loss, sources, output_gradients=seed, **zero)
     slopes = [tf.convert_to_tensor(slope) for slope in slopes]
     gradients = {
@@ -156,31 +165,56 @@ def observe(
         for variable, slope in zip(game.trainable, slopes, strict=True)
         if slope is not None
     }
-    l_u = running_costs(model.optimizer, game, extras)
+    l_u = {owner.name: running_cost(model.optimizer, owner, extras) for owner in game.owners}
     observation = Observation(first, y_pred, loss, gradients, size, l_u)
     if not with_factor:
         return observation
     lost = objective.terminal_loss(end, ends[0], ends[1:])
     objective.tell(model, lost, kind.bends)
     made = kind.factor(lost)
-    columns = [column]
-    if not single:
-        Z = [tf.reshape(made.Z[:, r], tf.shape(end.x)) for r in range(made.Z.shape[1])]
-        columns = [tape.gradient(end.x, inner, output_gradients=z, **zero) for z in Z]
+    own = [column] if kind.along_gradient else []
+    Z = [tf.reshape(made.Z[:, r], tf.shape(end.x)) for r in range(made.Z.shape[1] - len(own))]
+    columns = [tape.gradient(end.x, inner, output_gradients=z, **zero) for z in Z] + own
     by_column = {name: list(zip(*[c[name] for c in columns], strict=True)) for name in inner}
     cotangents = dict(zip(calls, by_column["preactivations"], strict=True))
     costates: list[dict[int, tf.Tensor]] = [{} for _ in game.stages]
     for (t, key), g in zip(cuts, by_column["cuts"], strict=True):
         costates[t][key] = tf.stack(g, 1)
     uses = [tf.stack(g, 1) for g in by_column["uses"]]
+    known = {"c": made.v, "curvature_scale": made.curvature_scale, "batch": size}
+    seen = {
+        player.name: player.capture(
+            [first.inputs[i] for i in player.call_indices],
+            [cotangents[i] for i in player.call_indices],
+            expected=model.expected_batch,
+            **known,
+        )
+        for player in (game.players if captures else ())
+    }
     return replace(
         observation,
         factor=made,
-        captures=_captures(model, observation, game, made, cotangents) if captures else {},
+        captures=seen,
         costates=costates,
         uses=dict(zip(first.uses, uses, strict=True)),
         jacobians=_jacobians(tape, game, first, nexts) if jacobians else [],
     )
+
+
+def running_cost(optimizer: DGNOpt, owner: Owner, extras: dict[int, tf.Tensor]) -> tuple | None:
+    """An owner's ℓ_u with the gradients of regularisers and added losses (id of variable →
+    gradient, absent where zero), variable-shaped; None where all are zero."""
+    terms = []
+    for variable in owner.variables:
+        term = extras.get(id(variable))
+        if optimizer.decays(variable) and owner.decays:
+            decay = tf.constant(optimizer.weight_decay, variable.dtype) * variable.value
+            term = decay if term is None else term + decay
+        terms.append(term)
+    if all(term is None for term in terms):
+        return None
+    pairs = zip(owner.variables, terms, strict=True)
+    return tuple(tf.zeros_like(v.value) if term is None else term for v, term in pairs)
 
 
 def flat_state(tensors: list[tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
@@ -207,19 +241,3 @@ def _cut_somewhere(games: Sequence) -> frozenset[int]:
 
 def _moves(game: Game, key: int) -> bool:
     return key not in game.graph.inputs
-
-
-def _captures(
-    model: "GameModel", observation: Observation, game: Game, made: TerminalFactor, cotangents: dict
-) -> dict[str, Capture]:
-    return {
-        player.name: player.capture(
-            [observation.first.inputs[i] for i in player.call_indices],
-            [cotangents[i] for i in player.call_indices],
-            c=made.v,
-            curvature_scale=made.curvature_scale,
-            expected=model.expected_batch,
-            batch=observation.batch,
-        )
-        for player in game.players
-    }

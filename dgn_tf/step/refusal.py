@@ -1,7 +1,7 @@
 """A step that the guard refuses: everything as it was, and, after too many, who is to blame."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,10 +12,7 @@ from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
 from dgn_tf.game.players import Owner
 from dgn_tf.step.guarded import Outcome
-
-if TYPE_CHECKING:
-    from dgn_tf.game_model import GameModel
-
+from dgn_tf.step.observe import Model
 
 HELP = (
     "What usually helps: inputs and targets scaled to about one (pixels divided by 255), a larger "
@@ -29,29 +26,18 @@ HELP_EXACT = (
 
 
 class Trace:
-    """The state that a step moves, as it was before.
+    """The state that a step of a compiled `GameModel` moves, as it was before."""
 
-    Args:
-        model: the compiled `GameModel`.
-    """
-
-    def __init__(self, model: "GameModel"):
+    def __init__(self, model: Model):
         optimizer = model.optimizer
         spared = (optimizer.guard_rejections, optimizer.guard_streak, optimizer.learning_rate)
         left = {id(v) for v in (*spared, *optimizer.states.bandit.values())}
         if not optimizer.rules.adaptive_damping:
             left |= {id(s.get("damping")) for s in optimizer.states.players.values()}
         self.before: dict[int, tuple] = {}
-        self.keep(
-            v
-            for v in (
-                *model.trainable_variables,
-                *model.non_trainable_variables,
-                *model.game.uses.now(model.game.uses.random),
-                *optimizer.variables,
-            )
-            if id(v) not in left
-        )
+        moved = [*model.trainable_variables, *model.non_trainable_variables, *optimizer.variables]
+        moved += model.game.uses.now(model.game.uses.random)
+        self.keep(v for v in moved if id(v) not in left)
 
     def keep(self, variables: Iterable) -> None:
         """Notes the values that variables have now."""
@@ -68,9 +54,7 @@ class Trace:
         return [when(refused, lambda: [v.value.assign(old, read_value=False) for v, old in pairs])]
 
 
-def settle(
-    model: "GameModel", game: Game, data: tuple, outcome: Outcome, trace: Trace
-) -> tf.Tensor:
+def settle(model: Model, game: Game, data: tuple, outcome: Outcome, trace: Trace) -> tf.Tensor:
     """Counts a refused step, takes it back, and stops training after too many in a row.
 
     Returns:
@@ -102,7 +86,7 @@ def settle(
     return stuck
 
 
-def _sentence(model: "GameModel", game: Game, data: tuple, sizes: tf.Tensor) -> str:
+def _sentence(model: Model, game: Game, data: tuple, sizes: tf.Tensor) -> str:
     guard = model.optimizer.guard
     return (
         f"{guard.patience} steps in a row were neither finite nor small enough at any of "
@@ -112,7 +96,7 @@ def _sentence(model: "GameModel", game: Game, data: tuple, sizes: tf.Tensor) -> 
     )
 
 
-def _culprit(model: "GameModel", game: Game, data: tuple, sizes: tf.Tensor) -> str:
+def _culprit(model: Model, game: Game, data: tuple, sizes: tf.Tensor) -> str:
     """Where a batch first stops being finite, forward, then backward; else the largest update."""
     x, y, sample_weight = data
     first, graph = FirstPass(game, copies=False), game.graph

@@ -5,7 +5,6 @@
     k + K δx = lr M⁻¹ ((1/B) U (v + C s) + ℓ_u),   s = D'δx.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -15,9 +14,8 @@ from dgn_tf.game.game import Game
 from dgn_tf.game.players import Player
 from dgn_tf.optimizer import DGNOpt
 from dgn_tf.recursion import sample_space
-from dgn_tf.step.gains import Gains, Update
+from dgn_tf.step.gains import Change, Gains, Update, shift_of
 from dgn_tf.step.observe import Observation
-from dgn_tf.step.running_cost import shift_of
 
 
 class OpenLoopGains(Gains):
@@ -25,9 +23,7 @@ class OpenLoopGains(Gains):
 
     feedback = False
 
-    def __init__(
-        self, optimizer: DGNOpt, game: Game, observation: Observation, left: Mapping[str, Any]
-    ):
+    def __init__(self, optimizer: DGNOpt, game: Game, observation: Observation, left: dict):
         super().__init__(optimizer, game, observation)
         self._updates = {p.name: self._update(p, left.get(p.name)) for p in game.players}
 
@@ -37,11 +33,10 @@ class OpenLoopGains(Gains):
         made = block.on(state, self.observation.captures.get(player.name), step, None, left)
         if left is not None and l_u is None:
             return _times(player.agents, made.gain(self.observation.factor.v))
-        gradient: Update = tuple(self.observation.gradients[id(v)] for v in player.variables)
-        gradient = gradient if l_u is None else add(gradient, l_u)
+        gradient = add(tuple(self.observation.gradients[id(v)] for v in player.variables), l_u)
         return _times(player.agents, made.solve(self._averaged_by(block, state, gradient)))
 
-    def player(self, player: Player, change: Mapping[int, tf.Tensor] | None) -> Update:
+    def player(self, player: Player, change: Change) -> Update:
         return self._updates[player.name]
 
 
@@ -53,12 +48,7 @@ class SampleSpaceGains(Gains):
     """
 
     def __init__(
-        self,
-        optimizer: DGNOpt,
-        game: Game,
-        observation: Observation,
-        left: Mapping[str, Any],
-        lr: tf.Tensor,
+        self, optimizer: DGNOpt, game: Game, observation: Observation, left: dict, lr: tf.Tensor
     ):
         super().__init__(optimizer, game, observation)
         rules, step = optimizer.rules, optimizer.iterations.value
@@ -96,32 +86,23 @@ class SampleSpaceGains(Gains):
                 solved = self._solved[player.name] = block.solve(l_u)
                 drift[place[0]][place[1]] = block.cap.pullback(solved)
         agents = [max((p.agents for p in stage.players), default=1) for stage in game.stages]
-        return sample_space.solve(
-            observation.v_T,
-            observation.C_T,
-            kernels,
-            drift,
-            lr,
-            observation.batch,
-            form=rules.form_name,
-            structure=rules.information_structure,
-            absent_players=rules.absent_players,
-            agents=agents if max(agents) > 1 else None,
-        )
+        game_of = (observation.v_T, observation.C_T, kernels, drift, lr, observation.batch)
+        how = (rules.form_name, rules.information_structure, rules.absent_players)
+        counts = agents if max(agents) > 1 else None
+        return sample_space.solve(*game_of, *how, counts, observation.bent)
 
     def _average(self, player: Player) -> Update:
         """The first moment with this batch's open gradient (1/B) U v + ℓ_u."""
-        observation, l_u = self.observation, self.observation.l_u[player.name]
-        value = self.values[player.stage][player.slot]
+        observation, value = self.observation, self.values[player.stage][player.slot]
         gradient = observation.captures[player.name].weighted(observation.by_column(value.v))
-        gradient = gradient if l_u is None else add(gradient, l_u)
+        gradient = add(gradient, observation.l_u[player.name])
         state = self.optimizer.states.players[player.name]
         return self._averaged_by(self.optimizer.rules.curvature, state, gradient)
 
-    def player(self, player: Player, change: Mapping[int, tf.Tensor] | None) -> Update:
+    def player(self, player: Player, change: Change) -> Update:
         block, observation = self.blocks[player.name], self.observation
         value = self.values[player.stage][player.slot]
-        s = None if change is None else projected(observation, player.stage, change)
+        s = projected(observation, player.stage, change)
         averaged = self._averaged.get(player.name)
         if averaged is not None:
             if s is not None:
@@ -129,16 +110,14 @@ class SampleSpaceGains(Gains):
             return _times(player.agents, block.solve(averaged))
         weights, l_u = observation.by_column(value.weights(s)), observation.l_u[player.name]
         solved = self._solved.get(player.name)
-        if solved is not None:
-            return _times(player.agents, add(block.gain(weights), solved))
-        return _times(player.agents, block.gain(weights, l_u))
+        opened = block.gain(weights, l_u if solved is None else None)
+        return _times(player.agents, add(opened, solved))
 
 
-def projected(
-    observation: Observation, stage: int, change: Mapping[int, tf.Tensor]
-) -> tf.Tensor | None:
+def projected(observation: Observation, stage: int, change: Change) -> tf.Tensor | None:
     """s = D'δx, `(B R,)`, None where nothing has moved."""
-    parts = []
+    parts: list = []
+    change = {} if change is None else change
     for key, costate in observation.costates[stage].items():
         if key in change:
             moved = tf.cast(change[key], costate.dtype)

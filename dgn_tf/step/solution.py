@@ -1,7 +1,7 @@
 """The solved game of a batch, for inspection."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,11 +10,8 @@ from dgn_tf.game.game import Game, Stage
 from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step.dense_gains import DenseGains
 from dgn_tf.step.gains import Gains
-from dgn_tf.step.sample_space_gains import SampleSpaceGains
+from dgn_tf.step.observe import Model
 from dgn_tf.step.train import gains_of, observe_batch, observe_curvature
-
-if TYPE_CHECKING:
-    from dgn_tf.game_model import GameModel
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class Solution(tuple[StageSolution, ...]):
     loss: tf.Tensor
 
 
-def solve_batch(model: "GameModel", data: tuple, game: Game) -> Solution:
+def solve_batch(model: Model, data: tuple, game: Game) -> Solution:
     """Solves one of a model's games on a batch `(x, y, sample_weight)`; no state moves."""
     optimizer = model.optimizer
     x, *labels = (
@@ -90,9 +87,9 @@ def _stage(gains: Gains, stage: Stage, lr: tf.Tensor) -> StageSolution:
             k, K = gains.summed(player)
             players[player.slot] = replace(players[player.slot], name=player.name, k=k, K=K)
         return StageSolution(tuple(players), result.W_x, result.W_xx)
+    values = getattr(gains, "values", None)
     for player, update in gains.team(stage, None):
-        flat = tf.concat([tf.reshape(u, [-1]) for u in update], 0)
-        values: list = gains.values[stage.index] if isinstance(gains, SampleSpaceGains) else []
-        value = values[player.slot] if values else None
-        players[player.slot] = PlayerSolution(player.name, k=lr * flat, weights=value)
+        k = lr * tf.concat([tf.reshape(u, [-1]) for u in update], 0)
+        value = None if values is None else values[stage.index][player.slot]
+        players[player.slot] = PlayerSolution(player.name, k=k, weights=value)
     return StageSolution(tuple(players))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,21 +12,17 @@ from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.optimizer import DGNOpt
 from dgn_tf.step import arms
-from dgn_tf.step.damping import reduction_ratio
 from dgn_tf.step.dense_gains import DenseGains, dense_game
-from dgn_tf.step.gains import Gains
+from dgn_tf.step.gains import Gains, shift_of
 from dgn_tf.step.guarded import Outcome, apply_guarded
 from dgn_tf.step.joint_gains import JointGains
-from dgn_tf.step.observe import Observation, observe
+from dgn_tf.step.observe import Model, Observation, observe
 from dgn_tf.step.refusal import Trace, settle
-from dgn_tf.step.running_cost import shift_of
 from dgn_tf.step.sample_space_gains import OpenLoopGains, SampleSpaceGains
-
-if TYPE_CHECKING:
-    from dgn_tf.game_model import GameModel
+from dgn_tf.step.update_pass import reduction_ratio
 
 
-def train_step(model: "GameModel", data: Any) -> dict:
+def train_step(model: Model, data: Any) -> dict:
     """One step of a `GameModel` on a batch `(x, y, sample_weight)`; returns the logs."""
     x, y, sample_weight = data = keras.utils.unpack_x_y_sample_weight(data)
     for name, part in zip(("x", "y", "sample_weight"), data, strict=True):
@@ -67,21 +63,19 @@ def train_step(model: "GameModel", data: Any) -> dict:
 
 
 def _play(
-    model: "GameModel", game: Game, observation: Observation, left: dict, lr: tf.Tensor, data: tuple
+    model: Model, game: Game, observation: Observation, left: dict, lr: tf.Tensor, data: tuple
 ) -> Outcome:
     """Moves the players of one alignment on a batch."""
     optimizer = model.optimizer
     if len(model.games) > 1:
         observation = observation.in_alignment(game)
-    adapts, gains_at = (
-        optimizer.rules.adaptive_damping,
-        gains_of(optimizer, game, observation, left),
-    )
+    adapts = optimizer.rules.adaptive_damping
     ratio_of = partial(reduction_ratio, model, game, observation, data[1:]) if adapts else None
+    gains_at = gains_of(optimizer, game, observation, left)
     return apply_guarded(optimizer, game, gains_at, lr, ratio_of)
 
 
-def observe_batch(model: "GameModel", data: tuple, game: Game | None = None) -> Observation:
+def observe_batch(model: Model, data: tuple, game: Game | None = None) -> Observation:
     """What the gains of the optimizer's rules need of a batch, for all games or for one."""
     rules = model.optimizer.rules
     gradient = rules.structure.is_gradient
@@ -127,8 +121,8 @@ def observe_curvature(optimizer: DGNOpt, game: Game, observation: Observation) -
             )
             for player in game.players
         ]
-        names = [player.name for player in game.players]
-        left = dict(zip(names, rules.curvature.observe_all(batches, step), strict=True))
+        found = rules.curvature.observe_all(batches, step)
+        left = {player.name: own for player, own in zip(game.players, found, strict=True)}
     if rules.fallback.needs_statistics:
         for bystander in game.bystanders:
             states = optimizer.states.bystanders[bystander.name]

@@ -8,8 +8,8 @@ The recursions start from the loss φ^b of every sample as a function of the net
 - ``gauss_newton``: Z = φ_x, h = 1;
 - ``exact``: a square root of φ_xx, R = the size of x, and one column more where the labels of a
   softmax need not sum to one, as φ_x then need not lie in the range of φ_xx;
-- an integer R: the R largest eigenpairs of φ_xx, and one column of zero curvature that carries what
-  is left of φ_x, which does not lie in that eigenspace.
+- an integer R: the R largest eigenpairs of φ_xx, and φ_x, which does not lie in their span, as one
+  more column, without curvature.
 
 With sample weights w the cotangents are weighted: the match is h / w, 0 where w is 0.
 """
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from dgn_tf.settings import Settings
+from dgn_tf.settings import Settings, one_of
 from dgn_tf.terminal.loss import TerminalLoss
 
 
@@ -31,11 +31,13 @@ class TerminalFactor:
     Attributes:
         Z: ``(B, R, d...)``, the columns of the factor, without 1/B.
         v, C: ``(B, R)``, C the diagonal of C_T, not negative.
+        flat: how many of the last columns are known to have no curvature.
     """
 
     Z: tf.Tensor
     v: tf.Tensor
     C: tf.Tensor
+    flat: int = 0
 
     @property
     def curvature_scale(self) -> tf.Tensor:
@@ -51,7 +53,8 @@ class Terminal(Settings, ABC):
     with the optimizer.
 
     Class attributes:
-        along_gradient: whether Z = φ_x, whose cotangents the loss's own backward pass makes.
+        along_gradient: whether Z's last column is φ_x, whose cotangents the loss's own backward
+            pass makes.
         bends: whether it needs the loss's second derivative.
     """
 
@@ -102,13 +105,14 @@ class Exact(Terminal):
     def factor(self, loss: TerminalLoss) -> TerminalFactor:
         Z, c = loss.root()
         if not loss.complete:
-            return _with_rest(Z, c, loss)
+            return _with_gradient(Z, loss)
         return TerminalFactor(tf.reshape(Z, (-1, loss.size, *loss.shape)), c, tf.ones_like(c))
 
 
 class Leading(Terminal):
     """R leading eigenpairs; a ValueError for a rank above the size of the network's output."""
 
+    along_gradient = True
     bends = True
 
     def __init__(self, rank: int):
@@ -126,18 +130,18 @@ class Leading(Terminal):
         values, vectors = loss.leading(self.columns(loss.shape) - 1)
         kept = values > loss.epsilon * tf.maximum(values[:, -1:], loss.epsilon)
         root = tf.where(kept, tf.sqrt(tf.maximum(values, 0.0)), 0.0)
-        c = tf.math.divide_no_nan(tf.linalg.matvec(vectors, loss.gradient), root)
-        return _with_rest(root[..., None] * vectors, c, loss)
+        return _with_gradient(root[..., None] * vectors, loss)
 
 
-def _with_rest(Z: tf.Tensor, c: tf.Tensor, loss: TerminalLoss) -> TerminalFactor:
-    """The factor ``(B, R, d)`` with what is left of φ_x in a column without curvature."""
-    rest = loss.gradient - tf.linalg.matvec(Z, c, transpose_a=True)
-    one = tf.ones_like(c[:, :1])
+def _with_gradient(Z: tf.Tensor, loss: TerminalLoss) -> TerminalFactor:
+    """The factor of columns ``(B, R, d)`` with φ_x as one more, without curvature."""
+    curved, last = tf.ones_like(Z[..., 0]), tf.ones_like(Z[:, :1, 0])
+    Z = tf.concat([Z, loss.gradient[:, None]], axis=1)
     return TerminalFactor(
-        tf.reshape(tf.concat([Z, rest[:, None]], axis=1), (-1, c.shape[1] + 1, *loss.shape)),
-        tf.concat([c, one], axis=1),
-        tf.concat([tf.ones_like(c), tf.zeros_like(one)], axis=1),
+        tf.reshape(Z, (-1, Z.shape[1], *loss.shape)),
+        tf.concat([tf.zeros_like(curved), last], axis=1),
+        tf.concat([curved, tf.zeros_like(last)], axis=1),
+        flat=1,
     )
 
 
@@ -152,10 +156,5 @@ def get(terminal: str | int | Terminal) -> Terminal:
         if terminal < 1:
             raise ValueError(f"`terminal` must be a positive rank. Received: terminal={terminal}")
         return Leading(terminal)
-    if isinstance(terminal, str) and terminal in NAMES:
-        return NAMES[terminal]
-    names = ", ".join(f'"{name}"' for name in NAMES)
-    raise ValueError(
-        f"`terminal` must be one of {names}, a positive integer, or a Terminal. "
-        f"Received: terminal={terminal!r}"
-    )
+    one_of("terminal", terminal, NAMES, ", a positive integer, or a Terminal")
+    return NAMES[str(terminal)]

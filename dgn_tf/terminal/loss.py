@@ -24,11 +24,14 @@ class TerminalLoss(ABC):
         phi_x: of the same shape, the gradient of φ^b, weights included.
         weight: ``(B,)``, the weights that φ_x contains, a sample's elementary losses taken
             together; ones when None.
+        complete: whether φ_x is known to lie in the range of φ_xx, as that of a softmax does where
+            labels sum to one.
     """
 
     x: tf.Tensor
     phi_x: tf.Tensor
     weight: tf.Tensor | None = None
+    complete: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -73,11 +76,6 @@ class TerminalLoss(ABC):
         values, vectors = tf.linalg.eigh(self.hessian())
         return values[:, -rank:], tf.linalg.matrix_transpose(vectors[:, :, -rank:])
 
-    @property
-    def complete(self) -> bool:
-        """Whether φ_x is known to lie in the range of φ_xx."""
-        return True
-
     def match(self) -> tf.Tensor:
         """h = φ_x'φ_xx φ_x / |φ_x|⁴ of the unweighted loss, clipped, ``(B,)``; 0 without φ_x, and
         Gauss-Newton's 1 without a finite second derivative."""
@@ -97,15 +95,9 @@ class Softmax(TerminalLoss):
 
     Attributes:
         alpha: the weight of every elementary loss, of the shape of x without the last axis.
-        balanced: whether φ_x is known to sum to zero, as it does where labels sum to one.
     """
 
     alpha: tf.Tensor
-    balanced: bool = True
-
-    @property
-    def complete(self) -> bool:
-        return self.balanced
 
     def hessian(self) -> tf.Tensor:
         p = tf.nn.softmax(self.x)

@@ -23,8 +23,68 @@ from dgn_tf.terminal.factor import get
 from dgn_tf.terminal.loss import Generic, Separable, Softmax, TerminalLoss, Whole
 
 
-class Reading:
-    """The call of a Keras loss object within one evaluation of the model's loss.
+@dataclass(frozen=True, eq=False)
+class Family:
+    """What is known of a Keras loss.
+
+    Attributes:
+        make: (record of the loss, elementary weights, `TerminalLoss`'s own) → its closed form.
+        other: of a cross-entropy, the activation that belongs to the other one.
+        flat: whether it is piecewise linear.
+        whole: why it has no second derivative sample by sample; empty where it has.
+    """
+
+    make: Callable[..., TerminalLoss] | None = None
+    other: Callable | None = None
+    flat: bool = False
+    whole: str = ""
+
+
+def _square(read: "Objective", alpha: tf.Tensor, x: tf.Tensor, **settings: Any) -> Separable:
+    return Separable(x=x, curvature=_per_entry(2.0 * alpha, x), **settings)
+
+
+def _sigmoid(read: "Objective", alpha: tf.Tensor, x: tf.Tensor, **settings: Any) -> Separable:
+    p = tf.sigmoid(x)
+    return Separable(x=x, curvature=_per_entry(alpha, x) * p * (1.0 - p), **settings)
+
+
+def _softmax(read: "Objective", alpha: tf.Tensor, **settings: Any) -> Softmax:
+    # Labels y need not sum to one: φ_x is c p - α y with the c of φ_xx = c (diag p - pp'), and
+    # Keras's c depends on whether it finds the logits behind the probabilities.
+    smoothing = surface.loss_arguments(read.loss).get("label_smoothing", 0.0) or 0.0
+    total = tf.reduce_sum(tf.cast(keras.tree.flatten(read.y_true)[0], alpha.dtype), -1)
+    c = alpha * (total * (1.0 - smoothing) + smoothing) + tf.reduce_sum(settings["phi_x"], -1)
+    return Softmax(alpha=c, complete=False, **settings)
+
+
+def _per_entry(alpha: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """The weights of means over x's last axis as weights of its entries."""
+    return tf.repeat(alpha[..., None] / x.shape[-1], x.shape[-1], axis=-1)
+
+
+_GENERIC, _FLAT = Family(), Family(flat=True)
+_BATCH = Family(whole="is one number for the whole batch")
+_FAMILIES = {
+    keras.losses.sparse_categorical_crossentropy: Family(
+        lambda _, **own: Softmax(**own), tf.sigmoid
+    ),
+    keras.losses.categorical_crossentropy: Family(_softmax, tf.sigmoid),
+    keras.losses.binary_crossentropy: Family(_sigmoid, tf.nn.softmax),
+    keras.losses.mean_squared_error: Family(_square),
+    keras.losses.mean_absolute_error: _FLAT,
+    keras.losses.mean_absolute_percentage_error: _FLAT,
+    keras.losses.hinge: _FLAT,
+    keras.losses.categorical_hinge: _FLAT,
+    keras.losses.ctc: Family(whole="cannot be differentiated twice in TensorFlow"),
+    keras.losses.dice: _BATCH,
+    keras.losses.tversky: _BATCH,
+}
+
+
+class Objective:
+    """How a model's compiled loss, a Keras loss object, ends the game: what it is called with
+    within one evaluation of the model's loss.
 
     Attributes:
         y_true, y_pred: labels and predictions as the call received them.
@@ -33,7 +93,7 @@ class Reading:
     """
 
     def __init__(self, loss: Any):
-        self.loss = loss
+        self.loss, self.family = loss, _family(loss)
         self.y_true: Any = None
         self.y_pred: Any = None
         self.losses: tf.Tensor | None = None
@@ -86,75 +146,6 @@ class Reading:
         if prediction.dtype != own.dtype:
             prediction = tf.cast(prediction, own.dtype)
         return tf.convert_to_tensor(self.loss.call(labels, prediction))
-
-
-@dataclass(frozen=True, eq=False)
-class Family:
-    """What is known of a Keras loss.
-
-    Attributes:
-        make: (record of the loss, elementary weights, `TerminalLoss`'s own) → its closed form.
-        other: of a cross-entropy, the activation that belongs to the other one.
-        flat: whether it is piecewise linear.
-        whole: why it has no second derivative sample by sample; empty where it has.
-    """
-
-    make: Callable[..., TerminalLoss] | None = None
-    other: Callable | None = None
-    flat: bool = False
-    whole: str = ""
-
-
-def _square(read: Reading, alpha: tf.Tensor, x: tf.Tensor, **settings: Any) -> Separable:
-    return Separable(x=x, curvature=_per_entry(2.0 * alpha, x), **settings)
-
-
-def _sigmoid(read: Reading, alpha: tf.Tensor, x: tf.Tensor, **settings: Any) -> Separable:
-    p = tf.sigmoid(x)
-    return Separable(x=x, curvature=_per_entry(alpha, x) * p * (1.0 - p), **settings)
-
-
-def _sparse(read: Reading, alpha: tf.Tensor, **settings: Any) -> Softmax:
-    return Softmax(alpha=alpha, **settings)
-
-
-def _softmax(read: Reading, alpha: tf.Tensor, **settings: Any) -> Softmax:
-    # Labels y need not sum to one: φ_x is c p - α y with the c of φ_xx = c (diag p - pp'), and
-    # Keras's c depends on whether it finds the logits behind the probabilities.
-    smoothing = surface.loss_arguments(read.loss).get("label_smoothing", 0.0) or 0.0
-    total = tf.reduce_sum(tf.cast(keras.tree.flatten(read.y_true)[0], alpha.dtype), -1)
-    c = alpha * (total * (1.0 - smoothing) + smoothing) + tf.reduce_sum(settings["phi_x"], -1)
-    return Softmax(alpha=c, balanced=False, **settings)
-
-
-def _per_entry(alpha: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """The weights of means over x's last axis as weights of its entries."""
-    return tf.repeat(alpha[..., None] / x.shape[-1], x.shape[-1], axis=-1)
-
-
-_GENERIC, _FLAT = Family(), Family(flat=True)
-_BATCH = Family(whole="is one number for the whole batch")
-_FAMILIES = {
-    keras.losses.sparse_categorical_crossentropy: Family(_sparse, tf.sigmoid),
-    keras.losses.categorical_crossentropy: Family(_softmax, tf.sigmoid),
-    keras.losses.binary_crossentropy: Family(_sigmoid, tf.nn.softmax),
-    keras.losses.mean_squared_error: Family(_square),
-    keras.losses.mean_absolute_error: _FLAT,
-    keras.losses.mean_absolute_percentage_error: _FLAT,
-    keras.losses.hinge: _FLAT,
-    keras.losses.categorical_hinge: _FLAT,
-    keras.losses.ctc: Family(whole="cannot be differentiated twice in TensorFlow"),
-    keras.losses.dice: _BATCH,
-    keras.losses.tversky: _BATCH,
-}
-
-
-class Objective(Reading):
-    """How a model's compiled loss, a Keras loss object, ends the game."""
-
-    def __init__(self, loss: Any):
-        super().__init__(loss)
-        self.family = _family(loss)
 
     def end(self, y_pred: Any) -> "End":
         """The final state x_T: the logits where Keras's loss reads them, else the output.

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from dgn_tf.curvature.kfac import kronecker
 from dgn_tf.game import Capture, WeightLayout
+from dgn_tf.step.dense_gains import dense_game
+from dgn_tf.step.observe import observe
 
 
 def patches(a, g, has_bias=True, **kwargs):
@@ -22,3 +24,9 @@ def joint_matrix(factors):
     """H of joint Kronecker factors on the stacked row-major `(I, O)` matrices."""
     rows = [map(kronecker, *blocks) for blocks in zip(factors.A, factors.B, strict=True)]
     return tf.concat([tf.concat(list(row), axis=1) for row in rows], axis=0)
+
+
+def linearise(model, data):
+    """The dense game of a batch `(x, y, sample_weight)`."""
+    observation = observe(model, model.optimizer.rules.terminal, data, jacobians=True)
+    return dense_game(model.optimizer, model.game, observation)

@@ -4,12 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from captures import joint_matrix
+from captures import joint_matrix, linearise
 from test_exact_cases import res_late
 
 import dgn_tf
 from dgn_tf.recursion import dense, khatri_rao
-from dgn_tf.step.dense_gains import linearise
 from dgn_tf.step.observe import observe
 from tests.seeds import set_seed
 

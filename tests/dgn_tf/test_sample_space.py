@@ -1,5 +1,7 @@
 """The sample-space recursion against the dense game, all cross-sample terms included."""
 
+from itertools import chain
+
 import networks
 import numpy as np
 import pytest
@@ -293,3 +295,27 @@ def test_duplicated_players_use_the_lowest_slot_s_kernel():
     chain = sample_space.solve(v, C, alone, None, 0.1, 1.0, "proximal", "feedback")
     np.testing.assert_allclose(game[0][2].v, chain[0][0].v, rtol=1e-12)
     np.testing.assert_allclose(game[0][2].C(), chain[0][0].C(), atol=1e-12)
+
+
+@pytest.mark.parametrize("structure", ["cooperative", "feedback", "open_loop_cooperative"])
+def test_columns_without_curvature_need_no_row_of_the_factorisation(structure):
+    rng = np.random.default_rng(4)
+    samples, columns = 3, 4
+    n = samples * columns
+    roots = rng.standard_normal((3, 2, n, 7))
+    kernels = [[tf.constant(X @ X.T) for X in stage] for stage in roots]
+    decay = [[tf.constant(q) for q in stage] for stage in rng.standard_normal((3, 2, n))]
+    C = rng.uniform(0.1, 1.0, (samples, columns))
+    C[:, -1] = 0.0
+    v, s = (tf.constant(x) for x in rng.standard_normal((2, n)))
+    bent = tf.constant(np.arange(n).reshape(samples, columns)[:, :-1].ravel(), tf.int32)
+    for q in (decay, None):
+        whole, fewer = (
+            sample_space.solve(
+                v, tf.constant(C.ravel()), kernels, q, 0.3, samples, structure=structure, rows=rows
+            )
+            for rows in (None, bent)
+        )
+        for all_rows, these in zip(*map(chain.from_iterable, (whole, fewer)), strict=True):
+            np.testing.assert_allclose(these.weights(s), all_rows.weights(s), rtol=1e-12)
+            np.testing.assert_allclose(these.C(), all_rows.C(), rtol=1e-12, atol=1e-14)

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from captures import linearise
 
 import dgn_tf
 from dgn_tf.game.passes import SecondPass
 from dgn_tf.recursion import dense
-from dgn_tf.step.dense_gains import linearise
 from dgn_tf.step.observe import flat_state, observe
 from tests.thin import thinned
 
