@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import dgn_tf
+from tests.seeds import set_seed
 
 BASELINES = {
     "identity": keras.optimizers.SGD,
@@ -15,7 +16,7 @@ BASELINES = {
 
 def network(regularizer="l2"):
     """Every kind of weight: convolution, normalisation, embedding-free bystanders, Dense."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     inputs = keras.Input((6, 6, 2))
     x = keras.layers.Conv2D(3, 3, padding="same", use_bias=False)(inputs)
     x = keras.layers.BatchNormalization()(x)

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 import dgn_tf
+from tests.seeds import set_seed
 
 EPOCHS = 4
 
 
 def build(dropout=True, **settings):
-    keras.utils.set_random_seed(5)
+    set_seed(5)
     inputs = keras.Input((6,))
     h = keras.layers.Dense(5, activation="relu", name="a")(inputs)
     h = keras.layers.BatchNormalization(name="n")(h)
@@ -116,7 +117,7 @@ def test_weights_of_plain_keras_and_of_another_block_are_loaded(tmp_path):
     x, y = data()
 
     def make(kind, optimizer):
-        keras.utils.set_random_seed(5)
+        set_seed(5)
         inputs = keras.Input((6,))
         h = keras.layers.Dense(5, activation="relu", name="a")(inputs)
         model = kind(inputs, keras.layers.Dense(3, name="b")(h))

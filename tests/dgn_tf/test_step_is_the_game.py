@@ -10,6 +10,7 @@ import dgn_tf
 from dgn_tf.game.passes import SecondPass
 from dgn_tf.recursion import dense
 from dgn_tf.step.observe import flat_state, observe
+from tests.seeds import set_seed
 from tests.thin import thinned
 
 LR = 0.7
@@ -57,7 +58,7 @@ NETWORKS = {
 
 
 def compiled(network, **settings):
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     make, alignment = NETWORKS[network]
     model = dgn_tf.GameModel(*make(), alignment=alignment)
     model.compile(
