@@ -173,10 +173,11 @@ class StackedNetworks(keras.Model):
                 if statistics is None:
                     mean, variance = layers["means"][number], layers["variances"][number]
                 else:
-                    # Fewer passes than `ops.moments`. What rounding costs where a mean is large is
-                    # small beside EPSILON.
+                    # Fewer passes than `ops.moments`. Rounding costs less than EPSILON up to means
+                    # of a hundred, and below zero no variance falls.
                     mean = ops.mean(values, axis=-1)
-                    variance = ops.mean(ops.square(values), axis=-1) - ops.square(mean)
+                    squares = ops.mean(ops.square(values), axis=-1)
+                    variance = ops.maximum(squares - ops.square(mean), 0.0)
                     statistics.append((mean, variance))
                 scale = layers["scales"][number] * ops.rsqrt(variance + EPSILON)
                 offset = offset - mean * scale

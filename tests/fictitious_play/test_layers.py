@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import fictitious_play as fp
+from fictitious_play.layers.control_network import EPSILON
 from fictitious_play.layers.standard_units import StandardUnits
 from tests.fictitious_play.cases import asymmetric_game, sample, symmetric_game
 
@@ -33,6 +35,22 @@ def test_a_joint_policy_survives_a_keras_file(tmp_path):
     policy.save(tmp_path / "policy.keras")
     again = keras.saving.load_model(tmp_path / "policy.keras")
     np.testing.assert_array_equal(again.predict([initial, noise], verbose=0), before)
+
+
+@pytest.mark.parametrize("mean", [0.0, 30.0, 3e3])
+def test_batch_statistics_are_finite_however_large_the_means(mean):
+    """Those of a mean of thirty are right within EPSILON, and no variance is below zero."""
+    policy = fp.JointPolicy(symmetric_game(players=2, steps=3), hidden=(4,), seed=1)
+    policy.build()
+    values = np.random.default_rng(0).normal(mean, 0.01, (3, 2, 4, 64)).astype("float32")
+    found = []
+    controls = policy.after_first(policy.layers_of(), ops.convert_to_tensor(values), None, found)
+    assert np.isfinite(ops.convert_to_numpy(controls)).all()
+    means, variances = map(ops.convert_to_numpy, found[0])
+    np.testing.assert_allclose(means, values.mean(-1), rtol=1e-6, atol=1e-6)
+    assert variances.min() >= 0.0
+    if mean <= 30.0:
+        np.testing.assert_allclose(variances, values.var(-1), atol=0.1 * EPSILON)
 
 
 def test_a_fitted_player_model_lowers_her_cost():
