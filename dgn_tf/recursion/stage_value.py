@@ -25,7 +25,9 @@ class StageValue:
         self, v: Any, C: Any = None, *, root: Any = None, cholesky: Any = None, rows: Any = None
     ):
         self.v, self._C = v, C
-        self._root, self._cholesky, self._rows = root, cholesky, rows
+        self._root = root
+        self._cholesky = cholesky
+        self._rows = rows
 
     @property
     def is_open(self) -> bool:

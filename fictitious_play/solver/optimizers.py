@@ -1,7 +1,6 @@
 """The optimizer that trains the networks, and its learning rate."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from fictitious_play import checks
+from fictitious_play.solver.keras_surface import for_one_device
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
@@ -33,8 +33,8 @@ class OptimizerChoice:
         if self.optimizer is None:
             # TensorFlow keeps a kernel for every name of a variable it has ever made, tens of KiB
             # each: names that Keras numbers would cost every solve of a process that memory.
-            return _for_one_device(keras.optimizers.Adam)(self._schedule(total_steps), name="adam")
-        kind: Any = _for_one_device(type(self.optimizer))
+            return for_one_device(keras.optimizers.Adam)(self._schedule(total_steps), name="adam")
+        kind: Any = for_one_device(type(self.optimizer))
         return kind.from_config(self.optimizer.get_config())
 
     def rate(self, step: int, total_steps: int) -> float:
@@ -125,51 +125,3 @@ def _described(thing: Any) -> Any:
         return json.loads(json.dumps(keras.saving.serialize_keras_object(thing)))
     except Exception:  # whatever a get_config of one's own does
         return type(thing).__name__
-
-
-class _SumsWhereSeveral:
-    """Sums gradients over devices only where there are several.
-
-    TensorFlow writes that sum down as a custom gradient in a registry that never forgets, which
-    would hold the graph of every solve for as long as the process lives.
-    """
-
-    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
-        if self._distribution_strategy.num_replicas_in_sync == 1:  # type: ignore[attr-defined]
-            return grads_and_vars
-        return super()._all_reduce_sum_gradients(grads_and_vars)  # type: ignore[misc]
-
-
-class _FusedAdam:
-    """Adam's step by TensorFlow's own kernel, which passes over the weights once where Keras's
-    formula, the same one written in elementary operations, passes ten times."""
-
-    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        replicas = self._distribution_strategy.num_replicas_in_sync
-        if self.amsgrad or replicas > 1:
-            return super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
-        import tensorflow as tf
-
-        index = self._get_variable_index(variable)
-        step = ops.cast(self.iterations + 1, variable.dtype)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            beta1_power=ops.cast(self.beta_1, variable.dtype) ** step,
-            beta2_power=ops.cast(self.beta_2, variable.dtype) ** step,
-            lr=ops.cast(learning_rate, variable.dtype),
-            beta1=tf.constant(self.beta_1, variable.dtype),
-            beta2=tf.constant(self.beta_2, variable.dtype),
-            epsilon=tf.constant(self.epsilon, variable.dtype),
-            grad=gradient,
-        )
-
-
-def _for_one_device(kind: type[keras.optimizers.Optimizer]) -> Callable:
-    """The class, with gradients as they are on one device, and fast there."""
-    bases: tuple = (_SumsWhereSeveral, kind)
-    adams = (keras.optimizers.Adam, keras.optimizers.AdamW)
-    if kind in adams and keras.config.backend() == "tensorflow":
-        bases = (_SumsWhereSeveral, _FusedAdam, kind)
-    return type(kind.__name__, bases, {})

@@ -7,6 +7,7 @@ from keras import ops
 
 import fictitious_play as fp
 from fictitious_play import devices
+from fictitious_play.solver import keras_surface
 from fictitious_play.solver.optimizers import choose_optimizer
 from tests.fictitious_play.cases import symmetric_game
 
@@ -17,6 +18,10 @@ CosineDecay = keras.optimizers.schedules.CosineDecay
 
 def solver(**changes):
     return fp.DeepFictitiousPlay(symmetric_game(players=2, steps=2), hidden=(4,), **changes)
+
+
+def test_the_private_keras_surfaces_are_those_of_the_installed_version():
+    assert ".".join(keras.__version__.split(".")[:2]) in keras_surface.TESTED_KERAS
 
 
 @pytest.fixture(scope="module")
