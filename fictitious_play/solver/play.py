@@ -30,12 +30,11 @@ class NonFiniteLossError(ArithmeticError):
 
 
 class Snapshot(NamedTuple):
-    """What `Play.take_back` goes back to: weights and optimizers, and the belief."""
+    """What `Play.take_back` goes back to: weights and optimizers, and the belief's profiles."""
 
     values: list
     stages: list[int]
     profiles: list
-    shares: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -115,9 +114,8 @@ class Play:
 
     def snapshot(self) -> Snapshot:
         """The play as it is now, in memory of its own."""
-        belief = self.belief
         values = [ops.copy(variable) for variable in self._variables()]
-        return Snapshot(values, list(belief.stages), list(belief.profiles), belief.shares)
+        return Snapshot(values, self.belief.stages, self.belief.profiles)
 
     def restore(self, before: Snapshot) -> None:
         """Goes back to the networks and optimizers of a snapshot."""
@@ -128,13 +126,8 @@ class Play:
         """Undoes `stage`, which has just been played: everybody goes back to the networks of
         `before`, which is what is announced in place of the new ones."""
         self.restore(before)
-        belief = self.belief
-        belief.stages, belief.profiles, belief.shares = (
-            before.stages,
-            before.profiles,
-            before.shares,
-        )
-        belief.announce(stage, self.policy)
+        self.belief.stages, self.belief.profiles = before.stages, before.profiles
+        self.belief.announce(stage, self.policy)
 
     def _variables(self) -> list:
         """All that training moves but the number of steps taken, which the learning rate follows;

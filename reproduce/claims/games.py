@@ -16,10 +16,10 @@ from reproduce.claims.rules import (
     above,
     below,
     every,
-    mean_interval,
 )
 from reproduce.games.cases import groups, names, records
 from reproduce.games.cells import broken_off, extreme
+from reproduce.intervals import mean_interval
 
 
 def within(document: Document, limit: float, on: str, *,

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from scipy import stats
 
 SUPPORTED, REFUTED, OPEN = "supported", "not supported", "undecided"
@@ -88,15 +87,6 @@ def every(verdicts: Iterable[str]) -> str:
     if REFUTED in found:
         return REFUTED
     return SUPPORTED if found and set(found) == {SUPPORTED} else OPEN
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean and half its 95 % interval (Student's t); the half is infinite for one value."""
-    given = np.asarray(values, float)
-    if len(given) < 2:
-        return (float(given.mean()) if len(given) else math.nan), math.inf
-    error = float(np.std(given, ddof=1)) / math.sqrt(len(given))
-    return float(given.mean()), float(stats.t.ppf(0.975, len(given) - 1)) * error
 
 
 def share_difference(first: Sequence[int], second: Sequence[int]) -> tuple[float, float, float]:

@@ -14,13 +14,13 @@ from reproduce.claims.rules import (
     above,
     below,
     every,
-    mean_interval,
     share_difference,
 )
 from reproduce.dgnopt import curves, experiment, figure_9, ladder, paired
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt.comparison import by_label
 from reproduce.dgnopt.experiment import difference
+from reproduce.intervals import mean_interval
 
 #: What a rule says of a problem: the number, the verdict, and the part of the claim it is about.
 Said = tuple[str, str, str]

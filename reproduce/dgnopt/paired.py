@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from reproduce.intervals import mean_interval
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ def between(first: np.ndarray, second: np.ndarray, resolution: float = 0.0) -> D
     pairs = min(len(first), len(second))
     found = second[:pairs] - first[:pairs]
     found = found[np.isfinite(found)]
-    mean, half, count = float(np.mean(found)) if len(found) else math.nan, math.inf, len(found)
-    if count > 1:
-        width = float(stats.t.ppf(0.975, count - 1) * stats.sem(found))
-        half = width if width > max(resolution, 1e-9 * float(np.max(np.abs(found)))) else math.inf
-    return Difference(mean, half, count, lost)
+    mean, half = mean_interval(found)
+    if len(found) and half <= max(resolution, 1e-9 * float(np.max(np.abs(found)))):
+        half = math.inf
+    return Difference(mean, half, len(found), lost)
