@@ -53,6 +53,10 @@ BENCHMARKS = {
         "benchmarks.blindness",
         "certificates of profiles with a planted fault, against the gain that is known",
     ),
+    "learning-rates": (
+        "benchmarks.learning_rates",
+        "multiples of the default learning rate over games and networks (docs/design.md)",
+    ),
     "leak": (
         "benchmarks.leak",
         "resident memory while games are solved one after another in one process",
