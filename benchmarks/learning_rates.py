@@ -23,10 +23,10 @@ FORMS = {
     "full path, linear": {"skip": True},
     "own and mean": {"features": "own_and_mean"},
     "own and mean, linear": {"features": "own_and_mean", "skip": True},
-    "closed loop": {"information_structure": "closed_loop", "time_shared": True},
+    "closed loop": {"information_structure": "closed_loop"},
     "closed loop, linear": {
         "information_structure": "closed_loop",
-        "time_shared": True,
+        "batch_normalization": False,
         "skip": True,
     },
 }
@@ -76,6 +76,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     given = parser.parse_args()
+    startup.import_backend(1)
     from benchmarks import report
 
     runs = read(given.out)["runs"] if given.out.exists() else []
