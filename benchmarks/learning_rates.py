@@ -70,7 +70,7 @@ def main() -> int:
     parser = argparse.ArgumentParser("./run bench learning-rates", description=__doc__)
     parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=FORMS)
     parser.add_argument("--players", nargs="+", type=int, default=[5, 10, 24, 100])
-    parser.add_argument("--multiples", nargs="+", type=float, default=[1.0, 2.0, 4.0, 8.0])
+    parser.add_argument("--multiples", nargs="+", type=float, default=[0.25, 0.5, 1.0, 2.0, 4.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")

@@ -38,6 +38,9 @@ from fictitious_play.solver.stages import ON_INTERRUPT, Stages
 from fictitious_play.solver.stop_reason import StopReason
 
 INFORMATION = ("open_loop", "closed_loop")
+#: Adam's first rate times √(number of features), without a linear skip connection and with one.
+_FIRST_RATES = {"open_loop": 0.6, "closed_loop": 0.15}
+_FIRST_RATE_LINEAR = 0.05
 #: What `Result.settled` is held against when no tolerance was given.
 SETTLED_TOLERANCE = 1e-3
 
@@ -68,9 +71,10 @@ class DeepFictitiousPlay:
             answer a deviation with the weighted sum of their feedbacks in the state it leads to.
         damping: ω, above 0 and at most 1.
         batch_size: paths a training step, even.
-        learning_rate: Adam's first rate; None means 0.15 / √(number of features), and a third of
-            it with `skip`. Or a `keras.optimizers.schedules.LearningRateSchedule`, whose steps are
-            the training steps of the whole solve.
+        learning_rate: Adam's first rate; None means a number over √(number of features): 0.6 in
+            open-loop play, 0.15 in closed-loop play, 0.05 with `skip` (docs/design.md has the
+            search). Or a `keras.optimizers.schedules.LearningRateSchedule`, whose steps are the
+            training steps of the whole solve.
         final_rate_ratio: last over first rate of the cosine over the whole solve; where the rate
             is a number.
         optimizer: another optimizer of Keras, with a learning rate or schedule of its own, or a
@@ -176,7 +180,7 @@ class DeepFictitiousPlay:
         else:
             self._network["time_shared"] = time_shared
             self._inputs = FeedbackPolicy(game, **self._network).feature_size
-        first = 0.05 if skip else 0.15
+        first = _FIRST_RATE_LINEAR if skip else _FIRST_RATES[information_structure]
         self.optimizer = choose_optimizer(
             optimizer, learning_rate, final_rate_ratio, self._inputs, first
         )
