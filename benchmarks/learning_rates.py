@@ -15,10 +15,18 @@ from typing import Any
 from reproduce import startup
 from reproduce.store import read
 
-GAME = {"a": 0.1, "q": 0.1, "epsilon": 0.5, "c": 0.5, "sigma": 1.0, "horizon": 1.0, "steps": 20}
-BUDGET = {"stages": 10, "steps_per_stage": 60}
+GAME: dict[str, Any] = {
+    "a": 0.1,
+    "q": 0.1,
+    "epsilon": 0.5,
+    "c": 0.5,
+    "sigma": 1.0,
+    "horizon": 1.0,
+    "steps": 20,
+}
+BUDGET: dict[str, Any] = {"stages": 10, "steps_per_stage": 60}
 #: What the networks are and see → arguments of `DeepFictitiousPlay`.
-FORMS = {
+FORMS: dict[str, dict[str, Any]] = {
     "full path": {},
     "full path, linear": {"skip": True},
     "own and mean": {"features": "own_and_mean"},
@@ -46,7 +54,7 @@ def measure(form: str, players: int, multiple: float, seed: int, batch: int) -> 
     import fictitious_play as fp
 
     game = fp.InterBankGame(players=players, initial_std=0.5, **GAME)
-    settings = {"batch_size": batch, "seed": seed, **FORMS[form]}
+    settings: dict[str, Any] = {"batch_size": batch, "seed": seed, **FORMS[form]}
     rate = multiple * fp.DeepFictitiousPlay(game, **settings).optimizer.learning_rate
     solver = fp.DeepFictitiousPlay(game, learning_rate=rate, **settings)
     result = solver.solve(**BUDGET, progress=False, regret_every=None)
