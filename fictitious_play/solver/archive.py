@@ -80,7 +80,7 @@ def write(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """`write`, of JSON."""
-    write(path, json.dumps(values, indent=1).encode())
+    write(path, json.dumps(values).encode())
 
 
 def flush_folder(path: Path) -> None:

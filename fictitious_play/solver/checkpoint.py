@@ -34,7 +34,7 @@ from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.fingerprint import differences
 from fictitious_play.solver.play import Play
 
-_FORMAT = "fictitious_play.solve/4"
+_FORMAT = "fictitious_play.solve/5"
 _STAGE = re.compile(r"stage-(\d{4,})")
 _PARTIAL = ".partial"
 #: Settings that say how long to go on, or that change nothing.

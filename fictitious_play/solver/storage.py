@@ -14,13 +14,14 @@ from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver import archive
 from fictitious_play.solver.certificate import Certificate
-from fictitious_play.solver.fingerprint import differences, fingerprint
+from fictitious_play.solver.fingerprint import NUMBERS, differences, fingerprint
 from fictitious_play.solver.record import StageRecord
 from fictitious_play.solver.result import Result
 from fictitious_play.solver.stop_reason import StopReason
 
-#: In the earlier format, the networks of games with control bounds mean something else.
-_FORMAT, _EARLIER = "fictitious_play.result/2", "fictitious_play.result/1"
+#: In the earlier formats fingerprints are of three time steps only; in the first of them the
+#: networks of games with control bounds mean something else.
+_FIRST, _SECOND, _FORMAT = (f"fictitious_play.result/{number}" for number in (1, 2, 3))
 #: Names in files of before.
 _RENAMED = {"information": "information_structure", "found": "searches"}
 _POLICIES = {kind.__name__: kind for kind in (JointPolicy, FeedbackPolicy)}
@@ -74,16 +75,19 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
         raise ValueError(
             f"`path` must be a file that Result.save wrote, whole. Received: {path}"
         ) from error
-    if kind not in (_FORMAT, _EARLIER):
+    if kind not in (_FORMAT, _SECOND, _FIRST):
         raise _other_format(path, kind)
     if game is None:
         game = _deserialized(document["game"], path)
-    if kind == _EARLIER and game.control_bounds is not None:
+    if kind == _FIRST and game.control_bounds is not None:
         raise _other_format(path, kind)
     saved = document["policy"]
     config = {**saved["config"], "game": game}
     policy = _POLICIES[saved["class"]].from_config(config)
-    changed = differences(document["problem"], fingerprint(game, 0.0, policy.variable_dtype))
+    problem, now = document["problem"], fingerprint(game, 0.0, policy.variable_dtype)
+    if kind != _FORMAT:
+        problem, now = _earlier(problem, now)
+    changed = differences(problem, now)
     if changed:
         named = ", ".join(f"`{name}`" for name in changed)
         raise ValueError(
@@ -95,6 +99,17 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
     archive.assign_arrays("policy", policy.weights, arrays)
     fields = {name: _decoded(value) for name, value in document["result"].items()}
     return Result(game=game, policy=policy, **fields)
+
+
+def _earlier(problem: dict[str, list], now: dict[str, Any]) -> tuple[dict, dict]:
+    """What an earlier fingerprint and one of now have in common: values of a method at the first,
+    the middle and the last step, unless there are so many that sums were kept of them."""
+    shared = {}
+    for key, rows in problem.items():
+        name, _, step = key.partition(" at step ")
+        if name != "initial_belief" and len(rows[0]) < NUMBERS:
+            shared[key] = now[name][int(step)] if step else now[name]
+    return {key: problem[key] for key in shared}, shared
 
 
 def _other_format(path: Path, kind: str) -> ValueError:

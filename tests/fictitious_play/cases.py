@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 import fictitious_play as fp
 from fictitious_play.game_checks.gradients import gradient
@@ -29,6 +30,35 @@ def asymmetric_game(players=4, steps=5):
         initial_mean=rng.normal(size=players),
         initial_std=[0.0, 0.5, 1.0, 0.2][:players],
     )
+
+
+class Plain(fp.Game):
+    """A class that changes without a trace in its configuration."""
+
+    weight, far = 1.0, 0.0
+
+    def __init__(self, steps=3):
+        super().__init__(2, 1.0, steps, initial_mean=1.0, initial_std=0.5)
+
+    def get_config(self):
+        return {}
+
+    def drift(self, time, states, controls):
+        return controls[..., 0]
+
+    def diffusion(self, time, states, controls):
+        return 0.1 * ops.eye(2, 3, k=1, dtype=states.dtype)
+
+    def running_cost(self, time, states, controls):
+        return ops.square(controls[..., 0])
+
+    def terminal_cost(self, states):
+        return self.weight * ops.square(states) + self.far * ops.relu(states - 4.0)
+
+
+def edited(base=Plain, steps=3, **changes):
+    """The class with other methods, under the same name."""
+    return type(base.__name__, (base,), changes)(steps)
 
 
 def sample(game, paths=16, seed=0, dtype=np.float64):

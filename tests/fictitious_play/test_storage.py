@@ -1,5 +1,6 @@
 """A result in one file, and as a figure."""
 
+import json
 import os
 
 import keras
@@ -8,6 +9,7 @@ import pytest
 from keras import ops
 
 import fictitious_play as fp
+from fictitious_play.solver import archive
 from tests.fictitious_play.cases import sample, symmetric_game
 
 QUICK = {"stages": 2, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
@@ -154,3 +156,29 @@ def test_double_precision_on_jax_has_to_be_switched_on(monkeypatch):
         fp.DeepFictitiousPlay(game, hidden=(4,), dtype="float64")
     finally:
         jax.config.update("jax_enable_x64", on)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_file_of_before_is_read_and_checked(tmp_path, results, number):
+    """Its fingerprint knows the first, the middle and the last step."""
+    path = tmp_path / "result.npz"
+    results["registered"].save(path)
+    arrays = archive.unpacked(path.read_bytes())
+    document = json.loads(arrays["document"].tobytes())
+    problem, earlier = document["problem"], {"initial_belief": [[0.0] * 12]}
+    for name, values in problem.items():
+        if name in ("initial_states", "terminal_cost"):
+            earlier[name] = values
+        else:
+            earlier |= {f"{name} at step {step}": values[step] for step in (0, 2, 4)}
+    document |= {"format": f"fictitious_play.result/{number}", "problem": earlier}
+
+    def written():
+        arrays["document"] = np.frombuffer(json.dumps(document).encode(), np.uint8)
+        path.write_bytes(archive.packed(arrays))
+        return path
+
+    np.testing.assert_array_equal(fp.load(written()).cost, results["registered"].cost)
+    earlier["running_cost at step 2"][0][0] += 1.0
+    with pytest.raises(ValueError, match="other values of `running_cost at step 2`"):
+        fp.load(written())
