@@ -34,7 +34,7 @@ from fictitious_play.solver.regret import DEFAULT_TOLERANCE as REGRET_TOLERANCE
 from fictitious_play.solver.regret import RegretMeter, check_regret
 from fictitious_play.solver.result import Result
 from fictitious_play.solver.samples import validation_sample
-from fictitious_play.solver.stages import ON_INTERRUPT, Stages
+from fictitious_play.solver.stages import ON_INTERRUPT, Stages, through
 from fictitious_play.solver.stop_reason import StopReason
 
 INFORMATION = ("open_loop", "closed_loop")
@@ -223,7 +223,10 @@ class DeepFictitiousPlay:
             callbacks: `SolveCallback`s, called before and after every stage; and callbacks of
                 Keras such as `keras.callbacks.TensorBoard`, for which an epoch is a stage.
             on_interrupt: what Ctrl-C does: "raise" raises KeyboardInterrupt; "result" gives the
-                result of the last good stage, which is also what a folder then holds.
+                result of the last good stage, which is also what a folder then holds, and in the
+                first stage that of the untrained networks, with an empty history. Ctrl-C again
+                leaves out what is still to be measured, the regret first of all. While a solve is
+                prepared, and there are no networks yet, KeyboardInterrupt is raised all the same.
 
         Returns:
             A `Result`. A non-finite loss ends the solve with `StopReason.NON_FINITE`, a warning
@@ -293,7 +296,16 @@ class DeepFictitiousPlay:
                     shown,
                 )
                 reason, message = loop.run()
-            final = CostMeter(self.game, sample, equilibrium)(play.policy)
+            final, estimate = None, None
+            try:
+                final = CostMeter(self.game, sample, equilibrium)(play.policy)
+                estimate = None if regret is None else regret(len(history))
+            except KeyboardInterrupt:
+                if on_interrupt == "raise":
+                    raise
+                message += " Interrupted while it was measured."
+                reason = reason if reason == StopReason.NON_FINITE else StopReason.INTERRUPTED
+                final = through(lambda: meter(play.policy)) if final is None else final
             if final.complaint is not None and reason != StopReason.NON_FINITE:
                 reason, message = StopReason.NON_FINITE, final.complaint
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
@@ -301,7 +313,6 @@ class DeepFictitiousPlay:
             if outlook.without_equilibrium and reason in ended:
                 reason, message = StopReason.NO_EQUILIBRIUM, f"{message} {outlook.notices[0]}"
             finite = reason != StopReason.NON_FINITE
-            estimate = None if regret is None else regret(len(history))
             result = Result(
                 game=self.game,
                 policy=play.policy,

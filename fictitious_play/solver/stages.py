@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +72,9 @@ class Stages:
         for stage in range(len(history) + 1, self.count + 1):
             if self.settled(self.tolerance) or self.without_regret(self.regret_tolerance):
                 break
-            good = self.play.snapshot()
+            good = None
             try:
+                good = self.play.snapshot()
                 if self._stage(stage, good):
                     message = f"A callback ended the solve after stage {stage}."
                     return StopReason.INTERRUPTED, message
@@ -83,14 +85,9 @@ class Stages:
             except KeyboardInterrupt:
                 if self.on_interrupt == "raise":
                     raise
-                if len(history) < stage:
-                    self.play.restore(good)
-                elif self.folder is not None and self.folder.latest() < stage:
-                    self._save()
-                message = (
-                    f"Interrupted in stage {stage}; the networks are those after stage "
-                    f"{len(history)}."
-                )
+                through(lambda stage=stage, good=good: self._leave(stage, good))
+                kept = f"after stage {len(history)}" if history else "that nobody has trained"
+                message = f"Interrupted in stage {stage}; the networks are those {kept}."
                 return StopReason.INTERRUPTED, message
         if self.without_regret(self.regret_tolerance):
             message = f"No regret was above {self.regret_tolerance:g} after stage {len(history)}."
@@ -99,6 +96,14 @@ class Stages:
             message = f"The change fell below {self.tolerance:g} after stage {len(history)}."
             return StopReason.COSTS_SETTLED, message
         return StopReason.ALL_STAGES, f"All {self.count} stages were played."
+
+    def _leave(self, stage: int, good: Snapshot | None) -> None:
+        """Goes back to the last good stage, and sees that a folder has it."""
+        if len(self.history) == stage:
+            if self.folder is not None and self.folder.latest() < stage:
+                self._save()
+        elif good is not None:
+            self.play.restore(good)
 
     def settled(self, tolerance: float | None) -> bool:
         """Whether the last stage changed costs by less than a tolerance."""
@@ -116,17 +121,17 @@ class Stages:
         clock, processor = time.monotonic(), time.process_time()
         losses = self.play.stage(stage, self.steps, self.progress.steps)
         cost = self.meter(self.play.policy)
-        change, taken_back = _change(self.history, cost), None
-        exploded = _exploded(self.history, cost)
+        mean, error, change = cost.mean, cost.standard_error, _change(self.history, cost)
+        exploded, taken_back = _exploded(self.history, cost), None
         if exploded.any():
-            change, taken_back = float("nan"), cost.mean
-            _tell(stage, exploded, cost.mean)
+            _tell(stage, exploded, mean)
             self.play.take_back(stage, before)
-            cost = self.meter(self.play.policy)
+            change, taken_back, last = float("nan"), mean, self.history[-1]
+            mean, error = last.cost, last.cost_standard_error
         record = StageRecord(
             stage=stage,
-            cost=cost.mean,
-            cost_standard_error=cost.standard_error,
+            cost=mean,
+            cost_standard_error=error,
             change=change,
             loss=losses,
             learning_rate=self.play.training.rate(stage * self.steps - 1),
@@ -165,6 +170,15 @@ class Stages:
         if self.folder is not None:
             records: list[dict[str, Any]] = [record.to_json() for record in self.history]
             self.folder.save(len(self.history), self.play, {"history": records})
+
+
+def through(work: Callable[[], Any]) -> Any:
+    """What some work gives that has to be done to its end: Ctrl-C begins it again."""
+    while True:
+        try:
+            return work()
+        except KeyboardInterrupt:
+            continue
 
 
 def _change(history: list[StageRecord], cost: Cost) -> float:

@@ -9,7 +9,11 @@ import pytest
 from keras import ops
 
 import fictitious_play as fp
+from fictitious_play.solver.checkpoint import SolveFolder
+from fictitious_play.solver.evaluation import CostMeter
 from fictitious_play.solver.play import Play
+from fictitious_play.solver.regret import RegretMeter
+from fictitious_play.solver.samples import validation_sample
 from fictitious_play.solver.scale import cost_scale
 from tests.fictitious_play.cases import symmetric_game
 
@@ -84,6 +88,98 @@ def test_an_interrupted_solve_gives_the_last_good_stage(moment, kept, monkeypatc
     np.testing.assert_array_equal(resumed.cost, uninterrupted(QUICK["stages"]).cost)
     np.testing.assert_array_equal(result.cost, uninterrupted(kept).cost)
     assert len(uninterrupted(kept).history) == kept
+
+
+def interrupting(monkeypatch, *places):
+    """Raises at the next call of each of these, one after another."""
+    left = list(places)
+
+    def interrupted(place, original):
+        def call(*arguments, **named):
+            if left and left[0] == place:
+                left.pop(0)
+                raise KeyboardInterrupt
+            return original(*arguments, **named)
+
+        return call
+
+    for kind, name in dict.fromkeys(places):
+        monkeypatch.setattr(kind, name, interrupted((kind, name), getattr(kind, name)))
+    return left
+
+
+TRAINING, RESTORED, SAVED = (Play, "_train"), (Play, "restore"), (SolveFolder, "save")
+MEASURED, REGRET = (CostMeter, "__call__"), (RegretMeter, "__call__")
+
+
+def test_ctrl_c_in_the_first_stage_gives_the_untrained_networks(monkeypatch, tmp_path):
+    interrupting(monkeypatch, TRAINING)
+    result = solver(final_rate_ratio=1.0).solve(
+        **QUICK, on_interrupt="result", folder=tmp_path / "solve"
+    )
+    assert result.reason == fp.StopReason.INTERRUPTED
+    assert result.history == ()
+    assert result.to_records() == []
+    assert "Interrupted in stage 1; the networks are those that nobody has trained" in (
+        result.summary()
+    )
+    nobody = solver(learning_rate=1e-30).solve(**QUICK, regret_every=None)
+    np.testing.assert_allclose(result.cost, nobody.cost, rtol=1e-6)
+    result.save(tmp_path / "result.npz")
+    np.testing.assert_array_equal(fp.load(tmp_path / "result.npz").cost, result.cost)
+    result.plot()
+    monkeypatch.undo()
+    resumed = solver(final_rate_ratio=1.0).solve(**QUICK, folder=tmp_path / "solve")
+    np.testing.assert_array_equal(resumed.cost, uninterrupted(QUICK["stages"]).cost)
+
+
+@pytest.mark.parametrize(
+    ("places", "kept", "paths", "estimated"),
+    [
+        ((TRAINING, RESTORED), 0, 64, True),  # while the networks are put back
+        ((SAVED, SAVED, SAVED), 1, 64, True),  # while the last good stage is saved
+        ((TRAINING, MEASURED), 0, 32, False),
+        ((TRAINING, REGRET), 0, 64, False),
+        ((TRAINING, MEASURED, MEASURED), 0, 32, False),
+    ],
+)
+def test_ctrl_c_again_gives_what_there_is(places, kept, paths, estimated, monkeypatch, tmp_path):
+    left = interrupting(monkeypatch, *places)
+    result = solver(final_rate_ratio=1.0).solve(
+        **QUICK, stage_paths=32, on_interrupt="result", folder=tmp_path
+    )
+    assert not left
+    assert result.reason == fp.StopReason.INTERRUPTED
+    assert len(result.history) == kept
+    assert (result.regret is not None) == estimated
+    assert estimated or not result.converged
+    assert ("Interrupted while it was measured" in result.message) != estimated
+    monkeypatch.undo()
+    whole = CostMeter(
+        result.game, validation_sample(result.game, 0, 64, "float32").part(0, paths),
+        fp.lq.nash(result.game),
+    )  # fmt: skip
+    np.testing.assert_array_equal(result.cost, whole(result.policy).mean)
+    if kept:
+        resumed = solver(final_rate_ratio=1.0).solve(**QUICK, stage_paths=32, folder=tmp_path)
+        np.testing.assert_array_equal(resumed.cost, uninterrupted(QUICK["stages"]).cost)
+
+
+def test_ctrl_c_while_a_finished_solve_is_measured(monkeypatch):
+    def interrupted(meter, policy, of=CostMeter.__call__):
+        if meter.sample.paths == QUICK["validation_paths"]:
+            raise KeyboardInterrupt
+        return of(meter, policy)
+
+    monkeypatch.setattr(CostMeter, "__call__", interrupted)
+    once = {**QUICK, "stages": 1, "stage_paths": 32}
+    with pytest.raises(KeyboardInterrupt):
+        solver().solve(**once)
+    result = solver().solve(**once, on_interrupt="result")
+    assert result.reason == fp.StopReason.INTERRUPTED
+    assert result.message == "All 1 stages were played. Interrupted while it was measured."
+    np.testing.assert_array_equal(result.cost, result.history[0].cost)
+    assert not result.converged
 
 
 def test_ctrl_c_is_raised_unless_a_result_is_asked_for(monkeypatch):
