@@ -90,7 +90,8 @@ def differences(old: dict[str, list], new: dict[str, list]) -> list[str]:
                 size = maximum_filter1d(size, 1 + 2 * (1 + len(size) // 16))[:, None, None]
             with np.errstate(invalid="ignore"):
                 close = np.abs(now - before) <= _RELATIVE * np.abs(before) + _ABSOLUTE * size
-            same = np.all(close | (now == before) | (np.isnan(now) & np.isnan(before)))
+            close |= (now == before) | (np.isnan(now) & np.isnan(before))
+            same = bool(close.all())
         if not same:
             named.append(name)
     if "initial_states" in named:

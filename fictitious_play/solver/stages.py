@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -79,13 +80,13 @@ class Stages:
                     message = f"A callback ended the solve after stage {stage}."
                     return StopReason.INTERRUPTED, message
             except NonFiniteLossError as failure:
-                self.play.restore(good)
+                self._leave(stage, good)
                 warnings.warn(str(failure), RuntimeWarning, stacklevel=4)
                 return StopReason.NON_FINITE, str(failure)
             except KeyboardInterrupt:
                 if self.on_interrupt == "raise":
                     raise
-                through(lambda stage=stage, good=good: self._leave(stage, good))
+                through(partial(self._leave, stage, good))
                 kept = f"after stage {len(history)}" if history else "that nobody has trained"
                 message = f"Interrupted in stage {stage}; the networks are those {kept}."
                 return StopReason.INTERRUPTED, message
