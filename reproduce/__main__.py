@@ -62,17 +62,11 @@ Results go to `--out` and touch no file of the repository; `report --publish` al
 
 
 def parser(listing: str = "") -> argparse.ArgumentParser:
-    """The command line's parser.
-
-    Args:
-        listing: of the items, for the help.
-    """
+    """The command line's parser; `listing` of the items is for the help."""
     parsed = argparse.ArgumentParser(
-        "./run reproduce",
-        description=_DESCRIPTION,
-        epilog=_EPILOG.format(listing=listing),
+        "./run reproduce", description=_DESCRIPTION, epilog=_EPILOG.format(listing=listing),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    )  # fmt: skip
     for name, settings in _ARGUMENTS.items():
         parsed.add_argument(name, **settings)
     return parsed
@@ -91,7 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _check(given)
         every = given.item in ("all", "report")
-        items = list(catalogue.ITEMS) if every else [catalogue.find(given.item)]
+        items = [item for item in catalogue.ITEMS if given.preset in item.presets]
+        items = items if every else [catalogue.find(given.item)]
         # TensorFlow uses oneDNN by itself only on processors with AVX512-VNNI; on others its own
         # convolutions take three to eight times as long.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -104,8 +99,6 @@ def main(arguments: list[str] | None = None) -> int:
             options = runner.Options(
                 given.seeds, given.jobs, given.dask, given.data_dir, given.keep, given.only
             )
-            if every:
-                items = [item for item in items if given.preset in item.presets]
             runner.run(items, given.preset, given.seed, given.out, given.threads, options)
     except ValueError as error:
         print(f"reproduce: {error}", file=sys.stderr)

@@ -26,8 +26,8 @@ class Item:
         title: one line on what it shows.
         also: other names of the same runs: a figure and a table drawn from them.
         presets: preset → settings.
-        table: what else `items.toml` has: of an item without a module, a `comparison` or a
-            `ladder`, the arguments of what it is.
+        table: what else `items.toml` has: the arguments of a `comparison` or a `ladder`, or `code`,
+            the module, where it is not named as the item.
     """
 
     name: str
@@ -38,7 +38,8 @@ class Item:
 
     def code(self) -> Any:
         """What has its `run`, `summary`, and, where there are such, `draw` and `film`, its figure
-        and its animation, and the `facts` that its text names: a module, or what `table` makes."""
+        and its animation, and the `facts` that its text names: the `ITEM` of its module, or of its
+        `ITEMS` the one of its name, or the module itself; or what `table` makes."""
         if "comparison" in self.table:
             from reproduce.dgnopt.comparison import Comparison
 
@@ -47,8 +48,9 @@ class Item:
             from reproduce.dgnopt.ladder import Ladder
 
             return Ladder(**self.table["ladder"])
-        file = self.name.removeprefix("dgnopt-").replace("-", "_")
-        return import_module(f"reproduce.{'dgnopt' if self.data else 'games'}.{file}")
+        file = self.table.get("code", self.page.replace("-", "_"))
+        module = import_module(f"reproduce.{'dgnopt' if self.data else 'games'}.{file}")
+        return getattr(module, "ITEMS", {}).get(self.name) or getattr(module, "ITEM", module)
 
     @property
     def data(self) -> bool:
@@ -68,7 +70,7 @@ class Item:
     @property
     def page(self) -> str:
         """Name of its page and figures among the committed ones."""
-        return self.label.partition("/")[2]
+        return self.name.removeprefix("dgnopt-")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -107,15 +109,14 @@ def _named(name: str) -> dict[str, Any]:
     return _resolved(table)
 
 
-def _item(name: str, given: dict[str, Any]) -> Item:
-    presets = {preset: _resolved(given[preset]) for preset in PRESETS if preset in given}
-    table = {key: _resolved(rest) for key, rest in given.items()
-             if key not in ("title", "also", *PRESETS)}  # fmt: skip
-    return Item(name, given["title"], tuple(given.get("also", ())), presets, table)
+def _item(name: str, title: str, also: tuple[str, ...] = (), **given: Any) -> Item:
+    given = _resolved(given)
+    presets = {preset: given.pop(preset) for preset in PRESETS if preset in given}
+    return Item(name, title, tuple(also), presets, given)
 
 
 _SPECIFICATION = tomllib.loads(Path(__file__).with_name("items.toml").read_text())
-ITEMS = tuple(_item(name, given) for name, given in _SPECIFICATION["items"].items())
+ITEMS = tuple(_item(name, **given) for name, given in _SPECIFICATION["items"].items())
 MAIN_ITEM = "inter-bank"
 
 
@@ -134,20 +135,14 @@ def find(name: str) -> Item:
 
 def listing() -> str:
     """The items by paper: names, the time of each preset's committed result, and what they show."""
-    rows = {
-        item: (
-            " or ".join(item.labels),
-            ", ".join(f"{preset} {time}" for preset, time in item.times().items()),
-        )
-        for item in ITEMS
-    }
-    widths = [max(len(row[column]) for row in rows.values()) for column in (0, 1)]
     lines: list[str] = []
+    names = {item: " or ".join(item.labels) for item in ITEMS}
+    times = {item: ", ".join(" ".join(pair) for pair in item.times().items()) for item in ITEMS}
+    first, second = (max(map(len, column.values())) for column in (names, times))
     for paper, title in PAPERS.items():
         lines += [*([""] if lines else []), title]
-        for item, (names, times) in rows.items():
-            if item.paper == paper:
-                lines.append(f"  {names:<{widths[0]}}  {times:<{widths[1]}}  {item.title}")
+        lines += [f"  {names[item]:<{first}}  {times[item]:<{second}}  {item.title}"
+                  for item in ITEMS if item.paper == paper]  # fmt: skip
     return "\n".join(lines)
 
 

@@ -17,10 +17,22 @@ STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#a03b6b", "linestyle": (0, (3, 1, 1, 1)), "marker": "P"},
     {"color": "#2f8fa8", "linestyle": (0, (7, 2)), "marker": "*"},
 )
-
-
 #: A line that is exact, or a limit.
 EXACT = {"color": "#5a5a5a", "linestyle": ":"}
+_LOOK = {
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "savefig.dpi": 130,
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "lines.markersize": 4.5,
+    "lines.linewidth": 1.4,
+    "svg.hashsalt": "fixed",
+}
 
 
 def line(number: int) -> dict[str, Any]:
@@ -39,23 +51,7 @@ def style():
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import rc_context
-
-    settings = {
-        "figure.constrained_layout.use": True,
-        "figure.dpi": 110,
-        "savefig.dpi": 130,
-        "font.size": 9.5,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "legend.frameon": False,
-        "lines.markersize": 4.5,
-        "lines.linewidth": 1.4,
-        "svg.hashsalt": "fixed",
-    }
-    with rc_context(settings):
+    with matplotlib.rc_context(_LOOK):
         yield
 
 
@@ -66,44 +62,56 @@ def subplots(*grid: int, **settings: Any) -> tuple[Any, Any]:
     return pyplot.subplots(*grid, **settings)
 
 
-def legend_below(figure: Any, columns: int = 2, **settings: Any) -> Any:
+def legend_below(figure: Any) -> Any:
     """The figure, with one legend below for all panels, of the first one's lines."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, **settings)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
-def shaded(axis: Any, x: Any, values: Any, number: int = 0, **settings: Any) -> None:
-    """The mean of several runs as a line, their range shaded.
-
-    Args:
-        axis: of matplotlib.
-        x: of the points.
-        values: `(runs, points)`.
-        number: of the style.
-        settings: of the line.
-    """
-    values = np.asarray(values, float)
-    look = {**STYLES[number], **settings}
+def shaded(axis: Any, x: Any, values: Any, number: int = 0) -> None:
+    """The mean of several runs, `(runs, points)`, as a line, their range shaded."""
+    values, look = np.asarray(values, float), STYLES[number]
     axis.plot(x, values.mean(axis=0), **look)
     axis.fill_between(x, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15,
                       linewidth=0)  # fmt: skip
 
 
-def trails(axis: Any, paths: Any, label: str, end: str = "", **settings: Any) -> None:
-    """Ways in the plane, `(steps + 1, players, 2)`, a line per player; a marker where it ends."""
-    paths = np.asarray(paths)
-    for player in range(paths.shape[1]):
-        (line,) = axis.plot(*paths[:, player].T, label=None if player else label, **settings)
-        if end:
-            axis.plot(*paths[-1, player], marker=end, color=line.get_color())
-    axis.set_aspect("equal", adjustable="datalim")
+def name_rows(axis: Any, labels: list[str]) -> None:
+    """Names the rows of a panel, from the top."""
+    axis.set_yticks(range(len(labels)), labels, fontsize=8)
+    axis.set_ylim(len(labels) - 0.5, -0.5)
 
 
-def ticks(axis: Any, which: str, values: Any) -> None:
-    """Marks at some numbers alone, of the axis "x" or "y"."""
-    getattr(axis, f"set_{which}ticks")(values, [f"{value:g}" for value in values])
-    axis.minorticks_off()
+def point(axis: Any, place: int, value: Any, error: Any, number: int) -> None:
+    """A value of a row and its error, on one side or `[[below], [above]]`, in one of the styles."""
+    axis.errorbar(value, place, xerr=error, capsize=3, **dots(number))
+
+
+def field(axis: Any, means: np.ndarray, words: list[list[str]], rows: list, columns: list) -> None:
+    """A table as a field of colours, the darker the better, with words in it; NaN stays white, and
+    values far below the best share the lightest colour.
+
+    Args:
+        axis: of matplotlib.
+        means: `(rows, columns)`.
+        words: what is written into each place.
+        rows, columns: names.
+    """
+    good = means[np.isfinite(means)]
+    high = good.max() + 0.5 if len(good) else 100.0
+    low = max(good.min(), high - 10.5) - 0.5 if len(good) else 0.0
+    axis.imshow(means, cmap="Blues", vmin=low, vmax=high, aspect="auto")
+    for (row, column), mean in np.ndenumerate(means):
+        lost = np.isnan(mean)
+        dark = not lost and mean > (low + high) / 2
+        axis.text(column, row, words[row][column], ha="center", va="center", fontsize=7.5,
+                  color="white" if dark else "#8a3b1c" if lost else "black")  # fmt: skip
+    axis.set_yticks(range(len(rows)), rows, fontsize=8.5)
+    axis.set_xticks(range(len(columns)), columns)
+    axis.tick_params(length=0)
+    axis.grid(False)
+    axis.set_xlabel("learning rate")
 
 
 def save(figure: Any, stem: Path) -> Path:
@@ -124,28 +132,3 @@ def save_film(moving: Any, stem: Path) -> Path:
     moving.save(path, writer=animation.PillowWriter(fps=10))
     pyplot.close("all")
     return path
-
-
-def field(axis: Any, means: np.ndarray, words: list[list[str]], rows: list, columns: list) -> None:
-    """A table as a field of colours, the darker the better, with words in it; NaN stays white.
-
-    Args:
-        axis: of matplotlib.
-        means: `(rows, columns)`; values far below the best share the lightest colour.
-        words: what is written into each place.
-        rows, columns: names.
-    """
-    good = means[np.isfinite(means)]
-    high = good.max() + 0.5 if len(good) else 100.0
-    low = max(good.min(), high - 10.5) - 0.5 if len(good) else 0.0
-    axis.imshow(means, cmap="Blues", vmin=low, vmax=high, aspect="auto")
-    for (row, column), mean in np.ndenumerate(means):
-        lost = np.isnan(mean)
-        dark = not lost and mean > (low + high) / 2
-        axis.text(column, row, words[row][column], ha="center", va="center", fontsize=7.5,
-                  color="white" if dark else "#8a3b1c" if lost else "black")  # fmt: skip
-    axis.set_yticks(range(len(rows)), rows, fontsize=8.5)
-    axis.set_xticks(range(len(columns)), columns)
-    axis.tick_params(length=0)
-    axis.grid(False)
-    axis.set_xlabel("learning rate")

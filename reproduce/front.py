@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import takewhile
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,15 @@ from reproduce.report import Table
 _TEMPLATE = Path(__file__).with_name("prose") / "front.md"
 _COLUMNS = ("claim", "verdict", "result", "run on", "not run; verdict elsewhere")
 _NAMES = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+_MARKS = {claims.OPEN: "*", claims.SUPPORTED: "**", claims.REFUTED: ""}
 #: Seeds, or rounds of a timing, from which on a result counts here where an item has several.
-_SEEDS, _ROUNDS = 3, 10
+_ENOUGH = {"seeds": 3, "rounds": 10}
 
 
 def page(place: Place) -> str:
-    """The page in Markdown.
-
-    Args:
-        place: of the results.
-    """
+    """The page in Markdown, of the results in a place."""
     found = {item.name: [store.read(path) for path in place.found(item)] for item in ITEMS}
-    found = {name: documents for name, documents in found.items() if documents}
+    found = {name: _decisive(documents) for name, documents in found.items()}
     where = place.pages.relative_to(place.front.parent).as_posix()
     tables = {f"{paper}_claims": _claims(found, where, paper) for paper in PAPERS}
     return _TEMPLATE.read_text().format(**PAPERS, **tables, contrasts=_contrasts(found))
@@ -32,12 +30,9 @@ def page(place: Place) -> str:
 
 def _decisive(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Results of enough seeds or rounds, where there are such."""
-    many = [
-        document
-        for document in documents
-        if document["settings"].get("seeds", _SEEDS) >= _SEEDS
-        and document["settings"].get("rounds", _ROUNDS) >= _ROUNDS
-    ]
+    many = [document for document in documents
+            if all(document["settings"].get(of, least) >= least
+                   for of, least in _ENOUGH.items())]  # fmt: skip
     return many or documents
 
 
@@ -45,8 +40,8 @@ def _claims(found: dict[str, list[dict[str, Any]]], where: str, paper: str) -> s
     rows = [
         row
         for claim in claims.CLAIMS
-        if find(claim.item).paper == paper and claim.item in found
-        for row in _rows(claim, _decisive(found[claim.item]), where)
+        if find(claim.item).paper == paper and found[claim.item]
+        for row in _rows(claim, found[claim.item], where)
     ]
     width = 5 if any(row[-1] for row in rows) else 4
     shown = [row[:width] for row in rows]
@@ -56,30 +51,23 @@ def _claims(found: dict[str, list[dict[str, Any]]], where: str, paper: str) -> s
 def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> Iterator[tuple]:
     """A row per data set, of the paper's own where one was run: the claim is in the first row."""
     seen: dict[str, claims.Finding] = {}
+    trained = set()
     for document in documents:
+        trained |= {problem["data"] for problem in document["results"].get("problems", [])}
         for finding in claim.judge(document):
             seen.setdefault(finding.data, finding)
-    trained = {
-        problem["data"]
-        for document in documents
-        for problem in document["results"].get("problems", [])
-    }
-    absent = ", ".join(_NAMES[name] for name in claim.data if name not in trained)
-    own = {key for key in seen if key.split(", ")[0] in claim.data}
+    own = {key: finding for key, finding in seen.items() if key.split(", ")[0] in claim.data}
     other: dict[str, dict[str, None]] = {}
     for key, finding in seen.items():
         if own and key not in own:
             other.setdefault(finding.on.split(", ")[0], {})[finding.verdict] = None
-    elsewhere = [f"{data}: {', '.join(verdicts)}" for data, verdicts in other.items()]
+    absent = ", ".join(_NAMES[name] for name in claim.data if name not in trained)
+    elsewhere = (f"{data}: {', '.join(verdicts)}" for data, verdicts in other.items())
     tail = "; ".join(filter(None, (absent or claim.missing, *elsewhere)))
-    head = f"[{claim.words}]({where}/{find(claim.item).page}.md)"
-    before: list[str] = []
-    for finding in (seen[key] for key in seen if key in own or not own):
-        mark = {claims.OPEN: "*", claims.SUPPORTED: "**"}.get(finding.verdict, "")
-        parts = finding.on.split(", ")
-        pairs = zip(before, parts, strict=False)
-        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
-        shared = 0 if "N = " in finding.on else shared
+    head, before = f"[{claim.words}]({where}/{find(claim.item).page}.md)", [""]
+    for finding in (own or seen).values():
+        mark, parts = _MARKS[finding.verdict], finding.on.split(", ")
+        shared = 0 if "N = " in finding.on else len([*takewhile(bool, map(eq, before, parts))])
         on = ", ".join((["…"] if shared else []) + parts[shared:])
         yield head, f"{mark}{finding.verdict}{mark}", finding.seen, on, tail
         head, tail, before = "", "", parts
@@ -88,7 +76,7 @@ def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> I
 def _contrasts(found: dict[str, list[dict[str, Any]]]) -> str:
     told = []
     for contrast in claims.CONTRASTS:
-        documents = [d for name in contrast.items for d in _decisive(found.get(name, []))]
+        documents = [document for name in contrast.items for document in found[name]]
         if documents and (sentence := contrast.tell(documents)):
             pages = ", ".join(find(name).page for name in contrast.items)
             told.append(f"- {sentence} ({pages})")

@@ -54,19 +54,16 @@ class Place:
 
     def draw(self) -> list[Path]:
         """Draws every figure anew from the JSON; returns the files."""
-        written: list[Path] = []
-        for item in ITEMS:
-            paths = self.found(item)
-            for path in paths if self.beside else paths[:1]:
-                written += draw(item, store.read(path), self._stem(item, path))
-        return written
+        paths = [(item, path) for item in ITEMS
+                 for path in self.found(item)[: None if self.beside else 1]]  # fmt: skip
+        return [figure for item, path in paths
+                for figure in draw(item, store.read(path), self._stem(item, path))]  # fmt: skip
 
     def figures(self, item: Item, path: Path) -> list[Path]:
         """The figures that `draw` made from a JSON file."""
         if not self.beside and path != self.found(item)[0]:
             return []
-        stem = self._stem(item, path)
-        files = (stem.with_name(stem.name + ending) for ending in (".gif", ".png"))
+        files = (Path(f"{self._stem(item, path)}.{kind}") for kind in ("gif", "png"))
         return [file for file in files if file.exists()]
 
     def _stem(self, item: Item, path: Path) -> Path:
@@ -75,12 +72,11 @@ class Place:
 
 def draw(item: Item, document: dict[str, Any], stem: Path) -> list[Path]:
     """The item's figures, from its JSON; an item whose tables say it all has none."""
-    module, document, drawn = item.code(), store.plain(document), []
+    code, document, drawn = item.code(), store.plain(document), []
     with figures.style():
-        if hasattr(module, "film"):
-            drawn.append(figures.save_film(module.film(document), stem))
-        if hasattr(module, "draw"):
-            drawn.append(figures.save(module.draw(document), stem))
+        for kind, save in (("film", figures.save_film), ("draw", figures.save)):
+            if make := getattr(code, kind, None):
+                drawn.append(save(make(document), stem))
     return drawn
 
 
@@ -88,14 +84,13 @@ def prose(item: Item, document: dict[str, Any]) -> str:
     """What is compared, and how: the template of the item's page, filled from its JSON.
 
     A template's places are `settings` and `results` of the document, the `facts` that the item's
-    module makes of it, and the texts that several templates share, whose files begin with `_`.
+    code makes of it, and the texts that several templates share, whose files begin with `_`.
     """
-    module = item.code()
     texts = {path.stem: " ".join(path.read_text().split()) for path in _PROSE.glob("*.md")}
     shared = {name: text for name, text in texts.items() if name.startswith("_")}
-    facts = module.facts(document) if hasattr(module, "facts") else {}
+    facts = getattr(item.code(), "facts", None)
     given = {key: document[key] for key in ("settings", "results")}
-    return texts[item.page].format(**given, **shared, **facts)
+    return texts[item.page].format(**given, **shared, **(facts(document) if facts else {}))
 
 
 def write(place: Place) -> list[Path]:
@@ -141,14 +136,14 @@ def publish(root: Path) -> list[Path]:
 
 def _page(place: Place, item: Item) -> Iterator[Path]:
     """Writes an item's page, where it has results."""
-    documents = [(path, store.read(path)) for path in place.found(item)]
+    documents = {path: store.read(path) for path in place.found(item)}
     if not documents:
         return
     parts = [
         f"# {' and '.join(item.labels)}",
         f"{item.title[0].upper()}{item.title[1:]}. *{PAPERS[item.paper]}.*",
-        *_verdicts(item, [document for _, document in documents]),
-        *(_section(place, item, document, path) for path, document in documents),
+        *_verdicts(item, [*documents.values()]),
+        *(_section(place, item, document, path) for path, document in documents.items()),
     ]
     page = place.pages / f"{item.page}.md"
     page.write_text("\n\n".join(parts) + "\n")
@@ -157,24 +152,20 @@ def _page(place: Place, item: Item) -> Iterator[Path]:
 
 def _verdicts(item: Item, documents: list[dict[str, Any]]) -> Iterator[str]:
     """A paragraph and a table for every claim that the item's records decide."""
-    for claim in claims.CLAIMS:
-        if claim.item != item.name:
-            continue
+    for claim in (claim for claim in claims.CLAIMS if claim.item == item.name):
         rows = [
             (document["provenance"]["preset"], found.on, found.seen, f"**{found.verdict}**")
             for document in documents
             for found in claim.judge(document)
         ]
-        table = Table("", ("preset", "run on", "result", "verdict"), rows)
         yield f"Claim: {claim.words}. Rule: {claim.rule}"
-        yield table.markdown()
+        yield Table("", ("preset", "run on", "result", "verdict"), rows).markdown()
 
 
 def _section(place: Place, item: Item, document: dict[str, Any], path: Path) -> str:
-    module = item.code()
     given = document["provenance"]
     try:
-        text, tables = prose(item, document), module.summary(document)
+        text, tables = prose(item, document), item.code().summary(document)
     except (KeyError, TypeError, IndexError):
         raise ValueError(
             f"{path} was written by another version of {item.name} and cannot be reported. "
@@ -190,7 +181,6 @@ def _section(place: Place, item: Item, document: dict[str, Any], path: Path) -> 
 
 def _provenance(given: dict[str, Any]) -> str:
     """Where the numbers came from, folded away."""
-    versions = ", ".join(f"{name} {value}" for name, value in given["versions"].items())
     facts = {
         "seed": given["seed"],
         "made": f"{given['date']}, revision {given['revision']}",
@@ -199,7 +189,7 @@ def _provenance(given: dict[str, Any]) -> str:
         "oneDNN": given.get("onednn", "not recorded"),
         "TF32": _RECORDED.get(str(given.get("tf32")), "not recorded"),
         "time": f"{given['seconds']:.0f} s, {given['cpu_seconds']:.0f} CPU-seconds",
-        "versions": versions,
+        "versions": ", ".join(f"{name} {value}" for name, value in given["versions"].items()),
     }
     rows = "\n".join(f"<li>{name}: {html.escape(str(value))}</li>" for name, value in facts.items())
     command = html.escape(given["command"])

@@ -6,7 +6,6 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,8 +15,6 @@ from typing import Any
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "jax", "torch", "numpy", "scipy")
-
-
 #: What every training run depends on.
 _TRAINING = ("reproduce/training/cell.py", "reproduce/training/methods.py",
              "reproduce/training/split.py", "reproduce/networks")  # fmt: skip
@@ -47,11 +44,7 @@ def _is_text(part: ast.AST) -> bool:
 
 
 def made(*more: str) -> dict[str, Any]:
-    """What a training run says of where it was made.
-
-    Args:
-        more: as for `code`.
-    """
+    """What a training run says of where it was made; `more` as for `code`."""
     return {"revision": revision(), "code": code(*more), **environment()}
 
 
@@ -98,28 +91,26 @@ def device() -> str:
     """What the Keras backend computes on: the kind of the GPUs or TPUs, or "CPU"."""
     import keras
 
-    kinds = list(_accelerators(keras.config.backend()))
-    if not kinds:
-        return "CPU"
-    return kinds[0] if len(kinds) == 1 else f"{len(kinds)} × {kinds[0]}"
+    kinds = _accelerators(keras.config.backend())
+    if len(kinds) > 1:
+        return f"{len(kinds)} × {kinds[0]}"
+    return kinds[0] if kinds else "CPU"
 
 
-def _accelerators(backend: str) -> Iterator[str]:
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        for kind in ("GPU", "TPU"):
-            for found in tf.config.list_physical_devices(kind):
-                details = tf.config.experimental.get_device_details(found)
-                yield details.get("device_name", found.device_type)
-    elif backend == "jax":
+def _accelerators(backend: str) -> list[str]:
+    if backend == "jax":
         import jax
 
-        yield from (found.device_kind for found in jax.devices() if found.platform != "cpu")
-    else:
+        return [found.device_kind for found in jax.devices() if found.platform != "cpu"]
+    if backend == "torch":
         import torch
 
-        yield from map(torch.cuda.get_device_name, range(torch.cuda.device_count()))
+        return [*map(torch.cuda.get_device_name, range(torch.cuda.device_count()))]
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details
+    devices = (found for kind in ("GPU", "TPU") for found in tf.config.list_physical_devices(kind))
+    return [details(found).get("device_name", found.device_type) for found in devices]
 
 
 def threads_shown(given: dict[str, Any]) -> str:
@@ -129,11 +120,7 @@ def threads_shown(given: dict[str, Any]) -> str:
 
 
 def describe(
-    command: list[str],
-    preset: str,
-    seed: int,
-    threads: int | None,
-    where: str | None = None,
+    command: list[str], preset: str, seed: int, threads: int | None, where: str | None = None
 ) -> dict[str, Any]:
     """Command, preset, seed, versions, revision, machine: everything but the time it took.
 

@@ -65,7 +65,7 @@ class Context:
     solves: Path
     preset: str = "smoke"
     results: Path = Path("results")
-    options: Options = Options()
+    options: Options = _PLAIN
     cells: Path = Path("cells")
     reused: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
 
@@ -153,11 +153,10 @@ def publish(out: str, root: Path = COMMITTED.parent) -> None:
         out: a folder of runs; those of the preset smoke are no results and stay there.
         root: of the repository: `results/`, `docs/results/`, RESULTS.md and README.md.
     """
-    for item in ITEMS:
-        for path in pages.Place.of_runs(Path(out)).found(item):
-            if (preset := path.parent.name) != "smoke":
-                store.open_folder(root / "results" / preset)
-                shutil.copy(path, root / "results" / preset / path.name)
+    for path in chain.from_iterable(map(pages.Place.of_runs(Path(out)).found, ITEMS)):
+        if (preset := path.parent.name) != "smoke":
+            store.open_folder(root / "results" / preset)
+            shutil.copy(path, root / "results" / preset / path.name)
     for path in pages.publish(root):
         print(path)
 
@@ -174,8 +173,7 @@ def _refuse_committed(out: str) -> None:
 def _run_one(item: Item, preset, seed, folder, threads, options) -> dict[str, Any]:
     settings = dict(item.presets[preset])
     seeds = options.seeds if "seeds" in settings else None
-    if seeds is not None:
-        settings["seeds"] = seeds
+    settings |= {} if seeds is None else {"seeds": seeds}
     said = {
         "--preset": preset, "--seed": seed, "--seeds": seeds, "--threads": threads,
         "--jobs": options.jobs if options.jobs > 1 else None,
@@ -185,29 +183,28 @@ def _run_one(item: Item, preset, seed, folder, threads, options) -> dict[str, An
     told = ([name, *([str(value)] if value != "" else [])]
             for name, value in said.items() if value is not None)  # fmt: skip
     command = ["./run", "reproduce", item.label, *chain(*told)]
-    begun, processor = time.monotonic(), _processor_seconds()
     solves = store.open_folder(folder / _CHECKPOINTS / item.name)
     cells = store.open_folder(folder.parent / "cells")
     context = Context(settings, seed, solves, preset, folder, options, cells)
+    begun = _clocks()
     results = item.code().run(context)
     # A result costs what its runs cost, whichever command made them.
-    seconds = time.monotonic() - begun + context.reused["seconds"]
-    cpu_seconds = _processor_seconds() - processor + context.reused["cpu_seconds"]
+    cost = {clock: now - begun[clock] + context.reused[clock] for clock, now in _clocks().items()}
     where = None if options.dask is None else "workers of a cluster"
     return {
         "item": item.name,
         "title": item.title,
         "provenance": {
             **provenance.describe(command, preset, seed, threads, where),
-            "seconds": seconds,
-            "cpu_seconds": cpu_seconds,
+            **cost,
         },
         "settings": settings,
         "results": results,
     }
 
 
-def _processor_seconds() -> float:
-    """Of this process and of its finished children."""
+def _clocks() -> dict[str, float]:
+    """Seconds, and processor seconds of this process and of its finished children."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    busy = times.user + times.system + times.children_user + times.children_system
+    return {"seconds": time.monotonic(), "cpu_seconds": busy}

@@ -42,14 +42,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Arrays and tuples as lists, numbers as Python's, NaN and infinity as None."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -37,12 +37,12 @@ def _by_problem(opening: str, tell: Callable[[dict, str], str | None]) -> Callab
 
 
 def _emsa(problem: dict, where: str) -> str | None:
-    emsa = [method for method in baselines(problem) if method["label"] == "EMSA"]
-    others = [method for method in baselines(problem) if method["label"] != "EMSA"]
-    if not emsa or not others:
+    methods = {method["label"]: method for method in baselines(problem)}
+    emsa = methods.pop("EMSA", None)
+    if emsa is None or not methods:
         return None
-    best = max(others, key=mean_accuracy)
-    ahead = mean_accuracy(emsa[0]) - mean_accuracy(best)
+    best = max(methods.values(), key=mean_accuracy)
+    ahead = mean_accuracy(emsa) - mean_accuracy(best)
     way = "ahead of" if ahead > 0 else "behind"
     return f"{abs(ahead):.1f} points {way} {best['label']} ({where})"
 
@@ -86,37 +86,27 @@ def _learning_rate(documents: list[Document]) -> str | None:
 
 
 def _mean_field(documents: list[Document]) -> str | None:
-    found = []
     for cases in (cases for document in documents for cases in groups(document)):
         error = abs(np.mean([case["relative_error"] for case in cases]))
         limit = cases[0]["mean_field_distance"]
         if cases[0]["features"] == "full_path" and error > limit:
             game, network = names(cases[0])
-            found.append(f"{100 * error:.1f} % against {100 * limit:.1f} % ({game}, "
-                         f"{network.removeprefix('full path, ')})")  # fmt: skip
-    if not found:
-        return None
-    return (
-        "With many players the paper's architecture errs more than the mean-field "
-        f"limit: {found[0]}."
-    )
+            return (
+                "With many players the paper's architecture errs more than the mean-field limit: "
+                f"{100 * error:.1f} % against {100 * limit:.1f} % ({game}, "
+                f"{network.removeprefix('full path, ')})."
+            )
+    return None
 
 
+_TABLES = "dgnopt-table-2", "dgnopt-table-3"
+_WEAKEST = "EMSA, mostly the paper's weakest method, beside the best of the others"
+_YOUNGER = "Muon, younger than the paper, is ahead of DGNOpt"
+_SAVES = "K δx is not what saves runs at large rates"
 CONTRASTS = (
-    Contrast(
-        ("dgnopt-table-2", "dgnopt-table-3"),
-        _by_problem(
-            "EMSA, mostly the paper's weakest method, beside the best of the others", _emsa
-        ),
-    ),
-    Contrast(
-        ("dgnopt-table-2", "dgnopt-table-3"),
-        _by_problem("Muon, younger than the paper, is ahead of DGNOpt", _muon),
-    ),
-    Contrast(
-        ("dgnopt-figure-8",),
-        _by_problem("K δx is not what saves runs at large rates", _feedback_term),
-    ),
+    Contrast(_TABLES, _by_problem(_WEAKEST, _emsa)),
+    Contrast(_TABLES, _by_problem(_YOUNGER, _muon)),
+    Contrast(("dgnopt-figure-8",), _by_problem(_SAVES, _feedback_term)),
     Contrast(("dgnopt-figure-9",), _learning_rate),
     Contrast(("scale",), _mean_field),
 )

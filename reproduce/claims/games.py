@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -21,12 +20,13 @@ from reproduce.games.cases import groups, names, records
 from reproduce.games.cells import broken_off, extreme
 from reproduce.intervals import mean_interval
 
+Games = list[list[Document]]
+
 
 def within(document: Document, limit: float, on: str, *,
            where: dict[str, str] | None = None, above_ten: float | None = None,
-           what: str = "cost error", value: str = "relative_error",
-           error: str = "relative_standard_error") -> list[Finding]:  # fmt: skip
-    """Every game's largest size of a quantity over the players is below a limit.
+           what: str = "cost error") -> list[Finding]:  # fmt: skip
+    """Every game's largest relative cost error over the players is below a limit.
 
     Args:
         document: of the item.
@@ -35,7 +35,6 @@ def within(document: Document, limit: float, on: str, *,
         where: what a record must have to count; of the game, how its name begins.
         above_ten: another limit.
         what: the quantity's name.
-        value, error: the record's entries of the quantity and of its standard error.
     """
     games = [own for own in groups(document) if _has(own[0], where or {})]
     if not games:
@@ -43,12 +42,12 @@ def within(document: Document, limit: float, on: str, *,
     worst: dict[float, tuple[float, float]] = {}
     verdicts = []
     for own in games:
-        size, half = _over_seeds([extreme(np.abs(np.array(case[value], float)), case[error])
-                                  for case in own])  # fmt: skip
+        found = _over_seeds([extreme(np.abs(np.array(case["relative_error"], float)),
+                                     case["relative_standard_error"]) for case in own])  # fmt: skip
         most = above_ten if above_ten is not None and own[0]["players"] > 10 else limit
-        verdicts.append(_below(own, size - half, size + half, most))
-        if not size <= worst.get(most, (-1.0,))[0]:
-            worst[most] = size, half
+        verdicts.append(_below(own, *found, most))
+        if not found[0] <= worst.get(most, (-1.0,))[0]:
+            worst[most] = found
     parts = [f"{100 * size:.2f} ± {100 * half:.2f} %"
              + (f" (limit {100 * most:g} %)" if len(worst) > 1 else "")
              for most, (size, half) in worst.items()]  # fmt: skip
@@ -59,10 +58,27 @@ def within(document: Document, limit: float, on: str, *,
     return [Finding(shown, told, every(verdicts), on)]
 
 
-def _below(cases: list[Document], low: float, high: float, limit: float) -> str:
-    """Whether a quantity of these solves is below a limit; one that broke off supports nothing."""
-    verdict = below(low, high, limit)
-    return every([verdict, OPEN]) if broken_off(cases) else verdict
+def gain(document: Document, limit: float, on: str, **given: dict[str, str]) -> list[Finding]:
+    """Nobody gains a share of her cost by deviating; what a deviation loses is no gain."""
+    found = [(case, case["exploitability"]) for case in records(document)]
+    gains = [{**case, "relative_error": np.maximum(np.asarray(own["relative"], float), 0.0),
+              "relative_standard_error": own["relative_standard_error"]}
+             for case, own in found]  # fmt: skip
+    return within(_of(gains), limit, on, what="gain by deviating", **given)  # type: ignore[arg-type]
+
+
+def _of(cases: list[Document]) -> Document:
+    return {"results": {"cases": cases}}
+
+
+def _below(cases: list[Document], mean: float, half: float, limit: float) -> str:
+    """Whether a quantity of these solves is below a limit."""
+    return every([below(mean - half, mean + half, limit), *_whole(cases)])
+
+
+def _whole(cases: list[Document]) -> list[str]:
+    """A doubt where a solve broke off: it supports nothing."""
+    return [OPEN] if broken_off(cases) else []
 
 
 def _has(case: Document, wanted: dict[str, str]) -> bool:
@@ -89,22 +105,11 @@ def _percent(mean: float, half: float) -> str:
     return f"{100 * mean:.1f}{f' ± {100 * half:.1f}' if half else ''} %"
 
 
-def _seeds(games: Iterable[list[Document]]) -> str:
+def _seeds(games: Games) -> str:
     """How many seeds the games were solved from; nothing where all from one."""
     counts = sorted({len(own) for own in games})
     told = "" if counts == [1] else f", n = {' or '.join(map(str, counts))}"
     return told + broken_off([case for own in games for case in own])
-
-
-def gain(document: Document, limit: float, on: str, **given: Any) -> list[Finding]:
-    """Nobody gains a share of her cost by deviating; what a deviation loses is no gain."""
-    cases = []
-    for case in records(document):
-        found = case["exploitability"]
-        gains = np.maximum(np.asarray(found["relative"], float), 0.0)
-        cases.append({**case, "gain": gains, "spread": found["relative_standard_error"]})
-    return within({"results": {"cases": cases}}, limit, on, what="gain by deviating", value="gain",
-                  error="spread", **given)  # fmt: skip
 
 
 def controls(document: Document, limit: float) -> list[Finding]:
@@ -118,38 +123,39 @@ def controls(document: Document, limit: float) -> list[Finding]:
             f"{100 * means.max():.1f} %{_seeds([cases])}")  # fmt: skip
     network = names(cases[0])[1]
     on = f"the same game, N = {cases[0]['players']}, {network}"
-    return [Finding(on, told, _below(cases, low, high, limit), network)]
+    verdict = every([below(low, high, limit), *_whole(cases)])
+    return [Finding(on, told, verdict, network)]
 
 
 def published(document: Document, limit: float) -> list[Finding]:
     """Every game of the gallery is within a limit over the seeds."""
     games, found = groups(document), []
     for cases in games:
-        errors = [math.nan if case["error"] is None else case["error"] for case in cases]
         spread = cases[0]["cost_standard_error"]
-        mean, half = _over_seeds([(error, spread) for error in errors])
-        found.append((_below(cases, mean - half, mean + half, limit), names(cases[0])[0], mean))
+        mean, half = _over_seeds([(math.nan if case["error"] is None else case["error"], spread)
+                                  for case in cases])  # fmt: skip
+        found.append((_below(cases, mean, half, limit), names(cases[0])[0], mean))
     missed = dict.fromkeys(f"{name}, {100 * mean:.1f} %" for verdict, name, mean in found
                            if verdict == REFUTED)  # fmt: skip
     good = sum(verdict == SUPPORTED for verdict, *_ in found)
     told = f"{good} of {len(found)} cases within {100 * limit:g} %{_seeds(games)}"
     told += f"; above: {'; '.join([*missed][:2])}" if missed else ""
-    titles = {name for _, name, _ in found}
-    verdict = every(verdict for verdict, *_ in found)
-    return [Finding(f"{len(titles)} published games", told, verdict, "published")]
+    on = f"{len({name for _, name, _ in found})} published games"
+    return [Finding(on, told, every(verdict for verdict, *_ in found), "published")]
 
 
 def closed_loop(
     document: Document, on: str, cost: float, gain: float, apart: float
 ) -> list[Finding]:
     """Costs and gains are those of the closed-loop equilibrium, and not of an open-loop one."""
-    cases = [{**case, "error": case["cost_error"]["closed_loop"]} for case in records(document)]
-    (costs,) = within({"results": {"cases": cases}}, cost, on, value="error")
+    cases = [{**case, "relative_error": case["cost_error"]["closed_loop"]}
+             for case in records(document)]  # fmt: skip
+    (costs,) = within(_of(cases), cost, on)
     verdicts, largest = [costs.verdict], (-1.0, 0.0)
     for own in groups(document):
-        mean, half = _interval(case["gain_error"]["closed_loop"] for case in own)
-        verdicts.append(_below(own, mean - half, mean + half, gain))
-        largest = max(largest, (mean, half))
+        found = _interval(case["gain_error"]["closed_loop"] for case in own)
+        verdicts.append(_below(own, *found, gain))
+        largest = max(largest, found)
         if own[0]["gain_error"]["open_loop"] > 0.1:
             for what in ("cost_error", "gain_error"):
                 pairs = ((case[what]["open_loop"], case[what]["closed_loop"]) for case in own)
@@ -174,13 +180,12 @@ def contraction(document: Document, precision: float) -> list[Finding]:
 def beliefs(document: Document) -> list[Finding]:
     """Other beliefs converge where the plain one does not."""
     errors = document["results"]["cases"][-1]["error"]
-    growth = {rule: float(np.asarray(found, float)[-1]) / found[0]
-              for rule, found in errors.items()}  # fmt: skip
-    told = (f"error in {len(errors['last'])} stages × {growth['last']:.0e} (plain), × "
-            f"{growth['damped']:.0e} (damped), × {growth['average']:.0e} (averaged)")  # fmt: skip
-    kept = [below(growth[rule], growth[rule], 1.0) for rule in ("damped", "average")]
-    verdict = every([above(growth["last"], growth["last"], 1.0), *kept])
-    return [Finding("exact play", told, verdict)]
+    last, damped, average = (np.array(errors[rule], float)[-1] / errors[rule][0]
+                             for rule in ("last", "damped", "average"))  # fmt: skip
+    told = (f"error in {len(errors['last'])} stages × {last:.0e} (plain), × {damped:.0e} "
+            f"(damped), × {average:.0e} (averaged)")  # fmt: skip
+    kept = [below(growth, growth, 1.0) for growth in (damped, average)]
+    return [Finding("exact play", told, every([above(last, last, 1.0), *kept]))]
 
 
 def stages(document: Document, limit: float) -> list[Finding]:
@@ -192,4 +197,4 @@ def stages(document: Document, limit: float) -> list[Finding]:
     told = (f"controls {100 * mean:.1f} ± {100 * half:.1f} % from exact best responses; "
             f"{errors.shape[1]} stages{_seeds([cases])}")  # fmt: skip
     on = f"inter-bank game, N = {cases[0]['players']}, ε = c = 4, linear skip connection"
-    return [Finding(on, told, _below(cases, mean - half, mean + half, limit))]
+    return [Finding(on, told, _below(cases, mean, half, limit))]

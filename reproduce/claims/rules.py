@@ -1,4 +1,4 @@
-"""What a claim is, and when records support it: the 95 % interval has to exclude the contrary."""
+"""Claims, findings and verdicts: what a 95 % interval has to exclude."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -49,7 +49,7 @@ class Claim:
     rule: str
     judges: Sequence[Callable[[Document], list[Finding]]]
     missing: str = ""
-    data: tuple[str, ...] = ()
+    data: Sequence[str] = ()
 
     def judge(self, document: Document) -> list[Finding]:
         """What the item's JSON says of the claim."""
@@ -58,12 +58,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Something that contradicts or bounds a paper.
-
-    Attributes:
-        items: whose records show it.
-        tell: a sentence from the items' JSON; None where these records do not show it.
-    """
+    """Something that contradicts or bounds a paper: whose records show it, and a sentence from
+    their JSON, or None where these do not show it."""
 
     items: tuple[str, ...]
     tell: Callable[[list[Document]], str | None]
@@ -83,25 +79,17 @@ def below(low: float, high: float, limit: float) -> str:
 
 def every(verdicts: Iterable[str]) -> str:
     """The verdict on a claim about several cases: all must be supported, one can refute it."""
-    found = list(verdicts)
-    if REFUTED in found:
-        return REFUTED
-    return SUPPORTED if found and set(found) == {SUPPORTED} else OPEN
+    found = set(verdicts)
+    return REFUTED if REFUTED in found else SUPPORTED if found == {SUPPORTED} else OPEN
 
 
 def share_difference(first: Sequence[int], second: Sequence[int]) -> tuple[float, float, float]:
-    """The second share minus the first, and its 95 % interval (Newcombe's, from Wilson's).
-
-    Args:
-        first, second: successes and trials.
-    """
-    shares, lows, highs = zip(*(_wilson(*given) for given in (first, second)), strict=True)
-    apart = shares[1] - shares[0]
-    return (
-        apart,
-        apart - math.hypot(shares[1] - lows[1], highs[0] - shares[0]),
-        apart + math.hypot(highs[1] - shares[1], shares[0] - lows[0]),
-    )
+    """The second share minus the first, and its 95 % interval (Newcombe's, from Wilson's), of
+    pairs of successes and trials."""
+    (one, low_one, high_one), (two, low_two, high_two) = (_wilson(*own) for own in (first, second))
+    apart = two - one
+    return (apart, apart - math.hypot(two - low_two, high_one - one),
+            apart + math.hypot(high_two - two, one - low_one))  # fmt: skip
 
 
 def _wilson(successes: int, trials: int) -> tuple[float, float, float]:

@@ -72,7 +72,7 @@ def improves(document: Document) -> list[Finding]:
     for problem, on, data in problems(document):
         others = baselines(problem)
         best = max(others, key=mean_accuracy)
-        for game in (method for method in problem["methods"] if plays(method)):
+        for game in filter(plays, problem["methods"]):
             verdicts = []
             for other in others:
                 change = difference(other, game)
@@ -81,11 +81,10 @@ def improves(document: Document) -> list[Finding]:
                     runs = (len(other["runs"]), len(game["runs"]))
                     least = share_difference(*zip(change.lost, runs, strict=True))[1]
                     verdicts.append(REFUTED if least > 0 else OPEN)
-            if not any(np.isfinite(experiment.accuracies(game))):
-                verdicts = [REFUTED]
-            ahead = difference(best, game).shown()
-            told = f"{game['label']} {experiment.shown(game)}; {ahead} over {best['label']}"
-            found.append(Finding(on, told, every(verdicts), f"{data}, {game['label']}"))
+            verdict = every(verdicts) if np.isfinite(mean_accuracy(game)) else REFUTED
+            ahead = f"{difference(best, game).shown()} over {best['label']}"
+            told = f"{game['label']} {experiment.shown(game)}; {ahead}"
+            found.append(Finding(on, told, verdict, f"{data}, {game['label']}"))
     return found
 
 
@@ -147,10 +146,9 @@ def survivors(problem: Document, settings: Document, baseline: str, labels: list
               against: str = "", part: str = "") -> Iterator[Said]:  # fmt: skip
     """More runs learn than of the baseline, or of `against`, at the learning rates where most of
     the baseline's runs do not."""
-    rungs = [rung.methods for rung in ladder.rungs(problem)]
-    counts = [learned([methods], baseline) for methods in rungs]
-    lost = [methods for methods, (good, runs) in zip(rungs, counts, strict=True) if 2 * good < runs]
-    against = against or baseline
+    rungs, against = [rung.methods for rung in ladder.rungs(problem)], against or baseline
+    shares = [learned([rung], baseline) for rung in rungs]
+    lost = [rung for rung, (good, runs) in zip(rungs, shares, strict=True) if 2 * good < runs]
     labels = [label for label in labels if rungs and label in rungs[0]]
     if not labels or not any(against in methods for methods in rungs):
         return
@@ -185,19 +183,16 @@ def agents(problem: Document, settings: Document) -> Iterator[Said]:
     target = figure_9.TARGETS[problem["data"]]
     said: dict[str, list[tuple[str, str]]] = {}
     for level, name, methods, _ in levels(problem, settings):
-        first = curves.steps_to(methods[1], target)
-        part = f"{name} no N > 1"
-        verdict = OPEN if np.isinf(first).any() else REFUTED
-        lowest = np.inf
-        for count, method in methods.items():
-            steps = curves.steps_to(method, target)
-            if count == 1 or not (np.isfinite(steps) & np.isfinite(first)).all():
-                continue
-            mean, half = mean_interval(np.log(steps / first))
-            if mean < lowest:
-                low, lowest, high = np.exp(mean - half), mean, np.exp(mean + half)
-                part = f"{name} × {np.exp(mean):.2f} [{low:.2f}, {high:.2f}] (N = {count})"
-                verdict = below(low, high, 1.0)
+        steps = {count: curves.steps_to(method, target) for count, method in methods.items()}
+        first = steps.pop(1)
+        part, verdict = f"{name} no N > 1", OPEN if np.isinf(first).any() else REFUTED
+        ratios = {count: mean_interval(np.log(own / first)) for count, own in steps.items()
+                  if np.isfinite([own, first]).all()}  # fmt: skip
+        if ratios:
+            count, (mean, half) = min(ratios.items(), key=lambda pair: pair[1][0])
+            low, high = np.exp(mean - half), np.exp(mean + half)
+            part = f"{name} × {np.exp(mean):.2f} [{low:.2f}, {high:.2f}] (N = {count})"
+            verdict = below(low, high, 1.0)
         said.setdefault(level, []).append((part, verdict))
     for level, rows in said.items():
         told = f"steps to {target:g} %: {', '.join(part for part, _ in rows)}; n = {len(first)}"

@@ -6,9 +6,8 @@ packages install them, and last on the network. Files that are there are read an
 
 from pathlib import Path
 
-from reproduce.data import digits, places
-from reproduce.data.dataset import Dataset
-from reproduce.data.download import download
+from reproduce.data import places
+from reproduce.data.dataset import Dataset, digits
 from reproduce.data.layouts import Layout, npz
 from reproduce.data.places import Known
 
@@ -35,7 +34,7 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
             file, or one that holds something else.
     """
     if name == "digits":
-        return digits.load()
+        return digits()
     folder = _checked(name, data_dir)
     found = places.find(name, folder)
     if found is None and folder is not None:
@@ -43,9 +42,9 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
             f"`data_dir` must hold the files of '{name}': put {places.expects(name)} into {folder} "
             f"or {folder / name}. Received: neither has them all."
         )
-    found = found or _downloaded(name)
-    known, path = places.KNOWN[name], found.paths[0]
-    x_train, y_train, x_test, y_test = found.layout.read(found.paths, known.classes)
+    layout, paths, title = found or _downloaded(name)
+    known, path = places.KNOWN[name], paths[0]
+    x_train, y_train, x_test, y_test = layout.read(paths, known.classes)
     if x_train.shape[1:] != x_test.shape[1:]:
         raise ValueError(
             f"{path} must have training and test images of one shape. "
@@ -58,8 +57,8 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
                 f"{path} must belong to '{name}'. Received: the files of '{other}'. "
                 f"Put each data set into a subfolder of its name."
             )
-    files = path.name + (f" and {len(found.paths) - 1} more" if found.paths[1:] else "")
-    source = f"{files}, in {found.title}"
+    files = path.name + (f" and {len(paths) - 1} more" if paths[1:] else "")
+    source = f"{files}, in {title}"
     return Dataset(name, x_train, y_train, x_test, y_test, known.classes, 255.0, source)
 
 
@@ -106,13 +105,14 @@ def _checked(name: str, data_dir: str | Path | None) -> Path | None:
 
 def _downloaded(name: str) -> places.Found:
     try:
-        download(name)
-        if (found := places.find(name, None)) is None:
-            raise ValueError("the downloaded files are gone")
-        return found
+        places.download(name)
     except ValueError as error:
         raise ValueError(
             f"'{name}' is not on this machine and cannot be downloaded: put {places.expects(name)} "
             f"into {places.download_folder(name)}, or into a folder of yours that you name as "
             f"`data_dir`. Received: {error}"
         ) from error
+    found = places.find(name, None)
+    if found is None:
+        raise ValueError(f"The downloaded files of '{name}' must be kept until they are read.")
+    return found

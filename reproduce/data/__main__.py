@@ -6,7 +6,6 @@ from pathlib import Path
 
 from reproduce import data
 from reproduce.data import places
-from reproduce.data.download import download
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"Received: --data-dir {given.data_dir}"
             )
         if given.download and not data.available(given.download):
-            download(given.download)
+            places.download(given.download)
         print("\n".join(listing(given.data_dir)))
     except ValueError as error:
         print(f"data: {error}", file=sys.stderr)
@@ -46,31 +45,23 @@ def listing(data_dir: str | None = None) -> list[str]:
         ValueError: for a `data_dir` that is no folder.
     """
     lines = [f"{'digits':<15}here: scikit-learn brings them"]
-    for name in places.KNOWN:
-        folder = None if data_dir is None else Path(data_dir).expanduser()
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    for name, known in places.KNOWN.items():
         found = places.find(name, folder) if data.available(name, data_dir) else None
-        if found is None:
-            lines.append(f"{name:<15}absent. To get it, one of:")
-            lines += [f"{'':<17}{way}" for way in _ways(name, folder)]
+        if found is not None:
+            place = str(found.paths[0].parent)
+            title = found.title if place in found.title else f"{found.title}, {place}"
+            lines.append(f"{name:<15}here: {title if folder is None else place}")
             continue
-        place = str(found.paths[0].parent)
-        where = found.title if place in found.title else f"{found.title}, {place}"
-        lines.append(f"{name:<15}here: {where if folder is None else place}")
+        put = f"put {places.expects(name)} into"
+        fetched = [f"./run data --download {name}   (from {url.rpartition('/')[0]})"
+                   for url, _ in known.files[:1]]  # fmt: skip
+        ways = [f"{put} {folder / name}"] if folder else [
+            *fetched, *filter(None, [known.package]), f"{put} {places.download_folder(name)}",
+            f"have them in FOLDER or FOLDER/{name} and give --data-dir FOLDER to each command",
+        ]  # fmt: skip
+        lines += [f"{name:<15}absent. To get it, one of:", *(f"{'':<17}{way}" for way in ways)]
     return lines
-
-
-def _ways(name: str, folder: Path | None) -> list[str]:
-    if folder is not None:
-        return [f"put {places.expects(name)} into {folder / name}"]
-    known = places.KNOWN[name]
-    fetched = [f"./run data --download {name}   (from {url.rpartition('/')[0]})"
-               for url, _ in known.files[:1]]  # fmt: skip
-    return [
-        *fetched,
-        *filter(None, [known.package]),
-        f"put {places.expects(name)} into {places.download_folder(name)}",
-        f"have them in FOLDER or FOLDER/{name} and give --data-dir FOLDER to each command",
-    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A data set in memory, and the checks every reader's arrays pass."""
+"""A data set in memory, the checks every reader's arrays pass, and the digits of scikit-learn."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,8 @@ import numpy as np
 
 #: x_train, y_train, x_test, y_test.
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+#: Of the digits: seed of their split, and how many are tested on.
+_SEED, _TEST = 20210501, 360
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +38,7 @@ class Dataset:
 
 @contextmanager
 def reading(what: str, path: Path | str) -> Iterator[None]:
-    """Whatever a damaged file makes its reader raise, as a `ValueError` that names the file.
-
-    Args:
-        what: the file must be.
-        path: of the file.
-    """
+    """Whatever a damaged file makes its reader raise, as a `ValueError` that names the file."""
     try:
         yield
     except Exception as error:
@@ -84,3 +81,23 @@ def checked(
             f"{y_path or path} must hold labels from 0 to {classes - 1}. Received: {y[outside][0]}"
         )
     return x[..., None] if x.ndim == 3 else x, whole
+
+
+def digits() -> Dataset:
+    """Real handwritten digits, 8 × 8, pixels from 0 to 16: the test set of UCI's Optical
+    Recognition of Handwritten Digits, which scikit-learn brings along. Split once and for all,
+    stratified, whatever the version of scikit-learn or NumPy: every class gives its share of the
+    360 test images, the classes with the largest remainders one more."""
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    x, y = x.astype(np.uint8).reshape(-1, 8, 8, 1), y.astype(np.int64)
+    share = np.bincount(y) * _TEST / len(y)
+    counts = np.floor(share).astype(int)
+    counts[np.argsort(counts - share, kind="stable")[: _TEST - counts.sum()]] += 1
+    # The raw stream of a bit generator is the one NumPy promises not to change.
+    order = np.argsort(np.random.PCG64(_SEED).random_raw(len(y)), kind="stable")
+    test = np.sort(np.concatenate([order[y[order] == k][:n] for k, n in enumerate(counts)]))
+    train = np.setdiff1d(np.arange(len(y)), test)
+    source = f"scikit-learn's digits, {len(train)} to train and {len(test)} to test, stratified"
+    return Dataset("digits", x[train], y[train], x[test], y[test], 10, 16.0, source)

@@ -1,18 +1,23 @@
-"""Ways to store a data set in files: IDX, MATLAB's format and NumPy's."""
+"""Ways to store a data set in files: IDX, MATLAB's format, CIFAR's pickles and NumPy's."""
 
 import gzip
+import io
 import math
 import struct
+import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from reproduce.data import pickled
 from reproduce.data.dataset import Arrays, checked, reading
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _STEMS = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}
+_CIFAR = "a complete CIFAR file"
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,10 @@ class Layout:
     def find(self, folder: Path) -> list[Path] | None:
         """The files in a folder; None where no list is complete."""
         for files in self.ways:
-            here = ([folder / name for name in names if (folder / name).is_file()]
-                    for names in files)  # fmt: skip
-            if all(found := [next(iter(paths), None) for paths in here]):
-                return [path for path in found if path is not None]
+            here = [[folder / name for name in names if (folder / name).is_file()]
+                    for names in files]  # fmt: skip
+            if all(here):
+                return [paths[0] for paths in here]
         return None
 
 
@@ -46,11 +51,11 @@ def npz(name: str) -> Layout:
     in it."""
 
     def read(paths: list[Path], classes: int) -> Arrays:
-        path = paths[0]
         kind = f"a complete .npz file of numbers: {', '.join(_KEYS)}"
-        with reading(kind, path), np.load(path, allow_pickle=False) as file:
-            x_train, y_train, x_test, y_test = (file[key] for key in _KEYS)
-        return *checked(x_train, y_train, classes, path), *checked(x_test, y_test, classes, path)
+        with reading(kind, paths[0]), np.load(paths[0], allow_pickle=False) as file:
+            x, y, x_test, y_test = (file[key] for key in _KEYS)
+        return (*checked(x, y, classes, paths[0]),
+                *checked(x_test, y_test, classes, paths[0]))  # fmt: skip
 
     names = [f"{name}.npz", f"{name.replace('-', '_')}.npz"]
     return Layout(f"{name}.npz ({', '.join(_KEYS)})", [[names]], read)
@@ -60,8 +65,8 @@ def idx() -> Layout:
     """The four IDX files of MNIST, plain or compressed with gzip."""
 
     def read(paths: list[Path], classes: int) -> Arrays:
-        x_train, y_train, x_test, y_test = map(read_idx, paths, _STEMS.values())
-        return (*checked(x_train, y_train, classes, *paths[:2]),
+        x, y, x_test, y_test = map(_idx, paths, _STEMS.values())
+        return (*checked(x, y, classes, *paths[:2]),
                 *checked(x_test, y_test, classes, *paths[2:]))  # fmt: skip
 
     *most, last = (f"{stem}-idx{rank}-ubyte" for stem, rank in _STEMS.items())
@@ -71,20 +76,9 @@ def idx() -> Layout:
     ]], read)  # fmt: skip
 
 
-def read_idx(path: Path, rank: int) -> np.ndarray:
+def _idx(path: Path, rank: int) -> np.ndarray:
     """The unsigned bytes of one IDX file: four bytes 0, 0, type, rank, where type 8 is the unsigned
-    byte; one big-endian unsigned 32-bit size per axis; then the values, the last axis fastest.
-
-    Args:
-        path: compressed if its name ends with .gz.
-        rank: how many axes it must have.
-
-    Returns:
-        An array of uint8.
-
-    Raises:
-        ValueError: for another header, or more or fewer values than the header says.
-    """
+    byte; one big-endian unsigned 32-bit size per axis; then the values, the last axis fastest."""
     opened = gzip.open if path.suffix == ".gz" else open
     with reading("a complete, readable file", path), opened(path, "rb") as file:
         content = file.read()
@@ -94,9 +88,8 @@ def read_idx(path: Path, rank: int) -> np.ndarray:
             f"{path} must be an IDX file of unsigned bytes with {rank} axes, magic number "
             f"0x{8 * 256 + rank:08x}. Received: 0x{header[:4].hex()}"
         )
-    if len(header) < 4 + 4 * rank:
-        raise ValueError(f"{path} must hold {rank} sizes. Received: a truncated header")
-    shape = struct.unpack(f">{rank}I", header[4:])
+    with reading("a complete IDX file", path):
+        shape = struct.unpack(f">{rank}I", header[4:])
     if len(values) != math.prod(shape):
         raise ValueError(
             f"{path} must hold the {math.prod(shape)} values of its header {shape}. "
@@ -106,34 +99,97 @@ def read_idx(path: Path, rank: int) -> np.ndarray:
 
 
 def matlab() -> Layout:
-    """SVHN's two files of cropped digits."""
+    """SVHN's two files of cropped digits, MATLAB's version 5: X is (height, width, channels, n),
+    and label 10 means 0."""
 
     def read(paths: list[Path], classes: int) -> Arrays:
-        train, test = (read_matlab(path, classes) for path in paths)
-        return *train, *test
+        (x, y), (x_test, y_test) = (part(path, classes) for path in paths)
+        return x, y, x_test, y_test
+
+    def part(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
+        from scipy.io import loadmat
+
+        with reading("a complete MATLAB file, version 5", path):
+            content = loadmat(path, variable_names=("X", "y"))
+        if missing := {"X", "y"} - content.keys():
+            raise ValueError(f"{path} must hold the variables X and y. Received: no {min(missing)}")
+        x, y = content["X"], content["y"]
+        if x.ndim != 4:
+            raise ValueError(
+                f"X in {path} must be (height, width, channels, n). Received: shape {x.shape}"
+            )
+        if y.dtype.kind in "uif":
+            y = np.where(y == 10, 0, y)
+        return checked(np.ascontiguousarray(np.moveaxis(x, 3, 0)), y, classes, path)
 
     names = "train_32x32.mat", "test_32x32.mat"
     return Layout(" and ".join(names), [[[name] for name in names]], read)
 
 
-def read_matlab(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images `(n, height, width, channels)` and labels `(n,)` of one file of MATLAB's, version 5:
-    X there is (height, width, channels, n), and label 10 means 0.
+def cifar(folder: str, archives: list[str], train: list[str], test: str, key: str) -> Layout:
+    """The Python version of CIFAR-10 or CIFAR-100: pickles in an archive, in the folder of it, or
+    that folder's files. A pickle holds `data`, uint8 (n, 3072): the red, green and blue planes of
+    32 × 32, row by row.
 
-    Raises:
-        ValueError: for a file that is damaged or holds something else.
+    Args:
+        folder: the archive's folder.
+        archives: names the archive goes by, the authors' first.
+        train, test: names of the training files and of the test file.
+        key: entry of the labels.
     """
-    from scipy import io
+    names = [*train, test]
 
-    with reading("a complete MATLAB file, version 5", path):
-        content = io.loadmat(path, variable_names=("X", "y"))
-    if missing := {"X", "y"} - content.keys():
-        raise ValueError(f"{path} must hold the variables X and y. Received: no {min(missing)}")
-    x, y = content.pop("X"), content.pop("y")
-    if x.ndim != 4:
+    def read(paths: list[Path], classes: int) -> Arrays:
+        with reading(_CIFAR, paths[0]):
+            if len(paths) > 1:
+                files = {path.name: (str(path), path.read_bytes()) for path in paths}
+            else:
+                files = _unpacked(paths[0], {f"{folder}/{name}": name for name in names})
+        for name in names:
+            if name not in files:
+                raise ValueError(f"{paths[0]} must hold {folder}/{name}. Received: no such file")
+        *parts, held_out = (_batch(*files[name], key, classes) for name in names)
+        x_train, y_train = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return x_train, y_train, *held_out
+
+    ways = [[[f"{folder}/{name}"] for name in names], [[name] for name in names], [archives]]
+    return Layout(f"{archives[0]} (or its unpacked folder {folder})", ways, read)
+
+
+def _unpacked(path: Path, wanted: dict[str, str]) -> dict[str, tuple[str, bytes]]:
+    """Name → what an error calls the file, and its bytes, of an archive's members."""
+    found = {}
+    with gzip.open(path) as plain, tarfile.open(fileobj=plain, mode="r:") as archive:
+        for member in archive:
+            name = wanted.get(member.name.removeprefix("./"))
+            file = archive.extractfile(member) if name and member.isreg() else None
+            if name and file is not None:
+                found[name] = f"{path}, {member.name}", file.read()
+        # The checksum stands at the very end, behind the last member.
+        while plain.read(2**20):
+            pass
+    return found
+
+
+def _batch(where: str, raw: bytes, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images `(n, 32, 32, 3)` and labels `(n,)` of one pickle."""
+    with reading(_CIFAR, where):
+        content = pickled.load(io.BytesIO(raw))
+    content = content if isinstance(content, dict) else {}
+    data, y = content.get(b"data"), content.get(key.encode())
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (3072,):
         raise ValueError(
-            f"X in {path} must be (height, width, channels, n). Received: shape {x.shape}"
+            f"{where} must hold `data`, unsigned bytes (n, 3072). Received: {_seen(data)}"
         )
-    if y.dtype.kind in "uif":
-        y = np.where(y == 10, 0, y)
-    return checked(np.ascontiguousarray(np.moveaxis(x, 3, 0)), y, classes, path)
+    if not isinstance(y, list | np.ndarray) or not len(y):
+        raise ValueError(f"{where} must hold a list `{key}`. Received: {_seen(y)}")
+    if isinstance(y, list) and not all(type(label) is int for label in y):
+        raise ValueError(f"{where} must hold whole numbers as `{key}`")
+    x = np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    return checked(x, np.asarray(y), classes, where)
+
+
+def _seen(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"shape {value.shape} of {value.dtype}"
+    return "none" if value is None else type(value).__name__

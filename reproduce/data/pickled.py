@@ -28,8 +28,7 @@ class _Recorder:
     """What a pickle says about an array, or about the type of its numbers."""
 
     def __init__(self, *given: Any):
-        self.given = given
-        self.state: Any = None
+        self.given, self.state = given, None
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
@@ -54,21 +53,21 @@ class _Array(_Recorder):
         return np.frombuffer(content, kind.made()).reshape(shape, order="F" if by_columns else "C")
 
 
-_NAMES: dict[tuple[str, str], type | None] = {
-    ("numpy", "ndarray"): None,
-    ("numpy", "dtype"): _Type,
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
+_NAMES: dict[str, type | None] = {
+    "numpy.ndarray": None,
+    "numpy.dtype": _Type,
+    "numpy.core.multiarray._reconstruct": _Array,
+    "numpy._core.multiarray._reconstruct": _Array,
 }
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _NAMES:
+        if (asked := f"{module}.{name}") not in _NAMES:
             raise pickle.UnpicklingError(
-                f"it asks for `{module}.{name}`, and only arrays of numbers are allowed"
+                f"it asks for `{asked}`, and only arrays of numbers are allowed"
             )
-        made = _NAMES[module, name]
+        made = _NAMES[asked]
         # A new object each time: a pickle may write to what it is given.
         return None if made is None else lambda *given: made(*given)
 

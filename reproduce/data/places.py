@@ -1,17 +1,19 @@
 """Where data sets are looked for and where they come from, as `sets.toml` has it."""
 
 import os
+import socket
 import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from reproduce.data.cifar import cifar
-from reproduce.data.layouts import Layout, idx, matlab, npz
+from reproduce.data.layouts import Layout, cifar, idx, matlab, npz
 
 _FORMATS: dict[str, Callable[..., Layout]] = {"idx": idx, "matlab": matlab, "cifar": cifar}
+#: Seconds without an answer after which a download is given up.
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,7 @@ class Known:
     first_labels: Sequence[int] = ()
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A data set's files in one folder, and the folder's title."""
 
     layout: Layout
@@ -47,8 +48,7 @@ class Found:
 
 
 def _known(layout: dict[str, Any], **given: Any) -> Known:
-    kind = {key: value for key, value in layout.items() if key != "format"}
-    return Known(layout=_FORMATS[layout["format"]](**kind), **given)
+    return Known(layout=_FORMATS[layout.pop("format")](**layout), **given)
 
 
 KNOWN = {
@@ -59,11 +59,8 @@ KNOWN = {
 
 def keras_datasets() -> Path:
     """Keras's cache of data sets, by Keras's rule: $KERAS_HOME, or ~/.keras where it can write."""
-    named = os.environ.get("KERAS_HOME")
-    if named is None:
-        home = Path.home()
-        named = str((home if os.access(home, os.W_OK) else Path(tempfile.gettempdir())) / ".keras")
-    return Path(named).expanduser() / "datasets"
+    home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
+    return Path(os.environ.get("KERAS_HOME", home / ".keras")).expanduser() / "datasets"
 
 
 def download_folder(name: str) -> Path:
@@ -96,3 +93,35 @@ def find(name: str, data_dir: Path | None) -> Found | None:
 def expects(name: str) -> str:
     """Which files a data set is read from, in words."""
     return ", or ".join(dict.fromkeys([KNOWN[name].layout.expects, npz(name).expects]))
+
+
+def download(name: str) -> None:
+    """Fetches the files of a data set that are missing in Keras's cache.
+
+    A file gets its place in the cache only when it is complete and its hash is right; a file that
+    is there is never touched.
+
+    Raises:
+        ValueError: where a file cannot be fetched or stored, or has another hash.
+    """
+    import keras
+
+    place, patience = download_folder(name), socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for url, digits in KNOWN[name].files:
+            place = download_folder(name) / url.rpartition("/")[2]
+            if place.exists():
+                continue
+            with tempfile.TemporaryDirectory(prefix="download-", dir=place.parent) as room:
+                path = keras.utils.get_file(
+                    place.name, origin=url, file_hash=digits, cache_dir=room, cache_subdir="",
+                    hash_algorithm="sha256" if len(digits) == 64 else "md5",
+                )  # fmt: skip
+                os.replace(path, place)
+    # Keras reports every failure of the network as a plain Exception.
+    except Exception as error:
+        raise ValueError(f"{place}: {error}") from error
+    finally:
+        socket.setdefaulttimeout(patience)

@@ -18,8 +18,6 @@ _QUANTITIES: dict[str, tuple[Callable[[dict[str, Any]], np.ndarray], str, str, i
     "accuracy": (curves.accuracies, "test accuracy (%)", "percentage points", 2),
     "loss": (curves.average_losses, "training loss over all steps (nats)", "nats", 3),
 }
-#: Heading and cell, from a problem and a method, of a column.
-Column = tuple[str, Callable[[dict[str, Any], dict[str, Any]], str]]
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,11 @@ class Comparison:
         others = [label for label in by_label(problem) if label != own]
         return [(label, own) if role == "compared" else (own, label) for label in others]
 
-    def extra(self, problem: dict[str, Any]) -> Column | None:
-        """One more column: how much of a run the alignment was played that was played most, the
+    def extra(self, problem: dict[str, Any]) -> dict[str, Callable[[dict[str, Any]], str]]:
+        """Further columns: how much of a run the alignment was played that was played most, the
         mean over seeds, where some run played several."""
-        played = [run["arms"] for method in problem["methods"] for run in method["runs"]
-                  if run.get("arms")]  # fmt: skip
-        return ("most played alignment", _favourite) if played else None
+        played = any(run.get("arms") for method in problem["methods"] for run in method["runs"])
+        return {"most played alignment": _favourite} if played else {}
 
     def run(self, context: Any) -> dict[str, Any]:
         """Trains every method on every problem."""
@@ -73,15 +70,14 @@ class Comparison:
     def changes(self, problem: dict[str, Any]) -> list[tuple[str, str, Difference]]:
         """Reference, method and their paired difference, for the pairs that were trained."""
         methods, of = by_label(problem), _QUANTITIES[self.quantity][0]
-
-        def change(first: dict[str, Any], second: dict[str, Any]) -> Difference:
-            if self.quantity == "accuracy":
-                return experiment.difference(first, second)
-            return between(of(first), of(second))
-
-        return [(first, second, change(methods[first], methods[second]))
-                for first, second in self.chosen(problem)
-                if first in methods and second in methods]  # fmt: skip
+        found = []
+        for first, second in self.chosen(problem):
+            if first in methods and second in methods:
+                pair = methods[first], methods[second]
+                change = (experiment.difference(*pair) if self.quantity == "accuracy"
+                          else between(of(pair[0]), of(pair[1])))  # fmt: skip
+                found.append((first, second, change))
+        return found
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
         """A table per problem: every method, the paper's value, and its differences from others."""
@@ -98,14 +94,7 @@ class Comparison:
 
     def _table(self, problem: dict[str, Any]) -> Table:
         of, name, unit, digits = _QUANTITIES[self.quantity]
-        quoted, extra = self.paper.get(problem["data"], {}), self.extra(problem)
-        changes = self.changes(problem)
-
-        def differences(method: dict[str, Any]) -> str:
-            return "; ".join(f"from {first}: {change.verdict(digits)}"
-                             for first, second, change in changes
-                             if second == method["label"])  # fmt: skip
-
+        quoted, changes = self.paper.get(problem["data"], {}), self.changes(problem)
         columns: dict[str, Callable[[dict[str, Any]], str]] = {
             "method": lambda method: method["label"],
             "learning rate": lambda method: f"{method['rate']:.3g}",
@@ -117,27 +106,27 @@ class Comparison:
             columns["the paper's"] = lambda method: (
                 f"{quoted[method['label']]:.2f}" if method["label"] in quoted else "–"
             )
-        if extra:
-            columns[extra[0]] = lambda method: extra[1](problem, method)
-        columns[f"difference ({unit}), 95 % interval"] = differences
-        steps = experiment.steps_shown({"results": {"problems": [problem]}})
+        columns |= self.extra(problem)
+        columns[f"difference ({unit}), 95 % interval"] = lambda method: "; ".join(
+            f"from {first}: {change.verdict(digits)}"
+            for first, second, change in changes if second == method["label"]
+        )  # fmt: skip
+        steps = experiment.steps_shown([problem])
         title = (f"{problem['title']}, {steps} of batch {problem['batch']}: mean ± standard "
                  "deviation (seeds)")  # fmt: skip
         return Table.of(title, problem["methods"], columns)
 
     def draw(self, document: dict[str, Any]) -> Any:
         """Every seed and the mean of each method; beside them the paired differences."""
-        problems = document["results"]["problems"]
-        changes = [self.changes(problem) for problem in problems]
-        heights = [0.25 * max(len(p["methods"]), len(c)) + 1.3
-                   for p, c in zip(problems, changes, strict=True)]  # fmt: skip
+        found = [(problem, self.changes(problem)) for problem in document["results"]["problems"]]
+        heights = [0.25 * max(len(p["methods"]), len(changes)) + 1.3 for p, changes in found]
         figure, axes = figures.subplots(
-            len(problems), 2, figsize=(10.5, sum(heights)), squeeze=False,
+            len(found), 2, figsize=(10.5, sum(heights)), squeeze=False,
             gridspec_kw={"height_ratios": heights},
         )  # fmt: skip
-        for row, problem, found in zip(axes, problems, changes, strict=True):
-            self._draw_values(row[0], problem)
-            self._draw_changes(row[1], found)
+        for (left, right), (problem, changes) in zip(axes, found, strict=True):
+            self._draw_values(left, problem)
+            self._draw_changes(right, changes)
         return figure
 
     def _draw_values(self, axis: Any, problem: dict[str, Any]) -> None:
@@ -148,12 +137,12 @@ class Comparison:
             axis.plot(good, np.full(len(good), place), ".", color="#9a9a9a", ms=5)
             if len(good):
                 error = np.std(good, ddof=1) if len(good) > 1 else None
-                point(axis, place, np.mean(good), error, 0)
+                figures.point(axis, place, np.mean(good), error, 0)
             if lost := len(values) - len(good):
                 text = f"{lost} of {len(values)} diverged"
                 axis.text(0.01, place, text, va="center", color=figures.STYLES[1]["color"],
                           fontsize=7.5, transform=axis.get_yaxis_transform())  # fmt: skip
-        name_rows(axis, [method["label"] for method in problem["methods"]])
+        figures.name_rows(axis, [method["label"] for method in problem["methods"]])
         axis.set_xlabel(name)
         axis.set_title(problem["title"], fontsize=9)
 
@@ -161,11 +150,11 @@ class Comparison:
         for place, (_, _, change) in enumerate(found):
             if change.pairs:
                 error = change.half if change.known else None
-                point(axis, place, change.mean, error, 0 if change.significant else 5)
+                figures.point(axis, place, change.mean, error, 0 if change.significant else 5)
             else:
                 axis.text(0.0, place, change.shown(), fontsize=7.5, va="center")
         axis.axvline(0.0, color="#777777", linewidth=0.8)
-        name_rows(axis, [f"{second} − {first}" for first, second, _ in found])
+        figures.name_rows(axis, [f"{second} − {first}" for first, second, _ in found])
         unit = _QUANTITIES[self.quantity][2]
         axis.set_xlabel(f"difference ({unit})\n95 % interval; × not significant")
 
@@ -175,7 +164,7 @@ class Comparison:
         sources = sorted({str(p.get("source")) for p in problems})
         falls = " and ".join(f"{100 * part:g} %" for part in problems[0].get("decay") or [])
         rate = f"the learning rate divided by ten at {falls} of them" if falls else "constant rate"
-        told = (f"{experiment.steps_shown(document)} of batch {problems[0]['batch']}, {rate}. "
+        told = (f"{experiment.steps_shown(problems)} of batch {problems[0]['batch']}, {rate}. "
                 f"Data: {'; '.join(sources)}.")  # fmt: skip
         return {"conditions": told + experiment.revisions_shown(document)}
 
@@ -185,17 +174,6 @@ def by_label(problem: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {method["label"]: method for method in problem["methods"]}
 
 
-def _favourite(problem: dict[str, Any], method: dict[str, Any]) -> str:
+def _favourite(method: dict[str, Any]) -> str:
     shares = [max(run["arms"]) / sum(run["arms"]) for run in method["runs"] if run.get("arms")]
     return f"{100 * np.mean(shares):.0f} %" if shares else "–"
-
-
-def name_rows(axis: Any, labels: list[str]) -> None:
-    """Names the rows of a panel, from the top."""
-    axis.set_yticks(range(len(labels)), labels, fontsize=8)
-    axis.set_ylim(len(labels) - 0.5, -0.5)
-
-
-def point(axis: Any, place: int, value: Any, error: Any, style: int) -> None:
-    """A value of a row and its error, on one side or `[[below], [above]]`, in one of the styles."""
-    axis.errorbar(value, place, xerr=error, capsize=3, **figures.dots(style))

@@ -14,22 +14,18 @@ def by_seed(method: dict[str, Any], of: Callable[[dict[str, Any]], float]) -> np
 
 
 def accuracies(method: dict[str, Any]) -> np.ndarray:
-    """Percent for every seed, `(seeds,)`; NaN where the run diverged or failed."""
+    """Percent for every seed."""
     return by_seed(method, lambda run: run["accuracy"])
 
 
 def average_losses(method: dict[str, Any]) -> np.ndarray:
-    """Training loss averaged over all steps, `(seeds,)`: lower is faster. NaN where it diverged."""
+    """Training loss averaged over all steps, for every seed: lower is faster."""
     return by_seed(method, lambda run: np.mean(run["curve"]["loss"]))
 
 
 def steps_to(method: dict[str, Any], target: float) -> np.ndarray:
-    """For every seed the first step of its curve with a test accuracy of at least `target` percent.
-
-    Returns:
-        `(seeds,)`: infinity where the run ended before; NaN where it diverged or failed, even
-        after it had been there.
-    """
+    """For every seed the first step of its curve with a test accuracy of at least `target` percent:
+    infinity where the run ended before; NaN where it diverged, even after it had been there."""
 
     def first(run: dict[str, Any]) -> float:
         curve = zip(run["curve"]["step"], run["curve"]["accuracy"], strict=True)
@@ -46,12 +42,7 @@ def spread(values: np.ndarray, digits: int = 2) -> str:
 
 
 def shown_steps(found: np.ndarray, most: int) -> str:
-    """The `spread` of the steps; `> most` for seeds that never came there.
-
-    Args:
-        found: of `steps_to`.
-        most: steps of a run.
-    """
+    """The `spread` of what `steps_to` returned; `> most` for seeds that never came there."""
     lost = (f"> {most}", np.isinf(found).sum()), ("diverged", np.isnan(found).sum())
     parts = [spread(found, 0), *(f"{text} ({count})" for text, count in lost if count)]
     return ", ".join(filter(None, parts))

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from reproduce import provenance
 from reproduce.dgnopt import paired, rates
 from reproduce.dgnopt import problems as problem_list
@@ -63,12 +65,10 @@ def experiment(
         `loss`, `curve`, `diverged`, `cpu_seconds`, or `error`.
     """
     settings, plan = context.settings, []
-    documents: list[dict[str, Any]] = []
     for kind, problem in context.problems(list(kinds))[: settings.get("problems")]:
         steps = settings["steps"]
         steps = steps[problem["data"]] if isinstance(steps, dict) else steps
         document: dict[str, Any] = {}
-        documents.append(document)
         for given in rows(kind):
             rate, origin = rates.rate_for(context, problem, given)
             count = min(settings["seeds"], given.get("seeds", settings["seeds"]))
@@ -91,7 +91,7 @@ def experiment(
             method["runs"].append({"seed": cell["seed"], **kept, "curve": curve})
             document["source"] = result.get("source", document.get("source"))
             method |= {key: result[key] for key in ("images",) if key in result}
-    return {"problems": [document for document in documents if document]}
+    return {"problems": list({id(document): document for document, *_ in plan}.values())}
 
 
 def revisions_shown(document: dict[str, Any]) -> str:
@@ -107,29 +107,25 @@ def revisions_shown(document: dict[str, Any]) -> str:
             old.setdefault(revision, []).append(method["label"])
     if not old:
         return ""
+    told = ": " + "; ".join(f"{', '.join(dict.fromkeys(own))} at {r}" for r, own in old.items())
     if sum(map(len, old.values())) == len(runs):
-        return f" The training code has changed since these runs, of revision {', '.join(old)}."
-    told = "; ".join(f"{', '.join(dict.fromkeys(names))} at {r}" for r, names in old.items())
-    return f" The training code has changed since these runs: {told}."
+        told = f", of revision {', '.join(old)}"
+    return f" The training code has changed since these runs{told}."
 
 
-def steps_shown(document: dict[str, Any]) -> str:
+def steps_shown(problems: list[dict[str, Any]]) -> str:
     """`150 steps (1.9 epochs)`, and on which data where they differ."""
-    found: dict[str, list[str]] = {}
-    for problem in document["results"]["problems"]:
+    found: dict[str, dict[str, None]] = {}
+    for problem in problems:
         text = f"{problem['steps']:,} steps ({problem_list.epochs(problem):.2g} epochs)"
-        names = found.setdefault(text, [])
-        if (name := problem_list.DATA_TITLES[problem["data"]]) not in names:
-            names.append(name)
+        found.setdefault(text, {})[problem_list.DATA_TITLES[problem["data"]]] = None
     if len(found) == 1:
         return next(iter(found))
     return ", ".join(f"{text} on {' and '.join(names)}" for text, names in found.items())
 
 
 def _rounded(curve: dict[str, list] | None) -> dict[str, list] | None:
-    if curve is None:
-        return None
-    return {
+    return curve and {
         "step": curve["step"],
         "loss": [None if value is None else float(f"{value:.5g}") for value in curve["loss"]],
         "accuracy": [round(value, 3) for value in curve["accuracy"]],
@@ -145,8 +141,10 @@ def shown(method: dict[str, Any]) -> str:
     return ", ".join(filter(None, [spread(accuracies(method)), *lost]))
 
 
-def difference(first: dict[str, Any], second: dict[str, Any]) -> paired.Difference:
+def difference(
+    first: dict[str, Any], second: dict[str, Any], of: Callable[..., np.ndarray] = accuracies
+) -> paired.Difference:
     """The change of accuracy from the first method to the second, in percentage points, known to
-    a test image."""
+    a test image; `of` is of a method, for every seed."""
     image = max(100.0 / method.get("images", FEWEST_IMAGES) for method in (first, second))
-    return paired.between(accuracies(first), accuracies(second), image)
+    return paired.between(of(first), of(second), image)

@@ -7,7 +7,6 @@ from typing import Any
 from reproduce import figures, provenance
 from reproduce.catalogue import find
 from reproduce.dgnopt import problems as problem_list
-from reproduce.dgnopt.comparison import name_rows, point
 from reproduce.report import Table
 
 #: What is measured, in the order of the figure.
@@ -29,6 +28,18 @@ _MEMORY = {
         "*Peak* is the process's largest resident main memory; *net* is the largest memory in use "
         "on the GPU after the first step, and ratios are of that."
     ),
+}
+#: Heading → entry of a row, digits.
+_COLUMNS = {
+    "CPU ms": ("cpu_ms", 2),
+    "÷ SGD": ("wall_to_SGD", 2),
+    "÷ EKFAC": ("wall_to_EKFAC", 2),
+    "CPU ÷ EKFAC": ("cpu_to_EKFAC", 2),
+    "first step (s)": ("first_call_s", 1),
+    "peak (MiB)": ("peak_mib", 0),
+    "net (MiB)": ("net_mib", 0),
+    "net ÷ SGD": ("net_to_SGD", 2),
+    "net ÷ EKFAC": ("net_to_EKFAC", 2),
 }
 
 
@@ -80,18 +91,18 @@ def make(
 
 def _row(name: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Milliseconds, ratios by round, and memory of a method."""
-    from reproduce.training import timing
+    from reproduce.training.timing import quartiles
 
     own = found[name]
     row: dict[str, Any] = {"label": name, "method": METHODS[name]}
     if "error" in own:
         return row | {"error": own["error"]}
     row |= {key: own[key] for key in ("first_call_s", "imports_mib", "peak_mib", "device_mib")}
+    row |= {f"{clock}_ms": quartiles(1e3 * own[clock]) for clock in ("wall", "cpu")}
     row["net_mib"] = _net(own)
-    clocks = ("wall", "cpu")
-    row |= {f"{clock}_ms": timing.quartiles(1e3 * own[clock]) for clock in clocks}
     for base, other in ((base, found[base]) for base in _BASES if "error" not in found[base]):
-        row |= {f"{c}_to_{base}": timing.quartiles(own[c] / other[c]) for c in clocks}
+        row |= {f"{clock}_to_{base}": quartiles(own[clock] / other[clock])
+                for clock in ("wall", "cpu")}  # fmt: skip
         row[f"peak_to_{base}"] = own["peak_mib"] / other["peak_mib"]
         row[f"net_to_{base}"] = _net(own) / _net(other)
     return row
@@ -118,9 +129,10 @@ def draw(document: dict[str, Any]) -> Any:
             axis.axvline(1, color="#5a5a5a", linewidth=1, linestyle="--", zorder=1)
             for place, row in enumerate(rows):
                 _point(axis, place, row, quantity)
-            name_rows(axis, [row["label"] for row in rows])
+            figures.name_rows(axis, [row["label"] for row in rows])
             axis.set_xscale("log")
-            figures.ticks(axis, "x", _TICKS)
+            axis.set_xticks(_TICKS, [f"{ratio:g}" for ratio in _TICKS])
+            axis.minorticks_off()
             axis.set_xlabel(f"{names[quantity]} ÷ EKFAC's (grey: the paper's ±{100 * band:g} %)")
         pair[0].set_title(problem["title"], loc="left", fontsize=9)
         pair[1].set_yticklabels([])
@@ -133,7 +145,7 @@ def _point(axis: Any, place: int, row: dict[str, Any], quantity: str) -> None:
         spread = row["wall_to_EKFAC"]
         value = spread["median"]
         error = [[value - spread["low"]], [spread["high"] - value]]
-    point(axis, place, value, error, style)
+    figures.point(axis, place, value, error, style)
     axis.annotate(f"{value:.2f}", (value, place), (0, 6), textcoords="offset points",
                   ha="center", fontsize=7.5, color=figures.STYLES[style]["color"])  # fmt: skip
 
@@ -144,35 +156,26 @@ def _memory(document: dict[str, Any]) -> str:
     return "memory on the GPU" if on_device else "memory above the imports"
 
 
+def _number(key: str, digits: int) -> Callable[[dict[str, Any]], str]:
+    """A cell: a number, or the median, of ratios with the quartiles; empty where there is none."""
+
+    def shown(row: dict[str, Any]) -> str:
+        value = row.get(key)
+        if not isinstance(value, dict):
+            return "" if value is None else f"{value:.{digits}f}"
+        ends = "" if key.endswith("_ms") else f" ({value['low']:.2f} to {value['high']:.2f})"
+        return f"{value['median']:.2f}{ends}"
+
+    return shown
+
+
 def summary(document: dict[str, Any]) -> list[Table]:
     """Milliseconds, ratios and memory of every method, a table per problem."""
-
-    def number(key: str, digits: int = 2) -> Callable[[dict[str, Any]], str]:
-        def shown(row: dict[str, Any]) -> str:
-            value = row.get(key)
-            if value is None:
-                return ""
-            if not isinstance(value, dict):
-                return f"{value:.{digits}f}"
-            if key.endswith("_ms"):
-                return f"{value['median']:.2f}"
-            return f"{value['median']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
-
-        return shown
-
-    time = number("wall_ms")
+    time = _number("wall_ms", 2)
     columns = {
         "method": lambda row: row["label"],
         "ms": lambda row: f"failed: {row['error']}" if "error" in row else time(row),
-        "CPU ms": number("cpu_ms"),
-        "÷ SGD": number("wall_to_SGD"),
-        "÷ EKFAC": number("wall_to_EKFAC"),
-        "CPU ÷ EKFAC": number("cpu_to_EKFAC"),
-        "first step (s)": number("first_call_s", 1),
-        "peak (MiB)": number("peak_mib", 0),
-        "net (MiB)": number("net_mib", 0),
-        "net ÷ SGD": number("net_to_SGD"),
-        "net ÷ EKFAC": number("net_to_EKFAC"),
+        **{heading: _number(*given) for heading, given in _COLUMNS.items()},
     }
     return [
         Table.of(f"A step of batch {problem['batch']} and its memory, {problem['title']}",

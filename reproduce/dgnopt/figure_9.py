@@ -1,9 +1,10 @@
 """Figure 9 and Table 4: fictitious agents in SGD and EKFAC."""
 
+from collections.abc import Callable
 from typing import Any
 
 from reproduce.dgnopt import curves
-from reproduce.dgnopt.comparison import Column, Comparison
+from reproduce.dgnopt.comparison import Comparison
 
 #: Test accuracy to be reached, percent.
 TARGETS = {"digits": 90.0, "fashion-mnist": 80.0, "svhn": 80.0, "cifar10": 60.0}
@@ -36,15 +37,11 @@ class Agents(Comparison):
             for times in (1, method["agents"])
         ]  # fmt: skip
 
-    def extra(self, problem: dict[str, Any]) -> Column | None:
-        """Steps to the target accuracy."""
-        return "steps to the target (seeds)", _steps
+    def extra(self, problem: dict[str, Any]) -> dict[str, Callable[[dict[str, Any]], str]]:
+        target, most = TARGETS[problem["data"]], problem["steps"]
+        return {"steps to the target (seeds)": lambda method: (
+            f"{curves.shown_steps(curves.steps_to(method, target), most)} ({target:g} %)"
+        )}  # fmt: skip
 
 
-def _steps(problem: dict[str, Any], method: dict[str, Any]) -> str:
-    target = TARGETS[problem["data"]]
-    return f"{curves.shown_steps(curves.steps_to(method, target), problem['steps'])} ({target:g} %)"
-
-
-_FIGURE = Agents(kinds=("feedforward",), cells={"curve_images": 1000})
-run, draw, summary, facts = _FIGURE.run, _FIGURE.draw, _FIGURE.summary, _FIGURE.facts
+ITEM = Agents(kinds=("feedforward",), cells={"curve_images": 1000})

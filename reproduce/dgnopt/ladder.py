@@ -29,13 +29,7 @@ def fate(run: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Rung:
-    """All methods of one problem at one curvature and learning rate.
-
-    Attributes:
-        curvature: name of the baseline's optimizer.
-        rate: learning rate.
-        methods: label → method.
-    """
+    """All methods, by label, of one problem at the optimizer `curvature` and one learning rate."""
 
     curvature: str
     rate: float
@@ -55,10 +49,10 @@ def rungs(problem: dict[str, Any]) -> list[Rung]:
     return list(found.values())
 
 
-def learned(method: dict[str, Any]) -> dict[str, Any]:
-    """The method with every run that did not learn as one that diverged."""
+def learned(method: dict[str, Any]) -> np.ndarray:
+    """The accuracy of every run that learned, NaN of the others."""
     runs = [one if fate(one) == "learned" else {**one, "diverged": True} for one in method["runs"]]
-    return {**method, "runs": runs}
+    return accuracies({**method, "runs": runs})
 
 
 def breaks(problem: dict[str, Any]) -> dict[tuple[str, str], float]:
@@ -69,7 +63,7 @@ def breaks(problem: dict[str, Any]) -> dict[tuple[str, str], float]:
         for label, method in rung.methods.items():
             key = rung.curvature, label
             largest.setdefault(key, 0.0)
-            if any(fate(one) != "learned" for one in method["runs"]):
+            if not np.isfinite(learned(method)).all():
                 broken.add(key)
             elif key not in broken:
                 largest[key] = rung.rate
@@ -108,7 +102,7 @@ class Ladder:
         problems = document["results"]["problems"]
         changes = [
             (f"{problem['data']}, {rung.title}", f"{second} minus {first}",
-             experiment.difference(learned(rung.methods[first]), learned(rung.methods[second])))
+             experiment.difference(rung.methods[first], rung.methods[second], learned))
             for problem in problems for rung in rungs(problem)
             for first, second in self.pairs if {first, second} <= rung.methods.keys()
         ]  # fmt: skip
@@ -126,7 +120,7 @@ class Ladder:
         one = (" Every stage of these networks has one player, so the feedback (FNE) and the "
                "cooperative (GR) structure are the same step and are trained once.")  # fmt: skip
         return {
-            "steps": experiment.steps_shown(document),
+            "steps": experiment.steps_shown(problems),
             "batch": problems[0]["batch"],
             "changed": experiment.revisions_shown(document),
             "learned": LEARNED,
@@ -204,17 +198,14 @@ def _shown(method: dict[str, Any] | None) -> str:
         return "–"
     fates = [fate(run) for run in method["runs"]]
     lost = [f"{fates.count(name)} {name}" for name in FATES[1:] if name in fates]
-    return ", ".join(filter(None, [spread(accuracies(learned(method))), *lost]))
+    return ", ".join(filter(None, [spread(learned(method)), *lost]))
 
 
 def _field(method: dict[str, Any] | None) -> tuple[float, str]:
     """The mean of the runs that learned, NaN without any, and what is written into the field."""
-    if method is None:
-        return math.nan, ""
-    values = accuracies(learned(method))
+    values = np.array([]) if method is None else learned(method)
     good = values[np.isfinite(values)]
-    mean = float(good.mean()) if len(good) else math.nan
-    lost = len(values) - len(good)
+    mean, lost = float(good.mean()) if len(good) else math.nan, len(values) - len(good)
     words = [f"{mean:.2f}"] * (len(good) > 0) + [f"{lost} of {len(values)} failed"] * (lost > 0)
     return mean, "\n".join(words)
 
@@ -222,10 +213,8 @@ def _field(method: dict[str, Any] | None) -> tuple[float, str]:
 def _best(problem: dict[str, Any]) -> str:
     """The best mean accuracy of each method over the rates where every run learned."""
     best: dict[str, float] = {}
-    for method in problem["methods"]:
-        values = accuracies(learned(method))
-        if np.isfinite(values).all():
-            label = method["label"]
-            best[label] = max(best.get(label, 0.0), float(values.mean()))
+    for label, mean in ((method["label"], learned(method).mean()) for method in problem["methods"]):
+        if mean >= 0:
+            best[label] = max(best.get(label, 0.0), float(mean))
     ranked = sorted(best.items(), key=lambda pair: -pair[1])
     return ", ".join(f"{label} {value:.2f}" for label, value in ranked)

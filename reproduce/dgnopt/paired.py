@@ -54,13 +54,14 @@ class Difference:
 
     def verdict(self, digits: int = 2) -> str:
         """The same, and whether it is significant."""
-        if self.known:
-            told = f", {'significant' if self.significant else 'not significant'}"
-        elif self.pairs == 1:
-            told = " (one seed: interval unknown)"
-        else:
-            told = f" (interval unknown: {self.pairs} seeds agree to less than an image)"
-        return f"{self._text(digits)}{told}" if self.pairs else self.shown()
+        if not self.pairs:
+            return self.shown()
+        told = f", {'' if self.significant else 'not '}significant"
+        if not self.known:
+            why = f": {self.pairs} seeds agree to less than an image"
+            one, many = " (one seed: interval unknown)", f" (interval unknown{why})"
+            told = one if self.pairs == 1 else many
+        return self._text(digits) + told
 
     def _text(self, digits: int) -> str:
         noise = f" ± {self.half:.{digits}f}" if self.known else ""

@@ -56,8 +56,7 @@ def problems(
     for kind in kinds:
         count = len(chosen)
         for problem in _PROBLEMS[kind][preset]:
-            wanted = {key: value for key, value in problem.items() if key not in _MARKS}
-            name = wanted["data"]
+            name = problem["data"]
             if (only and name not in only) or (problem.get("instead") and len(chosen) > count):
                 continue
             if not data.available(name, data_dir):
@@ -68,6 +67,7 @@ def problems(
                 except ValueError as error:
                     failed = failed or error
                     continue
+            wanted = {key: value for key, value in problem.items() if key not in _MARKS}
             chosen.append((kind, {**wanted, "data_dir": data_dir}))
     if not chosen:
         raise failed or ValueError(
@@ -104,12 +104,13 @@ def _wanted(preset: str, kinds: Iterable[str]) -> list[str]:
 
 def title(problem: dict[str, Any]) -> str:
     """A problem in a few words: data set, how much of it, network."""
-    options, blocks = problem["options"], problem["options"].get("blocks")
-    shortcut = options.get("shortcut", "identity")
-    parts = [problem["network"]]
-    parts += [f"width {options['width']}"] if "width" in options else []
-    parts += [f"{blocks} block{'s' * (blocks > 1)}"] if blocks else []
-    parts += [f"{shortcut} shortcuts"] if shortcut != "identity" else []
-    parts += ["dense players"] if options.get("kind") == "dense" else []
+    options = problem["options"]
+    blocks, shortcut = options.get("blocks"), options.get("shortcut", "identity")
     some = f", {problem['train']:,} images" if problem.get("train") else ""
-    return f"{DATA_TITLES[problem['data']]}{some} · {', '.join(parts)}"
+    return ", ".join(filter(None, (
+        f"{DATA_TITLES[problem['data']]}{some} · {problem['network']}",
+        f"width {options['width']}" if "width" in options else "",
+        f"{blocks} block{'s' * (blocks > 1)}" if blocks else "",
+        f"{shortcut} shortcuts" if shortcut != "identity" else "",
+        "dense players" if options.get("kind") == "dense" else "",
+    )))  # fmt: skip

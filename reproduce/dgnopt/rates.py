@@ -43,10 +43,9 @@ def rate_for(context: Any, problem: dict[str, Any], given: dict[str, Any]) -> tu
     wanted = problem_list.title(problem), name
     for folder in (context.results, _COMMITTED / context.preset):
         path = folder / f"{NAME}.json"
-        rows = store.read(path)["results"]["rows"] if path.exists() else []
-        taken = (row["chosen"] for row in rows if (row["problem"], row["name"]) == wanted)
-        if (found := next(taken, None)) is not None:
-            return found, f"{NAME}, preset {context.preset}"
+        for row in store.read(path)["results"]["rows"] if path.exists() else []:
+            if (row["problem"], row["name"]) == wanted and row["chosen"] is not None:
+                return row["chosen"], f"{NAME}, preset {context.preset}"
     return SEARCHED[name]["otherwise"], "default"
 
 
@@ -69,7 +68,7 @@ class Search:
     scores: dict[tuple[float, int], float | None] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     cpu_seconds: float = 0.0
-    revisions: list[str] = field(default_factory=list)
+    revisions: dict[str, None] = field(default_factory=dict)
 
     @property
     def rates(self) -> list[float]:
@@ -92,25 +91,19 @@ class Search:
         return [rate for _, rate in sorted(left, reverse=True)[:2]]
 
     def wanted(self, settings: dict[str, Any]) -> list[tuple[float, int]]:
-        """Pairs of a rate and the number of a seed to try next; none at the end."""
+        """Pairs of a rate and the number of a seed to try next; none at the end. The next rate past
+        the end of the grid where the best one is, or below it where every rate diverged, by
+        `beyond` per side at most; then further seeds of the best two."""
         if not self.scores:
             return [(rate, 0) for rate in self.grid]
-        if (rate := self._beyond(settings["beyond"])) is not None:
-            return [(rate, 0)]
+        rates, most, best = self.rates, settings["beyond"], (self.best() or self.rates)[0]
+        if best == rates[-1] and sum(rate > self.grid[-1] for rate in rates) < most:
+            return [(neighbour(best, 1), 0)]
+        if best == rates[0] and sum(rate < self.grid[0] for rate in rates) < most:
+            return [(neighbour(best, -1), 0)]
         seeds = range(1, settings["confirmations"] + 1)
         return [(rate, number) for rate in self.best() if not self.further(rate)
                 for number in seeds]  # fmt: skip
-
-    def _beyond(self, most: int) -> float | None:
-        """The next rate past the end of the grid where the best one is, or None, by so many a side
-        at most. Below the grid where every rate diverged."""
-        rates = self.rates
-        best = (self.best() or rates)[0]
-        above = sum(rate > self.grid[-1] for rate in rates)
-        below = sum(rate < self.grid[0] for rate in rates)
-        if best == rates[-1] and above < most:
-            return neighbour(best, 1)
-        return neighbour(best, -1) if best == rates[0] and below < most else None
 
     def row(self, budget: dict[str, Any]) -> dict[str, Any]:
         """The record; `chosen` is, of `best`, the one with the best mean over its further seeds,
@@ -134,55 +127,46 @@ def neighbour(rate: float, way: int) -> float:
 
 def run(context: Any) -> dict[str, Any]:
     """Trains every method at every rate of its grid, and the best two with more seeds."""
-    settings = context.settings
-    budget = {key: settings[key] for key in ("steps", "confirmations")}
-    budget["seed"] = SEED + context.seed
+    settings, seed = context.settings, SEED + context.seed
+    budget = {"steps": settings["steps"], "confirmations": settings["confirmations"], "seed": seed}
     searches = [
         Search(kind, problem, name, SEARCHED[name]["grid"][-settings["rates"] :])
         for kind, problem in context.problems(list(settings["methods"]))
         for name in settings["methods"][kind]
     ]
     while wanted := [(each, *run) for each in searches for run in each.wanted(settings)]:
-        _try(context, wanted)
+        made = [
+            cell_of.make(**{**search.problem, "curve_images": 1}, score="validation", rate=rate,
+                         method=SEARCHED[search.name]["method"], seed=seed + number,
+                         steps=settings["steps"], evaluate_every=settings["steps"])
+            for search, rate, number in wanted
+        ]  # fmt: skip
+        results = cells.run(made, context, "searching")
+        for (search, rate, number), result in zip(wanted, results, strict=True):
+            here = result["made"]["revision"] if "made" in result else provenance.revision()
+            search.revisions[here] = None
+            search.errors += [result["error"]] if "error" in result else []
+            search.cpu_seconds += result.get("cpu_seconds", 0.0)
+            lost = "error" in result or result["diverged"]
+            search.scores[rate, number] = None if lost else result["accuracy"]
     return {"rows": [each.row(budget) for each in searches]}
-
-
-def _try(context: Any, wanted: list[tuple[Search, float, int]]) -> None:
-    """Trains (search, rate, number of the seed) and tells the searches."""
-    steps = context.settings["steps"]
-    made = [
-        cell_of.make(**{**search.problem, "curve_images": 1},
-                     method=SEARCHED[search.name]["method"], rate=rate, score="validation",
-                     steps=steps, seed=SEED + context.seed + number, evaluate_every=steps)
-        for search, rate, number in wanted
-    ]  # fmt: skip
-    results = cells.run(made, context, "searching")
-    for (search, rate, number), result in zip(wanted, results, strict=True):
-        here = result["made"]["revision"] if "made" in result else provenance.revision()
-        search.revisions += [here] if here not in search.revisions else []
-        search.errors += [result["error"]] if "error" in result else []
-        search.cpu_seconds += result.get("cpu_seconds", 0.0)
-        lost = "error" in result or result["diverged"]
-        search.scores[rate, number] = None if lost else result["accuracy"]
 
 
 def summary(document: dict[str, Any]) -> list[Table]:
     """The rates tried, their accuracies, those with further seeds, and the rate taken."""
 
-    def tried(row):
-        return ", ".join(map(_shown, row["rates"], row["accuracy"]))
-
     def further(row):
-        seeds = row.get("further") or [[]] * len(row["rates"])
+        seeds = zip(row["rates"], row.get("further") or [[]] * len(row["rates"]), strict=True)
         means = {rate: np.mean([np.nan if a is None else a for a in own])
-                 for rate, own in zip(row["rates"], seeds, strict=True) if own}  # fmt: skip
+                 for rate, own in seeds if own}  # fmt: skip
         return ", ".join(_shown(*pair) for pair in means.items())
 
     title = f"Learning rates after {document['settings']['steps']} steps"
     return [Table.of(title, document["results"]["rows"], {
         "problem": lambda row: row["problem"],
         "method": lambda row: row["name"],
-        "rate: validation accuracy (%)": tried,
+        "rate: validation accuracy (%)": lambda row: ", ".join(
+            map(_shown, row["rates"], row["accuracy"])),
         "mean over further seeds": further,
         "taken": lambda row: "none" if row["chosen"] is None else f"{row['chosen']:g}",
     })]  # fmt: skip

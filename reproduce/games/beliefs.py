@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
 from reproduce.games.convergence import form
 from reproduce.report import Table
 
@@ -52,32 +51,6 @@ def _needed(error) -> int | None:
     above = np.flatnonzero(~(np.asarray(error) < _TARGET))
     first = int(above[-1]) + 2 if len(above) else 1
     return first if first <= len(error) else None
-
-
-def draw(document: dict[str, Any]) -> Any:
-    """Error against stage, a panel per game, and the stages needed against the horizon."""
-    results = document["results"]
-    figure, axes = figures.subplots(1, 4, figsize=(12.4, 3.4))
-    for axis, case in zip(axes, results["cases"], strict=False):
-        for number, rule in enumerate(_RULES):
-            error = np.asarray(case["error"][rule])
-            look = {**figures.STYLES[number], "markevery": max(1, len(error) // 8)}
-            axis.plot(np.arange(1, len(error) + 1), np.maximum(error, 1e-14), label=rule, **look)
-        axis.set(yscale="log", xlabel="stage", title=f"{case['title']}\nλ = {case['factor']:.3f}")
-        axis.title.set_fontsize(9)
-    axes[0].set_ylabel("relative L2 error of the belief")
-    last = axes[3]
-    for number, rule in enumerate(_RULES):
-        shown = [case for case in results["scan"] if case["needed"][rule] is not None]
-        last.plot([case["horizon"] for case in shown], [case["needed"][rule] for case in shown],
-                  label=rule, **figures.STYLES[number])  # fmt: skip
-    last.set(xscale="log", yscale="log", xlabel="horizon T (units of time)",
-             ylabel=f"stages to an error below {_TARGET:g}",
-             title="medium coupling, ε = c = 2")  # fmt: skip
-    horizons = [case["horizon"] for case in results["scan"]]
-    figures.ticks(last, "x", horizons)
-    last.title.set_fontsize(9)
-    return figures.legend_below(figure, 4, title="belief")
 
 
 def summary(document: dict[str, Any]) -> list[Table]:

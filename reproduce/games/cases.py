@@ -44,14 +44,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Solved:
-    """A case solved from one seed.
-
-    Attributes:
-        case, seed: of the solve.
-        settings: of the preset.
-        result: the `Result`.
-        other: another case → its `Result` from the same seed.
-    """
+    """A case solved from one seed: the preset's settings, the `Result`, and `other`, which maps
+    another case to its `Result` from the same seed."""
 
     case: Case
     seed: int
@@ -62,23 +56,25 @@ class Solved:
 
 @dataclass(frozen=True)
 class Games:
-    """An item of solved games, as data; its module exports `parts`.
+    """An item of solved games, as data.
 
     Attributes:
         cases: the preset's settings, `seeds`, `training` and what else it wants → the cases.
         tables: caption → heading → cell, from the records of all seeds of a game.
         record: what is kept of a solved case; by default, of a linear-quadratic one.
         kinds: how the names of the games of every table begin.
+        before: further tables, from the document.
+        draw, film, facts: as `Item.code` says.
     """
 
     cases: Callable[[dict[str, Any]], list[Case]]
     tables: Mapping[str, cells.Columns]
     record: Callable[[Solved], dict[str, Any]] = lambda solved: solving.describe(solved.result)
     kinds: Sequence[str] = ("",)
-
-    def parts(self) -> tuple[Any, ...]:
-        """run, summary: what an item's module has."""
-        return self.run, self.summary
+    before: Callable[[dict[str, Any]], list[Table]] = lambda document: []
+    draw: Callable[[dict[str, Any]], Any] | None = None
+    film: Callable[[dict[str, Any]], Any] | None = None
+    facts: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def run(self, context: Any) -> dict[str, Any]:
         """Solves every case from every seed; an interrupted run goes on."""
@@ -115,21 +111,19 @@ class Games:
         spent = solving.spent(result)
         for clock in context.reused:  # of stages that an interrupted command had trained
             context.reused[clock] += max(0.0, spent[clock] - (solved_at[clock] - begun[clock]))
-        found = self.record(Solved(case, seed, context.settings, result, other))
-        whole = {f"whole_{clock}": spent[clock] + now - solved_at[clock]
-                 for clock, now in solving.clocks().items()}  # fmt: skip
-        labels = {"game": case.name, "network": case.network, "seed": seed,
-                  "reason": result.reason}  # fmt: skip
-        found = {**labels, **found, **whole}
+        found = {"game": case.name, "network": case.network, "seed": seed, "reason": result.reason}
+        found |= self.record(Solved(case, seed, context.settings, result, other))
+        found |= {f"whole_{clock}": spent[clock] + now - solved_at[clock]
+                  for clock, now in solving.clocks().items()}  # fmt: skip
         store.write(kept, found)
         return found
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
         """A row per game and network."""
-        return [
+        return [*self.before(document), *(
             Table.of(caption, groups(document, kind), _with_earlier(columns, document))
             for kind, (caption, columns) in zip(self.kinds, self.tables.items(), strict=True)
-        ]
+        )]  # fmt: skip
 
 
 def records(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -186,16 +180,14 @@ def inter_bank(players: Sequence[int], game: Mapping[str, Any]) -> dict[str, dic
 def panels(document: dict[str, Any], width: float, height: float, **settings: Any
            ) -> tuple[Any, Iterator[tuple[Any, dict[str, list[dict[str, Any]]]]]]:  # fmt: skip
     """A figure with a panel per game: its axis, titled, and the game's records by network."""
-    found = by_game(document)
-    titles = list(dict.fromkeys(game for game, _ in found))
-    size = (width * len(titles), height)
-    figure, axes = figures.subplots(1, len(titles), figsize=size, squeeze=False, **settings)
-    for axis, title in zip(axes[0], titles, strict=True):
+    games: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for (game, network), cases in by_game(document).items():
+        games.setdefault(game, {})[network] = cases
+    size = (width * len(games), height)
+    figure, axes = figures.subplots(1, len(games), figsize=size, squeeze=False, **settings)
+    for axis, title in zip(axes[0], games, strict=True):
         axis.set_title(title)
-    return figure, (
-        (axis, {network: cases for (game, network), cases in found.items() if game == title})
-        for axis, title in zip(axes[0], titles, strict=True)
-    )
+    return figure, zip(axes[0], games.values(), strict=True)
 
 
 def _with_earlier(columns: cells.Columns, document: dict[str, Any]) -> cells.Columns:

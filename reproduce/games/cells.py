@@ -10,7 +10,7 @@ Cell = Callable[[list[Case]], str]
 Columns = Mapping[str, Cell]
 
 
-def over_seeds(found: Sequence[Sequence[float]], sign: str = "", digits: int = 3,
+def over_seeds(found: Sequence[Sequence[float]] | np.ndarray, sign: str = "", digits: int = 3,
                percent: bool = True) -> str:  # fmt: skip
     """A quantity in words: "0.123 % ± 0.004, seeds ± 0.010".
 
@@ -29,12 +29,8 @@ def over_seeds(found: Sequence[Sequence[float]], sign: str = "", digits: int = 3
 
 
 def quantity(*entries: str | Callable[[Case], Any], **shown: Any) -> Cell:
-    """A quantity of the records, mean over the players, as a cell.
-
-    Args:
-        entries: its name in the records, or a function of one, and that of its standard error.
-        shown: as for `over_seeds`.
-    """
+    """A quantity of the records, mean over the players, as a cell: its name in the records, or a
+    function of one, and that of its standard error; shown as `over_seeds` says."""
 
     def value(case: Case, entry: Any) -> float:
         return float(np.mean(case[entry] if isinstance(entry, str) else entry(case)))

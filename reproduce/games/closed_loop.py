@@ -9,6 +9,7 @@ from reproduce.games import cells, solving
 from reproduce.games.cases import COSTS, Case, Games, Solved, inter_bank, panels
 
 _CLOSED = {"information_structure": "closed_loop", "batch_normalization": False, "skip": True}
+_KINDS = {"closed_loop": "-", "open_loop": ":"}
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
@@ -28,28 +29,24 @@ def _record(solved: Solved) -> dict[str, Any]:
     initial, noise = solving.sample(game, solved.settings["paths"], (solved.seed, 3))
     controls, states = result.control(initial, noise), result.states(initial, noise)
     gains = fp.lq.regressed_gains(controls, states[:, :-1])
-    equilibria = {kind: fp.lq.nash(game, kind) for kind in ("closed_loop", "open_loop")}
+    exact = {kind: fp.lq.nash(game, kind) for kind in _KINDS}
     return {
         # Every player's trained response, in which N networks answer N deviations, is dear.
         **solving.describe(result, steps=100, batch_size=64, paths=1024),
-        "gain_error": {
-            kind: fp.lq.gain_error(game, gains, exact.gains) for kind, exact in equilibria.items()
-        },
-        "cost_error": {
-            kind: np.max(np.abs(result.relative_error(exact))) for kind, exact in equilibria.items()
-        },
+        "gain_error": {k: fp.lq.gain_error(game, gains, e.gains) for k, e in exact.items()},
+        "cost_error": {k: np.max(np.abs(result.relative_error(e))) for k, e in exact.items()},
         "gains": gains[:, 0, 0],
-        "exact_gains": {kind: exact.gains[:, 0, 0] for kind, exact in equilibria.items()},
+        "exact_gains": {kind: each.gains[:, 0, 0] for kind, each in exact.items()},
     }
 
 
-def draw(document: dict[str, Any]) -> Any:
+def _draw(document: dict[str, Any]) -> Any:
     """Player 1's gain on her own state against time, with both exact equilibria."""
     figure, shown = panels(document, 3.3, 3.2)
     for axis, own in shown:
         first = next(iter(own.values()))[0]
         times = np.linspace(0.0, 1.0, len(first["gains"]), endpoint=False)
-        for kind, line in (("closed_loop", "-"), ("open_loop", ":")):
+        for kind, line in _KINDS.items():
             label = f"exact, {kind.replace('_', ' ')}"
             axis.plot(times, first["exact_gains"][kind], "k", linestyle=line, label=label)
         for number, (network, (case, *_)) in enumerate(own.items()):
@@ -64,7 +61,7 @@ def _error(what: str, kind: str) -> cells.Cell:
     return cells.quantity(lambda case: case[f"{what}_error"][f"{kind}_loop"], digits=2)
 
 
-run, summary = Games(
+ITEM = Games(
     cases=_cases,
     record=_record,
     tables={"Closed-loop play against both equilibria": {
@@ -74,4 +71,5 @@ run, summary = Games(
         "gain error, open": _error("gain", "open"),
         **cells.RUNS,
     }},
-).parts()  # fmt: skip
+    draw=_draw,
+)  # fmt: skip

@@ -21,31 +21,33 @@ def run(context) -> dict[str, Any]:
     given = context.settings
     players, horizons, largest = given["players"], given["horizons"], max(given["players"])
     fine = np.geomspace(0.6 * horizons[0], 1.6 * horizons[-1], 60)
-    curves, points, limits, plays = [], [], [], []
+    found: dict[str, list] = {"curves": [], "points": [], "limits": [], "plays": []}
     for coupling, weight in _COUPLINGS.items():
 
         def closed(count, horizon, weight=weight):
             return fp.lq.symmetric_contraction(count, horizon, 0.1, 0.1, weight, weight)
 
         for count in [*players, _MANY]:
-            curves.append({"coupling": coupling, "players": count, "horizon": fine,
-                           "factor": closed(count, fine)})  # fmt: skip
+            found["curves"].append({"coupling": coupling, "players": count, "horizon": fine,
+                                    "factor": closed(count, fine)})  # fmt: skip
         for count in players:
             about = {"coupling": coupling, "players": count}
             for horizon in horizons:
                 steps = max(_LEAST_STEPS, round(horizon / given["step"]))
                 factor = fp.lq.contraction(form(count, horizon, steps, weight))
-                points.append({**about, "horizon": horizon, "steps": steps, "factor": factor,
-                               "closed": float(closed(count, horizon))})  # fmt: skip
+                found["points"].append({
+                    **about, "horizon": horizon, "steps": steps, "factor": factor,
+                    "closed": float(closed(count, horizon)),
+                })  # fmt: skip
             factors = [fp.lq.contraction(form(count, 1.0, 20 * 2**number, weight))
                        for number in range(given["halvings"] + 1)]  # fmt: skip
-            limits.append({**about, "factors": factors, "extrapolated": _extrapolated(factors),
-                           "closed": float(closed(count, 1.0))})  # fmt: skip
+            found["limits"].append({**about, "factors": factors, "closed": float(closed(count, 1)),
+                                    "extrapolated": _extrapolated(factors)})  # fmt: skip
         game = form(largest, 1.0, 20, weight)
         error = fp.lq.exact_play(game, given["stages"], initial=1.0).error
-        plays.append({"coupling": coupling, "players": largest, "error": error,
-                      "factor": fp.lq.contraction(game)})  # fmt: skip
-    return {"curves": curves, "points": points, "limits": limits, "plays": plays}
+        found["plays"].append({"coupling": coupling, "players": largest, "error": error,
+                               "factor": fp.lq.contraction(game)})  # fmt: skip
+    return found
 
 
 def form(players: int, horizon: float, steps: int, weight: float) -> Any:
@@ -58,35 +60,23 @@ def form(players: int, horizon: float, steps: int, weight: float) -> Any:
 
 
 def draw(document: dict[str, Any]) -> Any:
-    """Factor against horizon, a panel a coupling, and the errors of exact play."""
+    """Factor against horizon, a panel per coupling: the formula's curves and discrete points."""
     results = document["results"]
-    figure, axes = figures.subplots(1, 4, figsize=(12.4, 3.4), width_ratios=(1, 1, 1, 1.15))
-    for axis, coupling in zip(axes, _COUPLINGS, strict=False):
-        curves, points = (_of(results[what], coupling=coupling) for what in ("curves", "points"))
-        for number, curve in enumerate(curves):
+    figure, axes = figures.subplots(1, 3, figsize=(9.4, 3.4), sharey=True)
+    for axis, coupling in zip(axes, _COUPLINGS, strict=True):
+        for number, curve in enumerate(_of(results["curves"], coupling=coupling)):
             players = curve["players"]
             name = f"N = {players}" if players < _MANY else "N → ∞"
             axis.plot(curve["horizon"], curve["factor"], label=name, **figures.line(number))
-            chosen = _of(points, players=players)
-            axis.plot([point["horizon"] for point in chosen],
-                      [point["factor"] for point in chosen], **figures.dots(number))  # fmt: skip
+            points = _of(results["points"], coupling=coupling, players=players)
+            axis.plot([point["horizon"] for point in points],
+                      [point["factor"] for point in points], **figures.dots(number))  # fmt: skip
         axis.set(xscale="log", yscale="log", xlabel="horizon T (units of time)", title=coupling,
                  ylim=(0.01, 1.3))  # fmt: skip
         axis.axhline(1.0, color="#5a5a5a", linewidth=0.8)
     axes[0].set_ylabel("contraction factor λ per stage")
     axes[0].plot([], [], linestyle="none", marker="o", color="black", label="discrete time")
     axes[0].legend(fontsize=8)
-    last = axes[3]
-    for number, play in enumerate(results["plays"]):
-        error = np.asarray(play["error"])
-        stage = np.arange(1, len(error) + 1)
-        last.plot(stage, error, label=play["coupling"].split(",")[0], **figures.dots(number))
-        anchor = _anchor(error)
-        slope = error[anchor] * play["factor"] ** (stage - stage[anchor])
-        last.plot(stage, slope, **figures.line(number))
-    last.set(yscale="log", xlabel="stage", ylabel="relative L2 error of the belief",
-             title=f"T = 1, N = {results['plays'][0]['players']}")  # fmt: skip
-    last.legend(fontsize=8)
     return figure
 
 
@@ -135,13 +125,8 @@ def _extrapolated(factors) -> float:
     return float(values[0])
 
 
-def _anchor(error) -> int:
-    """The last stage whose error is well above round-off."""
-    return int(np.flatnonzero(np.asarray(error) > 1e-10)[-1])
-
-
 def _slope(error) -> float:
-    """Factor a stage over the last stages above round-off."""
-    last = _anchor(error)
+    """Factor per stage over the last stages above round-off."""
+    last = int(np.flatnonzero(np.asarray(error) > 1e-10)[-1])
     first = max(0, last - 4)
     return float((error[last] / error[first]) ** (1.0 / max(1, last - first)))

@@ -1,6 +1,8 @@
 """The network of one player, drawn from the Keras model itself."""
 
+import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -113,19 +115,10 @@ def summary(document: dict[str, Any]) -> list[Table]:
 
 def _drawn_sources(name: str, layers: dict[str, Any]) -> set[str]:
     """The drawn layers that feed a layer, past slices and scalings."""
-    found = set()
-    for source in _origins(layers[name]["inbound_nodes"]):
+    found: set[str] = set()
+    for source in re.findall(
+        r'"keras_history": \["(\w+)"', json.dumps(layers[name]["inbound_nodes"])
+    ):
         drawn = layers[source]["class_name"] in _KINDS
         found |= {source} if drawn else _drawn_sources(source, layers)
     return found
-
-
-def _origins(value: Any) -> set[str]:
-    """Names of the layers whose tensors a model's configuration mentions."""
-    if isinstance(value, dict):
-        if "keras_history" in value:
-            return {value["keras_history"][0]}
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return set().union(*(_origins(entry) for entry in value))
-    return set()

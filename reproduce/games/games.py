@@ -7,11 +7,14 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.catalogue import find
-from reproduce.games import cells, gallery_picture, solving
-from reproduce.games.cases import Case, Games, Solved, by_game, flight, groups, names
+from reproduce.games import cells, solving
+from reproduce.games.cases import Case, Games, Solved, flight, groups, names
 
 #: The largest error of a cost, price or control that still counts as none.
 _LIMIT = 0.01
+#: The formation's places in a V that flies to the right, in units of length, and its speed.
+_PLACES = np.array([[0.0, 0.0], [-1.0, 1.0], [-1.0, -1.0], [-2.0, 2.0], [-2.0, -2.0]])
+_SPEED = 4.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,17 @@ class Published:
         """Of `DeepFictitiousPlay`."""
         return self.training.get("information_structure", "open_loop")
 
+    @property
+    def players(self):
+        """An index of the counted ones."""
+        return slice(None) if self.counted is None else self.counted
+
+    def quantity(self, cost, price) -> float | None:
+        """The number that stands in the table: the price, or the counted players' mean cost."""
+        if self.price:
+            return price
+        return None if cost is None else float(np.mean(cost[self.players]))
+
 
 CASES = tuple(Published(**row) for row in find("games").table["cases"])
 
@@ -58,33 +72,22 @@ def _record(solved: Solved) -> dict[str, Any]:
     truth = gallery_truths.of(case.make, result.game, case.information)
     found = {
         "quantity": "price" if case.price else "cost",
-        "truth": _quantity(case, truth.cost, truth.price),
-        "continuous": _quantity(case, truth.continuous, truth.stationary_price),
+        "truth": case.quantity(truth.cost, truth.price),
+        "continuous": case.quantity(truth.continuous, truth.stationary_price),
         "settings": solved.case.training,
         **_measure(case, result, truth, solved.seed, solved.settings["paths"]),
         **_certificate(result, truth),
     }
     if case.make == "formation":
-        found["flight"] = gallery_picture.flight(result, truth, solved.seed)
+        found["flight"] = _flight(result, truth, solved.seed)
     return found
-
-
-def _quantity(case: Published, cost, price) -> float | None:
-    """The number that stands in the table: the price, or the counted players' mean cost."""
-    if case.price:
-        return price
-    return None if cost is None else float(np.mean(cost[_counted(case)]))
-
-
-def _counted(case: Published):
-    return slice(None) if case.counted is None else case.counted
 
 
 def _measure(case: Published, result, truth, seed: int, paths: int) -> dict[str, Any]:
     """Costs and controls of a profile against the truth's, along the same fresh paths."""
     import fictitious_play as fp
 
-    game, counted = result.game, _counted(case)
+    game, counted = result.game, case.players
     initial, noise = solving.sample(game, paths, (seed, 3))
     shape = (paths, game.steps, game.players, -1)
     ours = result.control(initial, noise).reshape(shape)
@@ -96,16 +99,16 @@ def _measure(case: Published, result, truth, seed: int, paths: int) -> dict[str,
         cost = truth.cost + (mine - theirs).mean(axis=0)
         error = (mine - theirs).std(axis=0) / paths**0.5
     size = np.abs(truth.cost[counted])
-    measured = {
+    cost_error = np.max(np.abs(cost - truth.cost)[counted] / size)
+    price = float(result.states(initial, noise)[:, game.steps // 2, 0].mean())
+    return {
         "cost": cost,
-        "cost_error": np.max(np.abs(cost - truth.cost)[counted] / size),
+        "cost_error": cost_error,
         "cost_standard_error": np.max(error[counted] / size),
         "control_error": fp.lq.control_error(ours[:, :, counted], controls[:, :, counted]),
+        "value": case.quantity(cost, price),
+        "error": abs(price / truth.price - 1.0) if case.price else cost_error,
     }
-    price = float(result.states(initial, noise)[:, game.steps // 2, 0].mean())
-    value = _quantity(case, cost, price)
-    error = abs(price / truth.price - 1.0) if case.price else measured["cost_error"]
-    return {**measured, "value": value, "error": error}
 
 
 def _certificate(result, truth) -> dict[str, Any]:
@@ -124,35 +127,46 @@ def _certificate(result, truth) -> dict[str, Any]:
     }
 
 
-def draw(document: dict[str, Any]) -> Any:
-    """Errors of all games and seeds, and the formation's flight."""
-    figure, (left, right) = figures.subplots(1, 2, figsize=(9.6, 3.9), width_ratios=(1.25, 1.0))
-    found = by_game(document)
-    rows = np.arange(len(found))[::-1]
-    for number, (what, label) in enumerate(
-        (("error", "cost or price"), ("control_error", "controls"))
-    ):
-        for row, cases in zip(rows, found.values(), strict=True):
-            errors = 100.0 * np.array([case[what] for case in cases], float)
-            left.plot(errors, np.full(len(errors), row), label=None if row else label,
-                      **figures.dots(number))  # fmt: skip
-    left.axvline(100.0 * _LIMIT, **figures.EXACT)
-    left.set(xscale="log", xlabel="error against the truth (%), a marker per seed",
-             title="the games of the gallery")  # fmt: skip
-    left.set_yticks(rows, [f"{game} ({kind.split('_')[0]})" for game, kind in found])
-    left.legend(fontsize=8)
-    gallery_picture.trails(right, flight(document))
-    return figure
+def _flight(result, truth, seed: int) -> dict[str, Any]:
+    """Where everybody is on one path, (steps + 1, players, 2), trained and exact, and the places
+    that would end all costs of distance."""
+    game = result.game
+    initial, noise = solving.sample(game, 1, (seed, 4))
+    times = np.linspace(0.0, game.horizon, game.steps + 1)
+    places = _PLACES + np.stack([_SPEED * times, 0.0 * times], axis=1)[:, None]
+    away = {"trained": result.states(initial, noise), "exact": truth.play(initial, noise)[0]}
+    away = {name: states.reshape(game.steps + 1, game.players, 2, 2)[:, :, 0]
+            for name, states in away.items()}  # fmt: skip
+    return {**{name: own + places for name, own in away.items()},
+            "places": away["exact"].mean(axis=1, keepdims=True) + places}  # fmt: skip
 
 
-def film(document: dict[str, Any]) -> Any:
-    """The formation's flight."""
-    return gallery_picture.film(flight(document))
+def _film(document: dict[str, Any]) -> Any:
+    """The formation's flight: trained vehicles, and rings where exact play is."""
+    from matplotlib import animation
 
+    flown = flight(document)
+    trained, exact, places = (np.asarray(flown[name]) for name in ("trained", "exact", "places"))
+    every = np.concatenate([trained, exact, places]).reshape(-1, 2)
+    figure, axis = figures.subplots(figsize=(4.8, 2.9), dpi=75)
+    axis.set_aspect("equal")
+    low, high = every.min(axis=0) - 0.5, every.max(axis=0) + 0.5
+    axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$x_1$", ylabel="$x_2$")
+    tails = [axis.plot([], [], color="#8a9ab0", linewidth=1.0)[0] for _ in trained[0]]
+    (goals,) = axis.plot([], [], "+", color="#8a9ab0", markersize=7, label="places")
+    (rings,) = axis.plot([], [], "o", mfc="none", color="#c0562b", markersize=9, label="exact")
+    (vehicles,) = axis.plot([], [], ">", color="#1b3a5c", markersize=6, label="trained")
+    axis.legend(loc="upper left", fontsize=7)
 
-def facts(document: dict[str, Any]) -> dict[str, Any]:
-    """Of the text."""
-    return {"seeds": len(groups(document)[0])}
+    def frame(number):
+        now = min(number, len(trained) - 1)
+        for player, tail in enumerate(tails):
+            tail.set_data(*trained[: now + 1, player].T)
+        for marks, where in ((goals, places), (rings, exact), (vehicles, trained)):
+            marks.set_data(*where[now].T)
+        return [*tails, goals, rings, vehicles]
+
+    return animation.FuncAnimation(figure, frame, frames=len(trained) + 8, blit=False)
 
 
 def _largest(entry: str, digits: int) -> cells.Cell:
@@ -164,11 +178,7 @@ def _ours(cases: list[dict[str, Any]]) -> str:
     return f"{values.mean():.5g} ± {values.std(ddof=len(values) > 1):.1g}"
 
 
-def _certified(cases: list[dict[str, Any]]) -> str:
-    return ("≥ " if cases[0]["method"] == "trained" else "") + _largest("gain", 2)(cases)
-
-
-run, summary = Games(
+ITEM = Games(
     cases=_cases,
     record=_record,
     tables={"Ten games of the literature": {
@@ -179,11 +189,14 @@ run, summary = Games(
         "ours ± spread": _ours,
         "error": _largest("error", 2),
         "control error": _largest("control_error", 1),
-        "certificate": _certified,
+        "certificate": lambda cases: (
+            ("≥ " if cases[0]["method"] == "trained" else "") + _largest("gain", 2)(cases)),
         "converged": lambda cases: f"{sum(case['converged'] for case in cases)} of {len(cases)}",
         # With the certificate.
         "CPU-s per seed": lambda cases: cells.cpu_seconds([
             {"cpu_seconds": case.get("whole_cpu_seconds", case.get("cpu_seconds"))}
             for case in cases]),
     }},
-).parts()  # fmt: skip
+    film=_film,
+    facts=lambda document: {"seeds": len(groups(document)[0])},
+)  # fmt: skip

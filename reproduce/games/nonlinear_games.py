@@ -6,7 +6,7 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.games import cells, solving
-from reproduce.games.cases import Case, Games, Solved, flight, groups, names
+from reproduce.games.cases import Case, Games, Solved, flight, names
 
 _FLOCK: dict[str, Any] = {"alignment": 8.0, "terminal_alignment": 8.0, "reach": 2.0}
 _PORTFOLIO: dict[str, Any] = {
@@ -132,41 +132,25 @@ def _flight(result, seed, paths) -> dict[str, Any]:
     return found
 
 
-def draw(document: dict[str, Any]) -> Any:
-    """A flock's flight, its misalignment, and investments against N."""
-    figure, (left, middle, right) = figures.subplots(1, 3, figsize=(10.6, 3.4))
+def _draw(document: dict[str, Any]) -> Any:
+    """A flock's flight and its misalignment."""
+    figure, (left, right) = figures.subplots(1, 2, figsize=(7.4, 3.4))
     flown = flight(document)
     for number, name in enumerate(("trained", "no effort")):
-        look, positions = figures.STYLES[number], flown[name]["positions"]
-        figures.trails(left, positions, name, look["marker"], linewidth=1.1, **figures.line(number))
-        middle.plot(flown["times"], flown[name]["misalignment"], label=name, **look)
-    left.plot(*np.transpose(positions[0]), linestyle="none", marker=".", color="black",
-              label="start")  # fmt: skip
+        look, positions = figures.STYLES[number], np.asarray(flown[name]["positions"])
+        for bird in range(positions.shape[1]):
+            way = positions[:, bird]
+            left.plot(*way.T, label=None if bird else name, **{**figures.line(number), "lw": 1.1})
+            left.plot(*way[-1], marker=look["marker"], color=look["color"])
+        right.plot(flown["times"], flown[name]["misalignment"], label=name, **look)
+    left.plot(*positions[0].T, linestyle="none", marker=".", color="black", label="start")
+    left.set_aspect("equal", adjustable="datalim")
     left.set(xlabel="position $x_1$", ylabel="position $x_2$", title="one flight, seen from above")
     left.legend(fontsize=8)
-    middle.set(xlabel="time $t$", ylabel="mean square misalignment $E|m^i|^2$", ylim=(0, None),
-               title=_CURVED)  # fmt: skip
-    middle.legend()
-    investors = groups(document, "portfolio")
-    count = [cases[0]["players"] for cases in investors]
-    right.plot(count, [cases[0]["exact_investment"][0] for cases in investors],
-               label="exact, N players", **figures.line(1))  # fmt: skip
-    right.axhline(investors[0][0]["limit_investment"][0], label="exact, mean-field limit",
-                  **figures.EXACT)  # fmt: skip
-    invested = [np.ravel([case["investment"] for case in cases]) for cases in investors]
-    means, low, high = (np.array([*map(end, invested)]) for end in (np.mean, np.min, np.max))
-    right.errorbar(count, means, yerr=[means - low, high - means], fmt="o", color="#1b3a5c",
-                   capsize=2.5, label="trained, mean and range\nover the players")  # fmt: skip
-    right.set(xscale="log", xlabel="investors N", ylabel="investment $π$ (units of money)",
-              title="portfolio game")  # fmt: skip
-    figures.ticks(right, "x", count)
-    right.legend(fontsize=8)
+    right.set(xlabel="time $t$", ylabel="mean square misalignment $E|m^i|^2$", ylim=(0, None),
+              title=_CURVED)  # fmt: skip
+    right.legend()
     return figure
-
-
-def facts(document: dict[str, Any]) -> dict[str, Any]:
-    """Of the text."""
-    return {"rate": _RATE}
 
 
 def _back(cases) -> str:
@@ -179,7 +163,7 @@ def _back(cases) -> str:
 
 
 _LAST = {cells.GAIN: cells.gain, **cells.RUNS}
-run, summary = Games(
+ITEM = Games(
     cases=_cases,
     record=_record,
     kinds=("flock", "portfolio"),
@@ -202,4 +186,6 @@ run, summary = Games(
             **_LAST,
         },
     },
-).parts()  # fmt: skip
+    draw=_draw,
+    facts=lambda document: {"rate": _RATE},
+)  # fmt: skip

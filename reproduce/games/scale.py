@@ -25,26 +25,25 @@ def _record(solved: Solved) -> dict[str, Any]:
     result, training = solved.result, solved.case.training
     exact = fp.lq.nash(result.game)
     mean_field = fp.lq.mean_field_cost(result.game, "discrete")
-    error, spread = result.relative_error(exact), result.relative_standard_error(exact)
-    worst = int(np.argmax(np.abs(error)))
+    error = result.relative_error(exact)
+    largest = cells.extreme(error, result.relative_standard_error(exact))
     return {
         "players": result.game.players,
         "features": training["features"],
         "skip": bool(training.get("skip")),
         "weights": result.policy.count_params(),
-        "relative_error": error[worst],
-        "relative_standard_error": spread[worst],
+        "relative_error": largest[0],
+        "relative_standard_error": largest[1],
         "mean_error": error.mean(),
         "mean_field_distance": mean_field[0] / exact.cost[0] - 1.0,
-        "mean_error_by_stage": [
-            np.mean(record.cost / exact.cost - 1.0) for record in result.history
-        ],
+        "mean_error_by_stage": [np.mean(record.cost / exact.cost - 1.0)
+                                for record in result.history],
         **solving.spent(result),
         "settings": training,
-    }
+    }  # fmt: skip
 
 
-def draw(document: dict[str, Any]) -> Any:
+def _draw(document: dict[str, Any]) -> Any:
     """Mean relative cost error of the players after every stage, the case at the end of a line."""
     figure, axis = figures.subplots(figsize=(8.4, 3.8))
     for number, (case, cases) in enumerate(by_game(document).items()):
@@ -62,7 +61,7 @@ def draw(document: dict[str, Any]) -> Any:
     return figure
 
 
-run, summary = Games(
+ITEM = Games(
     cases=_cases,
     record=_record,
     tables={"Many players against the exact discrete equilibrium": {
@@ -76,4 +75,5 @@ run, summary = Games(
         # Of those that were not solved at the document's own.
         "other revision": lambda cases: cases[0].get("revision", ""),
     }},
-).parts()  # fmt: skip
+    draw=_draw,
+)  # fmt: skip

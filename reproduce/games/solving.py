@@ -1,4 +1,4 @@
-"""One trained case as JSON: the game, its exact costs and what deep fictitious play reached."""
+"""One trained case: its solve, fresh paths of it, and what is kept of it as JSON."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 _SOLVE = ("stages", "steps_per_stage", "tolerance", "validation_paths", "stage_paths")
+_CERTIFICATE = ("method", "gain", "relative", "relative_standard_error")
 
 
 def solve(context, name: str, game, training: dict[str, Any], seed: int):
@@ -37,12 +38,8 @@ def place(context, name: str, game, training: dict[str, Any], seed: int) -> Path
 
 
 def describe(result, **certificate_settings) -> dict[str, Any]:
-    """Costs, exact costs, errors, certificate and history of a solved linear-quadratic game.
-
-    Args:
-        result: the `Result`.
-        certificate_settings: arguments of `Result.exploitability`.
-    """
+    """Costs, exact costs, errors, certificate (with arguments of `Result.exploitability`) and
+    history of a solved linear-quadratic game."""
     import fictitious_play as fp
 
     information = result.settings["information_structure"]
@@ -51,10 +48,9 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
     history = [record.to_json() for record in result.history]
     for record in history:
         del record["loss"]
+    same = ("cost", "cost_standard_error", "reason", "converged", "message", "settings")
     return {
         "players": result.game.players,
-        "cost": result.cost,
-        "cost_standard_error": result.cost_standard_error,
         "exact_discrete": exact.cost,
         "exact_continuous": continuous.cost,
         "relative_error": result.relative_error(exact),
@@ -62,11 +58,14 @@ def describe(result, **certificate_settings) -> dict[str, Any]:
         "exploitability": certificate(result, **certificate_settings),
         "history": history,
         **spent(result),
-        "reason": result.reason,
-        "converged": result.converged,
-        "message": result.message,
-        "settings": result.settings,
+        **{name: getattr(result, name) for name in same},
     }
+
+
+def certificate(result, **settings) -> dict[str, Any]:
+    """What every player could gain by deviating; arguments of `Result.exploitability`."""
+    found = result.exploitability(**settings)
+    return {name: getattr(found, name) for name in _CERTIFICATE}
 
 
 def sample(game, paths: int, seed: tuple[int, int], antithetic: bool = False) -> tuple[Any, Any]:
@@ -87,26 +86,9 @@ def sample(game, paths: int, seed: tuple[int, int], antithetic: bool = False) ->
     return game.initial_states(normals), noise
 
 
-def certificate(result, **settings) -> dict[str, Any]:
-    """What every player could gain by deviating.
-
-    Args:
-        result: the `Result`.
-        settings: arguments of `Result.exploitability`.
-    """
-    found = result.exploitability(**settings)
-    names = ("method", "gain", "relative", "relative_standard_error")
-    return {name: getattr(found, name) for name in names}
-
-
 def path_costs(game, initial, noise, own, others=None) -> np.ndarray:
-    """Costs on every path, (paths, players), of everybody's deviation alone from `others`.
-
-    Args:
-        game: to be played.
-        initial, noise: as `sample` gives them.
-        own, others: controls of all players; everybody plays her own where there are no others.
-    """
+    """Costs on every path, (paths, players), of everybody's deviation `own` alone from the controls
+    `others`; everybody plays her own where there are no others."""
     from keras import ops
 
     full = (len(noise), game.steps, game.players, game.control_size)
@@ -121,8 +103,7 @@ def path_costs(game, initial, noise, own, others=None) -> np.ndarray:
 
 def spent(result) -> dict[str, float]:
     """Seconds and CPU-seconds of a solve, of all commands that had a part in it."""
-    clocks = ("seconds", "cpu_seconds")
-    return {clock: sum(getattr(stage, clock) for stage in result.history) for clock in clocks}
+    return {clock: sum(getattr(stage, clock) for stage in result.history) for clock in clocks()}
 
 
 def clocks() -> dict[str, float]:

@@ -4,17 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from reproduce import figures
 from reproduce.games import cells
 from reproduce.games.cases import Case, Games, Solved, records
 from reproduce.report import Table
 
 #: Coupling strong enough that the stages can be told apart; everybody is first believed to play 1.
 _WEIGHT, _BELIEF = 4.0, 1.0
-#: Costs and their errors, of the one solve and of stages trained to their end.
-_WARM, _END = ("warm_cost", "warm_standard_error"), ("cost", "cost_standard_error")
-#: Marks of the axis of distances, in %.
-_PERCENT = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
@@ -70,58 +65,25 @@ def _record(solved: Solved) -> dict[str, Any]:
     }
 
 
-def _over(document: dict[str, Any], entry: str) -> np.ndarray:
-    """A quantity of every seed and stage, mean over the players."""
-    values = np.array([case.get(entry) or [stage[entry] for stage in case["stages"]]
-                       for case in records(document)], float)  # fmt: skip
-    return values.reshape(*values.shape[:2], -1).mean(axis=-1)
-
-
-def draw(document: dict[str, Any]) -> Any:
-    """Costs stage by stage, and distances of the controls: means over the seeds, with the
-    evaluation's error, or, of several seeds, their standard deviation and range."""
-    case = records(document)[0]
-    figure, (left, right) = figures.subplots(1, 2, figsize=(8.6, 3.5))
-    exact = np.mean(case["exact_cost"], axis=1)
-    stage = np.arange(1, len(exact) + 1)
-    left.plot(stage, exact, label="exact best responses", **figures.line(1))
-    for number, entries, label in (
-        (0, _WARM, "one solve, warm-started stages"), (2, _END, "every stage trained to its end"),
-    ):  # fmt: skip
-        cost, error = (_over(document, entry) for entry in entries)
-        bars = cost.std(axis=0, ddof=1) if len(cost) > 1 else error[0]
-        left.errorbar(stage, cost.mean(axis=0), yerr=bars, capsize=2.5, label=label,
-                      **figures.dots(number))  # fmt: skip
-    left.axhline(np.mean(case["equilibrium_cost"]), label="equilibrium", **figures.EXACT)
-    left.set(xlabel="stage", ylabel="cost, mean over the players (units of cost)", xticks=stage,
-             title="cost of the joint profile")  # fmt: skip
-    left.legend(fontsize=8)
-    for number, (name, label) in enumerate((
-        ("error_to_equilibrium", "networks to equilibrium"),
-        ("exact_error_to_equilibrium", "exact play to equilibrium"),
-        ("error_to_exact_stage", "networks to exact play"),
-    )):  # fmt: skip
-        figures.shaded(right, stage, 100 * _over(document, name), number, label=label)
-    right.set(yscale="log", xlabel="stage", ylabel="relative L2 distance of the controls (%)",
-              xticks=stage, title="controls")  # fmt: skip
-    low, high = right.get_ylim()
-    figures.ticks(right, "y", [value for value in _PERCENT if low <= value <= high])
-    right.legend(fontsize=8)
-    return figure
-
-
-def summary(document: dict[str, Any]) -> list[Table]:
+def _summary(document: dict[str, Any]) -> list[Table]:
     """Costs and controls, a row per stage."""
-    exact = np.mean(records(document)[0]["exact_cost"], axis=1)
+    cases = records(document)
+    exact = np.mean(cases[0]["exact_cost"], axis=1)
 
-    def cost(entries):
+    def over(entry):
+        """A quantity of every seed and stage, mean over the players."""
+        values = np.array([case.get(entry) or [stage[entry] for stage in case["stages"]]
+                           for case in cases], float)  # fmt: skip
+        return values.reshape(*values.shape[:2], -1).mean(axis=-1)
+
+    def cost(*entries):
         """Relative distance of the mean cost from the exact stage's."""
-        values, errors = (_over(document, entry) / exact for entry in entries)
+        values, errors = (over(entry) / exact for entry in entries)
         found = np.stack([values - 1.0, errors], axis=-1)
         return lambda stage: cells.over_seeds(found[:, stage], "+")
 
     def control(entry, seeds=None):
-        found = _over(document, entry)[:seeds]
+        found = over(entry)[:seeds]
         return lambda stage: cells.over_seeds(found[:, stage, None], digits=2)
 
     stages, number = range(len(exact)), {"stage": lambda stage: str(stage + 1)}
@@ -129,8 +91,8 @@ def summary(document: dict[str, Any]) -> list[Table]:
         Table.of("Cost of the joint profile, mean over the players", stages, {
             **number,
             "exact play": lambda stage: f"{exact[stage]:.5f}",
-            "one solve": cost(_WARM),
-            "stages trained to their end": cost(_END),
+            "one solve": cost("warm_cost", "warm_standard_error"),
+            "stages trained to their end": cost("cost", "cost_standard_error"),
         }),
         Table.of("Controls, stages trained to their end", stages, {
             **number,
@@ -141,9 +103,7 @@ def summary(document: dict[str, Any]) -> list[Table]:
     ]  # fmt: skip
 
 
-def facts(document: dict[str, Any]) -> dict[str, Any]:
-    """Of the text."""
-    return {"weight": _WEIGHT, "case": records(document)[0]}
-
-
-run = Games(cases=_cases, record=_record, tables={}, kinds=()).run
+ITEM = Games(
+    cases=_cases, record=_record, kinds=(), tables={}, before=_summary,
+    facts=lambda document: {"weight": _WEIGHT, "case": records(document)[0]},
+)  # fmt: skip

@@ -45,7 +45,7 @@ def test_the_steps_of_agents_stand_beside_those_of_one():
                method(30, 2, 1.0, "SGD, N = 2, rate × 1")]  # fmt: skip
     problem = {"title": "t", "data": "digits", "steps": 30, "batch": 8, "methods": methods}
     document = {"results": {"problems": [problem]}}
-    rows = {row[0]: row for row in figure_9.summary(document)[0].rows}
+    rows = {row[0]: row for row in figure_9.ITEM.summary(document)[0].rows}
     assert rows["SGD, N = 2, rate × 1"][3] == "30 ± 0 (2) (90 %)"
     assert "from SGD, rate × 2: " in rows["SGD, N = 2, rate × 1"][4]
 

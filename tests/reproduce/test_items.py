@@ -107,7 +107,7 @@ def test_the_figures_of_a_committed_result_are_drawn(item, tmp_path):
 def test_every_item_has_the_common_presets(item):
     assert {"smoke", "quick", "paper"} <= item.presets.keys()
     assert item.presets.keys() <= set(catalogue.PRESETS)
-    known = {"comparison", "ladder", "cases", "measured", "searched"}
+    known = {"code", "comparison", "ladder", "cases", "measured", "searched"}
     assert item.table.keys() <= known, "a preset or an entry that nothing reads"
     assert not item.title.endswith(".")
 
