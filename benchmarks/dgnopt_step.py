@@ -76,7 +76,7 @@ def make(network: str, name: str):
     import numpy as np
 
     import dgn_tf
-    from reproduce.training import timing
+    from benchmarks import timing
 
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
@@ -96,7 +96,7 @@ def make(network: str, name: str):
 
 
 def measure(network: str, names: list, rounds: int) -> dict:
-    from reproduce.training import timing
+    from benchmarks import timing
 
     found = timing.interleaved({name: (make, (network, name)) for name in names}, rounds)
     base = found["Keras SGD"]

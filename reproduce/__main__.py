@@ -96,10 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.item == "report":
             (runner.publish if given.publish else runner.report)(given.out)
         else:
-            options = runner.Options(
-                given.seeds, given.jobs, given.dask, given.data_dir, given.keep, given.only
-            )
-            runner.run(items, given.preset, given.seed, given.out, given.threads, options)
+            runner.run(items, given)
     except ValueError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 2

@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "jax", "torch", "numpy", "scipy")
 #: What every training run depends on.
 _TRAINING = ("reproduce/training/cell.py", "reproduce/training/methods.py",
-             "reproduce/training/split.py", "reproduce/networks")  # fmt: skip
+             "reproduce/training/split.py", "reproduce/networks.py")  # fmt: skip
 
 
 @lru_cache

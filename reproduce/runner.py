@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
@@ -19,30 +20,7 @@ from reproduce.dgnopt import problems
 _CHECKPOINTS = "checkpoints"
 #: The results of the repository, which only `publish` writes.
 COMMITTED = Path(__file__).resolve().parent.parent / "results"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says of items made of many training runs.
-
-    Attributes:
-        seeds: number of seeds instead of the preset's; None for the preset's.
-        jobs: worker processes.
-        dask: address of a Dask scheduler; None for this machine.
-        data_dir: folder with the data sets' files; None for the usual places.
-        keep: whether finished runs are kept that other code made; training runs are marked.
-        only: names of the data sets to train on; empty for all that are here.
-    """
-
-    seeds: int | None = None
-    jobs: int = 1
-    dask: str | None = None
-    data_dir: str | None = None
-    keep: bool = False
-    only: tuple[str, ...] = ()
-
-
-_PLAIN = Options()
+_PLAIN = SimpleNamespace(jobs=1, dask=None, data_dir=None, keep=False, only=())
 
 
 @dataclass(frozen=True)
@@ -55,7 +33,8 @@ class Context:
         solves: folder for the progress of long solves; an interrupted command goes on from there.
         preset: name of the preset.
         results: folder of this preset's JSON files.
-        options: of the command line, for items made of many training runs.
+        options: of the command line, for items made of many training runs: `jobs`, `dask`,
+            `data_dir`, `keep` and `only`.
         cells: folder of finished training runs.
         reused: seconds of those that the item found there.
     """
@@ -65,7 +44,7 @@ class Context:
     solves: Path
     preset: str = "smoke"
     results: Path = Path("results")
-    options: Options = _PLAIN
+    options: Any = _PLAIN
     cells: Path = Path("cells")
     reused: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
 
@@ -74,10 +53,12 @@ class Context:
         return problems.problems(self.preset, kinds, self.options.data_dir, self.options.only)
 
 
-def run(
-    items, preset: str, seed: int, out: str, threads: int | None, options: Options = _PLAIN
-) -> None:
+def run(items: list[Item], given: Any) -> None:
     """Runs items at a preset and writes `out/preset/NAME.json` and their figures.
+
+    Args:
+        items: to be run.
+        given: the command line, as its parser has it.
 
     Raises:
         ValueError: for a preset that an item does not have, an unwritable folder or that of the
@@ -85,47 +66,48 @@ def run(
             single item without data sets.
     """
     if not items:
-        raise ValueError(f"`--preset` must be a preset of some item. Received: {preset!r}")
-    for item in items:
-        _check(item, preset, options if len(items) == 1 else _PLAIN)
-    _refuse_committed(out)
-    folder = store.open_folder(Path(out) / preset)
+        raise ValueError(f"`--preset` must be a preset of some item. Received: {given.preset!r}")
+    _check(items[0], given)
+    _refuse_committed(given.out)
+    folder = store.open_folder(Path(given.out) / given.preset)
     console = Console()
     if any(item.data for item in items):
-        for sentence in problems.absent(preset, options.data_dir, options.only):
+        for sentence in problems.absent(given.preset, given.data_dir, given.only):
             console.print(sentence, highlight=False)
     written: list[Path] = []
     for item in items:
-        console.rule(f"{item.label} ({preset})")
-        document = _run_one(item, preset, seed, folder, threads, options)
+        console.rule(f"{item.label} ({given.preset})")
+        document = _run_one(item, folder, given)
         path = folder / f"{item.name}.json"
         store.write(path, document)
         shutil.rmtree(folder / _CHECKPOINTS / item.name, ignore_errors=True)
         written += [path, *pages.draw(item, document, path.with_suffix(""))]
         for table in item.code().summary(document):
             console.print(Markdown(table.markdown()))
-    written += pages.write(pages.Place.of_runs(Path(out)))
+    written += pages.write(pages.Place.of_runs(Path(given.out)))
     console.print("Written:")
     for path in written:
         console.print(f"  {path}", highlight=False, soft_wrap=True)
 
 
-def _check(item: Item, preset: str, options: Options) -> None:
-    """Refuses what an item does not have."""
-    if preset not in item.presets:
+def _check(item: Item, given: Any) -> None:
+    """Refuses what a single item does not have."""
+    if given.item == "all":
+        return
+    if given.preset not in item.presets:
         raise ValueError(
             f"`--preset` must be one of {', '.join(item.presets)} for {item.name}. "
-            f"Received: {preset!r}"
+            f"Received: {given.preset!r}"
         )
-    if options.seeds is not None and "seeds" not in item.presets[preset]:
+    if given.seeds is not None and "seeds" not in item.presets[given.preset]:
         raise ValueError(
             f"`--seeds` is for items that repeat runs; {item.name} takes `--seed`. "
-            f"Received: --seeds {options.seeds}"
+            f"Received: --seeds {given.seeds}"
         )
-    if options.only and not item.data:
+    if given.only and not item.data:
         raise ValueError(
             f"`--only` is for items that train on data sets; {item.label} does not. "
-            f"Received: --only {','.join(options.only)}"
+            f"Received: --only {','.join(given.only)}"
         )
 
 
@@ -170,37 +152,30 @@ def _refuse_committed(out: str) -> None:
         )
 
 
-def _run_one(item: Item, preset, seed, folder, threads, options) -> dict[str, Any]:
-    settings = dict(item.presets[preset])
-    seeds = options.seeds if "seeds" in settings else None
+def _run_one(item: Item, folder: Path, given: Any) -> dict[str, Any]:
+    settings = dict(item.presets[given.preset])
+    seeds = given.seeds if "seeds" in settings else None
     settings |= {} if seeds is None else {"seeds": seeds}
     said = {
-        "--preset": preset, "--seed": seed, "--seeds": seeds, "--threads": threads,
-        "--jobs": options.jobs if options.jobs > 1 else None,
-        "--dask": options.dask and "ADDRESS", "--data-dir": options.data_dir and "FOLDER",
-        "--keep": "" if options.keep else None, "--only": ",".join(options.only) or None,
+        "--preset": given.preset, "--seed": given.seed, "--seeds": seeds,
+        "--threads": given.threads, "--jobs": given.jobs if given.jobs > 1 else None,
+        "--dask": given.dask and "ADDRESS", "--data-dir": given.data_dir and "FOLDER",
+        "--keep": "" if given.keep else None, "--only": ",".join(given.only) or None,
     }  # fmt: skip
     told = ([name, *([str(value)] if value != "" else [])]
             for name, value in said.items() if value is not None)  # fmt: skip
     command = ["./run", "reproduce", item.label, *chain(*told)]
     solves = store.open_folder(folder / _CHECKPOINTS / item.name)
     cells = store.open_folder(folder.parent / "cells")
-    context = Context(settings, seed, solves, preset, folder, options, cells)
+    context = Context(settings, given.seed, solves, given.preset, folder, given, cells)
     begun = _clocks()
     results = item.code().run(context)
     # A result costs what its runs cost, whichever command made them.
     cost = {clock: now - begun[clock] + context.reused[clock] for clock, now in _clocks().items()}
-    where = None if options.dask is None else "workers of a cluster"
-    return {
-        "item": item.name,
-        "title": item.title,
-        "provenance": {
-            **provenance.describe(command, preset, seed, threads, where),
-            **cost,
-        },
-        "settings": settings,
-        "results": results,
-    }
+    where = None if given.dask is None else "workers of a cluster"
+    made = provenance.describe(command, given.preset, given.seed, given.threads, where)
+    return {"item": item.name, "title": item.title, "provenance": {**made, **cost},
+            "settings": settings, "results": results}  # fmt: skip
 
 
 def _clocks() -> dict[str, float]:

@@ -16,9 +16,9 @@ from reproduce.claims.rules import (
     below,
     every,
 )
+from reproduce.dgnopt.paired import mean_interval
 from reproduce.games.cases import groups, names, records
 from reproduce.games.cells import broken_off, extreme
-from reproduce.intervals import mean_interval
 
 Games = list[list[Document]]
 

@@ -20,7 +20,7 @@ from reproduce.dgnopt import curves, experiment, figure_9, ladder, paired
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt.comparison import by_label
 from reproduce.dgnopt.experiment import difference
-from reproduce.intervals import mean_interval
+from reproduce.dgnopt.paired import mean_interval
 
 #: What a rule says of a problem: the number, the verdict, and the part of the claim it is about.
 Said = tuple[str, str, str]

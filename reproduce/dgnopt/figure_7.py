@@ -61,7 +61,8 @@ def run(context: Any) -> dict[str, Any]:
 def _measure(
     problem: dict[str, Any], names: list[str], context: Any, tick: Callable[[], Any]
 ) -> dict[str, Any]:
-    from reproduce.training import cell, split, timing
+    from benchmarks import timing
+    from reproduce.training import cell, split
 
     settings = context.settings
     batch = cell.make(**problem, method=METHODS["SGD"], rate=_RATE, steps=1)["batch"]
@@ -80,8 +81,9 @@ def make(
     """The training step of a method on a network and one batch."""
     import keras
 
+    from benchmarks import timing
     from reproduce import networks
-    from reproduce.training import methods, timing
+    from reproduce.training import methods
 
     keras.utils.set_random_seed(seed)
     model = networks.build(network, x.shape[1:], classes, **options)
@@ -91,7 +93,7 @@ def make(
 
 def _row(name: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Milliseconds, ratios by round, and memory of a method."""
-    from reproduce.training.timing import quartiles
+    from benchmarks.timing import quartiles
 
     own = found[name]
     row: dict[str, Any] = {"label": name, "method": METHODS[name]}

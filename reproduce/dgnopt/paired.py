@@ -1,11 +1,20 @@
-"""Differences between methods: runs of one seed share weights and batches and are paired."""
+"""Intervals of what was measured seed by seed, and differences between methods: runs of one seed
+share weights and batches and are paired."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
-from reproduce.intervals import mean_interval
+
+def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """The mean and half its 95 % interval (Student's t); the half is infinite for one value."""
+    given = np.asarray(values, float)
+    if len(given) < 2:
+        return (float(given.mean()) if len(given) else math.nan), math.inf
+    return float(given.mean()), float(stats.t.ppf(0.975, len(given) - 1) * stats.sem(given))
 
 
 @dataclass(frozen=True)

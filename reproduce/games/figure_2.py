@@ -3,22 +3,20 @@
 import json
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 from reproduce import figures
 from reproduce.report import Table
 
-#: Class of a layer → its name in the legend, colour, outline, and place at a step of `steps`.
-_KINDS: dict[str, tuple[str, str, Any, Callable[[int, int], tuple[float, float]]]] = {
-    "InputLayer": ("input", "#ffffff", "-", lambda step, steps: (0, 0)),
-    "ControlNetwork": ("Sequential: her control", "#cfdcea", "-", lambda step, steps: (step, 2)),
-    "Rcost": ("Rcost: running cost, Euler step", "#f0d3c4", "--",
-              lambda step, steps: (step + 0.35, 1)),
-    "Tcost": ("Tcost: terminal cost", "#e3b79b", "-.", lambda step, steps: (steps - 0.2, 1)),
-    "Concatenate": ("Concatenate: what she has seen", "#dfe9df", ":",
-                    lambda step, steps: (step - 0.5, 3)),
-}  # fmt: skip
+#: Class of a layer → its name in the legend, colour, outline; its column beside its time step, and
+#: its row.
+_KINDS: dict[str, tuple[str, str, Any, float, float]] = {
+    "InputLayer": ("input", "#ffffff", "-", 0, 0),
+    "ControlNetwork": ("Sequential: her control", "#cfdcea", "-", 0, 2),
+    "Rcost": ("Rcost: running cost, Euler step", "#f0d3c4", "--", 0.35, 1),
+    "Tcost": ("Tcost: terminal cost", "#e3b79b", "-.", -0.2, 1),
+    "Concatenate": ("Concatenate: what she has seen", "#dfe9df", ":", -0.5, 3),
+}
 #: Layers with labels of their own.
 _LABELS = {
     "initial_state": "initial state $x_0$",
@@ -36,9 +34,8 @@ def run(context) -> dict[str, Any]:
     game = fp.InterBankGame(players=settings["players"], steps=settings["steps"])
     model = fp.player_model(game, 0)
     layers = {entry["name"]: entry for entry in model.get_config()["layers"]}
-    kinds = {name: entry["class_name"] for name, entry in layers.items()}
     edges, nodes = [], []
-    for name, kind in kinds.items():
+    for name, kind in ((name, entry["class_name"]) for name, entry in layers.items()):
         if kind in _KINDS:
             weights = model.get_layer(name).trainable_variables
             size = sum(math.prod(variable.shape) for variable in weights)
@@ -53,48 +50,46 @@ def run(context) -> dict[str, Any]:
     }
 
 
+def _drawn_sources(name: str, layers: dict[str, Any]) -> set[str]:
+    """The drawn layers that feed a layer, past slices and scalings."""
+    found: set[str] = set()
+    given = json.dumps(layers[name]["inbound_nodes"])
+    for source in re.findall(r'"keras_history": \["(\w+)"', given):
+        drawn = layers[source]["class_name"] in _KINDS
+        found |= {source} if drawn else _drawn_sources(source, layers)
+    return found
+
+
 def draw(document: dict[str, Any]) -> Any:
     """Columns are time steps, rows are the kinds of layers."""
     from matplotlib import patches
 
-    results = document["results"]
-    steps = results["steps"]
+    results, steps = document["results"], document["results"]["steps"]
     figure, axis = figures.subplots(figsize=(3.0 * steps + 2.4, 5.2))
     axis.axis("off")
-    places = {
-        "initial_state": (-0.9, 1.5),
-        "noise": (steps / 2 - 0.5, 4),
-        "others": (steps / 2 - 0.5, 0),
-    }
+    middle = steps / 2 - 0.5
+    places = {"initial_state": (-0.9, 1.5), "noise": (middle, 4), "others": (middle, 0)}
     for node in results["nodes"]:
-        number = node["name"].rsplit("_", 1)[-1]
-        place = _KINDS[node["kind"]][3](int(number) if number.isdigit() else 0, steps)
-        places.setdefault(node["name"], place)
+        _, colour, line, beside, row = _KINDS[node["kind"]]
+        name, number = node["name"], node["name"].rsplit("_", 1)[-1]
+        step = steps if node["kind"] == "Tcost" else int(number) if number.isdigit() else 0
+        axis.text(
+            *places.setdefault(name, (step + beside, row)),
+            _LABELS.get(name, name.replace("_", " ")), ha="center", va="center", zorder=3,
+            fontsize=9, bbox={"boxstyle": "round,pad=0.5", "facecolor": colour,
+                              "edgecolor": "#333333", "linestyle": line},
+        )  # fmt: skip
     for source, target in results["edges"]:
         start, end = places[source], places[target]
         bend = 0.18 if abs(start[0] - end[0]) > 0.6 and start[1] == end[1] else 0.0
         if source == "noise" and target.startswith("rcost"):
             bend = -0.25 if end[0] > start[0] + 0.5 else 0.12
-        axis.annotate(
-            "", end, start, zorder=1,
-            arrowprops={
-                "arrowstyle": "-|>", "color": "#777777", "shrinkA": 24, "shrinkB": 24, "lw": 0.9,
-                "connectionstyle": f"arc3,rad={bend}",
-            },
-        )  # fmt: skip
-    for node in results["nodes"]:
-        _, colour, line, _ = _KINDS[node["kind"]]
-        axis.text(
-            *places[node["name"]], _LABELS.get(node["name"], node["name"].replace("_", " ")),
-            ha="center", va="center", zorder=3, fontsize=9,
-            bbox={"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "#333333",
-                  "linestyle": line},
-        )  # fmt: skip
+        arrow = {"arrowstyle": "-|>", "color": "#777777", "shrinkA": 24, "shrinkB": 24, "lw": 0.9,
+                 "connectionstyle": f"arc3,rad={bend}"}  # fmt: skip
+        axis.annotate("", end, start, zorder=1, arrowprops=arrow)
     axis.set(xlim=(-1.4, steps + 0.3), ylim=(-0.6, 4.5))
-    handles = [
-        patches.Patch(facecolor=colour, edgecolor="#333333", linestyle=line, label=label)
-        for label, colour, line, _ in _KINDS.values()
-    ]
+    handles = [patches.Patch(facecolor=colour, edgecolor="#333333", linestyle=line, label=label)
+               for label, colour, line, *_ in _KINDS.values()]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     axis.set_title(f"One player's network, N_T = {steps} steps; the output is her cost")
     return figure
@@ -111,14 +106,3 @@ def summary(document: dict[str, Any]) -> list[Table]:
         "how many": lambda kind: str(len(sizes[kind])),
         "trainable parameters": lambda kind: str(sum(sizes[kind])),
     })]  # fmt: skip
-
-
-def _drawn_sources(name: str, layers: dict[str, Any]) -> set[str]:
-    """The drawn layers that feed a layer, past slices and scalings."""
-    found: set[str] = set()
-    for source in re.findall(
-        r'"keras_history": \["(\w+)"', json.dumps(layers[name]["inbound_nodes"])
-    ):
-        drawn = layers[source]["class_name"] in _KINDS
-        found |= {source} if drawn else _drawn_sources(source, layers)
-    return found

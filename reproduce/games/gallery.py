@@ -1,4 +1,4 @@
-"""The games of `docs/gallery`: its pages are where their code stands."""
+"""The games of `docs/gallery` and their closed forms: its pages are where their code stands."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ def definitions() -> Iterator[tuple[Path, ast.Module]]:
 
 @lru_cache
 def games() -> dict[str, Any]:
-    """Name → the function or class that makes the game."""
+    """Name → the function or class that makes the game, or a closed form of it."""
     found: dict[str, Any] = {"__name__": __name__}
     names: list[str] = []
     for page, tree in definitions():

@@ -1,7 +1,7 @@
 """What the games of the gallery are held against, without the package's own theory.
 
 Coupled Riccati equations of any linear-quadratic game, step by step for the Euler game and by SciPy
-for continuous time, and closed forms of the literature where there are some. With the costs of
+for continuous time; closed forms of the literature stand on the gallery's pages. With the costs of
 player i as ½ z'H_i z of z = (x, u), u everybody's controls, the equilibrium u = F x solves
 
     own rows of  H_i [x; u] + B_i' ∇V_i(next x) = 0,
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+
+from reproduce.games import gallery
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +40,15 @@ class Truth:
 
 def of(name: str, game, information: str) -> Truth:
     """The truth of a game that `gallery.games` has under that name, with its default arguments."""
+    pages = gallery.games()
     if name == "FishWar":
-        shares = fish_shares(game)
-        cost = np.full(game.players, fish_cost(game, shares))
+        shares = pages["fish_shares"](game)
+        cost = np.full(game.players, pages["fish_cost"](game, shares))
         tenths = np.tile(10.0 * shares[:, None], (1, game.players))
         return Truth(cost, None, partial(_constants, tenths))
     if name == "portfolio":
-        invested = portfolio_investments(game)
-        cost = np.exp([portfolio_exponent(game, invested, i) for i in range(game.players)])
+        invested = pages["constant_investments"](game)
+        cost = np.exp([pages["log_cost"](game, invested, i) for i in range(game.players)])
         # The equilibrium is the same in discrete and in continuous time.
         return Truth(cost, cost, partial(_constants, np.tile(invested, (game.steps, 1))))
     cost, gains = euler(game, information)
@@ -55,7 +58,8 @@ def of(name: str, game, information: str) -> Truth:
         return Truth(cost, flow, play)
     states, _ = play(game.initial_mean[None], np.zeros((1, game.steps, game.noise_size)))
     price = float(states[0, game.steps // 2, 0])
-    return Truth(cost, flow, play, price, stationary_price(information, a=10, c=1, s=1, r=0.1))
+    at_rest = pages["stationary_price"](information, a=10, c=1, s=1, r=0.1)
+    return Truth(cost, flow, play, price, at_rest)
 
 
 def _constants(controls, initial, noise):
@@ -143,74 +147,3 @@ def simulate(game, gains, initial, noise) -> tuple[np.ndarray, np.ndarray]:
         drift = states[-1] @ form.A.T + controls[-1] @ np.hstack(form.B).T
         states.append(states[-1] + h * drift + noise[:, t] @ form.L.T)
     return np.stack(states, axis=1), np.stack(controls, axis=1)
-
-
-# Closed forms
-
-
-def stationary_price(information: str, a, c, s, r) -> float:
-    """Fershtman and Kamien (1987), two firms, infinite horizon.
-
-    Open loop, u = p - c - s λ with λ' = (r + s) λ - u. Closed loop V = ½ K p² - E p + const and
-    u = (1 - s K) p + s E - c, where 3 s² K² - (r + 6 s) K + 1 = 0 and E is from a linear equation.
-    """
-    if information == "open_loop":
-        k = (r + s) / (r + 2.0 * s)
-        return (a + 2.0 * k * c) / (1.0 + 2.0 * k)
-    K = (r + 6.0 * s - ((r + 6.0 * s) ** 2 - 12.0 * s**2) ** 0.5) / (6.0 * s**2)
-    slope = 1.0 - s * K
-
-    def residual(E):  # of the terms of r V that are linear in p
-        level = s * E - c
-        flow = s * K * (a - 2.0 * level) + s * E * (1.0 + 2.0 * slope)
-        return r * E + level - c * slope - slope * level + flow
-
-    E = -residual(0.0) / (residual(1.0) - residual(0.0))
-    return (a - 2.0 * (s * E - c)) / (1.0 + 2.0 * slope)
-
-
-def fish_shares(game) -> np.ndarray:
-    """Levhari and Mirman (1980), in finitely many seasons: log X_t is worth A_t, with A_T = 1 and
-    A_t = 1 + α β A_{t+1}, and 1/s = α β A_{t+1}/(1 - N s) gives the shares, (steps,)."""
-    worth = 1.0
-    shares = []
-    for _ in range(game.steps):
-        ahead = game.alpha * game.beta * worth
-        shares.append(1.0 / (game.players + ahead))
-        worth = 1.0 + ahead
-    return np.array(shares[::-1])
-
-
-def fish_cost(game, shares) -> float:
-    """Minus the expected utility of everybody's `shares`: E log X_t is linear in what is left."""
-    level, cost = 0.0, 0.0
-    for t, share in enumerate(shares):
-        cost -= game.beta**t * (level + np.log(share))
-        level = game.alpha * (level + np.log1p(-game.players * share))
-    return cost - game.beta**game.steps * (level - np.log(game.players))
-
-
-def portfolio_exponent(game, invested, player: int) -> float:
-    """log J_i of constant investments: X_i - θ_i X̄ is normal, with mean m and variance v at the
-    horizon, so J_i = exp(½ v/δ_i² - m/δ_i). Wealth begins at zero."""
-    share = (np.arange(game.players) == player) - game.theta[player] / game.players
-    variance = np.sum((share * game.nu * invested) ** 2) + (share @ (game.sigma * invested)) ** 2
-    risk = 0.5 * variance / game.delta[player] ** 2
-    return game.horizon * (risk - share @ (game.mu * invested) / game.delta[player])
-
-
-def portfolio_investments(game) -> np.ndarray:
-    """Lacker and Zariphopoulou (2019): best responses of one investor after another, by SciPy's
-    search along a line, until they have settled."""
-    from scipy.optimize import minimize_scalar
-
-    invested = np.zeros(game.players)
-
-    def cost(own, player):
-        return portfolio_exponent(game, np.where(players == player, own, invested), player)
-
-    players = np.arange(game.players)
-    for _ in range(60):
-        for player in players:
-            invested[player] = minimize_scalar(cost, args=(player,), tol=1e-12).x
-    return invested

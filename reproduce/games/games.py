@@ -1,6 +1,6 @@
 """Ten published games, each held against an equilibrium that is known without the package."""
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,42 +17,14 @@ _PLACES = np.array([[0.0, 0.0], [-1.0, 1.0], [-1.0, -1.0], [-2.0, 2.0], [-2.0, -
 _SPEED = 4.0
 
 
-@dataclass(frozen=True)
-class Published:
-    """A game of the gallery.
-
-    Attributes:
-        title: as the table has it.
-        make: its name in `gallery.games`.
-        training: arguments of `DeepFictitiousPlay` and of its `solve`, together.
-        counted: the players whose costs and controls are held against the truth; None for all.
-        price: whether the first state halfway is held against the truth in place of the cost.
-    """
-
-    title: str
-    make: str
-    training: dict[str, Any]
-    counted: list[int] | None = None
-    price: bool = False
-
-    @property
-    def information(self) -> str:
-        """Of `DeepFictitiousPlay`."""
-        return self.training.get("information_structure", "open_loop")
-
-    @property
-    def players(self):
-        """An index of the counted ones."""
-        return slice(None) if self.counted is None else self.counted
-
-    def quantity(self, cost, price) -> float | None:
-        """The number that stands in the table: the price, or the counted players' mean cost."""
-        if self.price:
-            return price
-        return None if cost is None else float(np.mean(cost[self.players]))
-
-
-CASES = tuple(Published(**row) for row in find("games").table["cases"])
+#: The rows of `items.toml`, and the information that their training has.
+CASES = tuple(
+    SimpleNamespace(
+        **{"counted": None, "price": False, **row},
+        information=row["training"].get("information_structure", "open_loop"),
+    )
+    for row in find("games").table["cases"]
+)
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
@@ -72,8 +44,8 @@ def _record(solved: Solved) -> dict[str, Any]:
     truth = gallery_truths.of(case.make, result.game, case.information)
     found = {
         "quantity": "price" if case.price else "cost",
-        "truth": case.quantity(truth.cost, truth.price),
-        "continuous": case.quantity(truth.continuous, truth.stationary_price),
+        "truth": _quantity(case, truth.cost, truth.price),
+        "continuous": _quantity(case, truth.continuous, truth.stationary_price),
         "settings": solved.case.training,
         **_measure(case, result, truth, solved.seed, solved.settings["paths"]),
         **_certificate(result, truth),
@@ -83,11 +55,23 @@ def _record(solved: Solved) -> dict[str, Any]:
     return found
 
 
-def _measure(case: Published, result, truth, seed: int, paths: int) -> dict[str, Any]:
+def _counted(case: Any) -> Any:
+    """An index of the players who count."""
+    return slice(None) if case.counted is None else case.counted
+
+
+def _quantity(case: Any, cost, price) -> float | None:
+    """The number that stands in the table: the price, or the counted players' mean cost."""
+    if case.price:
+        return price
+    return None if cost is None else float(np.mean(cost[_counted(case)]))
+
+
+def _measure(case: Any, result, truth, seed: int, paths: int) -> dict[str, Any]:
     """Costs and controls of a profile against the truth's, along the same fresh paths."""
     import fictitious_play as fp
 
-    game, counted = result.game, case.players
+    game, counted = result.game, _counted(case)
     initial, noise = solving.sample(game, paths, (seed, 3))
     shape = (paths, game.steps, game.players, -1)
     ours = result.control(initial, noise).reshape(shape)
@@ -106,7 +90,7 @@ def _measure(case: Published, result, truth, seed: int, paths: int) -> dict[str,
         "cost_error": cost_error,
         "cost_standard_error": np.max(error[counted] / size),
         "control_error": fp.lq.control_error(ours[:, :, counted], controls[:, :, counted]),
-        "value": case.quantity(cost, price),
+        "value": _quantity(case, cost, price),
         "error": abs(price / truth.price - 1.0) if case.price else cost_error,
     }
 

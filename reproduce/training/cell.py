@@ -48,14 +48,13 @@ def make(**given: Any) -> dict[str, Any]:
     if unknown or missing:
         raise ValueError(f"A cell has unknown entries {unknown} or lacks {missing}.")
     cell = {**_DEFAULTS, **given}
+    steps = cell["steps"]
     if cell["evaluate_every"] is None:
-        steps = cell["steps"]
         few = range(-(-steps // 10), steps + 1)
         cell["evaluate_every"] = next((n for n in few if steps % max(n, 1) == 0), 1)
-    if cell["steps"] < 1 or cell["steps"] % cell["evaluate_every"]:
+    if steps < 1 or steps % cell["evaluate_every"]:
         raise ValueError(
-            "`evaluate_every` must divide `steps`. "
-            f"Received: {cell['evaluate_every']} and {cell['steps']}"
+            f"`evaluate_every` must divide `steps`. Received: {cell['evaluate_every']} and {steps}"
         )
     return cell
 
@@ -74,17 +73,16 @@ def run(cells: list[dict[str, Any]], step: Callable | None = None) -> Iterator[d
 
     Yields:
         `accuracy` (percent of `images`), `loss` (mean over the last interval), `curve` with lists
-        `step`, `loss`, `accuracy`, `seconds` and `cpu_seconds` of training, `diverged`, `why` where
-        it did, `source` of the data, `made`, where; for alignments by a bandit also `arms`, how
-        often each was chosen. A cell that raises gives `error`.
+        `step`, `loss` and `accuracy`, `seconds` and `cpu_seconds` of training, `diverged`, `why`
+        where it did, `source` of the data, `made`, where; for alignments by a bandit also `arms`,
+        how often each was chosen. A cell that raises gives `error`.
     """
     from reproduce.training.cells import sources
 
     group = None
     for cell in cells:
         try:
-            if group is None:
-                group = _Group(cell)
+            group = group or _Group(cell)
             made = provenance.made(*sources(cell["method"]))
             yield {**group.train(cell, step), "made": made}
         except Exception as error:
@@ -135,7 +133,7 @@ class _Group:
 
         self._start(cell)
         data, record, every = self.data, _record(self, cell, step), cell["evaluate_every"]
-        begun, processor = time.perf_counter(), time.process_time()
+        begun = _clocks()
         try:
             self.model.fit(
                 _batches(data, cell), epochs=cell["steps"] // every, steps_per_epoch=every,
@@ -145,24 +143,22 @@ class _Group:
             if "neither finite nor small enough" not in str(error):
                 raise
             record.why = "the step guard gave up"
-        seconds, busy = time.perf_counter() - begun, time.process_time() - processor
+        seconds, busy = _clocks() - begun - record.away
         loss = record.curve["loss"][-1] if record.curve["loss"] else math.nan
         why = record.why or _uniform(loss, data.classes, cell["steps"])
-        x, y = data.x_test, data.y_test
-        if cell["score"] == "validation":
-            x, y = data.x_validation, data.y_validation
+        held = cell["score"] == "validation"
+        scored = (data.x_validation, data.y_validation) if held else (data.x_test, data.y_test)
         result = {
             "curve": record.curve,
-            "seconds": seconds - record.away[0],
-            "cpu_seconds": busy - record.away[1],
+            "seconds": seconds,
+            "cpu_seconds": busy,
             "source": data.source,
             "loss": loss,
             "diverged": why is not None,
-            "accuracy": self.accuracy(x, y),
-            "images": len(x),
+            "accuracy": self.accuracy(*scored),
+            "images": len(scored[0]),
         }
-        if why is not None:
-            result["why"] = why
+        result |= {} if why is None else {"why": why}
         if record.arms:
             result["arms"] = [record.arms[arm] for arm in range(max(record.arms) + 1)]
         return result
@@ -178,15 +174,18 @@ class _Group:
         return 100.0 * right / len(x)
 
 
+def _clocks() -> np.ndarray:
+    """Seconds by the clock, and of this process's processor time."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 def _uniform(loss: float, classes: int, steps: int) -> str | None:
     """Training that ends far above the loss of a uniform guess, log(classes), has diverged; so has
     a longer one that ends no better than it."""
-    guess = math.log(classes)
+    guess, told = math.log(classes), f"the loss of the last interval, {loss:.3g}, is "
     if not loss <= 2 * guess:
-        return f"the loss of the last interval, {loss:.3g}, is above twice that of a uniform guess"
-    if steps >= _LONG and loss >= 0.98 * guess:
-        return f"the loss of the last interval, {loss:.3g}, is that of a uniform guess"
-    return None
+        return f"{told}above twice that of a uniform guess"
+    return f"{told}that of a uniform guess" if steps >= _LONG and loss >= 0.98 * guess else None
 
 
 def _batches(data: Any, cell: dict[str, Any]) -> Any:
@@ -201,16 +200,14 @@ def _batches(data: Any, cell: dict[str, Any]) -> Any:
     epochs = -(-cell["steps"] // per_epoch)
     order = np.concatenate([random.permutation(images)[: per_epoch * batch] for _ in range(epochs)])
     order = order.reshape(-1, batch)[: cell["steps"]]
-
-    def pairs() -> Iterator:
-        for index in order:
-            yield data.x_train[index], data.y_train[index]
-
     signature = (
         tf.TensorSpec((batch, *data.x_train.shape[1:]), tf.float32),
         tf.TensorSpec((batch,), tf.int64),
     )
-    return tf.data.Dataset.from_generator(pairs, output_signature=signature).prefetch(2)
+    return tf.data.Dataset.from_generator(
+        lambda: ((data.x_train[index], data.y_train[index]) for index in order),
+        output_signature=signature,
+    ).prefetch(2)
 
 
 def _record(group: _Group, cell: dict[str, Any], step: Callable | None) -> Any:
@@ -224,7 +221,7 @@ def _record(group: _Group, cell: dict[str, Any], step: Callable | None) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.curve: dict[str, list] = {"step": [], "loss": [], "accuracy": []}
-            self.away = [0.0, 0.0]
+            self.away = np.zeros(2)
             self.arms: Counter[int] = Counter()
             self.why: str | None = None
             self.done = 0
@@ -243,13 +240,12 @@ def _record(group: _Group, cell: dict[str, Any], step: Callable | None) -> Any:
                 self.model.stop_training = True
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            begun, processor = time.perf_counter(), time.process_time()
+            begun = _clocks()
             x, y = group.data.x_test[:images], group.data.y_test[:images]
             values = self.done, float(logs["loss"]), group.accuracy(x, y)
             for column, value in zip(self.curve.values(), values, strict=True):
                 column.append(value)
-            self.away[0] += time.perf_counter() - begun
-            self.away[1] += time.process_time() - processor
+            self.away += _clocks() - begun
             if step is not None:
                 step(cell["evaluate_every"])
 

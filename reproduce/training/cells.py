@@ -3,12 +3,11 @@
 Every finished cell is a JSON file, whole or absent, named by the content of the cell, so that an
 interrupted command goes on with the cells that are missing, and items share the cells they have in
 common. It says what code made it: cells of other code are trained again, unless the command line
-asks to keep them. A cell that fails is recorded with its
-error beside the others and tried again when the command is started again.
+asks to keep them. A cell that fails is recorded with its error beside the others and tried again
+when the command is started again.
 """
 
 import hashlib
-import itertools
 import json
 import multiprocessing
 import os
@@ -28,11 +27,14 @@ from reproduce.training import cell as cells_of
 #: Cells of a group in one task, at most: what a killed worker can lose, and what balances the load.
 _TASK = 8
 _POLL_SECONDS = 0.5
+#: Seconds to wait for the answer of a Dask scheduler.
+PATIENCE = 10
+Cell = dict[str, Any]
 #: Names of cells and their results, as they are finished.
 Pairs = Iterator[tuple[str, dict[str, Any]]]
 
 
-def run(cells: list[dict[str, Any]], context: Any, title: str = "cells") -> list[dict[str, Any]]:
+def run(cells: list[Cell], context: Any, title: str = "cells") -> list[dict[str, Any]]:
     """Runs cells and returns a result each, in the order given.
 
     Args:
@@ -50,16 +52,17 @@ def run(cells: list[dict[str, Any]], context: Any, title: str = "cells") -> list
     for name, cell in every.items():
         if (found := finished(folder, name)) is None:
             continue
-        if options.keep or found["made"]["code"] == code_of(cell):
+        if options.keep or found["made"]["code"] == provenance.code(*sources(cell["method"])):
             results[name] = found
             for key in context.reused:
                 context.reused[key] += found[key]
         else:
             (folder / f"{name}.json").unlink()
-    waiting = [cell for name, cell in every.items() if name not in results]
-    if waiting:
+    if waiting := [cell for name, cell in every.items() if name not in results]:
         tasks = _tasks(waiting, options.jobs if options.dask is None else 8)
-        with _bar() as bar:
+        steps = progress.TextColumn("{task.completed:.0f} of {task.total:.0f} steps")
+        columns = *progress.Progress.get_default_columns(), steps, progress.TimeElapsedColumn()
+        with progress.Progress(*columns) as bar:
             total = sum(cell["steps"] for cell in every.values())
             kept = total - sum(cell["steps"] for cell in waiting)
             line = bar.add_task(title, total=total, completed=kept)
@@ -75,26 +78,19 @@ def run(cells: list[dict[str, Any]], context: Any, title: str = "cells") -> list
 
 def _runner(options: Any) -> Callable[..., Pairs]:
     if options.dask is not None:
-        from reproduce.training.cluster import on_cluster
-
-        return partial(on_cluster, options.dask)
+        return partial(_on_cluster, options.dask)
     return partial(_in_processes, options.jobs) if options.jobs > 1 else _here
 
 
-def _content(cell: dict[str, Any]) -> dict[str, Any]:
+def _content(cell: Cell) -> Cell:
     """What a cell is, wherever its data lie."""
     return store.plain({key: value for key, value in cell.items() if key != "data_dir"})
 
 
-def name_of(cell: dict[str, Any]) -> str:
+def name_of(cell: Cell) -> str:
     """The name of a cell's file, from its content."""
     plain = json.dumps(_content(cell), sort_keys=True)
     return hashlib.sha256(plain.encode()).hexdigest()[:20]
-
-
-def code_of(cell: dict[str, Any]) -> str:
-    """The fingerprint of the code that would train a cell now."""
-    return provenance.code(*sources(cell["method"]))
 
 
 def sources(method: dict[str, Any]) -> tuple[str, ...]:
@@ -115,16 +111,16 @@ def finished(folder: Path, name: str) -> dict[str, Any] | None:
     return store.read(path)["result"] if path.exists() else None
 
 
-def keep(folder: Path, cell: dict[str, Any], result: dict[str, Any]) -> None:
+def keep(folder: Path, cell: Cell, result: dict[str, Any]) -> None:
     """Writes a finished cell; a failed one is not kept."""
     if "error" not in result:
         content = {"cell": _content(cell), "result": result}
         store.write(folder / f"{name_of(cell)}.json", content)
 
 
-def _tasks(waiting: list[dict[str, Any]], workers: int) -> list[list[dict[str, Any]]]:
+def _tasks(waiting: list[Cell], workers: int) -> list[list[Cell]]:
     """Cells that share a compiled model, in tasks small enough to keep all workers busy."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[Cell]] = {}
     for cell in waiting:
         groups.setdefault(cells_of.group_key(cell), []).append(cell)
     size = _TASK if len(groups) >= workers else min(_TASK, -(-len(waiting) // workers))
@@ -132,7 +128,7 @@ def _tasks(waiting: list[dict[str, Any]], workers: int) -> list[list[dict[str, A
     return sorted(tasks, key=lambda task: -sum(cell["steps"] for cell in task))
 
 
-def _trained(task: list[dict[str, Any]], folder: Path | None, step: Any = None) -> Pairs:
+def _trained(task: list[Cell], folder: Path | None, step: Any = None) -> Pairs:
     """Trains a task's cells, each written to the folder as soon as it is finished."""
     for cell, result in zip(task, cells_of.run(task, step), strict=True):
         if folder is not None:
@@ -140,7 +136,7 @@ def _trained(task: list[dict[str, Any]], folder: Path | None, step: Any = None) 
         yield name_of(cell), store.plain(result)
 
 
-def run_task(task: list[dict[str, Any]], folder: Path | None) -> list[tuple[str, dict[str, Any]]]:
+def run_task(task: list[Cell], folder: Path | None) -> list[tuple[str, dict[str, Any]]]:
     """What a worker does: a task's cells, in a list that can be sent."""
     return list(_trained(task, folder))
 
@@ -151,17 +147,16 @@ def _here(tasks: list, folder: Path, update: Any) -> Pairs:
 
 
 def _in_processes(jobs: int, tasks: list, folder: Path, update: Any) -> Pairs:
-    """Tasks in worker processes. A task whose worker dies is tried alone once more."""
-    orphans: list = []
+    """Tasks in worker processes. The tasks whose worker died are tried once more, each alone: what
+    it had finished is there."""
+    orphans: list[list[Cell]] = []
     yield from _pool(jobs, tasks, folder, update, orphans)
     for task in orphans:
-        there = {name_of(cell): finished(folder, name_of(cell)) for cell in task}
-        yield from ((name, result) for name, result in there.items() if result is not None)
-        lost: list = []
-        if left := [cell for cell in task if there[name_of(cell)] is None]:
-            yield from _pool(1, [left], folder, update, lost)
-        for cell in itertools.chain.from_iterable(lost):
-            yield name_of(cell), {"error": "the worker process died twice (out of memory?)"}
+        found = {name_of(cell): finished(folder, name_of(cell)) for cell in task}
+        left = [cell for cell in task if found[name_of(cell)] is None]
+        found |= dict(_pool(1, [left], folder, update, [])) if left else {}
+        lost = {"error": "the worker process died twice (out of memory?)"}
+        yield from ((name, result or lost) for name, result in found.items())
 
 
 def _pool(workers: int, tasks: list, folder: Path, update: Any, orphans: list) -> Pairs:
@@ -190,13 +185,38 @@ def _pool(workers: int, tasks: list, folder: Path, update: Any, orphans: list) -
         raise
 
 
+def _on_cluster(address: str, tasks: list, folder: Path, update: Any) -> Pairs:
+    """Tasks on an existing Dask cluster, whose workers need this repository on their path and the
+    data where `data_dir` says; what comes back is kept in this machine's folder."""
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise ValueError(
+            "`--dask` needs the optional extra: pip install -r requirements-dask.txt. "
+            f"Received: --dask {address}"
+        ) from None
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"`--dask` must be the address of a running scheduler. Received: {address} ({error})"
+        ) from None
+    with client:
+        pending = {client.submit(run_task, task, None, pure=False): task for task in tasks}
+        for future in as_completed(pending):
+            task = pending[future]
+            if future.status == "finished":
+                results = future.result()
+            else:
+                text = f"{type(future.exception()).__name__}: {future.exception()}"
+                results = [(name_of(cell), {"error": text}) for cell in task]
+            for cell, (name, result) in zip(task, results, strict=True):
+                keep(folder, cell, result)
+                update(advance=cell["steps"])
+                yield name, result
+
+
 def _prepare(threads: int) -> None:
     """A worker's threads, set before TensorFlow is imported, quietly, and a quiet end at Ctrl-C."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     startup.import_backend(threads)
-
-
-def _bar() -> progress.Progress:
-    steps = progress.TextColumn("{task.completed:.0f} of {task.total:.0f} steps")
-    passed = progress.TimeElapsedColumn()
-    return progress.Progress(*progress.Progress.get_default_columns(), steps, passed)

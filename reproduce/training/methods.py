@@ -37,11 +37,10 @@ _KERAS = {
 #: Settings of a method that belong to DGNOpt.
 _GAME_SETTINGS = ("form", "terminal", "solver", "absent_players", "guard", "state_feedback",
                   "kl_clip")  # fmt: skip
-_FACTORS = ("damping", "update_every", "refresh_every")
-_KNOWN = ("name", "structure", "alignment", "agents", "parts", "policy",
-          "iterations", *_GAME_SETTINGS, *_FACTORS)  # fmt: skip
 #: Damping of the Kronecker factors, and every how many steps statistics and bases move.
 FACTOR_DEFAULTS = {"damping": 0.03, "update_every": 5, "refresh_every": 10}
+_KNOWN = ("name", "structure", "alignment", "agents", "parts", "policy", "iterations",
+          *_GAME_SETTINGS, *FACTOR_DEFAULTS)  # fmt: skip
 
 
 def compiled(model: keras.Model, method: dict[str, Any], rate: float, **extra: Any) -> keras.Model:
@@ -76,22 +75,17 @@ def optimizer(method: dict[str, Any], rate: float) -> keras.optimizers.Optimizer
     unknown = [key for key in method if key not in _KNOWN]
     if unknown:
         raise ValueError(f"A method's settings must be among {_KNOWN}. Received: {unknown}")
-    if name == "EMSA":
-        return keras.optimizers.SGD(rate)
     if not is_game(method):
-        return _KERAS[name](rate)
+        return _KERAS.get(name, keras.optimizers.SGD)(rate)
     import dgn_tf
 
     curvature = dgn_tf.curvature.get(str(CURVATURES[name]))
     if name in ("K-FAC", "EKFAC"):
-        factors = {**FACTOR_DEFAULTS, **{k: method[k] for k in _FACTORS if k in method}}
-        curvature = type(curvature)(**factors)
+        curvature = type(curvature)(**{k: method.get(k, v) for k, v in FACTOR_DEFAULTS.items()})
     return dgn_tf.DGNOpt(
-        learning_rate=rate,
-        information_structure=method.get("structure", "open_loop"),
-        curvature=curvature,
-        **{key: method[key] for key in _GAME_SETTINGS if key in method},
-    )
+        learning_rate=rate, information_structure=method.get("structure", "open_loop"),
+        curvature=curvature, **{key: method[key] for key in _GAME_SETTINGS if key in method},
+    )  # fmt: skip
 
 
 def wrapped_model(

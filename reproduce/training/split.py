@@ -13,14 +13,12 @@ _SEED = 20211
 
 @dataclass(frozen=True)
 class Split:
-    """Arrays of one data set.
+    """Arrays of one data set, which has so many `classes` and was read at the `source`.
 
     Attributes:
         x_train, x_validation, x_test: float32 `(images, height, width, channels)`, each channel
             with mean zero and standard deviation one over the training images.
         y_train, y_validation, y_test: int64 `(images,)`.
-        classes: number of classes.
-        source: where the images were read.
     """
 
     x_train: np.ndarray
@@ -35,12 +33,9 @@ class Split:
 
 @lru_cache(maxsize=2)
 def split(
-    name: str,
-    train: int | None = None,
-    validation: int = 256,
-    test: int | None = None,
+    name: str, train: int | None = None, validation: int = 256, test: int | None = None,
     data_dir: str | None = None,
-) -> Split:
+) -> Split:  # fmt: skip
     """Reads a data set and divides its training images.
 
     The validation images are drawn once and for all and never trained on; `train` of the others
@@ -71,16 +66,12 @@ def split(
     order = np.random.default_rng(_SEED).permutation(images)
     held, kept = order[:validation], order[validation : validation + wanted]
     x_train = whole.x_train[kept].astype(np.float32)
-    mean = x_train.mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
-    deviation = x_train.std(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+    mean, deviation = (of(x_train, axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+                       for of in (np.mean, np.std))  # fmt: skip
     deviation = np.maximum(deviation, np.float32(1e-6))
-
-    def standard(x: np.ndarray) -> np.ndarray:
-        return (x.astype(np.float32) - mean) / deviation
-
-    return Split(
-        (x_train - mean) / deviation, whole.y_train[kept],
-        standard(whole.x_train[held]), whole.y_train[held],
-        standard(whole.x_test[:test]), whole.y_test[:test],
-        whole.classes, whole.source,
-    )  # fmt: skip
+    parts = x_train, whole.x_train[held], whole.x_test[:test]
+    train_images, held_images, test_images = (
+        (x.astype(np.float32) - mean) / deviation for x in parts
+    )
+    return Split(train_images, whole.y_train[kept], held_images, whole.y_train[held], test_images,
+                 whole.y_test[:test], whole.classes, whole.source)  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from reproduce import __main__ as command
 from reproduce import provenance
 from reproduce.training import cell as cell_of
-from reproduce.training import cells, cluster, methods, split
+from reproduce.training import cells, methods, split
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SMALL = {
@@ -157,7 +157,7 @@ def test_a_local_dask_cluster_gives_what_one_process_gives(tmp_path):
 
 def test_a_dask_address_without_a_scheduler_is_refused(tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    monkeypatch.setattr(cells, "PATIENCE", 0.5)
     with pytest.raises(ValueError, match="must be the address of a running scheduler"):
         cells.run([small()], context(tmp_path, dask="tcp://127.0.0.1:1"))
 

@@ -100,7 +100,7 @@ def test_closed_forms_of_the_literature():
     chase = gallery_truths.of("pursuit", GAMES["pursuit"](), "closed_loop")
     np.testing.assert_allclose(chase.continuous, [saddle, -saddle], rtol=1e-8)
     for information, price in (("open_loop", 5.3954), ("closed_loop", 4.8875)):
-        stationary = gallery_truths.stationary_price(information, a=10, c=1, s=1, r=0.1)
+        stationary = GAMES["stationary_price"](information, a=10, c=1, s=1, r=0.1)
         assert stationary == pytest.approx(price, abs=1e-4)
         fine = GAMES["sticky_prices"](steps=1600, horizon=16.0)
         halfway = gallery_truths.of("sticky_prices", fine, information).price
@@ -124,7 +124,7 @@ def test_the_crowd_of_the_mean_field_limit_is_that_of_many_banks():
 def test_nobody_gains_by_another_share_of_the_fish():
     """Costs of the closed form, simulated; and a deviation in one season costs."""
     game = GAMES["FishWar"]()
-    shares = gallery_truths.fish_shares(game)
+    shares = GAMES["fish_shares"](game)
     assert shares[0] == pytest.approx((1 - 0.57) / (2 - 0.57), rel=2e-3)
 
     def cost(mine):
@@ -135,7 +135,7 @@ def test_nobody_gains_by_another_share_of_the_fish():
         return total - game.beta**game.steps * (level - np.log(2.0))
 
     best = cost(shares)
-    assert best == pytest.approx(gallery_truths.fish_cost(game, shares), rel=1e-12)
+    assert best == pytest.approx(GAMES["fish_cost"](game, shares), rel=1e-12)
     truth = gallery_truths.of("FishWar", game, "closed_loop")
     _, caught = truth.play(np.zeros((4, 1)), None)
     np.testing.assert_allclose(caught, np.broadcast_to(10 * shares[:, None], (4, 10, 2)))

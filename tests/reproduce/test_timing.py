@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from reproduce.training import timing
+from benchmarks import timing
 
 
 def light():

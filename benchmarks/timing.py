@@ -21,13 +21,8 @@ import numpy as np
 
 
 def stepper(model: Any, x: Any, y: Any, eager: bool = False) -> Callable[[], float]:
-    """A function that takes one training step of a compiled Keras model and returns its loss.
-
-    Args:
-        model: compiled.
-        x, y: one batch, arrays or tensors, held in memory.
-        eager: whether the step is no graph as a whole; it is none where the model was compiled so.
-    """
+    """A function that takes one training step of a compiled Keras model on one batch in memory and
+    returns its loss; as a graph, where neither `eager` nor the model says otherwise."""
     import tensorflow as tf
 
     batch = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
@@ -57,30 +52,19 @@ def peak_mib() -> float:
 
 def device_peak_mib() -> float | None:
     """Peak memory in use on the first GPU since the last call, in MiB; None without a GPU."""
-    if "tensorflow" not in sys.modules:
-        return None
-    import tensorflow as tf
-
-    if not tf.config.list_logical_devices("GPU"):
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not tf.config.list_logical_devices("GPU"):
         return None
     peak = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
     tf.config.experimental.reset_memory_stats("GPU:0")
     return float(peak)
 
 
-def cycle(step: Callable[[], Any], length: int) -> tuple[float, float]:
-    """Seconds of a mean step over a cycle: by the clock, and of the process's processor time."""
-    begun, busy = time.perf_counter(), time.process_time()
-    for _ in range(length):
-        step()
-    return (time.perf_counter() - begun) / length, (time.process_time() - busy) / length
-
-
 def interleaved(
     makes: dict[str, tuple[Callable[..., Callable], tuple]],
     rounds: int,
     length: int = 10,
-    tick: Callable[[], Any] | None = None,
+    tick: Callable[[], Any] = lambda: None,
     imports: Sequence[str] = ("tensorflow", "keras", "dgn_tf"),
 ) -> dict[str, dict[str, Any]]:
     """Builds every step in a process of its own, then runs them in turn.
@@ -102,8 +86,8 @@ def interleaved(
     Raises:
         RuntimeError: where a step fails between two turns.
     """
-    tick, cores = tick or (lambda: None), os.cpu_count() or 1
-    names, running = list(makes), dict[str, Callable[..., Any]]()
+    names, cores = list(makes), os.cpu_count() or 1
+    running: dict[str, Callable[..., Any]] = {}
     results: dict[str, dict[str, Any]] = {}
     with ExitStack() as stack:
         for group in (names[i : i + cores] for i in range(0, len(names), cores)):
@@ -133,15 +117,12 @@ def quartiles(values: Sequence[float] | np.ndarray) -> dict[str, float]:
 
 
 @contextmanager
-def _process(
-    imports: Sequence[str], make: Callable[..., Callable], arguments: tuple
-) -> Iterator[Callable[..., Any]]:
+def _process(imports: Sequence[str], *given: Any) -> Iterator[Callable[..., Any]]:
     """One step in a process of its own: a function that hands it the length of a cycle, 0 to ask
     for the peak memory, and returns what it says; at first, without a length, of the building."""
     spawn = multiprocessing.get_context("spawn")
     pipe, other = spawn.Pipe()
-    given = (other, imports, make, arguments)
-    process = spawn.Process(target=_serve, args=given, daemon=True)
+    process = spawn.Process(target=_serve, args=(other, imports, *given), daemon=True)
     process.start()
     other.close()
 
@@ -173,14 +154,17 @@ def _serve(
     try:
         for name in imports:
             importlib.import_module(name)
-        before = peak_mib()
-        begun = time.perf_counter()
+        before, begun = peak_mib(), time.perf_counter()
         step = make(*arguments)
         step()
         device_peak_mib()
         pipe.send({"first_call_s": time.perf_counter() - begun, "imports_mib": before})
         while length := pipe.recv():
-            pipe.send(cycle(step, length))
+            begun, busy = time.perf_counter(), time.process_time()
+            for _ in range(length):
+                step()
+            wall, cpu = time.perf_counter() - begun, time.process_time() - busy
+            pipe.send((wall / length, cpu / length))
         pipe.send((peak_mib(), device_peak_mib()))
     except Exception as error:
         pipe.send({"error": f"{type(error).__name__}: {error}"[:2000]})
