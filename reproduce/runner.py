@@ -44,7 +44,7 @@ class Context:
     solves: Path
     preset: str = "smoke"
     results: Path = Path("results")
-    options: Any = _PLAIN
+    options: Any = field(default_factory=lambda: _PLAIN)
     cells: Path = Path("cells")
     reused: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
 
