@@ -30,15 +30,15 @@ def main() -> int:
             continue
         begun = time.process_time()
         case = make()
-        found = certificate(case, given.steps, given.paths, given.seed)
+        trained = certificate(case, given.steps, given.paths, given.seed)
         row = {
             "case": name,
             "players": case.game.players,
             "gain": case.gain.tolist(),
-            "found": found.gain.tolist(),
-            "standard_error": found.standard_error.tolist(),
-            "by": list(found.by),
-            "share": smallest_share(case.gain, found.gain),
+            "found": trained.gain.tolist(),
+            "standard_error": trained.standard_error.tolist(),
+            "by": list(trained.by),
+            "share": smallest_share(case.gain, trained.gain),
             "cpu_seconds": time.process_time() - begun,
         }
         rows.append(row)
@@ -58,12 +58,12 @@ def certificate(case, steps: int, paths: int, seed: int = 0):
     )  # fmt: skip
 
 
-def smallest_share(gain, found) -> float:
+def smallest_share(gain, trained) -> float:
     """The smallest share found, over the players with at least a hundredth of the largest gain."""
     import numpy as np
 
     who = gain >= 0.01 * gain.max()
-    return float(np.min(found[who] / gain[who]))
+    return float(np.min(trained[who] / gain[who]))
 
 
 def summary(document):

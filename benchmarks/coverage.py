@@ -138,11 +138,11 @@ APART = {
 
 def layer_classes() -> dict[str, list[str]]:
     """Every layer class of Keras by name, with its other names."""
-    found: dict[type, list[str]] = {}
+    public: dict[type, list[str]] = {}
     for name, value in vars(keras.layers).items():
         if inspect.isclass(value) and issubclass(value, keras.Layer):
-            found.setdefault(value, []).append(name)
-    named = {kind.__name__: sorted(names) for kind, names in found.items()}
+            public.setdefault(value, []).append(name)
+    named = {kind.__name__: sorted(names) for kind, names in public.items()}
     return {
         name if name in names else names[0]: [n for n in names if n != name]
         for name, names in sorted(named.items())
@@ -217,14 +217,14 @@ def row(name: str) -> tuple[str, str]:
         try:
             model = dgn_tf.GameModel(*network(name))
             model.compile(dgn_tf.DGNOpt(RATE, curvature="identity"), "mse", run_eagerly=True)
-            found = model.train_on_batch(x, y)[0]
+            game_loss = model.train_on_batch(x, y)[0]
         except ValueError as error:
             open_loop = dgn_tf.GameModel(*network(name))
             open_loop.compile(optimizers()["EKFAC"], "mse", run_eagerly=True)
             assert np.isfinite(open_loop.train_on_batch(x, y)[0]), name
             received = _one_line(error).split("Received: ")[1].split(". ")[0]
             return REFUSED, f"in closed loops: {received}"
-        np.testing.assert_allclose(found, loss, rtol=1e-5)
+        np.testing.assert_allclose(game_loss, loss, rtol=1e-5)
         step, sgd = start - _weights(model), start - _weights(plain)
         assert np.linalg.norm(step - sgd) <= 0.03 * np.linalg.norm(sgd), (name, "is not SGD")
         for title, optimizer in optimizers().items():
@@ -266,7 +266,7 @@ def page(rows: dict[str, tuple[str, str]]) -> str:
         "",
         f"Keras {'.'.join(keras.__version__.split('.')[:2])}: "
         + ", ".join(
-            f"{sum(found == kind for found, _ in rows.values())} {kind}"
+            f"{sum(given == kind for given, _ in rows.values())} {kind}"
             for kind in (WORKS, DIAGONAL, REFUSED, NOT_BUILT)
         )
         + ".",

@@ -107,9 +107,9 @@ def judge(result) -> tuple[np.ndarray, np.ndarray]:
     """Relative cost errors and gains of the best deviations of a solved profile, (players,) each,
     by dynamic programming on `within_reach` of it."""
     game, states = result.game, prices(result.game)[:, None]
-    seen = ops.convert_to_tensor(states, dtype=result.policy.variable_dtype)
+    given = ops.convert_to_tensor(states, dtype=result.policy.variable_dtype)
     controls = np.stack([
-        ops.convert_to_numpy(result.policy.controls(step, seen))[:, :, 0].astype(np.float64)
+        ops.convert_to_numpy(result.policy.controls(step, given))[:, :, 0].astype(np.float64)
         for step in range(game.steps)
     ])  # fmt: skip
     controls = within_reach(game, controls)

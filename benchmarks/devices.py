@@ -34,7 +34,7 @@ solved = time.process_time()
 first, *later = result.history
 steady = statistics.median(record.seconds for record in later)
 steady_cpu = statistics.median(record.cpu_seconds for record in later)
-found = {
+measured = {
     "seconds": time.monotonic() - begun,
     "device": "GPU" if devices.has_gpu() else "CPU",
     "precision": result.settings["precision"],
@@ -51,15 +51,15 @@ found = {
 if keras.config.backend() == "jax":
     play = solver._play(result.settings, given["stages"] * given["steps"])
     products = play._trainer.products(*play.arguments(1, 0, 1, given["steps"]))
-    found["shapes_of_products"] = len(set(products))
+    measured["shapes_of_products"] = len(set(products))
     import jax
     memory = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in memory:
-        found["device_mebibytes"] = memory["peak_bytes_in_use"] / 2**20
+        measured["device_mebibytes"] = memory["peak_bytes_in_use"] / 2**20
 elif keras.config.backend() == "tensorflow" and devices.has_gpu():
     import tensorflow as tf
-    found["device_mebibytes"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
-print(json.dumps(found))
+    measured["device_mebibytes"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+print(json.dumps(measured))
 """
 _COLUMNS = {
     "device": "device",
@@ -149,8 +149,8 @@ def _solve(backend: str, players: int, given: argparse.Namespace) -> dict[str, A
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"The solve on {backend} failed: {done.stderr[-2000:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {"backend": backend, "players": players, **found}
+    measured = json.loads(done.stdout.splitlines()[-1])
+    return {"backend": backend, "players": players, **measured}
 
 
 def _shown(value: Any) -> str:

@@ -98,10 +98,10 @@ def make(network: str, name: str):
 def measure(network: str, names: list, rounds: int) -> dict:
     from benchmarks import timing
 
-    found = timing.interleaved({name: (make, (network, name)) for name in names}, rounds)
-    base = found["Keras SGD"]
+    timings = timing.interleaved({name: (make, (network, name)) for name in names}, rounds)
+    base = timings["Keras SGD"]
     results: dict = {}
-    for name, own in found.items():
+    for name, own in timings.items():
         if "error" in own:
             sys.exit(f"{name}: {own['error']}")
         results[name] = {key: own[key] for key in ("first_call_s", "imports_mib", "peak_mib")}
@@ -123,10 +123,10 @@ def main() -> int:
     names = ["Keras SGD", *configurations(dgn_tf)]
     if options.only:
         names = ["Keras SGD", *options.only]
-    found: dict = {"load_average": os.getloadavg(), "results": {}}
+    measured: dict = {"load_average": os.getloadavg(), "results": {}}
     for network in options.networks:
         print(f"\n{network}, {options.threads} thread(s)")
-        found["results"][network] = results = measure(network, names, options.rounds)
+        measured["results"][network] = results = measure(network, names, options.rounds)
         for name, row in results.items():
             print(
                 f"{name:32s} {row['wall_ms']:7.2f} ms {row['wall_ratio_to_sgd']:6.2f} × SGD  "
@@ -135,7 +135,7 @@ def main() -> int:
                 flush=True,
             )
     if options.out:
-        report.keep("dgnopt-step", options, {"batch": 128, **found}, options.threads)
+        report.keep("dgnopt-step", options, {"batch": 128, **measured}, options.threads)
     return 0
 
 

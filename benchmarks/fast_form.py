@@ -87,7 +87,7 @@ def main() -> int:
         }
         for name, values in steps.items()
     }
-    found = {
+    measured = {
         "rows": rows,
         "first_step_ratio": first["one model a player"] / first["joint"],
         "training_step_ratio": {
@@ -101,12 +101,12 @@ def main() -> int:
             f"training step {1e3 * row['training_step_cpu_seconds']:8.1f} CPU-ms"
         )
     print(
-        f"  ratio: first step {found['first_step_ratio']:.0f}, training step "
+        f"  ratio: first step {measured['first_step_ratio']:.0f}, training step "
         f"{statistics.median(ratios):.1f} (median of {len(ratios)}; "
         f"{min(ratios):.1f} to {max(ratios):.1f})"
     )
     if given.out is not None:
-        report.keep("fast-form", given, found, given.threads)
+        report.keep("fast-form", given, measured, given.threads)
     return 0
 
 

@@ -152,22 +152,22 @@ def main() -> int:
     names = ("players", "steps", "stages", "steps_per_stage", "belief", "seed")
     settings = {name: getattr(given, name) for name in names}
     with tempfile.TemporaryDirectory() as place:
-        found = trials(settings, given.kills, Path(place), given.seed)
+        outcome = trials(settings, given.kills, Path(place), given.seed)
     print(f"{given.kills} kills of a solve of {given.stages} stages:")
-    for number, kill in enumerate(found["kills"], start=1):
+    for number, kill in enumerate(outcome["kills"], start=1):
         print(
             f"  {number:3d}  after {kill['seconds']:6.2f} s, stage {kill['saved_stage']} was saved"
             + (", while saving" if kill["while_saving"] else "")
         )
     print(
-        f"{found['compared']} solves finished after kills, {found['different']} of them with "
+        f"{outcome['compared']} solves finished after kills, {outcome['different']} of them with "
         "other bits than the uninterrupted one"
     )
     if given.out is not None:
         from benchmarks import report
 
-        report.keep("kill-resume", given, found, given.threads, given.seed)
-    return 1 if found["different"] else 0
+        report.keep("kill-resume", given, outcome, given.threads, given.seed)
+    return 1 if outcome["different"] else 0
 
 
 def summary(document: dict[str, Any]) -> list:

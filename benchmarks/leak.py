@@ -28,7 +28,7 @@ def measure(structure: str, solves: int, stages: int, steps_per_stage: int) -> l
     """Resident memory after each of so many solves, MiB."""
     import fictitious_play as fp
 
-    game, found = fp.InterBankGame(players=3, steps=5), []
+    game, sizes = fp.InterBankGame(players=3, steps=5), []
     for seed in range(solves):
         solver = fp.DeepFictitiousPlay(
             game, hidden=(16,), information_structure=structure, seed=seed
@@ -36,8 +36,8 @@ def measure(structure: str, solves: int, stages: int, steps_per_stage: int) -> l
         solver.solve(stages, steps_per_stage, validation_paths=256, stage_paths=64, progress=False)
         del solver
         gc.collect()
-        found.append(resident())
-    return found
+        sizes.append(resident())
+    return sizes
 
 
 def growth(memory: list[float]) -> float:

@@ -52,8 +52,8 @@ def _tracking(offset=0.0, spread=0.5, unit=1.0, money=1.0, effort=0.1) -> fp.Lin
 def _linear(game, change: Callable[[np.ndarray], np.ndarray], dtype="float32") -> Case:
     """The closed-loop equilibrium with its gains (steps, players, state_size) changed."""
     gains = change(lq.nash(game, "closed_loop").gains.copy())
-    found = lq.profile_exploitability(game, gains, "closed_loop")
-    return Case(game, linear_feedback(game, gains, dtype), found.gain)
+    exploited = lq.profile_exploitability(game, gains, "closed_loop")
+    return Case(game, linear_feedback(game, gains, dtype), exploited.gain)
 
 
 def _without(*states: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -22,16 +22,16 @@ taken within a round of one run.
 def keep(
     name: str,
     given: argparse.Namespace,
-    found: dict[str, Any],
+    measured: dict[str, Any],
     threads: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Writes what a benchmark found to its `--out`, with provenance and settings.
+    """Writes what a benchmark measured to its `--out`, with provenance and settings.
 
     Args:
         name: of the benchmark.
         given: its arguments, with `out`.
-        found: what it measured.
+        measured: what it measured.
         threads: it was limited to; None for all.
         seed: of its random numbers.
     """
@@ -40,7 +40,7 @@ def keep(
     described["processor"] = _processor()
     described["onednn"] = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
     settings = {key: value for key, value in vars(given).items() if key != "out"}
-    store.write(given.out, {"provenance": described, "settings": settings, **found})
+    store.write(given.out, {"provenance": described, "settings": settings, **measured})
     print(f"Written: {given.out}")
 
 

@@ -114,8 +114,8 @@ def main() -> int:
 
 
 def _ended(runs: list[dict]) -> str:
-    found = [run["ended"] for run in runs]
-    return ", ".join(f"{found.count(end)} {end}" for end in dict.fromkeys(found))
+    ends = [run["ended"] for run in runs]
+    return ", ".join(f"{ends.count(end)} {end}" for end in dict.fromkeys(ends))
 
 
 def summary(document: dict) -> list:

@@ -93,16 +93,16 @@ class StepParts:
 
         @tf.function
         def products():
-            found = []
+            parts = []
             for rows in tf.split(kernel, policy.row_sizes):
-                seen = features[: rows.shape[0]]
-                found += [tf.matmul(rows, seen, transpose_a=True)]
-                found += [tf.matmul(seen, first, transpose_b=True)]
+                given = features[: rows.shape[0]]
+                parts += [tf.matmul(rows, given, transpose_a=True)]
+                parts += [tf.matmul(given, first, transpose_b=True)]
             for matrix, above in ((later, values), (output, out)):
-                found += [tf.matmul(matrix, values)]
-                found += [tf.matmul(above, values, transpose_b=True)]
-                found += [tf.matmul(matrix, above, transpose_a=True)]
-            return tf.stack([tf.reshape(product, [-1])[0] for product in found])
+                parts += [tf.matmul(matrix, values)]
+                parts += [tf.matmul(above, values, transpose_b=True)]
+                parts += [tf.matmul(matrix, above, transpose_a=True)]
+            return tf.stack([tf.reshape(product, [-1])[0] for product in parts])
 
         return lambda: products().numpy()
 

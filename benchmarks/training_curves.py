@@ -62,16 +62,16 @@ def run(keras, model, start, rate, seed, data, epochs) -> dict:
     for variable, value in zip(model.optimizer.variables, start, strict=True):
         variable.assign(value)
     model.optimizer.learning_rate = rate
-    found: dict = {"rate": rate, "loss": [], "accuracy": [], "seconds": []}
+    curve: dict = {"rate": rate, "loss": [], "accuracy": [], "seconds": []}
     spent = 0.0
     for _ in range(epochs):
         begun = time.process_time()
         history = model.fit(x, y, batch_size=128, epochs=1, verbose=0).history
         spent += time.process_time() - begun
-        found["loss"].append(history["loss"][0])
-        found["accuracy"].append(model.evaluate(x_test, y_test, verbose=0)[1])
-        found["seconds"].append(spent)
-    return found
+        curve["loss"].append(history["loss"][0])
+        curve["accuracy"].append(model.evaluate(x_test, y_test, verbose=0)[1])
+        curve["seconds"].append(spent)
+    return curve
 
 
 def main() -> int:

@@ -71,8 +71,8 @@ def measure(game, seed: int, stages: int, steps_per_stage: int, paths: int) -> d
     if game.is_linear_quadratic:
         exact = fp.lq.nash(game, information_structure="closed_loop")
         errors = result.relative_error(exact)
-        found = result.exploitability(method="exact", paths=paths)
-        gains = found.gain / np.abs(exact.cost)
+        certificate = result.exploitability(method="exact", paths=paths)
+        gains = certificate.gain / np.abs(exact.cost)
     else:
         errors, gains = curved_duopoly.judge(result)
     return {
