@@ -7,10 +7,11 @@ import tensorflow as tf
 
 import dgn_tf
 from dgn_tf.bandit import EXP3PP, AlignmentPolicy, Random
+from tests.seeds import set_seed
 
 
 def network(extras=False):
-    keras.utils.set_random_seed(4)
+    set_seed(4)
     inputs = keras.Input((5,))
     x = keras.layers.Dense(4, activation="tanh", name="D0")(inputs)
     h = keras.layers.Dense(4, activation="tanh", name="D1")(x)
@@ -118,7 +119,7 @@ def test_arms_with_several_ways_through_one_cut(float64):
     """Two players in a row beside four: tensors that several stages of several arms read."""
 
     def net():
-        keras.utils.set_random_seed(1)
+        set_seed(1)
         inputs = keras.Input((5,))
         x = keras.layers.Dense(4, activation="tanh", name="in")(inputs)
         long = x

@@ -9,6 +9,7 @@ import tensorflow as tf
 from dgn_tf.game import Player, WeightLayout, read_player, register_player
 from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
+from tests.seeds import set_seed
 
 
 class Scaled(keras.layers.Layer):
@@ -66,7 +67,7 @@ LAYERS = {
 
 @pytest.fixture(params=list(LAYERS))
 def observed(request, float64):
-    keras.utils.set_random_seed(1)
+    set_seed(1)
     shape, make = LAYERS[request.param]
     inputs = keras.Input(shape)
     layer = make()

@@ -64,6 +64,7 @@ def build(path, structure):
             guard=None,
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        run_eagerly=True,
     )
     set_weights(model.game, case)
     return model, case

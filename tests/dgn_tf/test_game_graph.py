@@ -12,6 +12,7 @@ import dgn_tf
 from dgn_tf.game import keras_surface
 from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
+from tests.seeds import set_seed
 
 
 def residual(width=4):
@@ -182,7 +183,7 @@ def test_nested_models_that_repeat_names_and_sequential_models():
     ],
 )
 def test_the_forward_pass_of_large_networks_is_reproduced_exactly(application, size):
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     build = getattr(keras.applications, application)
     model = build(weights=None, input_shape=(size, size, 3), classes=5)
     x = tf.constant(np.random.default_rng(0).normal(size=(1, size, size, 3)), tf.float32)

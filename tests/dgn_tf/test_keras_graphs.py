@@ -8,6 +8,7 @@ from keras import layers
 
 import dgn_tf
 from dgn_tf.game.game import Game
+from tests.seeds import set_seed
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(2, 8, 4)).astype("float32")
@@ -16,7 +17,7 @@ Y = RNG.normal(size=(8, 2)).astype("float32")
 
 def difference(structure):
     """A nested model a - 2 b with inputs in a structure; `b` may be of another rank and dtype."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
     if structure == "rank":
         b = keras.Input((4, 1), name="b")
@@ -124,7 +125,7 @@ def test_a_recurrent_layer_may_be_the_last(layer, activation):
 @pytest.mark.parametrize("handed", ["to nobody", "to a layer", "to a nested model"])
 def test_masks_pass_as_in_keras(handed):
     """Through a cut, into a nested model, from `Masking` and from an argument."""
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     x = RNG.normal(size=(8, 5, 4)).astype("float32")
     x[:, 3:] = 0.0
     inner_in = keras.Input((5, 4))

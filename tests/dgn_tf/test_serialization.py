@@ -27,6 +27,7 @@ def build(dropout=True, **settings):
         dgn_tf.DGNOpt(learning_rate=0.02, curvature=curvature, weight_decay=1e-3, **settings),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        run_eagerly=True,
     )
     return model
 

@@ -10,6 +10,7 @@ import dgn_tf
 from dgn_tf.game.game import Game
 from dgn_tf.game.passes import SecondPass
 from dgn_tf.step.observe import observe
+from tests.seeds import set_seed
 
 
 class Transposed(keras.layers.Layer):
@@ -142,7 +143,7 @@ KINDS = {
 
 
 def built(kind):
-    keras.utils.set_random_seed(1)
+    set_seed(1)
     inputs = keras.Input((6,))
     return dgn_tf.GameModel(inputs, kind(inputs))
 
@@ -210,7 +211,7 @@ def test_states_and_outputs_are_by_sample():
 
 
 def test_a_model_without_players_is_trained_by_diagonal_blocks():
-    keras.utils.set_random_seed(1)
+    set_seed(1)
     inputs = keras.Input((6,))
     dense = layers.Dense(4, activation="tanh", name="enc")
     model = dgn_tf.GameModel(inputs, Transposed(dense, name="dec")(dense(inputs)))
@@ -286,7 +287,7 @@ REPEATED = {
 
 
 def around(middle):
-    keras.utils.set_random_seed(2)
+    set_seed(2)
     inputs = keras.Input((6,))
     h = layers.Reshape((2, 3))(layers.Dense(6, name="a")(inputs))
     h = layers.Flatten()(middle()(h))

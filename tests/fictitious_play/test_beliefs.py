@@ -90,7 +90,7 @@ _ALWAYS = {"average": "closed_loop", "sequential": "closed_loop"}
     ],
 )
 def test_every_rule_resumes_to_the_same_bits(rule, structure, tmp_path, monkeypatch):
-    game = asymmetric_game(players=2, steps=3)
+    game = asymmetric_game(players=2, steps=2)
     settings = {
         "steps_per_stage": 2,
         "validation_paths": 64,

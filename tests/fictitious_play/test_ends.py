@@ -21,7 +21,8 @@ QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress": 
 
 
 def solver(**changes):
-    return fp.DeepFictitiousPlay(symmetric_game(players=2, steps=2), hidden=(4,), **changes)
+    game = symmetric_game(players=2, steps=2)
+    return fp.DeepFictitiousPlay(game, hidden=(4,), batch_normalization=False, **changes)
 
 
 def test_reasons_are_strings():

@@ -33,7 +33,7 @@ def spoiled():
 def solved(belief, structure, stages=3, folder=None):
     game = symmetric_game(players=2, steps=2)
     settings = {"belief": belief, "information_structure": structure, "final_rate_ratio": 1.0}
-    solver = fp.DeepFictitiousPlay(game, hidden=(4,), **settings)
+    solver = fp.DeepFictitiousPlay(game, hidden=(4,), batch_normalization=False, **settings)
     return solver.solve(stages=stages, folder=folder, **QUICK)
 
 

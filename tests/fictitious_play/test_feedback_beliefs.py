@@ -139,9 +139,8 @@ def test_one_player_alone_pays_what_she_pays_beside_the_others():
 @functools.cache
 def solved(rule, **switches):
     solver = fp.DeepFictitiousPlay(
-        asymmetric_game(players=2, steps=2), hidden=(4,), information_structure="closed_loop",
-        belief=rule,
-        initial_belief=0.5, **switches,
+        asymmetric_game(players=2, steps=2), hidden=(4,), batch_normalization=False,
+        information_structure="closed_loop", belief=rule, initial_belief=0.5, **switches,
     )  # fmt: skip
     return solver.solve(
         stages=3, steps_per_stage=3, validation_paths=64, progress=False, regret_every=None

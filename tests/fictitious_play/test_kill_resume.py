@@ -6,7 +6,7 @@ import fictitious_play as fp
 from benchmarks import kill_resume
 
 SETTINGS = {
-    "players": 3, "steps": 3, "stages": 6, "steps_per_stage": 60, "belief": "average", "seed": 1,
+    "players": 3, "steps": 3, "stages": 6, "steps_per_stage": 20, "belief": "average", "seed": 1,
 }  # fmt: skip
 
 

@@ -104,6 +104,11 @@ def test_the_inter_bank_game_is_a_case_with_the_same_numbers(make, rng):
             np.testing.assert_allclose(
                 fp.lq.nash(game, **kind).cost, fp.lq.nash(bank, **kind).cost, rtol=1e-9
             )
+
+
+def test_the_inter_bank_game_is_solved_alike_as_a_case():
+    bank = asymmetric_game(players=2, steps=2)
+    game = fp.LinearQuadraticGame.from_form(bank.linear_quadratic_form())
     settings = {
         "stages": 2,
         "steps_per_stage": 5,

@@ -26,8 +26,9 @@ class Path(fp.Features):
 
 
 def solved(folder=None, stages=3, **settings):
-    game = symmetric_game(players=2, steps=3, initial_std=0.5)
-    solver = fp.DeepFictitiousPlay(game, hidden=(4,), batch_size=16, seed=3, **settings)
+    game = symmetric_game(players=2, steps=2, initial_std=0.5)
+    form = {"hidden": (4,), "batch_normalization": False, "batch_size": 16, "seed": 3}
+    solver = fp.DeepFictitiousPlay(game, **form, **settings)
     return solver.solve(stages=stages, steps_per_stage=4, validation_paths=64, stage_paths=64,
                         folder=folder, regret_every=None, progress=False)  # fmt: skip
 

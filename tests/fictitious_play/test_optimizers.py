@@ -17,7 +17,8 @@ CosineDecay = keras.optimizers.schedules.CosineDecay
 
 
 def solver(**changes):
-    return fp.DeepFictitiousPlay(symmetric_game(players=2, steps=2), hidden=(4,), **changes)
+    form = {"hidden": (4,), "batch_normalization": False, **changes}
+    return fp.DeepFictitiousPlay(symmetric_game(players=2, steps=2), **form)
 
 
 def test_the_private_keras_surfaces_are_those_of_the_installed_version():

@@ -16,8 +16,9 @@ QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 256, "progress":
 def test_a_solve_that_learns_nothing_settles_and_has_not_converged(structure):
     game = symmetric_game(players=2, steps=3, epsilon=4.0, c=2.0)
     solver = fp.DeepFictitiousPlay(
-        game, hidden=(4,), learning_rate=1e-9, information_structure=structure
-    )
+        game, hidden=(4,), batch_normalization=False, learning_rate=1e-9,
+        information_structure=structure,
+    )  # fmt: skip
     result = solver.solve(**QUICK, tolerance=1e-3)
     assert result.reason == fp.StopReason.COSTS_SETTLED
     assert result.settled
@@ -30,7 +31,9 @@ def test_a_solve_that_learns_nothing_settles_and_has_not_converged(structure):
 
 
 def test_a_game_without_its_theory_has_a_searched_regret():
-    solver = fp.DeepFictitiousPlay(InitialLaw(), hidden=(4,), learning_rate=1e-9)
+    solver = fp.DeepFictitiousPlay(
+        InitialLaw(), hidden=(4,), batch_normalization=False, learning_rate=1e-9
+    )
     result = solver.solve(**QUICK)
     assert not result.converged
     assert result.regret.method == "trained"
@@ -85,7 +88,7 @@ def test_many_players_have_a_regret_whether_they_are_alike_or_not(monkeypatch):
 
 def test_regret_is_estimated_every_so_often_and_stops_a_solve():
     game = symmetric_game(players=2, steps=2, epsilon=4.0, c=2.0)
-    solver = fp.DeepFictitiousPlay(game, hidden=(8,), skip=True)
+    solver = fp.DeepFictitiousPlay(game, hidden=(8,), batch_normalization=False, skip=True)
     longer = {**QUICK, "stages": 5, "steps_per_stage": 20}
     plain = solver.solve(**longer, regret_every=2)
     estimated = [record.stage for record in plain.history if record.regret is not None]
@@ -108,7 +111,7 @@ def test_regret_is_estimated_every_so_often_and_stops_a_solve():
 
 def test_plain_play_that_diverges_is_told_beforehand_and_damped_play_is_not():
     strong = fp.InterBankGame(
-        2, 2.0, 8, a=0.1, q=0.1, epsilon=4.0, c=1.0, weights=[[0, 1], [1.5, 0]],
+        2, 2.0, 4, a=0.1, q=0.1, epsilon=4.0, c=1.0, weights=[[0, 1], [1.5, 0]],
         initial_mean=[-1, 1],
     )  # fmt: skip
     factor = fp.lq.contraction(strong, columns="all")

@@ -15,7 +15,7 @@ SETTINGS = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress
 
 def solver(seed=0, game=None):
     return fp.DeepFictitiousPlay(
-        game or asymmetric_game(players=3, steps=3), hidden=(4,), seed=seed
+        game or asymmetric_game(players=2, steps=2), hidden=(4,), seed=seed
     )
 
 
@@ -105,7 +105,7 @@ def begun(tmp_path_factory):
     ("other", "settings", "named"),
     [
         (lambda: solver(seed=1), SETTINGS, "seed"),
-        (lambda: solver(game=symmetric_game(players=3, steps=3)), SETTINGS, "rho"),
+        (lambda: solver(game=symmetric_game(players=2, steps=2)), SETTINGS, "rho"),
         (solver, {**SETTINGS, "steps_per_stage": 4}, "steps_per_stage=3, now 4"),
     ],
 )

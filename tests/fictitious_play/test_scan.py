@@ -25,16 +25,16 @@ def time_varying_game(steps):
 
 @pytest.fixture
 def looped(monkeypatch):
-    """Makes roll-outs of more than two steps a loop over blocks of three."""
+    """Makes roll-outs of more than two steps a loop over blocks of two."""
 
     def switch():
         monkeypatch.setattr(scan_module, "UNROLLED", {"tensorflow": 2})
-        monkeypatch.setattr(scan_module, "BLOCK", 3)
+        monkeypatch.setattr(scan_module, "BLOCK", 2)
 
     return switch
 
 
-@pytest.mark.parametrize("steps", [3, 8])
+@pytest.mark.parametrize("steps", [4, 7])
 def test_a_loop_gives_the_costs_and_states_of_written_out_steps(steps, looped):
     game = time_varying_game(steps)
     arrays = [ops.convert_to_tensor(sample(game)[number]) for number in (0, 2, 1)]
@@ -56,7 +56,7 @@ def test_a_loop_gives_the_costs_and_states_of_written_out_steps(steps, looped):
 def test_a_loop_has_the_gradients_of_written_out_steps(form, looped):
     """Of weights that differ from step to step and of shared ones, against a belief that answers;
     and the same averages of batch normalisation, with trembling hands."""
-    game = asymmetric_game(players=2, steps=8)
+    game = asymmetric_game(players=2, steps=5)
     initial, noise, trembles = sample(game)
     inputs = [ops.convert_to_tensor(each) for each in (initial, noise, trembles)]
 
@@ -105,10 +105,10 @@ def test_a_method_that_needs_the_time_as_a_number_is_named(looped):
         "progress": False,
         "regret_every": None,
     }
-    kind = {"players": 2, "steps": 5}
+    kind = {"players": 2, "steps": 3}
 
     def cost(game):
-        solver = fp.DeepFictitiousPlay(game, hidden=(3,), information_structure="closed_loop")
+        solver = fp.DeepFictitiousPlay(game, hidden=(3,), batch_normalization=False)
         return solver.solve(**plan).cost
 
     expected = cost(Clock(**kind))

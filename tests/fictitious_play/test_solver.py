@@ -101,7 +101,7 @@ def test_a_tolerance_stops_early():
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_one_others():
-    game = asymmetric_game(players=3, steps=3)
+    game = asymmetric_game(players=2, steps=2)
     first, second, other = (
         fp.DeepFictitiousPlay(game, hidden=(4,), seed=seed).solve(**QUICK) for seed in (1, 1, 2)
     )
@@ -137,7 +137,7 @@ def test_an_initial_belief_is_what_players_answer_first():
 
 
 def test_a_non_finite_loss_names_player_stage_and_step_and_keeps_the_last_good_stage(monkeypatch):
-    game = symmetric_game(players=3, steps=2)
+    game = symmetric_game(players=2, steps=2)
     good = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(**{**QUICK, "stages": 1})
     train = Play._train
 

@@ -123,6 +123,7 @@ _CHECKS = ["-m ruff check .", "-m ruff format --check .", "-m mypy"]
     ids=" ".join,
 )
 def test_what_a_command_runs(checkout, arguments, last):
+    (checkout / "mine.py").touch()
     assert start(checkout, *arguments).returncode == 0
     # mypy runs beside pytest: either may be the first of the two.
     assert sorted(calls(checkout)[-len(last) :]) == sorted(last)
@@ -156,10 +157,16 @@ def test_the_newest_versions_can_be_asked_for(checkout):
 def test_help_and_unknown_commands(checkout):
     assert "Usage: ./run COMMAND" in start(checkout, "help").stdout
     assert start(checkout, "help").returncode == 0
+    assert "Usage: ./run COMMAND" in start(checkout, "test", "--help").stdout
     unknown = start(checkout, "dance")
     assert unknown.returncode == 1
     assert "no command 'dance'" in unknown.stderr
     assert calls(checkout) == []
+    absent = start(checkout, "shell", "absent.py")
+    assert (absent.returncode, absent.stderr.splitlines()[-1]) == (
+        1,
+        "run: there is no file absent.py.",
+    )
 
 
 def test_the_script_is_posix_shell():

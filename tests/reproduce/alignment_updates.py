@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.seeds import set_seed
+
 #: Training steps that take less time without being compiled first.
 _FEW = 10
 
@@ -115,7 +117,7 @@ def _compiled(network: tuple, method: dict[str, Any], rate: float, seed: int, ea
     from reproduce.training import methods
 
     name, shape, classes, options = network
-    keras.utils.set_random_seed(seed)
+    set_seed(seed)
     game = methods.wrapped_model(networks.build(name, shape, classes, **options), method)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     game.compile(methods.optimizer(method, rate), loss, run_eagerly=eager, jit_compile=False)

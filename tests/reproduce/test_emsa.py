@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from reproduce.baselines import hamiltonian
 from reproduce.baselines.emsa import EMSAModel, emsa_model
 from reproduce.baselines.hamiltonian import Moments, curvature_product, maximise
+from tests.seeds import set_seed
 
 layers = keras.layers
 
@@ -50,7 +51,7 @@ def sequence():
 
 
 def build(make, batch=5, iterations=5, rate=0.1):
-    keras.utils.set_random_seed(1)
+    set_seed(1)
     plain, shape = make()
     model = emsa_model(plain, iterations)
     model.compile(keras.optimizers.SGD(rate), cross_entropy())

@@ -8,6 +8,7 @@ import pytest
 
 import dgn_tf
 from reproduce import networks
+from tests.seeds import set_seed
 
 _SHAPE = (8, 8, 1)
 _SMALL = {
@@ -21,7 +22,7 @@ _SMALL = {
 
 
 def small(name, shape=_SHAPE, **options):
-    keras.utils.set_random_seed(7)
+    set_seed(7)
     return networks.build(name, shape, 3, **{**_SMALL[name], **options})
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import timing
+from tests.seeds import set_seed
 
 
 def light():
@@ -61,7 +62,7 @@ def test_a_step_is_keras_own(eager):
     x, y = rng.normal(size=(8, 3)).astype("float32"), rng.integers(0, 2, 8)
 
     def model():
-        keras.utils.set_random_seed(0)
+        set_seed(0)
         made = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         made.compile(keras.optimizers.SGD(0.5), loss, run_eagerly=eager, jit_compile=False)
