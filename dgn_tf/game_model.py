@@ -70,6 +70,13 @@ class GameModel(surface.Functional):
         self._held.settings = {"alignment": alignment, "slots": slots, "strict": strict}
         self._held.settings.update(agents=agents, agents_form=agents_form)
         self._read_game()
+        self._held.fresh = self._look()
+
+    def _look(self) -> list:
+        """What there is to see, between construction and `compile`, of a change of the game."""
+        layers = surface.inner_layers(self)
+        seen = [(layer.trainable, id(getattr(layer, "activation", None))) for layer in layers]
+        return [(v.trainable, id(v)) for v in self.variables] + seen
 
     def _read_game(self) -> None:
         held, given = self._held, self._held.settings
@@ -145,7 +152,9 @@ class GameModel(surface.Functional):
             )
         checks.one_precision(self)
         checks.one_replica()
-        self._read_game()
+        if self.alignment_policy is not None or self._held.fresh != self._look():
+            self._read_game()
+        self._held.fresh = None
         rules = optimizer.rules
         self.unseen = check_loss(loss, self.game, rules)
         if kwargs.get("jit_compile", "auto") == "auto":

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -20,31 +21,17 @@ class Settings:
         return cls(**config)
 
 
-def number(name: str, value: Any, rule: str, holds: Callable, kind: Any = Real) -> float:
-    """The value, if it is a number for which the rule holds; a ValueError for another."""
+def number(name: str, value: Any, rule: str, holds: Callable, kind: Any = Real) -> Any:
+    """The value, if it is a number of that kind for which the rule holds, or a ValueError."""
     if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
         raise ValueError(f"`{name}` must {rule}. Received: {name}={value!r}")
-    return float(value)
+    return int(value) if kind is Integral else float(value)
 
 
-def positive(name: str, value: Any) -> float:
-    """The value, if it is a positive finite number."""
-    return number(name, value, "be a positive number", lambda x: 0 < x < 1e30)
-
-
-def fraction(name: str, value: Any) -> float:
-    """The value, if it lies in [0, 1)."""
-    return number(name, value, "lie in [0, 1)", lambda x: 0 <= x < 1)
-
-
-def count(name: str, value: Any) -> int:
-    """The value, if it is an integer, at least 0."""
-    return int(number(name, value, "be an integer, at least 0", lambda x: x >= 0, Integral))
-
-
-def period(name: str, value: Any) -> int:
-    """The value, if it is a positive integer."""
-    return int(number(name, value, "be a positive integer", lambda x: x > 0, Integral))
+positive = partial(number, rule="be a positive number", holds=lambda x: 0 < x < 1e30)
+fraction = partial(number, rule="lie in [0, 1)", holds=lambda x: 0 <= x < 1)
+count = partial(number, rule="be an integer, at least 0", holds=lambda x: x >= 0, kind=Integral)
+period = partial(number, rule="be a positive integer", holds=lambda x: x > 0, kind=Integral)
 
 
 def one_of(name: str, value: Any, known: Iterable[str], more: str = "") -> None:

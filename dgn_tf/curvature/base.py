@@ -145,9 +145,8 @@ def read(variable: Any) -> tf.Tensor:
     return tf.convert_to_tensor(variable)
 
 
-def when(condition: Any, action: Callable[[], Any]) -> Any:
-    """Run `action` where the condition, a Python or a tensor bool, holds; returns what to wait
-    for."""
+def when(condition: Any, action: Callable[[], Any], cond: Callable = tf.cond) -> Any:
+    """Run `action` where the condition, a Python or tensor bool, holds; returns what to await."""
 
     def run() -> tf.Tensor:
         action()
@@ -155,7 +154,7 @@ def when(condition: Any, action: Callable[[], Any]) -> Any:
 
     if isinstance(condition, bool):
         return condition and run()
-    return tf.cond(condition, run, lambda: tf.constant(False))
+    return cond(condition, run, lambda: tf.constant(False))
 
 
 def apart(function: Callable) -> Callable:

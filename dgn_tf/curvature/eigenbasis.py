@@ -58,7 +58,8 @@ def squares(x: tf.Tensor, Q: tf.Tensor, rotated: tf.Tensor | None = None) -> tf.
     """Squared coordinates of ``(..., size)`` rows, then the mean square of what lies outside Q."""
     inside = tf.square(matmul(x, Q) if rotated is None else rotated)
     cut = Q.shape[1] < Q.shape[0]
-    return with_rest(inside, tf.reduce_sum(tf.square(x), -1, True) if cut else 0.0, Q.shape[0])
+    lengths = tf.math.reduce_euclidean_norm(x, -1, True) if cut else 0.0
+    return with_rest(inside, tf.square(lengths), Q.shape[0])
 
 
 def mean_squares(T: tf.Tensor, w: tf.Tensor, Q_A: tf.Tensor, Q_B: tf.Tensor) -> tf.Tensor:

@@ -27,12 +27,15 @@ class Elementwise(Curvature):
         return {f"velocity_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}
 
     def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
-        return DiagonalPreconditioner(cap, shifted(self.scale(state, step), shift))
+        scales = self.scale(state, step)
+        if shift is not None:
+            scales = tuple(scale + tf.cast(shift, scale.dtype) for scale in scales)
+        return DiagonalPreconditioner(cap, scales)
 
     def to_dense(
         self, state: State, layout: WeightLayout, step: Any, shift: Any = None
     ) -> tf.Tensor:
-        matrix = layout.matrix(shifted(self.scale(state, step), shift))
+        matrix = layout.matrix(self.on(state, None, step, shift).scales)
         return tf.linalg.diag(tf.reshape(matrix, [-1]))
 
 
@@ -57,13 +60,6 @@ class DiagonalPreconditioner(Preconditioner):
         root = tf.sqrt(tf.sqrt(tf.reduce_mean(square)))
         inputs, outputs = root / tf.sqrt(rows), root / tf.sqrt(columns)
         return separable_kernel(self.cap, DiagonalSide(inputs), DiagonalSide(outputs))
-
-
-def shifted(scales: tuple, shift: Any) -> tuple:
-    """A diagonal with the shift added."""
-    if shift is None:
-        return scales
-    return tuple(scale + tf.cast(shift, scale.dtype) for scale in scales)
 
 
 def moments(state: State, prefix: str) -> list:
@@ -207,15 +203,12 @@ class _Scalar(Preconditioner):
 
     def __init__(self, cap: Capture | None, shift: Any):
         super().__init__(cap)
-        self.shift = shift
-
-    def _divide(self, tensor: tf.Tensor) -> tf.Tensor:
-        return tensor if self.shift is None else tensor / (1.0 + tf.cast(self.shift, tensor.dtype))
+        self.scale = 1.0 if shift is None else 1.0 + shift
 
     def solve(self, tensors: Sequence) -> tuple:
-        return tuple(self._divide(tensor) for tensor in tensors)
+        return tuple(tensor / self.scale for tensor in tensors)
 
     def kernel(self) -> tf.Tensor:
         sizes = self.cap.rows, self.cap.outputs
         inputs, outputs = (DiagonalSide(tf.ones((size,), self.cap.dtype)) for size in sizes)
-        return self._divide(separable_kernel(self.cap, inputs, outputs))
+        return separable_kernel(self.cap, inputs, outputs) / self.scale

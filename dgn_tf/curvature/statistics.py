@@ -33,7 +33,7 @@ def samples(cap: Any, max_rows: int | None, step: Any) -> Any:
 
 def cotangents(cap: Any, fisher: str) -> Any:
     """``(B, P, R', O)``: Z's columns scaled by √C_T, or for the empirical Fisher φ_x alone."""
-    return _scaled(cap.g, _weights(cap, fisher), fisher)
+    return _scaled(*_columns(cap, fisher), fisher)
 
 
 def factors(cap: Any, fisher: str) -> tuple:
@@ -49,7 +49,7 @@ def factors(cap: Any, fisher: str) -> tuple:
 def observe_factors(state: State, cap: Any, fisher: str, decay: float) -> None:
     """Move ``input_factor`` and ``output_factor`` on by one batch."""
     pair, one = (state["input_factor"], state["output_factor"]), cap.positions == 1
-    batch = cap.a if one else cap.plain_inputs, cap.g, _weights(cap, fisher)
+    batch = cap.a if one else cap.plain_inputs, *_columns(cap, fisher)
     held = *map(read, pair), read(state["updates"])
     moved = _moved(*held, *batch, one, cap.has_bias, fisher, decay)
     for variable, value in zip(pair, moved, strict=True):
@@ -73,8 +73,11 @@ def _moved(
     return past * A + products[0], past * B + products[1]
 
 
-def _weights(cap: Any, fisher: str) -> tf.Tensor:
-    return cap.curvature_scale if fisher == "game" else cap.c
+def _columns(cap: Any, fisher: str) -> tuple[Any, Any]:
+    """Cotangents and their weights, in the game without the columns that have no curvature."""
+    if fisher == "game" and cap.flat:
+        return cap.g[:, :, : -cap.flat], cap.curvature_scale[:, : -cap.flat]
+    return cap.g, cap.curvature_scale if fisher == "game" else cap.c
 
 
 def _scaled(g: tf.Tensor, weights: tf.Tensor, fisher: str) -> tf.Tensor:

@@ -86,7 +86,7 @@ def schedule(
     for name, index in names.items():
         low, high = earliest[index], latest[index]
         placed, asked = stage[index], wanted.get(index, stage[index])
-        if not isinstance(asked, int) or asked < low or placed > high or placed != asked:
+        if type(asked) is not int or asked < low or placed > high or placed != asked:
             raise ValueError(
                 f"The stage of layer '{name}' must be an integer within its slack, "
                 f"{low} to {high}, and after every player before it. Received: stage {asked}"

@@ -43,6 +43,7 @@ class Capture:
         rows: function that makes `(B, P, I0)` of one use's input.
         c: `(B, R)` with φ_x = Z c; ones by default.
         curvature_scale: `(B, R)`, square root of the diagonal of C_T; ones by default.
+        flat: how many of the last columns are known to have a C_T of zero.
         weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
         expected: samples in a batch where the tensors do not say.
         batch: B as a float scalar, where there is one already.
@@ -57,6 +58,7 @@ class Capture:
         rows: Callable[[tf.Tensor], tf.Tensor] | None = None,
         c: tf.Tensor | None = None,
         curvature_scale: tf.Tensor | None = None,
+        flat: int = 0,
         weighted: Callable[[tf.Tensor], tuple] | None = None,
         expected: int = EXPECTED_BATCH,
         batch: tf.Tensor | None = None,
@@ -74,9 +76,10 @@ class Capture:
         size = tf.shape(cotangents)[0] if batch is None else batch
         #: The batch size as a float scalar tensor.
         self.batch = tf.cast(size, self.dtype)
-        given, first = (c, curvature_scale), cotangents[:, 0, :, 0]
-        self.c, self.curvature_scale = (tf.ones_like(first) if x is None else x for x in given)
-        self._weighted = weighted
+        self.c, self.curvature_scale = (
+            tf.ones_like(cotangents[:, 0, :, 0]) if x is None else x for x in (c, curvature_scale)
+        )
+        self.flat, self._weighted = flat, weighted
         self._expected = expected
         self._cache: dict[tuple, Any] = {}
 
@@ -126,8 +129,7 @@ class Capture:
         if self._weighted is not None:
             return self._weighted(w)
         w = w / self.batch
-        one = self.columns == 1
-        mixed = self.g[:, :, 0] * w[:, None] if one else einsum("br,bpro->bpo", w, self.g)
+        mixed = tf.reduce_sum(self.g * w[:, None, :, None], 2)
         mixed = tf.reshape(mixed, (-1, self.outputs))
         inputs = self.plain_inputs
         kernel = matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), mixed, transpose_a=True)
@@ -165,6 +167,7 @@ class Capture:
             rows=self._rows,
             c=thin_samples(self.c, stride, offset),
             curvature_scale=thin_samples(self.curvature_scale, stride, offset),
+            flat=self.flat,
             expected=self._expected,
         )
 

@@ -258,7 +258,7 @@ def _slots(slots: Mapping[str, int], placed: dict[str, int], order: list[str]) -
     for stage in set(placed.values()):
         members = [name for name in order if placed[name] == stage]
         asked = [slots[name] for name in members if name in slots]
-        bad = [slot for slot in asked if not isinstance(slot, int) or slot < 0]
+        bad = [slot for slot in asked if type(slot) is not int or slot < 0]
         if bad or len(set(asked)) < len(asked):
             raise ValueError(
                 f"Slots of one stage must be different non-negative integers. Received: {asked}"

@@ -1,10 +1,10 @@
-"""Every private Keras surface this package touches, in one place.
+"""Every private Keras and TensorFlow surface this package touches, in one place.
 
 `TESTED_KERAS` names the minor versions these hold for; a test compares it with the installed one.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -128,6 +128,16 @@ def replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
         object.__delattr__(layer, name)
         if saved is not missing:
             object.__setattr__(layer, name, saved)
+
+
+def cond(condition: tf.Tensor, then: Callable, otherwise: Callable) -> Any:
+    """`tf.cond` whose branches stay functions of their own, made ready when one runs: TensorFlow
+    would put them into the graph, with an operation for every tensor that they read."""
+    outputs = tf.cond(condition, then, otherwise)
+    if not tf.executing_eagerly():
+        operation = tf.nest.flatten(outputs)[0].op.inputs[0].op
+        operation._set_attr("_lower_using_switch_merge", tf.compat.v1.AttrValue(b=False))
+    return outputs
 
 
 def global_seed_state() -> Any:

@@ -78,7 +78,7 @@ class Player(Owner):
 
         Args:
             inputs, cotangents: a list item a use.
-            settings: c, curvature_scale, expected and batch, as for `Capture`.
+            settings: c, curvature_scale, flat, expected and batch, as for `Capture`.
         """
         columns = [tf.stack([self.cotangents_of(g) for g in use], 2) for use in cotangents]
         direct = self.linear is not None and len(inputs) == 1 and len(cotangents[0]) == 1

@@ -122,17 +122,6 @@ def conjugate_gradients(
     return X
 
 
-def solve(
-    captures: Sequence,
-    right: Sequence[tf.Tensor],
-    damping: Any,
-    iterations: int = 6,
-    fisher: str = "game",
-) -> list[tf.Tensor]:
-    """:func:`conjugate_gradients` on the factors of a batch: ``(I, O)`` for every player."""
-    return conjugate_gradients(joint_factors(captures, damping, fisher), right, iterations)
-
-
 def _dot(X: Sequence[tf.Tensor], Y: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.add_n([tf.reduce_sum(x * y) for x, y in zip(X, Y, strict=True)])
 

@@ -36,7 +36,7 @@ def solve(
     structure: str = "cooperative",
     absent_players: str = "dummy",
     agents: Sequence[int] | None = None,
-    rows: tf.Tensor | None = None,
+    flat: tuple[int, int] | None = None,
 ) -> list[list[StageValue | None]]:
     """The weights (v, C) of every player's gain, ``lr M⁻¹ ((1/B) U (v + C s) + l_u)``.
 
@@ -68,7 +68,7 @@ def solve(
             answers with the kernel of the stage's lowest slot.
         agents: for every stage the number of equal agents that each player's weights are the sum
             of; the weights returned are those of one agent, and the player moves by their sum.
-        rows: indices of the entries of C_T that need not be zero; None for all.
+        flat: how many of the last of a sample's R columns have no curvature, and R; None for none.
 
     Returns:
         For every stage and slot the player's :class:`StageValue`, None where there is no player.
@@ -91,7 +91,7 @@ def solve(
         shared = StageValue(v_T, C_T if known.sees_state else None)
         return _spread(kernels, [shared] * len(kernels))
     lr = as_scalar(lr, v_T.dtype)
-    problem = _Problem(v_T, C_T, lr, lr / as_scalar(batch, v_T.dtype), rows)
+    problem = _Problem(v_T, C_T, lr, lr / as_scalar(batch, v_T.dtype), flat)
     counts = [1] * len(kernels) if agents is None else list(agents)
     if decay is None:
         decay = [[None] * len(stage) for stage in kernels]
@@ -116,7 +116,7 @@ class _Problem(NamedTuple):
     C: tf.Tensor
     lr: tf.Tensor
     rho: tf.Tensor
-    rows: tf.Tensor | None
+    flat: tuple[int, int] | None
 
 
 def _spread(kernels: Any, values: Any) -> list:
@@ -188,20 +188,20 @@ def _proximal(problem: Any, chains: Any) -> Any:
             sums.append(total)
             decays.append(q_total)
             places.append((i, t))
-    rho, b, rows = problem.rho, problem.v, problem.rows
-    S = tf.sqrt(tf.maximum(take(problem.C, rows), 0.0))
+    rho, b, flat = problem.rho, problem.v, problem.flat
+    S = tf.sqrt(tf.maximum(take(problem.C, flat), 0.0))
     scaled, kernels = tf.sqrt(rho) * S, tf.stack(sums)
-    bent = take(tf.linalg.matrix_transpose(take(kernels, rows)), rows)
+    bent = take(kernels, flat, axes=2)
     lower = tf.linalg.cholesky(linalg.lifted(scaled[:, None] * scaled * bent, 1.0))
     if any(q is not None for q in decays):
         q = tf.stack([tf.zeros_like(b) if q is None else q for q in decays])
         b = b - problem.lr * problem.C * q
-    answer = S * cholesky_solve(lower, S * take(matvec(kernels, b), rows))
-    v = b - rho * put(answer, rows, tf.size(problem.v))
+    answer = S * cholesky_solve(lower, S * take(matvec(kernels, b), flat))
+    v = b - rho * put(answer, flat)
     ahead = StageValue(problem.v, problem.C)
     values = [[ahead] * len(chain) for chain in chains]
     for (i, t), v_t, lower_t in zip(places, tf.unstack(v), tf.unstack(lower), strict=True):
-        values[i][t] = StageValue(v_t, root=S, cholesky=lower_t, rows=rows)
+        values[i][t] = StageValue(v_t, root=S, cholesky=lower_t, flat=flat)
     return values
 
 

@@ -18,16 +18,16 @@ class StageValue:
             where the structure has no feedback.
         root: the diagonal ``(m,)`` of S, with ``C = S A⁻¹ S'`` in the rows that bend.
         cholesky: ``(m, m)``, the lower factor of A.
-        rows: ``(m,)``, the indices of these rows; None where all do.
+        flat: how many of the last of every sample's R columns do not bend, and R; None for none.
     """
 
     def __init__(
-        self, v: Any, C: Any = None, *, root: Any = None, cholesky: Any = None, rows: Any = None
+        self, v: Any, C: Any = None, *, root: Any = None, cholesky: Any = None, flat: Any = None
     ):
         self.v, self._C = v, C
         self._root = root
         self._cholesky = cholesky
-        self._rows = rows
+        self._flat = flat
 
     @property
     def is_open(self) -> bool:
@@ -40,8 +40,8 @@ class StageValue:
             return tf.zeros_like(self.v)
         if self._C is not None:
             return times(self._C, s)
-        solved = cholesky_solve(self._cholesky, self._root * take(s, self._rows))
-        return put(self._root * solved, self._rows, tf.size(s))
+        solved = cholesky_solve(self._cholesky, self._root * take(s, self._flat))
+        return put(self._root * solved, self._flat)
 
     def weights(self, s: tf.Tensor | None = None) -> tf.Tensor:
         """``v + C s`` for ``(n,)`` s; v alone where s is None."""
@@ -54,21 +54,29 @@ class StageValue:
         if self._C is not None:
             return dense(self._C)
         half = tf.linalg.triangular_solve(self._cholesky, tf.linalg.diag(self._root))
-        half = put(half, self._rows, tf.size(self.v))
+        half = put(half, self._flat)
         return matmul(half, half, transpose_a=True)
 
 
-def take(x: tf.Tensor, rows: tf.Tensor | None) -> tf.Tensor:
-    """``(..., m)``: those of the entries along the last axis; x itself for None."""
-    return x if rows is None else tf.gather(x, rows, axis=-1)
-
-
-def put(x: tf.Tensor, rows: tf.Tensor | None, n: tf.Tensor) -> tf.Tensor:
-    """``(..., n)``: the entries of ``(m,)`` or ``(k, m)`` x in their places, 0 elsewhere."""
-    if rows is None:
+def take(x: tf.Tensor, flat: tuple[int, int] | None, axes: int = 1) -> tf.Tensor:
+    """``(..., B R)`` x without its flat columns, along so many last axes; x itself for None."""
+    if flat is None:
         return x
-    shape = tf.concat([[n], tf.shape(x)[:-1]], 0)
-    return tf.transpose(tf.scatter_nd(rows[:, None], tf.transpose(x), shape))
+    lacking, columns = flat
+    *lead, n = tf.unstack(tf.shape(x)[: x.shape.rank - axes + 1])
+    by_sample = tf.reshape(x, (*lead, *[n // columns, columns] * axes))
+    bent = by_sample[(..., *[slice(None), slice(columns - lacking)] * axes)]
+    return tf.reshape(bent, (*lead, *[n // columns * (columns - lacking)] * axes))
+
+
+def put(x: tf.Tensor, flat: tuple[int, int] | None) -> tf.Tensor:
+    """``(..., B R)``: the columns of ``(..., m)`` x in their places, 0 in those that are flat."""
+    if flat is None:
+        return x
+    lacking, columns = flat
+    lead = tf.unstack(tf.shape(x)[:-1])
+    by_sample = tf.reshape(x, (*lead, -1, columns - lacking))
+    return tf.reshape(tf.pad(by_sample, [*[[0, 0]] * x.shape.rank, [0, lacking]]), (*lead, -1))
 
 
 def dense(C: tf.Tensor) -> tf.Tensor:

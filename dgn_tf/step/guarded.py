@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from dgn_tf.curvature.base import apart
+from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.game import Game
 from dgn_tf.guard import StepGuard
 from dgn_tf.optimizer import DGNOpt
@@ -72,9 +73,11 @@ def apply_guarded(
         start = (tf.constant(1), *[tf.identity(tensor) for tensor in first])
         return tuple(tf.while_loop(going, again, start))[1:]
 
-    done, sizes, ratio, *values = (
-        first if guard is None else tf.cond(first[0], lambda: first, partial(retry, guard))
-    )
+    if guard is None:
+        done, sizes, ratio, *values = first
+    else:
+        again = apart(partial(retry, guard))
+        done, sizes, ratio, *values = surface.cond(first[0], lambda: first, again)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     return Outcome(done, sizes, ratio)

@@ -35,8 +35,8 @@ class JointGains(SampleSpaceGains):
         if rules.solver == PROP5:
             solved = prop5.solve(captures, right, damping, fisher)
         else:
-            iterations = rules.khatri_rao_iterations
-            solved = khatri_rao.solve(captures, right, damping, iterations, fisher=fisher)
+            factors = khatri_rao.joint_factors(captures, damping, fisher)
+            solved = khatri_rao.conjugate_gradients(factors, right, rules.khatri_rao_iterations)
         for player, capture, matrix in zip(stage.players, captures, solved, strict=True):
             yield player, capture.tensors(matrix)
 

@@ -72,10 +72,9 @@ class Observation:
         return tf.reshape(self.factor.C, [-1])
 
     @property
-    def bent(self) -> tf.Tensor | None:
-        """Indices of the entries of C_T that need not be zero; None for all."""
-        places = self.by_column(tf.range(tf.size(self.factor.v)))
-        return tf.reshape(places[:, : -self.factor.flat], [-1]) if self.factor.flat else None
+    def flat(self) -> tuple[int, int] | None:
+        """How many of a sample's R columns are known to have no curvature, and R; None for none."""
+        return (self.factor.flat, int(self.factor.v.shape[1])) if self.factor.flat else None
 
     def by_column(self, weights: tf.Tensor) -> tf.Tensor:
         """`(B R,)` weights as `(B, R)`."""
@@ -140,8 +139,8 @@ def observe(
     values = [variable.value for variable in game.trainable]
     size = tf.cast(batch, values[0].dtype)
     calls = [i for player in game.players for i in player.call_indices] if captures else []
-    cuts = [(t, key) for t, cut in enumerate(first.cuts) for key in cut if _moves(game, key)]
-    cuts = cuts if feedback else []
+    cuts = [(t, key) for t, cut in enumerate(first.cuts) for key in cut if feedback]
+    cuts = [(t, key) for t, key in cuts if key not in game.graph.inputs]
     inner = {
         "preactivations": [first.preactivations[i] for i in calls],
         "cuts": [first.cuts[t][key] for t, key in cuts],
@@ -181,7 +180,7 @@ def observe(
     for (t, key), g in zip(cuts, by_column["cuts"], strict=True):
         costates[t][key] = tf.stack(g, 1)
     uses = [tf.stack(g, 1) for g in by_column["uses"]]
-    known = {"c": made.v, "curvature_scale": made.curvature_scale, "batch": size}
+    known = {"c": made.v, "curvature_scale": made.curvature_scale, "flat": made.flat, "batch": size}
     seen = {
         player.name: player.capture(
             [first.inputs[i] for i in player.call_indices],
@@ -236,8 +235,4 @@ def _jacobians(
 def _cut_somewhere(games: Sequence) -> frozenset[int]:
     """Keys of the tensors that are part of the state at some cut of some alignment."""
     cuts = [stage.cut for game in games for stage in game.stages[1:]]
-    return frozenset(key for cut in cuts for key in cut if _moves(games[0], key))
-
-
-def _moves(game: Game, key: int) -> bool:
-    return key not in game.graph.inputs
+    return frozenset(key for cut in cuts for key in cut if key not in games[0].graph.inputs)

@@ -46,12 +46,16 @@ class Trace:
 
     def restore(self, refused: tf.Tensor) -> list[tf.Tensor]:
         """Puts everything back where a step was refused; returns what to wait for."""
-        pairs = self.before.values()
         if tf.distribute.has_strategy():  # whose variables take no value inside a branch
-            for variable, value in pairs:
+            for variable, value in self.before.values():
                 variable.assign(tf.where(refused, value, variable.value))
             return [refused]
-        return [when(refused, lambda: [v.value.assign(old, read_value=False) for v, old in pairs])]
+
+        def back() -> None:
+            for variable, value in self.before.values():
+                variable.value.assign(value, read_value=False)
+
+        return [when(refused, back, surface.cond)]
 
 
 def settle(model: Model, game: Game, data: tuple, outcome: Outcome, trace: Trace) -> tf.Tensor:

@@ -89,7 +89,7 @@ class SampleSpaceGains(Gains):
         game_of = (observation.v_T, observation.C_T, kernels, drift, lr, observation.batch)
         how = (rules.form_name, rules.information_structure, rules.absent_players)
         counts = agents if max(agents) > 1 else None
-        return sample_space.solve(*game_of, *how, counts, observation.bent)
+        return sample_space.solve(*game_of, *how, counts, observation.flat)
 
     def _average(self, player: Player) -> Update:
         """The first moment with this batch's open gradient (1/B) U v + ℓ_u."""

@@ -71,6 +71,26 @@ def test_the_private_keras_surfaces_are_there():
     assert keras_surface.functional_of(model) is model
     names = [node.operation.name for node in keras_surface.nodes_in_order(model)]
     assert (names[0], names[-1]) == ("D0", "D3")
+    chosen = tf.function(lambda yes: keras_surface.cond(yes, lambda: 1, lambda: 2))
+    assert [int(chosen(tf.constant(yes))) for yes in (True, False)] == [1, 2]
+    operations = chosen.get_concrete_function(tf.constant(True)).graph.get_operations()
+    (branch,) = [operation for operation in operations if operation.type.endswith("If")]
+    assert not branch.get_attr("_lower_using_switch_merge")
+
+
+def test_compile_reads_the_game_again_only_where_the_model_has_changed():
+    model = dgn_tf.GameModel.from_model(residual())
+    read = model.game
+    model.compile(dgn_tf.DGNOpt(), "mse")
+    assert model.game is read
+    model = dgn_tf.GameModel.from_model(residual())
+    model.get_layer("D1").trainable = False
+    model.compile(dgn_tf.DGNOpt(), "mse")
+    assert "D1" not in place(model.game)
+    # What it does not look at, such as an attribute of a layer, a second `compile` sees.
+    read = model.game
+    model.compile(dgn_tf.DGNOpt(), "mse")
+    assert model.game is not read
 
 
 def test_stages_slots_and_slack_of_a_residual_block():
@@ -99,6 +119,8 @@ def test_slots_follow_the_layers_unless_given():
     assert [player.name for player in swapped.stages[2].players] == ["D2b", "D2a"]
     with pytest.raises(ValueError, match="different non-negative"):
         Game(residual(), "alap", slots={"D2b": 0, "D2a": 0})
+    with pytest.raises(ValueError, match=r"integers\. Received: \[True\]"):
+        Game(residual(), "alap", slots={"D2b": True})
     with pytest.raises(ValueError, match="name players"):
         Game(residual(), slots={"nobody": 0})
 
@@ -108,6 +130,7 @@ def test_slots_follow_the_layers_unless_given():
     [
         ({"D2b": 0}, ValueError, "slack, 1 to 2"),
         ({"D2b": 3}, ValueError, "slack, 1 to 2"),
+        ({"D2b": True}, ValueError, "an integer within its slack"),
         ({"nobody": 1}, ValueError, "name players"),
         ("early", ValueError, '"asap", "alap"'),
         (3, TypeError, "string or a dictionary"),

@@ -308,13 +308,12 @@ def test_columns_without_curvature_need_no_row_of_the_factorisation(structure):
     C = rng.uniform(0.1, 1.0, (samples, columns))
     C[:, -1] = 0.0
     v, s = (tf.constant(x) for x in rng.standard_normal((2, n)))
-    bent = tf.constant(np.arange(n).reshape(samples, columns)[:, :-1].ravel(), tf.int32)
     for q in (decay, None):
         whole, fewer = (
             sample_space.solve(
-                v, tf.constant(C.ravel()), kernels, q, 0.3, samples, structure=structure, rows=rows
+                v, tf.constant(C.ravel()), kernels, q, 0.3, samples, structure=structure, flat=flat
             )
-            for rows in (None, bent)
+            for flat in (None, (1, columns))
         )
         for all_rows, these in zip(*map(chain.from_iterable, (whole, fewer)), strict=True):
             np.testing.assert_allclose(these.weights(s), all_rows.weights(s), rtol=1e-12)
