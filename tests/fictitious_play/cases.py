@@ -1,5 +1,7 @@
 """Games and samples that several tests share."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -9,10 +11,12 @@ from fictitious_play.game_checks.gradients import gradient
 from fictitious_play.scan import is_loop
 
 
+@functools.cache  # a game does not change, and is tried once
 def symmetric_game(players=4, steps=5, **changes):
     return fp.InterBankGame(**{"players": players, "steps": steps, "rho": 0.3, **changes})
 
 
+@functools.cache
 def asymmetric_game(players=4, steps=5):
     """Unequal parameters and weights whose rows do not sum to one."""
     rng = np.random.default_rng(5)

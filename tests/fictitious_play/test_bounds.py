@@ -40,7 +40,7 @@ def test_the_map_is_increasing_smooth_and_within(bounds):
     assert np.max(slopes) > 0.99  # the identity, well inside
 
 
-KIND = {"players": 2, "steps": 3, "initial_std": 1.0}
+KIND = {"players": 2, "steps": 2, "initial_std": 1.0}
 
 
 @functools.cache

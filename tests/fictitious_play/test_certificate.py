@@ -20,7 +20,9 @@ def solved():
 def zero():
     """A result that has learnt nothing: controls are exactly zero."""
     game = fp.InterBankGame(players=3, steps=4, epsilon=4.0, c=2.0)
-    solver = fp.DeepFictitiousPlay(game, hidden=(4,), skip=True, learning_rate=1e-12)
+    solver = fp.DeepFictitiousPlay(
+        game, hidden=(4,), batch_normalization=False, skip=True, learning_rate=1e-12
+    )
     return solver.solve(stages=1, steps_per_stage=1, validation_paths=1024, progress=False)
 
 
@@ -35,7 +37,7 @@ def test_the_zero_profile_is_as_exploitable_as_the_exact_theory_says(zero):
 
 def test_a_trained_response_finds_most_of_what_there_is_and_no_more(zero):
     exact = zero.exploitability()
-    trained = zero.exploitability(method="trained", steps=120, paths=4096, seed=1)
+    trained = zero.exploitability(method="trained", steps=60, paths=4096, seed=1)
     assert trained.method == "trained"
     slack = 4 * (trained.standard_error + exact.standard_error)
     assert np.all(trained.gain < exact.gain + slack)
@@ -89,7 +91,7 @@ def closed_start():
 
 
 def test_a_closed_loop_profile_is_certified_by_theory_and_by_training(closed_start):
-    found = closed_start.exploitability(steps=40, paths=4096)
+    found = closed_start.exploitability(steps=20, paths=4096)
     assert found.method == "exact and trained"
     game = closed_start.game
     expected = fp.lq.profile_exploitability(game, np.zeros((3, 2, 2)), "closed_loop").gain
@@ -113,9 +115,9 @@ def test_players_with_controls_of_unequal_size_are_certified():
         A=0.1 * one, B=[one, two], Q=[one, 2 * one], S=None, R=None, G=[one, one], L=0.5 * one,
         steps=3, initial_std=1.0,
     )  # fmt: skip
-    result = fp.DeepFictitiousPlay(game, hidden=(4,), skip=True, learning_rate=1e-12).solve(
-        stages=1, steps_per_stage=1, validation_paths=256, progress=False
-    )
+    result = fp.DeepFictitiousPlay(
+        game, hidden=(4,), batch_normalization=False, skip=True, learning_rate=1e-12
+    ).solve(stages=1, steps_per_stage=1, validation_paths=256, progress=False)
     expected = fp.lq.profile_exploitability(game, np.zeros((3, 3, 1)))
     found = result.exploitability()
     np.testing.assert_allclose(found.gain, expected.gain, atol=4 * found.standard_error.max())
@@ -144,7 +146,7 @@ def test_bad_settings_are_refused(solved, settings, rule):
 
 def test_costs_of_zero_give_no_relative_gain():
     game = fp.InterBankGame(players=2, steps=2, sigma=0.0, initial_std=0.0)
-    result = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(
+    result = fp.DeepFictitiousPlay(game, hidden=(4,), batch_normalization=False).solve(
         stages=1, steps_per_stage=1, validation_paths=16, progress=False
     )
     assert np.all(result.cost >= 0.0)
@@ -196,7 +198,7 @@ class NaNForOne(fp.Game):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_one_player_without_a_cost_does_not_take_the_others():
     game = NaNForOne()
-    result = fp.DeepFictitiousPlay(game, hidden=(2,)).solve(
+    result = fp.DeepFictitiousPlay(game, hidden=(2,), batch_normalization=False).solve(
         stages=1, steps_per_stage=1, validation_paths=64, progress=False
     )
     assert result.reason == "non_finite"

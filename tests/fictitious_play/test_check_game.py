@@ -248,7 +248,7 @@ def test_a_value_that_is_not_finite_on_some_paths_is_named():
     named = r"`Fish\.running_cost` must be finite along the paths.*NaN or infinity on \d+ of 256"
     with pytest.raises(ValueError, match=named):
         fp.check_game(Fish(1.0))
-    solver = fp.DeepFictitiousPlay(Fish(1.0), hidden=(4,))
+    solver = fp.DeepFictitiousPlay(Fish(1.0), hidden=(4,), batch_normalization=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         solver.solve(1, 1, validation_paths=16, progress=False, regret_every=None)
@@ -307,7 +307,7 @@ def test_a_configuration_that_makes_another_game_is_named():
 def test_a_solve_refuses_what_the_check_refuses_and_asks_once(monkeypatch):
     wrong = changed(running_cost=lambda s, t, x, u: ops.mean(u[..., 0], -1))
     with pytest.raises(ValueError, match=r"`Mine\.running_cost`"):
-        fp.DeepFictitiousPlay(wrong, hidden=(4,)).solve(
+        fp.DeepFictitiousPlay(wrong, hidden=(4,), batch_normalization=False).solve(
             1, 1, validation_paths=16, progress=False, regret_every=None
         )
     tried = []
@@ -317,7 +317,7 @@ def test_a_solve_refuses_what_the_check_refuses_and_asks_once(monkeypatch):
     )
     game = Sound()
     for _ in range(2):
-        fp.DeepFictitiousPlay(game, hidden=(4,)).solve(
+        fp.DeepFictitiousPlay(game, hidden=(4,), batch_normalization=False).solve(
             1, 1, validation_paths=16, progress=False, regret_every=None
         )
     assert tried == [game]

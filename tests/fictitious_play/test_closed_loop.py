@@ -167,8 +167,8 @@ def test_settings_that_do_not_go_together_are_refused(settings, rule):
 
 def test_a_feedback_policy_is_no_player_model():
     game = asymmetric_game(players=2, steps=2)
-    result = fp.DeepFictitiousPlay(game, hidden=(4,), information_structure="closed_loop").solve(
-        stages=1, steps_per_stage=1, validation_paths=16, progress=False, regret_every=None
-    )
+    result = fp.DeepFictitiousPlay(
+        game, hidden=(4,), batch_normalization=False, information_structure="closed_loop"
+    ).solve(stages=1, steps_per_stage=1, validation_paths=16, progress=False, regret_every=None)
     with pytest.raises(ValueError, match="Only open-loop networks"):
         result.player_model(0)

@@ -27,7 +27,9 @@ SETTINGS = {
 
 
 def solve(folder, game=None, belief=0.0, seed=0, **changes):
-    solver = fp.DeepFictitiousPlay(game or Plain(), hidden=(4,), initial_belief=belief, seed=seed)
+    solver = fp.DeepFictitiousPlay(
+        game or Plain(), hidden=(4,), batch_normalization=False, initial_belief=belief, seed=seed
+    )
     return solver.solve(folder=folder, **{**SETTINGS, **changes})
 
 

@@ -17,7 +17,7 @@ def test_a_player_model_survives_a_keras_file(tmp_path, switches):
     model = fp.player_model(game, 1, hidden=(5,), seed=4, **switches)
     initial, noise, others = sample(game, dtype=np.float32)
     inputs = [initial, noise, others[..., 0]]
-    model.compile("adam", fp.MeanCost())
+    model.compile("adam", fp.MeanCost(), run_eagerly=True)
     model.fit(inputs, np.zeros(len(noise)), epochs=2, verbose=0)
     model.save(tmp_path / "player.keras")
     again = keras.saving.load_model(tmp_path / "player.keras")

@@ -87,7 +87,7 @@ def test_history_and_reason(solved):
 
 def test_a_tolerance_stops_early():
     game = symmetric_game(players=2, steps=2)
-    result = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(
+    result = fp.DeepFictitiousPlay(game, hidden=(4,), batch_normalization=False).solve(
         stages=9,
         steps_per_stage=2,
         tolerance=0.5,
@@ -114,12 +114,12 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others():
 def test_an_initial_belief_is_what_players_answer_first():
     game = symmetric_game(players=2, steps=2, initial_std=0.0, sigma=0.0)
     ramp = np.array([[1.0, 2.0], [3.0, 4.0]])
-    by_array = fp.DeepFictitiousPlay(game, hidden=(4,), initial_belief=ramp).solve(**QUICK)
-    by_function = fp.DeepFictitiousPlay(
-        game, hidden=(4,), initial_belief=lambda x, w: np.broadcast_to(ramp, (len(x), 2, 2))
-    ).solve(**QUICK)
+    form = {"hidden": (4,), "batch_normalization": False}
+    by_array, by_function, without = (
+        fp.DeepFictitiousPlay(game, initial_belief=belief, **form).solve(**QUICK)
+        for belief in (ramp, lambda x, w: np.broadcast_to(ramp, (len(x), 2, 2)), 0.0)
+    )
     np.testing.assert_array_equal(by_array.cost, by_function.cost)
-    without = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(**QUICK)
     assert by_array.history[0].loss[0] != without.history[0].loss[0]
     # Networks start at zero: the first loss is the cost of zero controls against the belief.
     controls = np.zeros((2, 2))
@@ -138,7 +138,9 @@ def test_an_initial_belief_is_what_players_answer_first():
 
 def test_a_non_finite_loss_names_player_stage_and_step_and_keeps_the_last_good_stage(monkeypatch):
     game = symmetric_game(players=2, steps=2)
-    good = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(**{**QUICK, "stages": 1})
+    good = fp.DeepFictitiousPlay(game, hidden=(4,), batch_normalization=False).solve(
+        **{**QUICK, "stages": 1}
+    )
     train = Play._train
 
     def poisoned(self, trainer, stage, first, count, steps):
@@ -151,7 +153,7 @@ def test_a_non_finite_loss_names_player_stage_and_step_and_keeps_the_last_good_s
 
     monkeypatch.setattr(Play, "_train", poisoned)
     with pytest.warns(RuntimeWarning, match="loss of player 1 became nan in stage 2, step 1"):
-        result = fp.DeepFictitiousPlay(game, hidden=(4,)).solve(**QUICK)
+        result = fp.DeepFictitiousPlay(game, hidden=(4,), batch_normalization=False).solve(**QUICK)
     assert result.reason == "non_finite"
     assert not result.converged
     assert "stage 1 are kept" in result.message

@@ -191,9 +191,9 @@ def test_all_evaluations_of_a_solve_are_one_computation(monkeypatch):
 
     monkeypatch.setattr(evaluation, "_PATHS", 16)
     monkeypatch.setattr(JointPolicy, "call", counted)
-    fp.DeepFictitiousPlay(symmetric_game(players=2, steps=2), hidden=(4,)).solve(
-        3, 2, validation_paths=40, stage_paths=16, progress=False, regret_every=None
-    )
+    fp.DeepFictitiousPlay(
+        symmetric_game(players=2, steps=2), hidden=(4,), batch_normalization=False
+    ).solve(3, 2, validation_paths=40, stage_paths=16, progress=False, regret_every=None)
     assert traced == [16]
 
 
