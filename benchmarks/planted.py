@@ -36,7 +36,9 @@ def linear_feedback(game: fp.Game, gains: np.ndarray, dtype: str = "float32") ->
     return policy
 
 
-def _tracking(offset=0.0, spread=0.5, unit=1.0, money=1.0, effort=0.1) -> fp.LinearQuadraticGame:
+def _tracking(
+    offset=0.0, spread=0.5, unit=1.0, money=1.0, effort=0.1, steps=8
+) -> fp.LinearQuadraticGame:
     """One player moves X, which starts at 0, after a signal Z that nobody moves.
 
     `unit` is that of X and Z in the game's own, `money` that of costs; Z starts about `offset`.
@@ -44,7 +46,7 @@ def _tracking(offset=0.0, spread=0.5, unit=1.0, money=1.0, effort=0.1) -> fp.Lin
     apart = money / unit**2 * np.array([[1.0, -1.0], [-1.0, 1.0]])
     return fp.LinearQuadraticGame(
         np.zeros((2, 2)), [[[1.0], [0.0]]], [apart], None, [[[money * effort / unit**2]]], [apart],
-        [[0.0], [unit]], horizon=2.0, steps=8,
+        [[0.0], [unit]], horizon=2.0, steps=steps,
         initial_mean=np.array([0.0, offset]) * unit, initial_std=np.array([0.0, spread]) * unit,
     )  # fmt: skip
 

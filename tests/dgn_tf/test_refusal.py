@@ -188,7 +188,9 @@ def test_the_error_names_the_layer_player_or_not(eager):
         r"stage 1, player 'D1' \(slot 0\)": (network(), X),
     }
     for name, (net, x) in names.items():
-        model = compiled(dgn_tf.DGNOpt(0.01, guard=guard), net, run_eagerly=eager)
+        model = compiled(
+            dgn_tf.DGNOpt(0.01, curvature="identity", guard=guard), net, run_eagerly=eager
+        )
         if "norm" in name:
             model.get_layer("norm").gamma.assign(np.full(4, np.nan))
         if "D1" in name:

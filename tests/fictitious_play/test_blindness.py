@@ -48,7 +48,7 @@ def test_a_rare_event_with_a_jump_is_seen():
 
 def test_at_an_equilibrium_there_is_nothing_to_find():
     """The gain never falls below zero beyond its noise, and never rises above it."""
-    case = planted._linear(planted._tracking(), lambda gains: gains)
+    case = planted._linear(planted._tracking(steps=4), lambda gains: gains)
     found = trained(case, steps=24)
     assert np.all(np.abs(found.gain) <= 4 * found.standard_error + 1e-3 * found.scale)
 
@@ -56,14 +56,13 @@ def test_at_an_equilibrium_there_is_nothing_to_find():
 @pytest.mark.parametrize(("unit", "money"), thinned([1e-5, 1e5], [1e-4, 1e7], strength=1))
 def test_units_of_states_and_costs_change_nothing(unit, money):
     """The same game in other units: found in float64, so up to rounding the same deviations."""
-    plain = planted._linear(planted._tracking(), planted._without(0), dtype="float64")
-    scaled = planted._linear(
-        planted._tracking(unit=unit, money=money), planted._without(0), dtype="float64"
-    )
+    games = planted._tracking(steps=3), planted._tracking(unit=unit, money=money, steps=3)
+    plain, scaled = (planted._linear(game, planted._without(0), "float64") for game in games)
     np.testing.assert_allclose(scaled.gain, money * plain.gain, rtol=1e-9)
-    expected = _PLAIN.setdefault("gain", trained(plain, method="exact", paths=256).gain)
+    if "gain" not in _PLAIN:
+        _PLAIN["gain"] = trained(plain, method="exact", paths=256).gain
     found = trained(scaled, method="exact", paths=256)
-    np.testing.assert_allclose(found.gain, money * expected, rtol=1e-3)
+    np.testing.assert_allclose(found.gain, money * _PLAIN["gain"], rtol=1e-3)
 
 
 _PLAIN: dict = {}
