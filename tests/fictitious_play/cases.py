@@ -1,6 +1,7 @@
 """Games and samples that several tests share."""
 
 import functools
+from collections.abc import Hashable
 
 import keras
 import numpy as np
@@ -10,10 +11,14 @@ import fictitious_play as fp
 from fictitious_play.game_checks.gradients import gradient
 from fictitious_play.scan import is_loop
 
+#: A game does not change, and a solver tries it once.
+_game = functools.lru_cache(maxsize=None, typed=True)(fp.InterBankGame)
 
-@functools.cache  # a game does not change, and is tried once
+
 def symmetric_game(players=4, steps=5, **changes):
-    return fp.InterBankGame(**{"players": players, "steps": steps, "rho": 0.3, **changes})
+    settings = {"players": players, "steps": steps, "rho": 0.3, **changes}
+    known = all(isinstance(value, Hashable) for value in settings.values())
+    return (_game if known else fp.InterBankGame)(**settings)
 
 
 @functools.cache

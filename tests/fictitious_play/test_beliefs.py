@@ -74,7 +74,7 @@ def test_every_rule_reaches_the_equilibrium(rule):
 
 
 #: Always each rule in one of the two structures; in the other one at a release.
-_ALWAYS = {"average": "closed_loop", "sequential": "closed_loop"}
+_ALWAYS = {"average": "closed_loop"}
 
 
 @pytest.mark.parametrize(

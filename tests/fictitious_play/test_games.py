@@ -119,7 +119,7 @@ def test_a_game_without_a_method_says_which_one():
 @pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
 @pytest.mark.parametrize("time", ["discrete", "continuous"])
 def test_a_large_symmetric_game_is_solved_without_its_matrices(structure, time, monkeypatch):
-    game = symmetric_game(players=5, steps=6, initial_mean=(1.0, 0, 0, 0, -2.0), initial_std=0.3)
+    game = symmetric_game(players=5, steps=6, initial_mean=[1.0, 0, 0, 0, -2.0], initial_std=0.3)
     expected = fp.lq.nash(game, structure, time)
     profile = sys.modules["fictitious_play.lq.inter_bank.profile"]
     monkeypatch.setattr(profile, "LARGEST_FORM", 4)

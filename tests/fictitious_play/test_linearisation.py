@@ -29,7 +29,7 @@ def _certificate(game, gains):
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 def test_a_wrong_gain_is_worth_what_brute_force_says_with_noise_or_without(sigma):
-    game = duopoly(5.0, 1.0, sigma, 2.0, 3)
+    game = duopoly(5.0, 1.0, sigma, 2.0, 5)
     exact = fp.lq.nash(game, information_structure="closed_loop")
     gains = np.array(exact.gains)
     gains = gains.reshape(game.steps, 2, -1)

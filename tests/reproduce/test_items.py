@@ -173,6 +173,7 @@ def test_publishing_takes_runs_into_the_committed_results(tmp_path, capsys):
     """All but smoke; the report and the README's table are made from what is then there."""
     out = tmp_path / "runs"
     document = store.read(_ROOT / "results" / "quick" / "inter-bank.json")
+    (out / "smoke").mkdir(parents=True)
     store.write(out / "smoke" / "inter-bank.json", document)
     root = tmp_path / "root"
     (root / "results" / "quick").mkdir(parents=True)
