@@ -47,12 +47,29 @@ def test_batch_of_general_games_is_the_loop(structure, coupled):
         lq.discrete_nash_batch(**shaped, **options).cost.reshape(6, 3), batch.cost, rtol=1e-13
     )
     jax = pytest.importorskip("jax")
+
+    def solve(arrays):
+        solved = lq.discrete_nash_batch(**arrays, **options)
+        return solved.cost, solved.gains
+
     with jax.enable_x64(True):
         on_jax = {k: jax.numpy.asarray(v) for k, v in arrays.items()}
-        result = jax.jit(lambda a: lq.discrete_nash_batch(**a, **options).cost)(on_jax)
-        np.testing.assert_allclose(result, batch.cost, rtol=1e-12)
-        gains = lq.discrete_nash_batch(**on_jax, **options).gains
+        cost, gains = jax.jit(solve)(on_jax)
+        np.testing.assert_allclose(cost, batch.cost, rtol=1e-12)
         np.testing.assert_allclose(gains, batch.gains, rtol=0, atol=1e-12)
+
+
+@pytest.mark.release  # the same numbers; JAX compiles every operation
+def test_a_batch_on_jax_needs_no_compiled_function():
+    jax = pytest.importorskip("jax")
+    arrays = stacked([vector_game(sizes=(2, 2, 2), seed=seed) for seed in range(10, 16)])
+    options = {"horizon": 0.9, "steps": 4, "information_structure": "open_loop"}
+    expected = lq.discrete_nash_batch(**arrays, **options)
+    with jax.enable_x64(True):
+        on_jax = {k: jax.numpy.asarray(v) for k, v in arrays.items()}
+        found = lq.discrete_nash_batch(**on_jax, **options)
+        np.testing.assert_allclose(found.cost, expected.cost, rtol=1e-12)
+        np.testing.assert_allclose(found.gains, expected.gains, rtol=0, atol=1e-12)
 
 
 def test_batch_says_which_games_have_an_equilibrium():
