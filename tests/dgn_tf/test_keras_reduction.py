@@ -214,14 +214,14 @@ def test_one_number_for_the_batch_has_the_gauss_newton_match(loss):
     model = build(quartic, "sigmoid", "none", "rank_one", "sum")
     model.compile(dgn_tf.DGNOpt(terminal="rank_one"), loss)
     plain = keras.Model(model.input, model.output)
-    plain.compile("sgd", loss)
+    plain.compile("sgd", loss, run_eagerly=True)
     truth = plain.evaluate(x, y, verbose=0)
     found, slope, curvature, C = factor_of(model, "rank_one", x, y, None)
     assert found == pytest.approx(truth, rel=1e-6)
     np.testing.assert_allclose(C, np.ones((B, 1)), rtol=1e-6)
     np.testing.assert_allclose(curvature, slope[:, :, None] * slope[:, None, :], atol=1e-12)
     for optimizer in (dgn_tf.DGNOpt(0.01), dgn_tf.EKFAC(0.01)):
-        model.compile(optimizer, loss)
+        model.compile(optimizer, loss, run_eagerly=True)
         assert np.isfinite(model.train_on_batch(x, y, return_dict=True)["loss"])
     text: list = []
     for show in (model.summary, model.game.summary):

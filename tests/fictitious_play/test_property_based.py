@@ -277,7 +277,14 @@ EXTREME = {
 }
 
 
-@pytest.mark.parametrize("name", EXTREME)
+#: Each is half of another one.
+_HALVES = ("no noise", "ε = q²", "c = 0")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.release] * (name in _HALVES)) for name in EXTREME],
+)
 def test_extreme_but_valid_games_are_solved(name):
     """Two tiny stages with a linear path: no worse than doing nothing, and finite where it can be.
 

@@ -80,10 +80,13 @@ def test_a_chunk_holds_the_batches_of_its_steps():
 
 FORMS = {
     "open loop": {},
-    "average": {"belief": "average"},
-    "sequential": {"belief": "sequential"},
+    "average": {"belief": "average", "batch_normalization": False},
+    "sequential": {"belief": "sequential", "batch_normalization": False},
     "closed loop": {"information_structure": "closed_loop"},
-    "alpha^0 of the noise": {"initial_belief": lambda x, w: 0.1 * w[..., 1:]},
+    "alpha^0 of the noise": {
+        "initial_belief": lambda x, w: 0.1 * w[..., 1:],
+        "batch_normalization": False,
+    },
 }
 
 
