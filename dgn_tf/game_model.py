@@ -75,7 +75,7 @@ class GameModel(surface.Functional):
     def _look(self) -> list:
         """What there is to see, between construction and `compile`, of a change of the game."""
         layers = surface.inner_layers(self)
-        seen = [(layer.trainable, id(getattr(layer, "activation", None))) for layer in layers]
+        seen = [(layer.trainable, getattr(layer, "activation", None)) for layer in layers]
         return [(v.trainable, id(v)) for v in self.variables] + seen
 
     def _read_game(self) -> None:

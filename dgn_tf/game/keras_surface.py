@@ -131,8 +131,8 @@ def replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def cond(condition: tf.Tensor, then: Callable, otherwise: Callable) -> Any:
-    """`tf.cond` whose branches stay functions of their own, made ready when one runs: TensorFlow
-    would put them into the graph, with an operation for every tensor that they read."""
+    """`tf.cond` of a branch that seldom runs, which stays a function of its own: TensorFlow would
+    put it into the graph, with an operation for every tensor that it reads."""
     outputs = tf.cond(condition, then, otherwise)
     if not tf.executing_eagerly():
         operation = tf.nest.flatten(outputs)[0].op.inputs[0].op
