@@ -5,6 +5,7 @@ import weakref
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from fictitious_play import checks
 from fictitious_play.game_checks.agreement import check_config, check_form
@@ -20,17 +21,19 @@ from fictitious_play.game_checks.simulation import Simulator
 from fictitious_play.games.base import Game
 from fictitious_play.scan import is_loop
 
-#: Games that have passed, by identity and dtype. A game does not change once it is built.
-_passed: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+#: Games that have passed and their stakes, by identity and dtype. A game does not change once it is
+#: built.
+_passed: dict[tuple, tuple[weakref.ref, np.ndarray]] = {}
 
 
 @dataclass(frozen=True)
 class Findings:
     """What does not forbid training: sentences on paths without finite values, and on a
-    configuration that does not make the same game."""
+    configuration that does not make the same game; and the `stakes` of `check_paths`."""
 
     paths: list[str]
     config: list[str]
+    stakes: np.ndarray
 
 
 def check_game(game: Game, dtype: str | None = None) -> None:
@@ -65,15 +68,19 @@ def check_game(game: Game, dtype: str | None = None) -> None:
         raise ValueError(sentence)
 
 
-def admit(game: Game, dtype: str | None = None) -> None:
-    """As `check_game`, once for a game, with warnings where training can still begin."""
+def admit(game: Game, dtype: str | None = None) -> np.ndarray:
+    """As `check_game`, once for a game, with warnings where training can still begin.
+
+    Returns:
+        (players,): how much random controls of unit size change a path's cost.
+    """
     key = (id(game), dtype, keras.config.backend())
-    if _passed.get(key) is game:
-        return
-    findings = _tried(game, dtype)
-    for sentence in findings.paths:
-        warnings.warn(sentence, RuntimeWarning, stacklevel=3)
-    _passed[key] = game
+    if key not in _passed:
+        findings = _tried(game, dtype)
+        for sentence in findings.paths:
+            warnings.warn(sentence, RuntimeWarning, stacklevel=3)
+        _passed[key] = weakref.ref(game, lambda _: _passed.pop(key, None)), findings.stakes
+    return _passed[key][1]
 
 
 def _tried(game: Game, dtype: str | None) -> Findings:
@@ -86,7 +93,7 @@ def _tried(game: Game, dtype: str | None) -> Findings:
     if is_loop(game.steps):
         check_tensor_time(trial)
     simulate = Simulator(trial)
-    paths = check_paths(trial, simulate)
+    paths, stakes = check_paths(trial, simulate)
     check_gradients(trial)
     check_form(trial, simulate)
-    return Findings(paths, check_config(trial))
+    return Findings(paths, check_config(trial), stakes)

@@ -11,6 +11,8 @@ from fictitious_play.game_checks.simulation import Simulator
 
 #: Paths along which nobody moves, Euler steps that are simulated, and numbers in one array of them.
 _PATHS, _STEPS, _NUMBERS = 256, 24, 2**22
+#: Of the paths, those that controls of unit size are tried on.
+_MOVED = 16
 #: Sizes of the controls along a ray. A cost that falls by this much more from one size to the next
 #: falls about linearly or faster: a hundred times is linear, ten times a square root. Rounding
 #: grows like that too, but never to many times the cost.
@@ -61,11 +63,12 @@ def make_rays(game: Any, steps: int, most: int) -> Rays:
     return Rays(scaled.reshape(-1, *shape), players[:count], words[:count])
 
 
-def check_paths(trial: Trial, simulate: Simulator) -> list[str]:
+def check_paths(trial: Trial, simulate: Simulator) -> tuple[list[str], np.ndarray]:
     """Simulates the game near its start.
 
     Returns:
-        A sentence for every method that is not finite on some of the paths.
+        A sentence for every method that is not finite on some of the paths; and how much random
+        controls of unit size change a path's cost, (players,), root mean squares.
 
     Raises:
         ValueError: where a method is finite on none of them.
@@ -82,17 +85,21 @@ def check_paths(trial: Trial, simulate: Simulator) -> list[str]:
     noise = np.concatenate([noise, -noise])
     moved = len(rays.controls)
     still = np.zeros((paths, *rays.controls.shape[1:]))
+    again = slice(0, min(paths, _MOVED))
+    random = game.control_unit[:, None] * rng.standard_normal(still[again].shape)
     # Bounds keep a ray from going on for ever, and controls of zero out of where they may not be.
-    controls = game.project(np.concatenate([still, rays.controls]))
+    controls = game.project(np.concatenate([still, rays.controls, random]))
     # All rays start in one state and have no noise: what they differ in is the controls.
-    initial = np.concatenate([initial, np.repeat(initial[:1], moved, axis=0)])
-    noise = np.concatenate([noise, np.zeros((moved, *noise.shape[1:]))])
+    initial = np.concatenate([initial, np.repeat(initial[:1], moved, axis=0), initial[again]])
+    noise = np.concatenate([noise, np.zeros((moved, *noise.shape[1:])), noise[again]])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         moments, costs = simulate(initial, controls, noise)
     sentences = _not_finite(trial, moments, paths)
-    _warn_of_rays(trial, rays, costs[paths:], steps)
-    return sentences
+    _warn_of_rays(trial, rays, costs[paths : paths + moved], steps)
+    changes = costs[paths + moved :] - costs[again]
+    changes = changes[np.isfinite(changes).all(axis=1)]
+    return sentences, np.sqrt(np.sum(changes**2, axis=0) / max(1, len(changes)))
 
 
 def _not_finite(trial: Trial, moments: list[dict], paths: int) -> list[str]:

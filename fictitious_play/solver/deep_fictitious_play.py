@@ -19,6 +19,7 @@ from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver.callbacks import Callbacks, check_callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
+from fictitious_play.solver.control_size import size_notice
 from fictitious_play.solver.evaluation import CostMeter
 from fictitious_play.solver.fingerprint import fingerprint
 from fictitious_play.solver.initial_belief import (
@@ -248,7 +249,7 @@ class DeepFictitiousPlay:
         stage_paths = min(stage_paths, validation_paths)
         callbacks = check_callbacks(callbacks)
         on_interrupt = checks.one_of("on_interrupt", on_interrupt, ON_INTERRUPT)
-        admit(self.game, self.dtype)
+        stakes = admit(self.game, self.dtype)
         rollout.check_time(self.game)
         regret_every, regret_tolerance = check_regret(regret_every, regret_tolerance)
         settings = {
@@ -261,7 +262,7 @@ class DeepFictitiousPlay:
             problem = fingerprint(self.game, self.initial_belief, self.dtype)
             opened = SolveFolder(folder, settings, problem)
         with opened as saved, devices.products_in(self.precision):
-            play = self._play(settings, stages * steps_per_stage)
+            play = self._play(stakes, stages * steps_per_stage)
             outlook = look_ahead(self.game, self.information_structure, self.belief, self.damping)
             outlook.warn(stacklevel=2)
             equilibrium = outlook.equilibrium
@@ -296,10 +297,14 @@ class DeepFictitiousPlay:
                     shown,
                 )
                 reason, message = loop.run()
-            final, estimate = None, None
+            final, estimate, converged, notices = None, None, False, outlook.notices
             try:
                 final = CostMeter(self.game, sample, equilibrium)(play.policy)
                 estimate = None if regret is None else regret(len(history))
+                converged = estimate is not None and estimate.upper <= limit
+                if not converged:
+                    trained = len(history) * steps_per_stage
+                    notices += size_notice(play.policy, meter.sample, trained)
             except KeyboardInterrupt:
                 if on_interrupt == "raise":
                     raise
@@ -322,19 +327,19 @@ class DeepFictitiousPlay:
                 non_finite=final.non_finite,
                 history=tuple(history),
                 settled=finite and loop.settled(tolerance or SETTLED_TOLERANCE),
-                converged=finite and estimate is not None and estimate.upper <= limit,
+                converged=finite and converged,
                 regret=estimate,
                 reason=reason,
                 message=message,
                 control_variate=equilibrium is not None,
                 settings=settings,
                 contraction=outlook.contraction,
-                notices=outlook.notices,
+                notices=notices,
             )
             hooks.solve_end(result)
             return result
 
-    def _play(self, settings: dict[str, Any], total_steps: int) -> Play:
+    def _play(self, stakes: np.ndarray, total_steps: int) -> Play:
         training = Training(
             self.batch_size,
             self.seed,
@@ -342,6 +347,7 @@ class DeepFictitiousPlay:
             self.optimizer,
             total_steps,
             self.jit_compile,
+            self.optimizer.cost_weights(stakes),
         )
         return make_play(
             self.game,

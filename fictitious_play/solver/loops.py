@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 
@@ -124,18 +125,21 @@ def _length(by_step: Any) -> int:
     return tree.flatten(by_step)[0].shape[0]
 
 
-def value_and_gradient(model: keras.Model, inputs: list) -> tuple:
-    """The means over a batch of what a model gives, (columns,), and the gradient of their sum,
-    with the model in training: it may assign its other variables."""
+def value_and_gradient(model: keras.Model, inputs: list, weights: np.ndarray) -> tuple:
+    """The means over a batch of what a model gives, (columns,), and the gradient of their sum with
+    some weights, with the model in training: it may assign its other variables."""
     backend = keras.config.backend()
     trainable, others = model.trainable_variables, model.non_trainable_variables
+
+    def weighted(means: Any) -> Any:
+        return ops.sum(means * ops.convert_to_tensor(weights, dtype=means.dtype))
 
     if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             means = ops.mean(model(inputs, training=True), axis=0)
-            total = ops.sum(means)
+            total = weighted(means)
         return means, tape.gradient(total, [variable.value for variable in trainable])
 
     if backend == "jax":
@@ -144,7 +148,7 @@ def value_and_gradient(model: keras.Model, inputs: list) -> tuple:
         def total(values: Any, rest: Any) -> tuple:
             costs, rest = model.stateless_call(values, rest, inputs, training=True)
             means = ops.mean(costs, axis=0)
-            return ops.sum(means), (means, rest)
+            return weighted(means), (means, rest)
 
         (_, (means, rest)), gradients = jax.value_and_grad(total, has_aux=True)(
             [variable.value for variable in trainable], [variable.value for variable in others]
@@ -157,4 +161,4 @@ def value_and_gradient(model: keras.Model, inputs: list) -> tuple:
 
     means = ops.mean(model(inputs, training=True), axis=0)
     values = [variable.value for variable in trainable]
-    return means.detach(), torch.autograd.grad(ops.sum(means), values)
+    return means.detach(), torch.autograd.grad(weighted(means), values)

@@ -37,6 +37,24 @@ class OptimizerChoice:
         kind: Any = for_one_device(type(self.optimizer))
         return kind.from_config(self.optimizer.get_config())
 
+    def cost_weights(self, stakes: np.ndarray) -> np.ndarray:
+        """What the players' costs are multiplied by in training, (players,).
+
+        Adam takes the same steps whatever unit costs are in, but for its epsilon, beside which
+        small gradients are lost, and for squares of large ones. Powers of 2^20 bring changes of
+        cost to between 1e-3 and 1e3; in that range, as they are by default, costs stay as they
+        are. An optimizer of the user's sees the costs as they are, since its rate may be in their
+        unit.
+
+        Args:
+            stakes: (players,), how much unit controls change a path's cost.
+        """
+        if self.optimizer is not None:
+            return np.ones_like(stakes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            exponent = np.clip(np.rint(np.log2(stakes) / 20.0), -6.0, 6.0)
+        return np.where((stakes > 0.0) & np.isfinite(stakes), 2.0 ** (-20.0 * exponent), 1.0)
+
     def rate(self, step: int, total_steps: int) -> float:
         """The learning rate of a training step of the whole solve, counted from 0."""
         schedule: Any = self._schedule(total_steps)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,18 +29,10 @@ class NonFiniteLossError(ArithmeticError):
     """A training step's loss was NaN or infinite; the message names players, stage and step."""
 
 
-class Snapshot(NamedTuple):
-    """What `Play.take_back` goes back to: weights and optimizers, and the belief's profiles."""
-
-    values: list
-    stages: list[int]
-    profiles: list
-
-
 @dataclass(frozen=True)
 class Training:
     """How the networks are trained: paths a step, seed, dtype, optimizer, steps of the whole solve,
-    and whether the step is compiled."""
+    whether the step is compiled, and the `cost_weights` of the players, of one where None."""
 
     batch_size: int
     seed: int
@@ -48,6 +40,7 @@ class Training:
     optimizer: OptimizerChoice
     total_steps: int
     jit_compile: bool | str = "auto"
+    cost_weights: np.ndarray | None = None
 
     def sample(self, game: Game, stage: int, step: int, paths: int | None = None) -> Sample:
         """The noise of a training step; that of step 0 of stage 0 is not trained on."""
@@ -70,6 +63,10 @@ class Training:
 
     def compile(self, model: Any) -> Any:
         """Builds and compiles a model."""
+        if self.cost_weights is not None:
+            only = model.policy.only
+            players = slice(None) if only is None else slice(only, only + 1)
+            model.cost_weights = self.cost_weights[players]
         return compile_model(model, self.optimizer.make(self.total_steps), self.jit_compile)
 
 
@@ -112,21 +109,19 @@ class Play:
         earlier profiles by stage and their shares."""
         self.belief.restore(stage, self.policy, profiles, shares)
 
-    def snapshot(self) -> Snapshot:
-        """The play as it is now, in memory of its own."""
-        values = [ops.copy(variable) for variable in self._variables()]
-        return Snapshot(values, self.belief.stages, self.belief.profiles)
+    def snapshot(self) -> list:
+        """Networks and optimizers as they are now, in memory of their own."""
+        return [ops.copy(variable) for variable in self._variables()]
 
-    def restore(self, before: Snapshot) -> None:
+    def restore(self, before: list) -> None:
         """Goes back to the networks and optimizers of a snapshot."""
-        for variable, value in zip(self._variables(), before.values, strict=True):
+        for variable, value in zip(self._variables(), before, strict=True):
             variable.assign(value)
 
-    def take_back(self, stage: int, before: Snapshot) -> None:
+    def take_back(self, stage: int, before: list) -> None:
         """Undoes `stage`, which has just been played: everybody goes back to the networks of
         `before`, which is what is announced in place of the new ones."""
         self.restore(before)
-        self.belief.stages, self.belief.profiles = before.stages, before.profiles
         self.belief.announce(stage, self.policy)
 
     def _variables(self) -> list:
@@ -210,10 +205,6 @@ class SimultaneousPlay(Play):
 
     def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares: np.ndarray) -> None:
         super().resume(stage, profiles, shares)
-        self._renew()
-
-    def take_back(self, stage: int, before: Snapshot) -> None:
-        super().take_back(stage, before)
         self._renew()
 
     def _serve(self, model: Any) -> None:

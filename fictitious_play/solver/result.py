@@ -50,7 +50,8 @@ class Result:
         contraction: `lq.contraction` under the belief rule of the solve, in linear-quadratic games
             where it was cheap; above one, play with exact best responses diverges.
         notices: sentences on the game that were warnings before training: that it has no
-            equilibrium, or that plain play does not converge in it.
+            equilibrium, or that plain play does not converge in it. And, where the solve has not
+            converged, that controls are of another size than the game's `control_unit`.
     """
 
     game: Game
@@ -77,7 +78,7 @@ class Result:
             exact: an equilibrium, with a `cost`.
             scale: what errors are relative to; None means |exact.cost|, or the standard deviation
                 of a path's cost where |exact.cost| is below a tenth of that. NaN where both are at
-                most 1e-12.
+                most 1e-30.
         """
         return (self.cost - self._exact_cost(exact)) / self._scale(exact, scale)
 

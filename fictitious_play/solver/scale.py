@@ -10,7 +10,7 @@ from fictitious_play import checks
 #: be zero but for the sample, as in a zero-sum game of value 0.
 _MEANINGFUL = 0.1
 #: Below this a scale is zero.
-_NOTHING = 1e-12
+_NOTHING = 1e-30
 
 
 def cost_scale(
@@ -26,7 +26,7 @@ def cost_scale(
     Returns:
         (players,) scales, NaN where there is none; and as many names: "given"; "cost", |J^i|, where
         that is at least a tenth of the spread; "spread" where it is not; "none" where both are at
-        most 1e-12 or not finite.
+        most 1e-30 or not finite.
     """
     if given is not None:
         scale = checks.per_item("scale", given, len(cost))

@@ -12,7 +12,7 @@ import numpy as np
 from fictitious_play.solver.callbacks import Callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.evaluation import Cost, CostMeter
-from fictitious_play.solver.play import NonFiniteLossError, Play, Snapshot
+from fictitious_play.solver.play import NonFiniteLossError, Play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.record import StageRecord
 from fictitious_play.solver.regret import RegretMeter
@@ -98,7 +98,7 @@ class Stages:
             return StopReason.COSTS_SETTLED, message
         return StopReason.ALL_STAGES, f"All {self.count} stages were played."
 
-    def _leave(self, stage: int, good: Snapshot | None) -> None:
+    def _leave(self, stage: int, good: list | None) -> None:
         """Goes back to the last good stage, and sees that a folder has it."""
         if len(self.history) == stage:
             if self.folder is not None and self.folder.latest() < stage:
@@ -116,7 +116,7 @@ class Stages:
             return False
         return self.history[-1].largest_regret <= tolerance
 
-    def _stage(self, stage: int, before: Snapshot) -> bool:
+    def _stage(self, stage: int, before: list) -> bool:
         """Plays one stage, or takes it back; whether a callback asks for the end."""
         self.callbacks.stage_begin(stage, self.history[-1] if self.history else None)
         clock, processor = time.monotonic(), time.process_time()

@@ -16,7 +16,8 @@ from fictitious_play.solver.samples import Chunk, increments, trembles
 
 
 class _CostModel(keras.Model):
-    """A model whose outputs are path costs, (batch, players); the loss is the sum of their means.
+    """A model whose outputs are path costs, (batch, players); the loss is the sum of their means,
+    each with a weight, which brings costs of any size to where an optimizer sees them.
 
     J^i depends on player i's weights only, since the others' are frozen: the sum of the losses has
     the players' own gradients, and elementwise Adam on stacked weights is one Adam a player.
@@ -25,6 +26,7 @@ class _CostModel(keras.Model):
     def __init__(self, policy: Any, **kwargs: Any):
         super().__init__(dtype=policy.dtype_policy, **kwargs)
         self.policy = policy
+        self.cost_weights = np.ones(policy.players)
         self.mean_cost = MeanCost(dtype=self.variable_dtype)
 
     def build(self, input_shape: Any = None) -> None:
@@ -41,6 +43,7 @@ class _CostModel(keras.Model):
         training: bool = True,
     ) -> Any:
         # A Keras loss scales itself where the batch is split over devices.
+        y_pred = y_pred * ops.convert_to_tensor(self.cost_weights, dtype=y_pred.dtype)
         return y_pred.shape[-1] * self.mean_cost(ops.zeros_like(y_pred), y_pred)
 
 
@@ -121,6 +124,7 @@ class FeedbackResponseModel(_CostModel):
 def renewed_model(model: _CostModel, old: keras.Model) -> _CostModel:
     """Builds and compiles a model of the same networks as an old one's, with its optimizer."""
     model.build()
+    model.cost_weights = old.cost_weights
     model.compile(optimizer=old.optimizer, jit_compile=old.jit_compile)
     return model
 
@@ -191,7 +195,9 @@ class Trainer:
         return inputs
 
     def _step(self, now: dict, fixed: dict) -> Any:
-        costs, gradients = value_and_gradient(self.model, self._inputs(now, fixed))
+        costs, gradients = value_and_gradient(
+            self.model, self._inputs(now, fixed), self.model.cost_weights
+        )
         self.model.optimizer.apply(gradients, self.model.trainable_variables)
         return costs
 
@@ -199,9 +205,9 @@ class Trainer:
         """One step on several devices, which give the sum of the players' costs only."""
         now = {name: array[step] for name, array in given.items()}
         inputs = [ops.convert_to_numpy(array) for array in self._inputs(now, fixed)]
-        loss = devices.train_step(self.model, inputs)
-        costs = np.full(self.players, loss / self.players)
-        if not np.isfinite(loss):
+        loss, weights = devices.train_step(self.model, inputs), self.model.cost_weights
+        costs, alike = loss / (self.players * weights), np.ptp(weights) == 0.0
+        if not (alike and np.isfinite(loss)):
             alone = ops.convert_to_numpy(self.model(inputs)).mean(axis=0)
-            costs = alone if not np.isfinite(alone).all() else costs
+            costs = costs if alike and np.isfinite(alone).all() else alone
         return costs

@@ -1,6 +1,7 @@
 """Control bounds: met everywhere, and without effect where they do not bind."""
 
 import functools
+import re
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from keras import ops
 import fictitious_play as fp
 from fictitious_play.layers.saturation import Saturation
 from fictitious_play.solver.closed_loop import ClosedLoop
+from fictitious_play.solver.control_size import size_notice
 from fictitious_play.solver.fingerprint import differences, fingerprint
 from fictitious_play.solver.samples import Sample
 from tests.fictitious_play.cases import randomize, sample
@@ -188,6 +190,37 @@ def test_a_game_may_say_what_a_typical_control_is(structure):
     np.testing.assert_allclose(
         other.control(*paths) / 1024.0, one.control(*paths), rtol=1e-3, atol=1e-5
     )
+
+
+def test_a_solve_says_which_unit_to_try():
+    plan = {**PLAN, "stages": 1, "steps_per_stage": 8, "validation_paths": 64}
+    solver = fp.DeepFictitiousPlay(duopoly(1000.0), learning_rate=60.0, **FORM)
+    text = solver.solve(**plan).summary()
+    assert "note: The controls of player" in text
+    assert "in units of 1." in text
+    assert re.search(r"control_unit=100*, or one number a player", text)
+
+
+def test_of_which_controls_a_unit_is_proposed():
+    game = duopoly(1.0, control_unit=[1.0, 8.0])
+    policy = fp.JointPolicy(game, hidden=(4,))
+    policy.build()
+    paths = Sample(*sample(game, paths=4, dtype=np.float32)[:2])
+
+    def notices(first, second, steps=1000):
+        shape = policy.output_bias.shape
+        policy.output_bias.assign(np.broadcast_to(np.reshape([first, second], (1, 2, 1)), shape))
+        return size_notice(policy, paths, steps)
+
+    policy.output_kernel.assign(0.0 * policy.output_kernel)
+    assert notices(0.0, 0.0) == notices(20.0, 0.05) == notices(1.0, 25.0) == ()
+    assert "player 0 are of size 2e+03, and networks learn in units of 1." in notices(2e3, 1.0)[0]
+    assert "player 1 are of size 0.0032" in notices(1.0, 4e-4)[0]
+    assert "control_unit=0.001" in notices(1.0, 4e-4 / 3.0)[0]
+    assert notices(1.0, 4e-4, steps=10) == ()  # networks begin at zero
+    bounded = fp.JointPolicy(duopoly(1.0, control_bounds=(-1e6, 1e6)), hidden=(4,))
+    bounded.build()
+    assert size_notice(bounded, paths, 1000) == ()
 
 
 @pytest.mark.parametrize("unit", [0.0, -1.0, np.inf, [1.0, 1.0, 1.0]])

@@ -261,11 +261,12 @@ def test_summary_and_records_say_what_happened():
 
 
 def test_the_scale_of_a_cost():
-    cost = np.array([2.0, -2.0, 0.05, 1e-14, np.nan, 0.0])
-    spread = np.array([1.0, 1.0, 1.0, 1e-14, 1.0, 3.0])
+    cost = np.array([2.0, -2.0, 0.05, 1e-32, np.nan, 0.0])
+    spread = np.array([1.0, 1.0, 1.0, 1e-32, 1.0, 3.0])
     scale, kinds = cost_scale(cost, spread)
     np.testing.assert_array_equal(scale, [2.0, 2.0, 1.0, np.nan, np.nan, 3.0])
     assert kinds == ("cost", "cost", "spread", "none", "none", "spread")
+    assert cost_scale(1e-20 * cost, 1e-20 * spread)[1] == kinds  # in another unit
     scale, kinds = cost_scale(cost, spread, 5.0)
     assert np.all(scale == 5.0)
     assert set(kinds) == {"given"}

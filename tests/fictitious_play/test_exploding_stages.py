@@ -1,5 +1,6 @@
 """A stage after which costs have exploded is taken back, told, and no obstacle to the next."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -30,11 +31,25 @@ def spoiled():
         yield
 
 
+class Taken(keras.callbacks.Callback):
+    """The number of training steps that the optimizer has counted after every stage."""
+
+    def on_train_begin(self, logs=None):
+        self.steps = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.steps.append(int(self.model.optimizer.iterations))
+
+
 def solved(belief, structure, stages=3, folder=None):
     game = symmetric_game(players=2, steps=2)
     settings = {"belief": belief, "information_structure": structure, "final_rate_ratio": 1.0}
     solver = fp.DeepFictitiousPlay(game, hidden=(4,), batch_normalization=False, **settings)
-    return solver.solve(stages=stages, folder=folder, **QUICK)
+    taken = Taken()
+    result = solver.solve(stages=stages, folder=folder, callbacks=[taken], **QUICK)
+    # The learning rate falls in spite of what is taken back.
+    assert taken.steps == list(range(4, 4 * stages + 1, 4))[-len(taken.steps) :]
+    return result
 
 
 @pytest.fixture(scope="module")
