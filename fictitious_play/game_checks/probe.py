@@ -13,6 +13,7 @@ METHODS = ("drift", "diffusion", "running_cost", "terminal_cost")
 _ARGUMENTS = {
     **dict.fromkeys(METHODS[:3], ("time", "states", "controls")),
     "terminal_cost": ("states",),
+    "euler_step": ("time", "states", "controls", "noise"),
 }
 
 
@@ -108,13 +109,15 @@ def trace(function: Any, *tensors: Any) -> None:
         function(*[tensor.clone().requires_grad_() for tensor in tensors])
 
 
-def values(trial: Trial, time: Any, states: Any, controls: Any) -> dict[str, Any]:
-    """What the four methods return, checked one by one; in numpy's or the backend's arrays."""
-    leading = tuple(states.shape[:-1])
-    arguments = {"time": time, "states": states, "controls": controls}
+def values(trial: Trial, time: Any, *arrays: Any) -> dict[str, Any]:
+    """What the four methods return, and `euler_step` where there is noise, checked one by one; in
+    numpy's or the backend's arrays: states, controls and, if wanted, noise."""
+    leading = tuple(arrays[0].shape[:-1])
+    arguments = {"time": time, **dict(zip(_ARGUMENTS["euler_step"][1:], arrays, strict=False))}
+    methods = METHODS if len(arrays) == 2 else (*METHODS, "euler_step")
     return {
         method: _call(trial, method, [arguments[name] for name in _ARGUMENTS[method]], leading)
-        for method in METHODS
+        for method in methods
     }
 
 
@@ -193,6 +196,7 @@ def _check_value(
     game = trial.game
     last, meaning = {
         "drift": ((game.state_size,), "(..., state_size)"),
+        "euler_step": ((game.state_size,), "(..., state_size)"),
         "diffusion": ((game.state_size, game.noise_size), "(..., state_size, noise_size)"),
     }.get(method, ((game.players,), "(..., players)"))
     rule = f"must return a tensor of shape {meaning}, here {(*leading, *last)}, for {given}."
@@ -242,7 +246,7 @@ def _shape_cause(game: Any, method: str, shape: tuple, leading: tuple) -> str:
         return (
             "Likely cause: keepdims=True or [..., :1], whose axis of one would be broadcast over "
             "the players; ops.repeat it"
-            if method != "drift"
+            if method not in ("drift", "euler_step")
             else "Likely cause: keepdims=True or [..., :1]"
         )
     if shape[: lead + 1] == (*leading, players) and len(shape) == lead + 2:

@@ -14,6 +14,7 @@ from fictitious_play.game_checks.probe import (
     trace,
     values,
 )
+from fictitious_play.games.base import Game
 
 
 def check_initial_states(trial: Trial) -> None:
@@ -67,23 +68,27 @@ def check_initial_states(trial: Trial) -> None:
 
 
 def check_shapes(trial: Trial) -> None:
-    """The four methods on one path, on several, and with an axis for copies."""
+    """The four methods, and `euler_step` where a game has its own, on one path, on several, and
+    with an axis for copies."""
     check_signatures(trial)
-    time = 0.0
-    states, controls = points(trial, (trial.paths, trial.copies))
-    flat = (states.reshape(-1, states.shape[-1]), controls.reshape(-1, *controls.shape[2:]))
-
+    time, game = 0.0, trial.game
+    given = points(trial, (trial.paths, trial.copies))
+    states = given[0]
+    if type(game).euler_step is not Game.euler_step:
+        noise = np.random.default_rng(4).standard_normal((*states.shape[:-1], game.noise_size))
+        given = (*given, game.step_size**0.5 * noise)
+    flat = tuple(array.reshape(-1, *array.shape[2:]) for array in given)
     one = tuple(array[:1] for array in flat)
 
-    def evaluate(*pairs: Any) -> list:
-        return [values(trial, time, *pair) for pair in pairs]
+    def evaluate(*sets: Any) -> list:
+        return [values(trial, time, *each) for each in sets]
 
-    pairs = [tuple(map(trial.tensor, pair)) for pair in (flat, one, (states, controls))]
+    sets = [tuple(map(trial.tensor, each)) for each in (flat, one, given)]
     function = quick(evaluate)
-    several, alone, copies = arrays(function(*pairs))
-    trace(lambda *pair: values(trial, time, *pair), *pairs[-1])
-    again = arrays(function(*pairs))
-    for method in METHODS:
+    several, alone, copies = arrays(function(*sets))
+    trace(lambda *each: values(trial, time, *each), *sets[-1])
+    again = arrays(function(*sets))
+    for method in several:
         full = _whole(several[method], trial, method, 1)
         rule = "must give every path a value of its own, whatever the other paths are."
         if not _equal(trial, full, _whole(again[0][method], trial, method, 1)):

@@ -6,7 +6,7 @@
       stage-0007/           the state after stage 7
         NAME.npz            networks and optimizer of every training model
         profile-0003.npz    an earlier profile, where the belief still counts it
-        progress.json       history, and the checksums of the other files
+        progress.json       history, and the checksums of the other files and of itself
 
 A stage is written under a temporary name, flushed to the disk and renamed in one step; the stage
 before it is deleted only afterwards.
@@ -94,6 +94,8 @@ class SolveFolder:
                 "shares": play.belief.shares.tolist(),
                 **progress,
             }
+            # An edited record would be another solve's.
+            record["record_sha256"] = _sum_of(record)
             archive.write_json(partial / "progress.json", record)
             os.rename(partial, target)
             archive.flush_folder(self.path)
@@ -116,9 +118,13 @@ class SolveFolder:
         try:
             progress = json.loads((source / "progress.json").read_text())
             contents = {name: (source / name).read_bytes() for name in progress["sha256"]}
-            whole = progress["stage"] == stage and all(
-                archive.checksum(contents[name]) == value
-                for name, value in progress["sha256"].items()
+            whole = (
+                progress.pop("record_sha256") == _sum_of(progress)
+                and progress["stage"] == stage
+                and all(
+                    archive.checksum(contents[name]) == value
+                    for name, value in progress["sha256"].items()
+                )
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             whole = False
@@ -181,9 +187,11 @@ class SolveFolder:
         """What solve.json holds, where the folder is one of the same solve."""
         try:
             record = json.loads(owner.read_text())
-            kind, settings = record["format"], record.get("settings")
+            kind, different, changed = record["format"], "", []
             old = isinstance(kind, str) and kind.startswith("fictitious_play.solve/")
-            problem = record["problem"] if kind == _FORMAT else {}
+            if kind == _FORMAT:
+                different = _difference(_compared(record["settings"]), _compared(self.settings))
+                changed = differences(record["problem"], self.problem)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             kind, old = None, False
         if old and kind != _FORMAT:
@@ -197,13 +205,11 @@ class SolveFolder:
                 f"`folder` must hold a solve of this package. Received: {self.path}, whose "
                 "solve.json is not one"
             )
-        different = _difference(_compared(settings), _compared(self.settings))
         if different:
             raise ValueError(
                 "A solve can go on only with the game and the settings it began with. "
                 f"Received: {self.path}, begun with {different}"
             )
-        changed = differences(problem, self.problem)
         if changed:
             named = ", ".join(f"`{name}`" for name in changed)
             raise ValueError(
@@ -231,6 +237,10 @@ def _profiles(belief: Belief) -> Iterator[Any]:
 def _is_ours(name: str) -> bool:
     """Whether a file may be left over from a solve that was killed before it had begun."""
     return name.endswith(_PARTIAL) or name.startswith(folder_lock.NAME)
+
+
+def _sum_of(record: dict[str, Any]) -> str:
+    return archive.checksum(json.dumps(record).encode())
 
 
 def _refused(error: OSError, path: Path, rule: str) -> Exception:

@@ -72,9 +72,29 @@ def test_more_stages_another_tolerance_and_a_patch_version_go_on(tmp_path):
         solve(tmp_path, stages=4)
 
 
+@pytest.fixture(scope="module")
+def begun_owner(uninterrupted):
+    return json.loads((uninterrupted[0] / "solve.json").read_text())
+
+
 def test_a_folder_of_an_older_format_says_what_to_do(tmp_path):
     (tmp_path / "solve.json").write_text('{"format": "fictitious_play.solve/4", "settings": {}}')
     with pytest.raises(ValueError, match=r"'fictitious_play.solve/4' of another version.*anew"):
+        solve(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"problem": None},
+        {"problem": {"drift": "fast"}},
+        {"problem": {"drift": [[1.0, 2.0], [3.0]]}},
+        {"settings": []},
+    ],
+)
+def test_what_is_no_record_of_a_solve_is_refused_with_a_sentence(tmp_path, begun_owner, edit):
+    (tmp_path / "solve.json").write_text(json.dumps({**begun_owner, **edit}))
+    with pytest.raises(ValueError, match="must hold a solve of this package"):
         solve(tmp_path)
 
 

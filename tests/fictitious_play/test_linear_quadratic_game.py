@@ -259,6 +259,7 @@ def good():
         ({"L": np.ones((4, 2, 2))}, ValueError, "`L` must have the shape"),
         ({"steps": 0}, ValueError, "`steps` must be at least 1"),
         ({"horizon": 0.0}, ValueError, "`horizon` must be greater than 0"),
+        ({"discount": -201.0}, ValueError, "`discount` times `horizon` must be at most 200"),
         ({"initial_mean": [1.0]}, ValueError, "`initial_mean` must be a scalar or hold"),
         ({"initial_std": -1.0}, ValueError, "`initial_std` must be at least 0"),
         ({"initial_covariance": -np.eye(2)}, ValueError, "must be positive semidefinite"),

@@ -1,5 +1,6 @@
 """Saved progress: bit-equal continuation, and folders that are refused."""
 
+import json
 import shutil
 
 import numpy as np
@@ -115,7 +116,9 @@ def test_another_game_or_setting_under_the_same_folder_is_refused(begun, other, 
     assert named in str(caught.value)
 
 
-@pytest.mark.parametrize("damage", ["weights cut short", "no record", "record cut short"])
+@pytest.mark.parametrize(
+    "damage", ["weights cut short", "no record", "record cut short", "record edited"]
+)
 def test_a_damaged_stage_is_refused(begun, tmp_path, damage):
     folder = tmp_path / "copy"
     shutil.copytree(begun, folder)
@@ -125,6 +128,9 @@ def test_a_damaged_stage_is_refused(begun, tmp_path, damage):
         weights.write_bytes(weights.read_bytes()[:-100])
     elif damage == "no record":
         record.unlink()
+    elif damage == "record edited":
+        values = json.loads(record.read_text())
+        record.write_text(json.dumps({**values, "history": values["history"][:1]}))
     else:
         record.write_text(record.read_text()[:50])
     with pytest.raises(ValueError, match="A saved stage must be whole"):

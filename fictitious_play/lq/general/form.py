@@ -19,6 +19,9 @@ import numpy as np
 
 from fictitious_play import checks
 
+#: Most that a discount rate may come to over the horizon.
+_DISCOUNTED = 200.0
+
 
 class TimeStep(NamedTuple):
     """The matrices of one time step, with the controls of all players stacked in one vector.
@@ -98,6 +101,12 @@ class LinearQuadraticForm:
             checks.integer("steps", self.steps, 1),
         )
         discount = checks.number("discount", self.discount)
+        if abs(discount) * horizon > _DISCOUNTED:
+            raise ValueError(
+                f"`discount` times `horizon` must be at most {_DISCOUNTED:g}, beyond which costs "
+                f"at one end are nothing beside those at the other. Received: discount={discount}, "
+                f"horizon={horizon}"
+            )
         if discount and self.symmetric_parameters is not None:
             raise ValueError(
                 "The closed forms of `symmetric_parameters` know no discount rate. "
