@@ -49,7 +49,7 @@ measured = {
     "host_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
 }
 if keras.config.backend() == "jax":
-    play = solver._play(result.settings, given["stages"] * given["steps"])
+    play = solver._play(given["stages"] * given["steps"])
     products = play._trainer.products(*play.arguments(1, 0, 1, given["steps"]))
     measured["shapes_of_products"] = len(set(products))
     import jax

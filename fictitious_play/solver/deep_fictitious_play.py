@@ -262,7 +262,7 @@ class DeepFictitiousPlay:
             problem = fingerprint(self.game, self.initial_belief, self.dtype)
             opened = SolveFolder(folder, settings, problem)
         with opened as saved, devices.products_in(self.precision):
-            play = self._play(stakes, stages * steps_per_stage)
+            play = self._play(stages * steps_per_stage, stakes)
             outlook = look_ahead(self.game, self.information_structure, self.belief, self.damping)
             outlook.warn(stacklevel=2)
             equilibrium = outlook.equilibrium
@@ -339,7 +339,7 @@ class DeepFictitiousPlay:
             hooks.solve_end(result)
             return result
 
-    def _play(self, stakes: np.ndarray, total_steps: int) -> Play:
+    def _play(self, total_steps: int, stakes: np.ndarray | None = None) -> Play:
         training = Training(
             self.batch_size,
             self.seed,
@@ -347,7 +347,7 @@ class DeepFictitiousPlay:
             self.optimizer,
             total_steps,
             self.jit_compile,
-            self.optimizer.cost_weights(stakes),
+            None if stakes is None else self.optimizer.cost_weights(stakes),
         )
         return make_play(
             self.game,

@@ -58,7 +58,7 @@ true, devices.has_gpu = devices.has_gpu, lambda: True
 shapes = {}
 for steps in (20, 60):
     solver = fp.DeepFictitiousPlay(fp.InterBankGame(players=10, steps=steps))
-    play = solver._play({}, 60)
+    play = solver._play(60)
     products = play._trainer.products(*play.arguments(1, 0, 1, 60))
     shapes[steps] = sorted(set(products)), len(products)
 devices.has_gpu = true
