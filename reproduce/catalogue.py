@@ -19,16 +19,10 @@ _RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 @dataclass(frozen=True)
 class Item:
-    """A figure or table.
-
-    Attributes:
-        name: of its files; may be typed after `./run reproduce`, as may `label`.
-        title: one line on what it shows.
-        also: other names of the same runs: a figure and a table drawn from them.
-        presets: preset → settings.
-        table: what else `items.toml` has: the arguments of a `comparison` or a `ladder`, or `code`,
-            the module, where it is not named as the item.
-    """
+    """A figure or table: the name of its files, which may be typed after `./run reproduce`, as may
+    `label` and the labels of the same runs' other names; one line on what it shows; preset →
+    settings; and what else `items.toml` has, the arguments of a `comparison` or a `ladder`, or
+    `code`, the module, where it is not named as the item."""
 
     name: str
     title: str
@@ -121,11 +115,7 @@ MAIN_ITEM = "inter-bank"
 
 
 def find(name: str) -> Item:
-    """The item of that name or label.
-
-    Raises:
-        ValueError: where there is none.
-    """
+    """The item of that name or label; a ValueError where there is none."""
     for item in ITEMS:
         if name in (item.name, item.page, *item.also, *item.labels):
             return item

@@ -20,19 +20,11 @@ STYLES: tuple[dict[str, Any], ...] = (
 #: A line that is exact, or a limit.
 EXACT = {"color": "#5a5a5a", "linestyle": ":"}
 _LOOK = {
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 110,
-    "savefig.dpi": 130,
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "lines.markersize": 4.5,
-    "lines.linewidth": 1.4,
+    "figure.constrained_layout.use": True, "figure.dpi": 110, "savefig.dpi": 130,
+    "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "grid.alpha": 0.25, "legend.frameon": False, "lines.markersize": 4.5, "lines.linewidth": 1.4,
     "svg.hashsalt": "fixed",
-}
+}  # fmt: skip
 
 
 def line(number: int) -> dict[str, Any]:
@@ -89,15 +81,9 @@ def point(axis: Any, place: int, value: Any, error: Any, number: int) -> None:
 
 
 def field(axis: Any, means: np.ndarray, words: list[list[str]], rows: list, columns: list) -> None:
-    """A table as a field of colours, the darker the better, with words in it; NaN stays white, and
-    values far below the best share the lightest colour.
-
-    Args:
-        axis: of matplotlib.
-        means: `(rows, columns)`.
-        words: what is written into each place.
-        rows, columns: names.
-    """
+    """A table, `(rows, columns)`, as a field of colours, the darker the better, with words in it
+    and names beside it; NaN stays white, and values far below the best share the lightest
+    colour."""
     good = means[np.isfinite(means)]
     high = good.max() + 0.5 if len(good) else 100.0
     low = max(good.min(), high - 10.5) - 0.5 if len(good) else 0.0

@@ -13,26 +13,16 @@ from keras import layers
 
 
 def build(name: str, shape: Sequence[int], classes: int, **options: Any) -> keras.Model:
-    """A network by its name.
+    """A network by its name: a model from `(batch, *shape)` to the logits `(batch, classes)`.
 
     The weights are drawn with Keras's global seed (`keras.utils.set_random_seed`). The names of the
     layers do not depend on what was built before, so that alignments can refer to them.
 
-    Args:
-        name: one of `NAMES`.
-        shape: of one input, without the batch axis: `(height, width, channels)`, or `(features,)`
-            for the networks that have a dense form.
-        classes: the number of logits.
-        options: settings of the network, as its function takes them: `width`, units or channels of
-            every layer; `blocks`, their number; `stride` of the stem; `pooling` of the grid before
-            the logits, "average", "quarters" or "flatten"; and its own.
-
-    Returns:
-        A `keras.Model` from `(batch, *shape)` to `(batch, classes)`.
-
-    Raises:
-        ValueError: for an unknown name, an unknown option, an impossible shape, size or choice.
-    """
+    Args of every network: the `shape` of one input, without the batch axis, `(height, width,
+    channels)`, or `(features,)` for the networks that have a dense form; and its options: `width`,
+    units or channels of every layer; `blocks`, their number; `stride` of the stem; `pooling` of the
+    grid before the logits, "average", "quarters" or "flatten"; and its own. A ValueError for an
+    unknown name or option, an impossible shape, size or choice."""
     if name not in _NETWORKS:
         raise ValueError(f"`name` must be one of {', '.join(NAMES)}. Received: name={name!r}")
     try:

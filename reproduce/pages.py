@@ -1,9 +1,11 @@
-"""The pages made from the JSON: a section per preset for every item, and `front`'s first page."""
+"""The pages made from the JSON: the first one, and a section per preset for every item."""
 
 import html
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,19 @@ _RECORDED = {"True": "on", "False": "off"}
 #: Pages with a results table, between two comments, and the items whose last table that is.
 _TABLES = {"README.md": MAIN_ITEM, "docs/gallery/index.md": "games"}
 _PROSE = Path(__file__).with_name("prose")
+_COLUMNS = ("claim", "verdict", "result", "run on", "not run; verdict elsewhere")
+_NAMES = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+_MARKS = {claims.OPEN: "*", claims.SUPPORTED: "**", claims.REFUTED: ""}
+#: Seeds, or rounds of a timing, from which on a result counts here where an item has several.
+_ENOUGH = {"seeds": 3, "rounds": 10}
 _BEGIN, _END = "<!-- results -->\n", "<!-- end of results -->"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where results lie and where their pages go.
-
-    Attributes:
-        results: a folder per preset, of JSON files.
-        front: the first page.
-        pages: the folder of the items' pages.
-        beside: whether every preset's figures lie beside its JSON; else those of the largest
-            preset lie beside the pages.
-    """
+    """Where results lie, a folder per preset of JSON files, and where their pages go. Every
+    preset's figures lie `beside` its JSON; else those of the largest preset lie beside the
+    pages."""
 
     results: Path
     front: Path
@@ -95,21 +96,15 @@ def prose(item: Item, document: dict[str, Any]) -> str:
 
 def write(place: Place) -> list[Path]:
     """Writes the first page and every item's; returns what was written."""
-    from reproduce import front
-
     store.open_folder(place.pages)
     written = [page for item in ITEMS for page in _page(place, item)]
-    place.front.write_text(front.page(place))
+    place.front.write_text(front(place))
     return [place.front, *written]
 
 
 def publish(root: Path) -> list[Path]:
-    """Draws the committed figures anew, writes the pages, and the tables into pages that have one;
-    figures and pages that nothing made go.
-
-    Args:
-        root: of the repository, with `results/` and README.md.
-    """
+    """Draws the committed figures of a repository anew, writes the pages, and the tables into pages
+    that have one; figures and pages that nothing made go."""
     place = Place.of_repository(root)
     store.open_folder(place.pages)
     written = place.draw()
@@ -154,7 +149,7 @@ def _verdicts(item: Item, documents: list[dict[str, Any]]) -> Iterator[str]:
     """A paragraph and a table for every claim that the item's records decide."""
     for claim in (claim for claim in claims.CLAIMS if claim.item == item.name):
         rows = [
-            (document["provenance"]["preset"], found.on, found.seen, f"**{found.verdict}**")
+            (document["provenance"]["preset"], found.on, found.result, f"**{found.verdict}**")
             for document in documents
             for found in claim.judge(document)
         ]
@@ -197,3 +192,67 @@ def _provenance(given: dict[str, Any]) -> str:
         f"<details>\n<summary>Made by <code>{command}</code></summary>\n<ul>\n{rows}\n</ul>\n"
         "</details>"
     )
+
+
+def front(place: Place) -> str:
+    """The first page in Markdown: which claims hold, on what, and how to run it again."""
+    found = {item.name: [store.read(path) for path in place.found(item)] for item in ITEMS}
+    found = {name: _decisive(documents) for name, documents in found.items()}
+    where = place.pages.relative_to(place.front.parent).as_posix()
+    tables = {f"{paper}_claims": _claims(found, where, paper) for paper in PAPERS}
+    return (_PROSE / "front.md").read_text().format(**PAPERS, **tables, contrasts=_contrasts(found))
+
+
+def _decisive(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Results of enough seeds or rounds, where there are such."""
+    many = [document for document in documents
+            if all(document["settings"].get(of, least) >= least
+                   for of, least in _ENOUGH.items())]  # fmt: skip
+    return many or documents
+
+
+def _claims(found: dict[str, list[dict[str, Any]]], where: str, paper: str) -> str:
+    rows = [
+        row
+        for claim in claims.CLAIMS
+        if find(claim.item).paper == paper and found[claim.item]
+        for row in _rows(claim, found[claim.item], where)
+    ]
+    width = 5 if any(row[-1] for row in rows) else 4
+    shown = [row[:width] for row in rows]
+    return Table("", _COLUMNS[:width], shown).markdown() if rows else "Nothing was run."
+
+
+def _rows(claim: claims.Claim, documents: list[dict[str, Any]], where: str) -> Iterator[tuple]:
+    """A row per data set, of the paper's own where one was run: the claim is in the first row."""
+    findings: dict[str, claims.Finding] = {}
+    trained = set()
+    for document in documents:
+        trained |= {problem["data"] for problem in document["results"].get("problems", [])}
+        for finding in claim.judge(document):
+            findings.setdefault(finding.data, finding)
+    own = {key: finding for key, finding in findings.items() if key.split(", ")[0] in claim.data}
+    other: dict[str, dict[str, None]] = {}
+    for key, finding in findings.items():
+        if own and key not in own:
+            other.setdefault(finding.on.split(", ")[0], {})[finding.verdict] = None
+    absent = ", ".join(_NAMES[name] for name in claim.data if name not in trained)
+    elsewhere = (f"{data}: {', '.join(verdicts)}" for data, verdicts in other.items())
+    tail = "; ".join(filter(None, (absent or claim.missing, *elsewhere)))
+    head, before = f"[{claim.words}]({where}/{find(claim.item).page}.md)", [""]
+    for finding in (own or findings).values():
+        mark, parts = _MARKS[finding.verdict], finding.on.split(", ")
+        shared = 0 if "N = " in finding.on else len([*takewhile(bool, map(eq, before, parts))])
+        on = ", ".join((["…"] if shared else []) + parts[shared:])
+        yield head, f"{mark}{finding.verdict}{mark}", finding.result, on, tail
+        head, tail, before = "", "", parts
+
+
+def _contrasts(found: dict[str, list[dict[str, Any]]]) -> str:
+    told = []
+    for contrast in claims.CONTRASTS:
+        documents = [document for name in contrast.items for document in found[name]]
+        if documents and (sentence := contrast.tell(documents)):
+            pages = ", ".join(find(name).page for name in contrast.items)
+            told.append(f"- {sentence} ({pages})")
+    return "\n".join(told) or "Nothing in these results."

@@ -22,11 +22,8 @@ _TRAINING = ("reproduce/training/cell.py", "reproduce/training/methods.py",
 
 @lru_cache
 def code(*more: str) -> str:
-    """A fingerprint of the sources that decide a training run, comments and docstrings apart.
-
-    Args:
-        more: files and folders of the repository that this one depends on beside those of all.
-    """
+    """A fingerprint of the sources that decide a training run, comments and docstrings apart, and
+    of `more` files and folders of the repository."""
     digest = hashlib.sha256()
     for place in (*_TRAINING, *more):
         path = _ROOT / place
@@ -58,12 +55,10 @@ def environment() -> dict[str, Any]:
 
         tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
     return {
-        "device": device(),
-        "processor": _processor(),
+        "device": device(), "processor": _processor(), "tf32": tf32,
         "threads": int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "the processor's default"),
-        "tf32": tf32,
-    }
+    }  # fmt: skip
 
 
 @lru_cache
@@ -122,32 +117,21 @@ def threads_shown(given: dict[str, Any]) -> str:
 def describe(
     command: list[str], preset: str, seed: int, threads: int | None, where: str | None = None
 ) -> dict[str, Any]:
-    """Command, preset, seed, versions, revision, machine: everything but the time it took.
-
-    Args:
-        command: arguments that make the result again.
-        preset, seed: of the run.
-        threads: it was limited to; None for all.
-        where: the device, where it is not that of this process's Keras backend.
-    """
+    """Command, preset, seed, versions, revision, machine: everything but the time it took. None for
+    `threads` is all; `where` is the device, where it is not that of this process's Keras
+    backend."""
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return {
-        "command": shlex.join(command),
-        "preset": preset,
-        "seed": seed,
-        "date": datetime.now(UTC).date().isoformat(),
-        "revision": revision(),
-        "versions": versions,
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
-        **environment(),
-        **({} if where is None else {"device": where}),
-        "cores": os.cpu_count(),
-        "threads": threads or os.cpu_count(),
+        "command": shlex.join(command), "preset": preset, "seed": seed,
+        "date": datetime.now(UTC).date().isoformat(), "revision": revision(),
+        "versions": versions, "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        **environment(), **({} if where is None else {"device": where}),
+        "cores": os.cpu_count(), "threads": threads or os.cpu_count(),
         "machine": f"{platform.system()} {platform.machine()}",
-    }
+    }  # fmt: skip
 
 
 def _git(*arguments: str) -> str:

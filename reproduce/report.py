@@ -17,13 +17,7 @@ class Table:
     def of(
         cls, title: str, records: Iterable[Any], columns: Mapping[str, Callable[[Any], str]]
     ) -> "Table":
-        """A row per record.
-
-        Args:
-            title: of the table.
-            records: whatever the cells are made of.
-            columns: heading → record → cell.
-        """
+        """A row per record, whatever the cells are made of; columns are heading → record → cell."""
         rows = [tuple(cell(record) for cell in columns.values()) for record in records]
         return cls(title, tuple(columns), rows)
 

@@ -25,19 +25,10 @@ _PLAIN = SimpleNamespace(jobs=1, dask=None, data_dir=None, keep=False, only=())
 
 @dataclass(frozen=True)
 class Context:
-    """What an item's `run` is given.
-
-    Attributes:
-        settings: the preset's settings, of the item.
-        seed: of every random number.
-        solves: folder for the progress of long solves; an interrupted command goes on from there.
-        preset: name of the preset.
-        results: folder of this preset's JSON files.
-        options: of the command line, for items made of many training runs: `jobs`, `dask`,
-            `data_dir`, `keep` and `only`.
-        cells: folder of finished training runs.
-        reused: seconds of those that the item found there.
-    """
+    """What an item's `run` is given: the preset's settings; the seed of every random number;
+    folders for the progress of long solves, from where an interrupted command goes on, of this
+    preset's JSON files, and of finished training runs, `cells`, with the seconds of those that were
+    `reused`; and the command line's options `jobs`, `dask`, `data_dir`, `keep` and `only`."""
 
     settings: dict[str, Any]
     seed: int
@@ -54,17 +45,11 @@ class Context:
 
 
 def run(items: list[Item], given: Any) -> None:
-    """Runs items at a preset and writes `out/preset/NAME.json` and their figures.
+    """Runs items at a preset, as the command line has it, and writes `out/preset/NAME.json` and
+    their figures.
 
-    Args:
-        items: to be run.
-        given: the command line, as its parser has it.
-
-    Raises:
-        ValueError: for a preset that an item does not have, an unwritable folder or that of the
-            committed results, `--seeds` for a single item that has one seed, or `--only` for a
-            single item without data sets.
-    """
+    A ValueError for a preset that an item does not have, an unwritable folder or that of the
+    committed results, and options that a single item does not have."""
     if not items:
         raise ValueError(f"`--preset` must be a preset of some item. Received: {given.preset!r}")
     _check(items[0], given)
@@ -112,11 +97,8 @@ def _check(item: Item, given: Any) -> None:
 
 
 def report(out: str) -> None:
-    """Draws every figure and page anew from the JSON in `out`.
-
-    Raises:
-        ValueError: where there is none, or for the committed results.
-    """
+    """Draws every figure and page anew from the JSON in `out`; a ValueError where there is none, or
+    for the committed results."""
     _refuse_committed(out)
     place = pages.Place.of_runs(Path(out))
     if not any(place.found(item) for item in ITEMS):
@@ -129,12 +111,8 @@ def report(out: str) -> None:
 
 
 def publish(out: str, root: Path = COMMITTED.parent) -> None:
-    """Takes the results of `out` into those of the repository and makes its pages anew.
-
-    Args:
-        out: a folder of runs; those of the preset smoke are no results and stay there.
-        root: of the repository: `results/`, `docs/results/`, RESULTS.md and README.md.
-    """
+    """Takes the results of `out`, but those of the preset smoke, which are none, into those of a
+    repository and makes its pages anew: `results/`, `docs/results/`, RESULTS.md and README.md."""
     for path in chain.from_iterable(map(pages.Place.of_runs(Path(out)).found, ITEMS)):
         if (preset := path.parent.name) != "smoke":
             store.open_folder(root / "results" / preset)

@@ -26,12 +26,9 @@ _NATIVE = re.compile(
 
 
 def import_backend(threads: int | None = None) -> None:
-    """Imports Keras and its backend and makes the backend look for its devices, quietly.
-
-    Args:
-        threads: to compute with; None for all cores. TensorFlow, XLA and the BLAS libraries read
-            their number once, when they are imported.
-    """
+    """Imports Keras and its backend and makes the backend look for its devices, quietly; `threads`,
+    None for all cores, are read by TensorFlow, XLA and the BLAS libraries once, when they are
+    imported."""
     if threads is not None:
         for name in _THREADS:
             os.environ[name] = str(threads)

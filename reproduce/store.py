@@ -10,11 +10,7 @@ import numpy as np
 
 
 def open_folder(path: str | os.PathLike) -> Path:
-    """Makes a folder and checks that it can be written.
-
-    Raises:
-        ValueError: where it cannot.
-    """
+    """Makes a folder and checks that it can be written; a ValueError where it cannot."""
     folder = Path(path)
     probe = folder / f".probe-{os.getpid()}"
     try:

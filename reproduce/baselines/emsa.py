@@ -30,6 +30,7 @@ normalisation have no Hamiltonian of their own and take that SGD's plain gradien
 maximiser of <G, D> - ½ρ|D|². Regularisers enter linearised, through G.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -41,36 +42,27 @@ from dgn_tf.game.graph import functional_of
 from dgn_tf.game.passes import FirstPass
 from reproduce.baselines.hamiltonian import Moments, maximise, moments
 
+#: Settings of SGD that would change what a step is.
+_UNUSED = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm",
+           "use_ema", "gradient_accumulation_steps")  # fmt: skip
+
 
 def emsa_model(model: keras.Model, iterations: int = 5) -> "EMSAModel":
-    """A network that `fit` trains by EMSA, on the layers of a given one.
-
-    Args:
-        model: a Functional or built Sequential model; its layers and weights are shared.
-        iterations: of L-BFGS a layer and step.
-
-    Raises:
-        ValueError: for a model without a graph or without Dense, Conv1D, Conv2D or EinsumDense
-            layers, and for fewer than one iteration.
-    """
+    """A network that `fit` trains by EMSA, on the layers and weights of a Functional or built
+    Sequential model; as `EMSAModel`."""
     functional = functional_of(model)
     return EMSAModel(functional.input, functional.output, iterations=iterations)
 
 
 class EMSAModel(keras.Model):
-    """A Functional model whose `train_step` is one step of EMSA.
+    """A Functional model whose `train_step` is one step of EMSA, with some iterations of L-BFGS per
+    layer and step.
 
     Compile it with a plain `keras.optimizers.SGD(1 / rho)`: learning-rate schedules and callbacks
     then move ρ. `fit` shows `failed_updates`, the number of layers' maximisations since `compile`
-    that found no finite point with a larger H̃ and left the layer's weights as they were.
-
-    Args:
-        inputs, outputs: as for `keras.Model`.
-        iterations: of L-BFGS a layer and step.
-
-    Raises:
-        ValueError: as `emsa_model`.
-    """
+    that found no finite point with a larger H̃ and left the layer's weights as they were. A
+    ValueError for a model without a graph or without Dense, Conv1D, Conv2D or EinsumDense layers,
+    and for fewer than one iteration."""
 
     def __init__(self, inputs: Any, outputs: Any, iterations: int = 5, **kwargs: Any):
         if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
@@ -78,7 +70,10 @@ class EMSAModel(keras.Model):
         super().__init__(inputs, outputs, **kwargs)
         self.iterations = iterations
         self.failed_updates = 0
-        self._held = _Held(Game(self))
+        game = Game(self)
+        others = [v for bystander in game.bystanders for v in bystander.variables]
+        # Keras does not look into a namespace.
+        self._held = SimpleNamespace(game=game, others=others, moving=_moving(game))
 
     @property
     def rho(self) -> float:
@@ -86,12 +81,9 @@ class EMSAModel(keras.Model):
         return 1.0 / float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
 
     def compile(self, optimizer: Any = None, loss: Any = None, **kwargs: Any) -> None:
-        """As `keras.Model.compile`, with `keras.optimizers.SGD(1 / rho)`.
-
-        Raises:
-            ValueError: for another optimizer, or SGD with momentum, clipping, weight decay, weight
-                averaging or accumulation, none of which a maximisation has.
-        """
+        """As `keras.Model.compile`, with `keras.optimizers.SGD(1 / rho)`; a ValueError for another
+        optimizer, or SGD with momentum, clipping, weight decay, weight averaging or accumulation,
+        none of which a maximisation has."""
         optimizer = keras.optimizers.SGD() if optimizer is None else optimizer
         plain = type(optimizer) is keras.optimizers.SGD
         if not plain or any(getattr(optimizer, name, None) for name in _UNUSED):
@@ -115,17 +107,13 @@ class EMSAModel(keras.Model):
             self.run_eagerly = before
 
     def observe(self, data: Any) -> tuple[dict, list[Moments], list]:
-        """The logs of a batch, the moments of every player, and the others' gradients.
-
-        Args:
-            data: `(x, y)` or `(x, y, sample_weight)`, arrays or tensors.
-        """
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        x, y, weight = (
+        """The logs of a batch `(x, y)` or `(x, y, sample_weight)`, arrays or tensors, the moments
+        of every player, and the others' gradients."""
+        given = (
             None if part is None else keras.tree.map_structure(tf.convert_to_tensor, part)
-            for part in (x, y, weight)
+            for part in keras.utils.unpack_x_y_sample_weight(data)
         )
-        logs, raw, rest = self._held.observe(x, y, weight)
+        logs, raw, rest = self._held.observe(*given)
         players = self._held.game.players
         found = [Moments(G, A, S, p.has_bias) for (G, A, S), p in zip(raw, players, strict=True)]
         return logs, found, rest
@@ -141,8 +129,7 @@ class EMSAModel(keras.Model):
 
     def _apply(self, changes: list, rest: list) -> tf.Tensor:
         """Moves players by D and the others by -rate times gradient; how many of these it left."""
-        game = self._held.game
-        for player, change in zip(game.players, changes, strict=True):
+        for player, change in zip(self._held.game.players, changes, strict=True):
             parts = player.layout.tensors(change)
             for variable, part in zip(player.variables, parts, strict=True):
                 variable.assign_add(part)
@@ -156,14 +143,14 @@ class EMSAModel(keras.Model):
         return left
 
     def _observe(self, x: Any, y: Any, weight: Any) -> tuple[dict, list[tuple], list]:
-        game = self._held.game
-        first = FirstPass(game, copies=False)
+        players = self._held.game.players
+        first = FirstPass(self._held.game, copies=False)
         with tf.GradientTape() as tape:
             flat = first.run(surface.standardize_inputs(self, x), True)
             y_pred = surface.pack_outputs(self, flat)
             loss = surface.compute_loss(self, x, y, y_pred, weight)
-        own = [v for player in game.players for v in player.variables]
-        uses = [i for player in game.players for i in player.call_indices]
+        own = [v for player in players for v in player.variables]
+        uses = [i for player in players for i in player.call_indices]
         weights = [[v.value for v in group] for group in (own, self._held.others)]
         gradients, rest, cotangents = tape.gradient(
             loss, [*weights, [first.preactivations[i] for i in uses]],
@@ -173,34 +160,21 @@ class EMSAModel(keras.Model):
         costates = {i: -g * tf.cast(batch, g.dtype) for i, g in zip(uses, cotangents, strict=True)}
         slope = {id(v): tf.convert_to_tensor(g) for v, g in zip(own, gradients, strict=True)}
         raw = []
-        for player in game.players:
-            calls = player.call_indices
-            seen = [(first.inputs[i], costates[i], i in self._held.moving) for i in calls]
-            m = moments(player, [slope[id(v)] for v in player.variables], seen)
-            raw.append((m.G, m.A, m.S))
+        for player in players:
+            seen = [(first.inputs[i], costates[i], i in self._held.moving)
+                    for i in player.call_indices]  # fmt: skip
+            raw.append(moments(player, [slope[id(v)] for v in player.variables], seen)[:3])
         surface.track_loss(self, loss, batch)
         return self.compute_metrics(x, y, y_pred, sample_weight=weight), raw, rest
 
 
-class _Held:
-    """Keeps the game out of Keras's attribute tracking; `moving` are the indices of the calls whose
-    input depends on a trainable weight."""
-
-    def __init__(self, game: Game):
-        self.game = game
-        self.observe: Any = None
-        self.apply: Any = None
-        self.others = [v for bystander in game.bystanders for v in bystander.variables]
-        self.moving: set[int] = set()
-        reads, moved = game.uses.reads, set[int]()
-        weighted = {index for v in game.trainable for index in reads.get(id(v), ())}
-        for call in game.graph.calls:
-            if moved.intersection(call.inputs):
-                self.moving.add(call.index)
-            if call.index in self.moving | weighted:
-                moved.update(call.outputs)
-
-
-#: Settings of SGD that would change what a step is.
-_UNUSED = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm",
-           "use_ema", "gradient_accumulation_steps")  # fmt: skip
+def _moving(game: Game) -> set[int]:
+    """Indices of the calls whose input depends on a trainable weight."""
+    reads, moved, moving = game.uses.reads, set[int](), set[int]()
+    weighted = {index for v in game.trainable for index in reads.get(id(v), ())}
+    for call in game.graph.calls:
+        if moved.intersection(call.inputs):
+            moving.add(call.index)
+        if call.index in moving | weighted:
+            moved.update(call.outputs)
+    return moving

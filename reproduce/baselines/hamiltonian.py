@@ -14,8 +14,7 @@ samples and the sum over positions.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.optimize
@@ -23,21 +22,15 @@ import tensorflow as tf
 
 from dgn_tf.game.players import Player
 
+#: Rows above which matrices are multiplied by TensorFlow, on its device, and not by numpy.
 _LARGE = 1024
-"""Rows above which matrices are multiplied by TensorFlow, on its device, and not by numpy."""
 
 
-@dataclass(frozen=True)
-class Moments:
-    """What H̃ of one player needs of a batch.
-
-    Attributes:
-        G: ``(I, O)``, gradient of H at the present weights.
-        A: ``(I, I)``, second moment of the inputs.
-        S: ``(K O, K O)`` for a window of K entries, second moment of the costates' patches; None
-            where the state before the layer cannot move, so that its costate is of no use.
-        has_bias: whether the last row of D is a bias.
-    """
+class Moments(NamedTuple):
+    """What H̃ of one player needs of a batch: G ``(I, O)``, the gradient of H at the present
+    weights; A ``(I, I)``, the second moment of the inputs; S ``(K O, K O)`` for a window of K
+    entries, that of the costates' patches, None where the state before the layer cannot move, so
+    that its costate is of no use; and whether the last row of D is a bias."""
 
     G: Any
     A: Any
@@ -45,15 +38,9 @@ class Moments:
     has_bias: bool
 
 
-@dataclass(frozen=True)
-class Maximiser:
-    """An approximate maximiser of H̃.
-
-    Attributes:
-        change: D, ``(I, O)``; zero where the search failed.
-        gain: H̃(D) - H̃(0) times ρ.
-        failed: whether no finite point with a larger H̃ was found.
-    """
+class Maximiser(NamedTuple):
+    """An approximate maximiser D of H̃, ``(I, O)``; its `gain` H̃(D) - H̃(0) times ρ; and whether
+    the search failed: then no finite point with a larger H̃ was found, and D is zero."""
 
     change: np.ndarray
     gain: float
@@ -63,14 +50,9 @@ class Maximiser:
 def moments(
     player: Player, gradients: list, uses: list[tuple[tf.Tensor, tf.Tensor, bool]]
 ) -> Moments:
-    """The moments of a player from a batch.
-
-    Args:
-        player: the layer.
-        gradients: of the loss by its variables.
-        uses: of the layer: its input ``(B, …)``; p at the pre-activation ``(B, …, O)``, of the
-            per-sample cost; and whether the input depends on any weight.
-    """
+    """The moments of a player from a batch: of the `gradients` of the loss by its variables, and of
+    every use of the layer its input ``(B, …)``, p at the pre-activation ``(B, …, O)``, of the
+    per-sample cost, and whether the input depends on any weight."""
     samples = tf.cast(tf.shape(uses[0][0])[0], uses[0][0].dtype)
     A, S = [], []
     for x, p, moves in uses:
@@ -139,17 +121,12 @@ def curvature_product(D: np.ndarray, A: Any, S: Any, has_bias: bool) -> np.ndarr
 
 
 def maximise(found: Moments, rho: float, iterations: int) -> Maximiser:
-    """A few L-BFGS iterations towards the maximiser of H̃, from the present weights.
+    """A few L-BFGS iterations towards the maximiser of H̃ at a positive ρ, from the present
+    weights.
 
     The search runs in float64 and in units of the exact maximiser along G, which makes scipy's
     first step that point: one iteration is the gradient step of the best length, and the result is
-    proportional to 1/ρ after any number of iterations.
-
-    Args:
-        found: the player's moments.
-        rho: ρ, positive.
-        iterations: of L-BFGS.
-    """
+    proportional to 1/ρ after any number of iterations."""
     G = np.asarray(found.G, np.float64)
     large = max(len(m) for m in (found.A, found.S) if m is not None) > _LARGE
     A, S = (m if m is None else tf.cast(m, tf.float64) if large else np.asarray(m, np.float64)

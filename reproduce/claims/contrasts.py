@@ -5,13 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from reproduce.claims.rules import Contrast, Document, share_difference
-from reproduce.claims.training import (
-    baselines,
-    learned,
-    levels,
-    mean_accuracy,
-    problems,
-)
+from reproduce.claims.training import baselines, learned, levels, mean_accuracy, problems
 from reproduce.dgnopt import ladder
 from reproduce.dgnopt.comparison import by_label
 from reproduce.dgnopt.experiment import difference

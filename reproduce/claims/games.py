@@ -16,7 +16,7 @@ from reproduce.claims.rules import (
     below,
     every,
 )
-from reproduce.dgnopt.paired import mean_interval
+from reproduce.dgnopt.seeds import mean_interval
 from reproduce.games.cases import groups, names, records
 from reproduce.games.cells import broken_off, extreme
 
@@ -26,16 +26,11 @@ Games = list[list[Document]]
 def within(document: Document, limit: float, on: str, *,
            where: dict[str, str] | None = None, above_ten: float | None = None,
            what: str = "cost error") -> list[Finding]:  # fmt: skip
-    """Every game's largest relative cost error over the players is below a limit.
+    """Every game's largest relative cost error over the players is below a limit, or `above_ten` in
+    games of more than ten players.
 
-    Args:
-        document: of the item.
-        limit: of the size; `above_ten` in games of more than ten players.
-        on: what was run, where N stands for the numbers of players.
-        where: what a record must have to count; of the game, how its name begins.
-        above_ten: another limit.
-        what: the quantity's name.
-    """
+    What was run is told as `on`, where N stands for the numbers of players; `where` is what a
+    record must have to count, of the game how its name begins; `what` is the quantity's name."""
     games = [own for own in groups(document) if _has(own[0], where or {})]
     if not games:
         return []
@@ -161,7 +156,7 @@ def closed_loop(
                 pairs = ((case[what]["open_loop"], case[what]["closed_loop"]) for case in own)
                 ahead, spread = _interval(other - apart * ours for other, ours in pairs)
                 verdicts.append(above(ahead - spread, ahead + spread))
-    told = f"{costs.seen}; gains within {_percent(*largest)}"
+    told = f"{costs.result}; gains within {_percent(*largest)}"
     return [Finding(costs.on, told, every(verdicts))]
 
 

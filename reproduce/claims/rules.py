@@ -16,33 +16,22 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one result says of a claim.
-
-    Attributes:
-        on: what was run: data or games, network, epochs.
-        seen: the number that the rule reads, with its interval and n.
-        verdict: `SUPPORTED`, `REFUTED` or `OPEN`.
-        data: the finding of a larger preset on the same data takes the place of a smaller one's.
-    """
+    """What one result says of a claim: what was run, `on` which data or games, network, epochs; the
+    number that the rule reads, with its interval and n; the verdict. On the same `data` the finding
+    of a larger preset takes the place of a smaller one's."""
 
     on: str
-    seen: str
+    result: str
     verdict: str
     data: str = ""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of a paper and the rule that decides it.
-
-    Attributes:
-        item: whose records decide it.
-        words: the claim; in quotation marks where the words are the paper's.
-        rule: what `judge` does, in words.
-        judges: the rules bound to their arguments: JSON of the item → findings.
-        missing: what the paper has and no record here.
-        data: the paper's data sets; those without a record are named as missing.
-    """
+    """A claim of a paper: the item whose records decide it; its words, in quotation marks where
+    they are the paper's; the rule in words, and as `judges`, bound to their arguments: JSON of the
+    item → findings; what the paper has and no record here, or the paper's data sets, of which those
+    without a record are named as missing."""
 
     item: str
     words: str

@@ -16,11 +16,11 @@ from reproduce.claims.rules import (
     every,
     share_difference,
 )
-from reproduce.dgnopt import curves, experiment, figure_9, ladder, paired
+from reproduce.dgnopt import experiment, figure_9, ladder, seeds
 from reproduce.dgnopt import problems as problem_list
 from reproduce.dgnopt.comparison import by_label
 from reproduce.dgnopt.experiment import difference
-from reproduce.dgnopt.paired import mean_interval
+from reproduce.dgnopt.seeds import mean_interval
 
 #: What a rule says of a problem: the number, the verdict, and the part of the claim it is about.
 Said = tuple[str, str, str]
@@ -41,9 +41,9 @@ def per_problem(rule: Callable[..., Iterator[Said]]) -> Callable[..., list[Findi
     @wraps(rule)
     def judge(document: Document, **given: Any) -> list[Finding]:
         return [
-            Finding(f"{on}, {part}" if part else on, seen, verdict, f"{data}, {part}")
+            Finding(f"{on}, {part}" if part else on, told, verdict, f"{data}, {part}")
             for problem, on, data in problems(document)
-            for seen, verdict, part in rule(problem, document["settings"], **given)
+            for told, verdict, part in rule(problem, document["settings"], **given)
         ]
 
     return judge
@@ -109,7 +109,7 @@ def information(problem: Document, settings: Document) -> Iterator[Said]:
     yield *_counted(changes, 0.0, "changes from open loop"), ""
 
 
-def _counted(changes: list[paired.Difference], limit: float, what: str) -> tuple[str, str]:
+def _counted(changes: list[seeds.Difference], limit: float, what: str) -> tuple[str, str]:
     """Changes that should all lie above a limit; told by how many are significant."""
     gains = sum(change.low > 0 for change in changes)
     losses = sum(change.high < 0 for change in changes)
@@ -183,7 +183,7 @@ def agents(problem: Document, settings: Document) -> Iterator[Said]:
     target = figure_9.TARGETS[problem["data"]]
     said: dict[str, list[tuple[str, str]]] = {}
     for level, name, methods, _ in levels(problem, settings):
-        steps = {count: curves.steps_to(method, target) for count, method in methods.items()}
+        steps = {count: seeds.steps_to(method, target) for count, method in methods.items()}
         first = steps.pop(1)
         part, verdict = f"{name} no N > 1", OPEN if np.isinf(first).any() else REFUTED
         ratios = {count: mean_interval(np.log(own / first)) for count, own in steps.items()
@@ -221,8 +221,8 @@ def partition(problem: Document, settings: Document) -> Iterator[Said]:
             other = methods.get(f"{name}, {number} parts{form}")
             if other is None:
                 continue
-            losses = curves.average_losses(ours), curves.average_losses(other)
-            change = paired.between(*losses)
+            losses = seeds.average_losses(ours), seeds.average_losses(other)
+            change = seeds.between(*losses)
             if change.known:
                 low, high = change.low, change.high
                 told = f"{change.mean:+.2f} ± {change.half:.2f} nats (n = {change.pairs})"

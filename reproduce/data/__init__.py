@@ -18,21 +18,12 @@ NAMES = ("digits", *places.KNOWN)
 
 
 def load(name: str, data_dir: str | Path | None = None) -> Dataset:
-    """A data set by its name.
+    """A data set by one of `NAMES`, pixels and labels as in the files.
 
-    Args:
-        name: one of `NAMES`.
-        data_dir: the folder that holds the files, or a subfolder of that name that does; with it,
-            nothing else is looked at. None for Keras's cache, system packages and the network.
-            The digits need no files.
-
-    Returns:
-        The data set, pixels and labels as in the files.
-
-    Raises:
-        ValueError: for an unknown name; files that are missing, with what to put where; a damaged
-            file, or one that holds something else.
-    """
+    `data_dir` is the folder that holds the files, or a subfolder of that name that does; with it,
+    nothing else is looked at. None for Keras's cache, system packages and the network. The digits
+    need no files. A ValueError for an unknown name; files that are missing, with what to put where;
+    a damaged file, or one that holds something else."""
     if name == "digits":
         return digits()
     folder = _checked(name, data_dir)
@@ -65,14 +56,9 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
 def register(name: str, known: Known) -> None:
     """Makes a data set of one's own known to `load` and `available`, in this program.
 
-    Args:
-        name: under which it is loaded, and the folder below `data_dir` that may hold it.
-        known: its number of classes, and its `layout`: what the files are called, and a function
-            that reads them. An .npz file `NAME.npz` is found without a layout that knows of it.
-
-    Raises:
-        ValueError: for a name that is taken.
-    """
+    A folder of its name below `data_dir` may hold it. What is known is its number of classes and
+    its `layout`: what the files are called, and a function that reads them; an .npz file `NAME.npz`
+    is found without a layout that knows of it. A ValueError for a name that is taken."""
     if name in NAMES:
         raise ValueError(f"`name` must not be one of {', '.join(NAMES)}. Received: name={name!r}")
     places.KNOWN[name] = known
@@ -80,13 +66,7 @@ def register(name: str, known: Known) -> None:
 
 def available(name: str, data_dir: str | Path | None = None) -> bool:
     """Whether the files of a data set are here; they are not read, and nothing is downloaded.
-
-    Args:
-        name, data_dir: as for `load`.
-
-    Raises:
-        ValueError: for an unknown name, or a `data_dir` that is no folder.
-    """
+    Refuses what `load` does, files apart."""
     return name == "digits" or places.find(name, _checked(name, data_dir)) is not None
 
 

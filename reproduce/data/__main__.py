@@ -36,14 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def listing(data_dir: str | None = None) -> list[str]:
-    """A line per data set that is here, more for one that is not.
-
-    Args:
-        data_dir: the only folder to look in; None for the usual places.
-
-    Raises:
-        ValueError: for a `data_dir` that is no folder.
-    """
+    """A line per data set that is here, in `data_dir` or in the usual places, more for one that is
+    not; a ValueError for a `data_dir` that is no folder."""
     lines = [f"{'digits':<15}here: scikit-learn brings them"]
     folder = None if data_dir is None else Path(data_dir).expanduser()
     for name, known in places.KNOWN.items():

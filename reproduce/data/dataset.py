@@ -15,16 +15,9 @@ _SEED, _TEST = 20210501, 360
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images and labels, as they are in the files.
-
-    Attributes:
-        name: one of `reproduce.data.NAMES`.
-        x_train, x_test: uint8 images `(n, height, width, channels)`.
-        y_train, y_test: int64 labels `(n,)`, from 0 to `classes` - 1.
-        classes: number of classes.
-        scale: the largest value a pixel can have.
-        source: one line on where it was read from.
-    """
+    """Images and labels, as they are in the files: uint8 images `(n, height, width, channels)` from
+    0 to `scale`, int64 labels `(n,)` from 0 to `classes` - 1, and one line on the source that they
+    were read from."""
 
     name: str
     x_train: np.ndarray
@@ -49,18 +42,12 @@ def reading(what: str, path: Path | str) -> Iterator[None]:
 def checked(
     x: np.ndarray, y: np.ndarray, classes: int, path: Path | str, y_path: Path | str = ""
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images `(n, height, width, channels)` and an int64 label `(n,)` for each.
+    """Images `(n, height, width, channels)` and an int64 label `(n,)` for each, of x, with or
+    without channels, and y, n numbers in any shape that has no other long axis; `y_path` is where
+    the labels lie elsewhere.
 
-    Args:
-        x: `(n, height, width)`, or with channels.
-        y: n numbers in any shape that has no other long axis.
-        classes: number of classes.
-        path, y_path: of the images, and of the labels where they lie elsewhere.
-
-    Raises:
-        ValueError: for images of another rank or type, or none at all; another number of labels, no
-            whole numbers, or one outside the classes.
-    """
+    A ValueError for images of another rank or type, or none at all; another number of labels, no
+    whole numbers, or one outside the classes."""
     if x.dtype != np.uint8 or x.ndim not in (3, 4) or not x.size:
         raise ValueError(
             f"{path} must hold images as unsigned bytes, (n, height, width) or (n, height, width, "

@@ -22,15 +22,10 @@ _CIFAR = "a complete CIFAR file"
 
 @dataclass(frozen=True)
 class Layout:
-    """What the files of a data set are called, and how to read them.
-
-    Attributes:
-        expects: what they are called, in words.
-        ways: lists of files, each a list of the names that it may have; the first complete list
-            is read.
-        read: (paths of such a list, number of classes) → the arrays. It raises a `ValueError` for
-            files that are damaged, hold something else, or do not fit each other.
-    """
+    """What the files of a data set are called, in words and as `ways`, lists of files, each a list
+    of the names that it may have; the first complete list is read: (paths of such a list, number of
+    classes) → the arrays, with a ValueError for files that are damaged, hold something else, or do
+    not fit each other."""
 
     expects: str
     ways: Sequence[Sequence[Sequence[str]]]
@@ -127,16 +122,9 @@ def matlab() -> Layout:
 
 
 def cifar(folder: str, archives: list[str], train: list[str], test: str, key: str) -> Layout:
-    """The Python version of CIFAR-10 or CIFAR-100: pickles in an archive, in the folder of it, or
-    that folder's files. A pickle holds `data`, uint8 (n, 3072): the red, green and blue planes of
-    32 × 32, row by row.
-
-    Args:
-        folder: the archive's folder.
-        archives: names the archive goes by, the authors' first.
-        train, test: names of the training files and of the test file.
-        key: entry of the labels.
-    """
+    """The Python version of CIFAR-10 or CIFAR-100: pickles in an archive, whose names begin with
+    the authors', in the folder of it, or that folder's files. A pickle holds `data`, uint8 (n,
+    3072): the red, green and blue planes of 32 × 32, row by row; and the labels under a key."""
     names = [*train, test]
 
     def read(paths: list[Path], classes: int) -> Arrays:

@@ -12,15 +12,9 @@ import numpy as np
 
 
 def load(file: IO[bytes]) -> Any:
-    """Containers, text, bytes, numbers and arrays of numbers.
-
-    Args:
-        file: a pickle; strings of Python 2 become bytes.
-
-    Raises:
-        UnpicklingError, ValueError: for a pickle that asks for anything else; others where it is
-            damaged.
-    """
+    """Containers, text, bytes, numbers and arrays of numbers; strings of Python 2 become bytes. An
+    UnpicklingError or ValueError for a pickle that asks for anything else, others where it is
+    damaged."""
     return _made(_Unpickler(file, encoding="bytes").load())
 
 

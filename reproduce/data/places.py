@@ -18,17 +18,10 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Known:
-    """What is known about a data set.
-
-    Attributes:
-        classes: number of classes.
-        layout: of the original files.
-        cache: folders below Keras's `datasets`; downloads go to the first.
-        files: the downloads: address and hash, SHA-256 or MD5 in hexadecimal digits.
-        system: folders of system packages.
-        package: how to get one of these.
-        first_labels: of the training set, where another set's files look alike.
-    """
+    """What is known about a data set: the layout of its original files; folders below Keras's
+    `datasets`, where downloads go to the first; the downloads, address and hash, SHA-256 or MD5 in
+    hexadecimal digits; folders of system packages, and how to get one; and the first labels of the
+    training set, where another set's files look alike."""
 
     classes: int
     layout: Layout
@@ -69,13 +62,9 @@ def download_folder(name: str) -> Path:
 
 
 def find(name: str, data_dir: Path | None) -> Found | None:
-    """The first complete set of files, or None; nothing is downloaded.
-
-    Args:
-        name: of a data set in `KNOWN`.
-        data_dir: the only folder to look at, itself and its subfolder of that name; None for
-            Keras's cache and the system packages.
-    """
+    """The first complete set of files, or None; nothing is downloaded. `data_dir` is the only
+    folder to look at, itself and its subfolder of that name; None for Keras's cache and the system
+    packages."""
     known = KNOWN[name]
     if data_dir is not None:
         # Results say where their images were read, and no paths of the machine that made them.
@@ -98,12 +87,8 @@ def expects(name: str) -> str:
 def download(name: str) -> None:
     """Fetches the files of a data set that are missing in Keras's cache.
 
-    A file gets its place in the cache only when it is complete and its hash is right; a file that
-    is there is never touched.
-
-    Raises:
-        ValueError: where a file cannot be fetched or stored, or has another hash.
-    """
+    A file gets its place in the cache only when it is complete and its hash is right, else a
+    ValueError says why; a file that is there is never touched."""
     import keras
 
     place, patience = download_folder(name), socket.getdefaulttimeout()

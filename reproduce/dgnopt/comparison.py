@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from reproduce import figures
-from reproduce.dgnopt import curves, experiment
-from reproduce.dgnopt.paired import Difference, between
+from reproduce.dgnopt import experiment, seeds
 from reproduce.dgnopt.problems import DATA_TITLES
+from reproduce.dgnopt.seeds import Difference, between
 from reproduce.report import Table
 
 #: What can be compared: method → a number per seed, NaN where the run diverged or failed; name and
 #: unit in tables and at axes; digits shown.
 _QUANTITIES: dict[str, tuple[Callable[[dict[str, Any]], np.ndarray], str, str, int]] = {
-    "accuracy": (curves.accuracies, "test accuracy (%)", "percentage points", 2),
-    "loss": (curves.average_losses, "training loss over all steps (nats)", "nats", 3),
+    "accuracy": (seeds.accuracies, "test accuracy (%)", "percentage points", 2),
+    "loss": (seeds.average_losses, "training loss over all steps (nats)", "nats", 3),
 }
 
 
@@ -24,15 +24,11 @@ _QUANTITIES: dict[str, tuple[Callable[[dict[str, Any]], np.ndarray], str, str, i
 class Comparison:
     """A figure or table of training runs, as `items.toml` has it: it has what an item's module has.
 
-    Attributes:
-        methods: a row each, as `experiment.rows_for` takes them.
-        pairs: of labels, a reference and a method, whose difference says something; or the
-            `reference` of all methods; or the one `compared` with each.
-        kinds: of problems, where the settings have no `kinds`.
-        cells: further entries of the cells.
-        paper: the paper's values: data set → label → value.
-        quantity: what is compared: "accuracy", or "loss", the training loss over all steps.
-    """
+    `methods` are rows as `experiment.rows_for` takes them, on `kinds` of problems, where the
+    settings have none, with further entries of the cells. `pairs` of labels, a reference and a
+    method, have a difference that says something; or there is the `reference` of all methods; or
+    the one `compared` with each. `paper` has its values: data set → label → value. The quantity is
+    "accuracy", or "loss", the training loss over all steps."""
 
     methods: list[dict[str, Any]] = field(default_factory=list)
     pairs: Any = ()
@@ -101,7 +97,7 @@ class Comparison:
             "test accuracy (%)": experiment.shown,
         }
         if self.quantity != "accuracy":
-            columns[name] = lambda method: curves.spread(of(method), digits)
+            columns[name] = lambda method: seeds.spread(of(method), digits)
         if quoted:
             columns["the paper's"] = lambda method: (
                 f"{quoted[method['label']]:.2f}" if method["label"] in quoted else "–"

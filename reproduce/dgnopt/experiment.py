@@ -1,14 +1,14 @@
 """Problems × methods × seeds: the cells of an item, run and put together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from reproduce import provenance
-from reproduce.dgnopt import paired, rates
 from reproduce.dgnopt import problems as problem_list
-from reproduce.dgnopt.curves import accuracies, spread
+from reproduce.dgnopt import rates, seeds
+from reproduce.dgnopt.seeds import accuracies, spread
 from reproduce.training import cell as cell_of
 from reproduce.training import cells
 
@@ -22,17 +22,14 @@ _SHOWN = ("data", "network", "options", "train", "steps", "batch", "decay")
 def rows_for(
     rows: Sequence[dict[str, Any]], settings: dict[str, Any], kind: str
 ) -> list[dict[str, Any]]:
-    """The methods of an item that train on a kind of problems.
+    """The methods of an item that train on a kind of problems; where the preset's settings name
+    `methods` or `optimizers`, those alone.
 
-    Args:
-        rows: a method each: `label`, its name in tables and legends; `method`, as
-            `reproduce.training.methods` takes it; where wanted `rate` to fix the learning rate, or
-            `rate_of`, the method of the rate search whose rate it takes (by default the method's
-            own name); `rate_times`, a factor on that rate; `kinds`, of the problems that it trains
-            on; `seeds`, the setting that caps their number. Others are kept in the result.
-        settings: of the preset: where they name `methods` or `optimizers`, those alone.
-        kind: of problems.
-    """
+    A row has `label`, its name in tables and legends; `method`, as `reproduce.training.methods`
+    takes it; where wanted `rate` to fix the learning rate, or `rate_of`, the method of the rate
+    search whose rate it takes (by default the method's own name); `rate_times`, a factor on that
+    rate; `kinds`, of the problems that it trains on; `seeds`, the setting that caps their number.
+    Others are kept in the result."""
     found = []
     for row in rows:
         named = (("methods", "label"), ("optimizers", "optimizer"))
@@ -44,26 +41,18 @@ def rows_for(
 
 
 def experiment(
-    context: Any,
-    kinds: Sequence[str],
-    rows: Callable[[str], Sequence[dict[str, Any]]],
-    **more: Any,
+    context: Any, kinds: Sequence[str], rows: Callable[[str], Iterable[dict[str, Any]]], **more: Any
 ) -> dict[str, Any]:
-    """Trains every method on every problem.
+    """Trains every method on every problem of some kinds.
 
-    Args:
-        context: of the item; its settings give `seeds` and `steps`, a number or one a data set,
-            and, where it is not all, `problems`, how many to train on.
-        kinds: of problems.
-        rows: kind → methods, as `rows_for` gives them.
-        more: further entries of the cells, such as `decay`.
+    The context's settings give `seeds` and `steps`, a number or one per data set, and, where it is
+    not all, `problems`, how many to train on; `rows` maps a kind to methods, as `rows_for` gives
+    them; `more` are further entries of the cells, such as `decay`.
 
-    Returns:
-        `problems`, a dictionary each: `title`, `data`, `network`, `options`, `source`, `train`,
-        `steps`, `batch`, `methods`: for every row its `label`, `method`, `rate`, `rate_from`,
-        `seeds`, and `runs`, a dictionary per seed with `accuracy` (percent on the test images),
-        `loss`, `curve`, `diverged`, `cpu_seconds`, or `error`.
-    """
+    Returns `problems`, a dictionary each: `title`, `data`, `network`, `options`, `source`, `train`,
+    `steps`, `batch`, `methods`: for every row its `label`, `method`, `rate`, `rate_from`, `seeds`,
+    and `runs`, a dictionary per seed with `accuracy` (percent on the test images), `loss`, `curve`,
+    `diverged`, `cpu_seconds`, or `error`."""
     settings, plan = context.settings, []
     for kind, problem in context.problems(list(kinds))[: settings.get("problems")]:
         steps = settings["steps"]
@@ -143,8 +132,8 @@ def shown(method: dict[str, Any]) -> str:
 
 def difference(
     first: dict[str, Any], second: dict[str, Any], of: Callable[..., np.ndarray] = accuracies
-) -> paired.Difference:
+) -> seeds.Difference:
     """The change of accuracy from the first method to the second, in percentage points, known to
     a test image; `of` is of a method, for every seed."""
     image = max(100.0 / method.get("images", FEWEST_IMAGES) for method in (first, second))
-    return paired.between(of(first), of(second), image)
+    return seeds.between(of(first), of(second), image)

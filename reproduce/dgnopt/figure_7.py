@@ -31,16 +31,11 @@ _MEMORY = {
 }
 #: Heading → entry of a row, digits.
 _COLUMNS = {
-    "CPU ms": ("cpu_ms", 2),
-    "÷ SGD": ("wall_to_SGD", 2),
-    "÷ EKFAC": ("wall_to_EKFAC", 2),
-    "CPU ÷ EKFAC": ("cpu_to_EKFAC", 2),
-    "first step (s)": ("first_call_s", 1),
-    "peak (MiB)": ("peak_mib", 0),
-    "net (MiB)": ("net_mib", 0),
-    "net ÷ SGD": ("net_to_SGD", 2),
-    "net ÷ EKFAC": ("net_to_EKFAC", 2),
-}
+    "CPU ms": ("cpu_ms", 2), "÷ SGD": ("wall_to_SGD", 2), "÷ EKFAC": ("wall_to_EKFAC", 2),
+    "CPU ÷ EKFAC": ("cpu_to_EKFAC", 2), "first step (s)": ("first_call_s", 1),
+    "peak (MiB)": ("peak_mib", 0), "net (MiB)": ("net_mib", 0),
+    "net ÷ SGD": ("net_to_SGD", 2), "net ÷ EKFAC": ("net_to_EKFAC", 2),
+}  # fmt: skip
 
 
 def run(context: Any) -> dict[str, Any]:

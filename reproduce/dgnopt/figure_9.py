@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from reproduce.dgnopt import curves
+from reproduce.dgnopt import seeds
 from reproduce.dgnopt.comparison import Comparison
 
 #: Test accuracy to be reached, percent.
@@ -40,7 +40,7 @@ class Agents(Comparison):
     def extra(self, problem: dict[str, Any]) -> dict[str, Callable[[dict[str, Any]], str]]:
         target, most = TARGETS[problem["data"]], problem["steps"]
         return {"steps to the target (seeds)": lambda method: (
-            f"{curves.shown_steps(curves.steps_to(method, target), most)} ({target:g} %)"
+            f"{seeds.shown_steps(seeds.steps_to(method, target), most)} ({target:g} %)"
         )}  # fmt: skip
 
 

@@ -1,14 +1,16 @@
 """Methods along a ladder of learning rates: how well each trains, and where it breaks."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from reproduce import figures
 from reproduce.dgnopt import experiment
-from reproduce.dgnopt.curves import accuracies, spread
+from reproduce.dgnopt.seeds import accuracies, spread
 from reproduce.report import Table
 from reproduce.training import cells
 
@@ -74,11 +76,8 @@ def breaks(problem: dict[str, Any]) -> dict[tuple[str, str], float]:
 class Ladder:
     """Methods along learning rates, as `items.toml` has them: it has what an item's module has.
 
-    Attributes:
-        methods: a row each, as `experiment.rows_for` takes them, `method` without its name, which
-            is the rates' optimizer.
-        pairs: (reference, method) labels whose difference says something.
-    """
+    `methods` are rows as `experiment.rows_for` takes them, `method` without its name, which is the
+    rates' optimizer; `pairs`, (reference, method) labels whose difference says something."""
 
     methods: list[dict[str, Any]]
     pairs: list[list[str]]
@@ -87,13 +86,12 @@ class Ladder:
         """Trains every method at every rate of every optimizer, the step guard off."""
         settings = context.settings
 
-        def rows(kind: str) -> list[dict[str, Any]]:
-            return [
-                {"label": row["label"], "method": _unguarded({"name": name, **row["method"]}),
-                 "rate": rate}
-                for name, rates in settings["rates"].items() for rate in rates
-                for row in experiment.rows_for(self.methods, settings, kind)
-            ]  # fmt: skip
+        def rows(kind: str) -> Iterator[dict[str, Any]]:
+            for name, rates in settings["rates"].items():
+                for rate, row in product(rates, experiment.rows_for(self.methods, settings, kind)):
+                    method = {"name": name, **row["method"]}
+                    method |= {"guard": False} if cells.is_game(method) else {}
+                    yield {"label": row["label"], "method": method, "rate": rate}
 
         return experiment.experiment(context, settings["kinds"], rows)
 
@@ -168,10 +166,6 @@ class Ladder:
             figures.field(axis, means, words, rows, columns)
             axis.set_title(problem["title"].replace(" · ", "\n"), fontsize=9)
         return figure
-
-
-def _unguarded(method: dict[str, Any]) -> dict[str, Any]:
-    return {**method, "guard": False} if cells.is_game(method) else method
 
 
 def _rate(rate: float) -> str:

@@ -37,20 +37,12 @@ def epochs(problem: dict[str, Any]) -> float:
 def problems(
     preset: str, kinds: Sequence[str], data_dir: str | None = None, only: Sequence[str] = ()
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Problems of some kinds: dictionaries with the entries of a cell that say what is trained on
+    """Problems of some `KINDS`: dictionaries with the entries of a cell that say what is trained on
     what, each with its kind.
 
-    Args:
-        preset: "smoke", "quick", "standard" or "paper".
-        kinds: some of `KINDS`.
-        data_dir: folder with data files. Data sets that are neither there nor can be downloaded
-            are left out; optional ones are not downloaded, and what stands in for them is left
-            out where they are there.
-        only: names of data sets; empty for all.
-
-    Raises:
-        ValueError: where nothing is left.
-    """
+    Data sets that are neither in `data_dir` nor can be downloaded are left out, and those that
+    `only` does not name, where it names some; optional ones are not downloaded, and what stands in
+    for them is left out where they are there. A ValueError where nothing is left."""
     chosen: list[tuple[str, dict[str, Any]]] = []
     failed: ValueError | None = None
     for kind in kinds:
@@ -78,11 +70,8 @@ def problems(
 
 
 def absent(preset: str, data_dir: str | None, only: Sequence[str] = ()) -> list[str]:
-    """Sentences on the data sets that a preset wants and that are not here.
-
-    Raises:
-        ValueError: for an unknown data set in `only`, or a `data_dir` that is no folder.
-    """
+    """Sentences on the data sets that a preset wants and that are not here; a ValueError for an
+    unknown one in `only`, or a `data_dir` that is no folder."""
     for name in only:
         if name not in data.NAMES:
             raise ValueError(

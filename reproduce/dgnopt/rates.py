@@ -51,15 +51,9 @@ def rate_for(context: Any, problem: dict[str, Any], given: dict[str, Any]) -> tu
 
 @dataclass
 class Search:
-    """The search for one method's rate on one problem.
-
-    Attributes:
-        kind, problem: what is trained on.
-        name: of the method.
-        grid: the rates tried at first.
-        scores: (rate, number of the seed) → validation accuracy, None where the run diverged.
-        errors, cpu_seconds, revisions: of the runs.
-    """
+    """The search for one method's rate on one problem of a kind: the rates tried at first, the
+    `scores`, (rate, number of the seed) → validation accuracy, None where the run diverged, and
+    errors, CPU-seconds and revisions of the runs."""
 
     kind: str
     problem: dict[str, Any]

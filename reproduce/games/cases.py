@@ -10,12 +10,6 @@ from reproduce import figures, provenance, store
 from reproduce.games import cells, solving
 from reproduce.report import Table
 
-#: What the networks of older results were called.
-_NETWORKS = {
-    "faithful": "paper's architecture",
-    "skip path": "linear skip connection",
-    "one network a step": "one network per step",
-}
 PAPER_NETWORK, SKIP_NETWORK = "paper's architecture", "linear skip connection"
 #: Gains by deviating that an earlier certificate found, by item, with the revision that solved.
 _EARLIER = Path(__file__).resolve().parents[2] / "results" / "earlier-certificates.json"
@@ -23,16 +17,9 @@ _EARLIER = Path(__file__).resolve().parents[2] / "results" / "earlier-certificat
 
 @dataclass(frozen=True)
 class Case:
-    """A game to solve.
-
-    Attributes:
-        name: of the game.
-        game: settings of `InterBankGame`, or a game.
-        training: what differs from the preset's training.
-        network: what the networks are called.
-        seeds: at most so many of the preset's.
-        about: what the item's `record` wants to know besides.
-    """
+    """A game to solve, given itself or by settings of `InterBankGame`: `training` is what differs
+    from the preset's, `network` what the networks are called; it is solved from `seeds` of the
+    preset's at most, and `about` is what the item's `record` wants to know besides."""
 
     name: str
     game: Any
@@ -56,16 +43,11 @@ class Solved:
 
 @dataclass(frozen=True)
 class Games:
-    """An item of solved games, as data.
-
-    Attributes:
-        cases: the preset's settings, `seeds`, `training` and what else it wants → the cases.
-        tables: caption → heading → cell, from the records of all seeds of a game.
-        record: what is kept of a solved case; by default, of a linear-quadratic one.
-        kinds: how the names of the games of every table begin.
-        before: further tables, from the document.
-        draw, film, facts: as `Item.code` says.
-    """
+    """An item of solved games, as data: the preset's settings, `seeds`, `training` and what else it
+    wants → the cases; the tables, caption → heading → cell, from the records of all seeds of a
+    game; what is kept of a solved case, by default, of a linear-quadratic one; how the names of the
+    games of every table begin; further tables `before`, from the document; and `draw`, `film` and
+    `facts`, as `Item.code` says."""
 
     cases: Callable[[dict[str, Any]], list[Case]]
     tables: Mapping[str, cells.Columns]
@@ -127,22 +109,13 @@ class Games:
 
 
 def records(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The records of an item's JSON: one per case and seed. Older JSON has two lists of them, lists
-    of seeds in them, or a single one."""
-    found = document["results"]
-    if "portfolio" in found:
-        return [*found["flock"], *found["portfolio"]]
-    if "cases" not in found:
-        network = SKIP_NETWORK if document["settings"].get("skip") else PAPER_NETWORK
-        return [{"network": network, **found}]
-    nested = ((case, case.get("seeds", [{}])) for case in found["cases"])
-    return [{**case, **seed} for case, seeds in nested for seed in seeds]
+    """The records of an item's JSON: one per case and seed."""
+    return document["results"]["cases"]
 
 
 def flight(document: dict[str, Any]) -> dict[str, Any]:
-    """The flight of the first record that has one, or of an older document."""
-    found = document["results"].get("flight")
-    return found or next(case["flight"] for case in records(document) if "flight" in case)
+    """The flight of the first record that has one."""
+    return next(case["flight"] for case in records(document) if "flight" in case)
 
 
 def by_game(document: dict[str, Any]) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -160,16 +133,7 @@ def groups(document: dict[str, Any], kind: str = "") -> list[list[dict[str, Any]
 
 def names(case: dict[str, Any]) -> tuple[str, str]:
     """The game's and the network's name of a record."""
-    game = case.get("game") or case.get("variant") or case.get("title")
-    network = case.get("network") or case.get("information") or PAPER_NETWORK
-    if "features" in case:
-        network = features(case["skip"], case["settings"])
-    return game or f"N = {case['players']:,}", _NETWORKS.get(network, network)
-
-
-def features(skip: bool, training: Mapping[str, Any]) -> str:
-    """The name of a network for many players."""
-    return f"{'own and mean' if skip else 'full path'}, width {training.get('hidden', (32,))[0]}"
+    return case["game"], case["network"]
 
 
 def inter_bank(players: Sequence[int], game: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -197,12 +161,9 @@ def _with_earlier(columns: cells.Columns, document: dict[str, Any]) -> cells.Col
     if cells.GAIN not in columns or given.get("preset") != document["provenance"]["preset"]:
         return columns
     texts = {names(case): f"{cells.gain([case])} ({case['revision']})" for case in given["cases"]}
-    found: dict[str, cells.Cell] = {}
-    for heading, cell in columns.items():
-        found[heading] = cell
-        if heading == cells.GAIN:
-            found["gain, earlier certificate"] = lambda cases: texts.get(names(cases[0]), "–")
-    return found
+    place, pairs = list(columns).index(cells.GAIN) + 1, list(columns.items())
+    earlier = "gain, earlier certificate", lambda cases: texts.get(names(cases[0]), "–")
+    return dict([*pairs[:place], earlier, *pairs[place:]])
 
 
 #: The columns of costs against exact ones, and all of a table of these.

@@ -14,13 +14,9 @@ def over_seeds(found: Sequence[Sequence[float]] | np.ndarray, sign: str = "", di
                percent: bool = True) -> str:  # fmt: skip
     """A quantity in words: "0.123 % ± 0.004, seeds ± 0.010".
 
-    Args:
-        found: its value from every seed and, where there is one, the evaluation's standard error;
-            means are shown, and the standard deviation over the seeds where there are several.
-        sign: "+" shows that of a positive value, too.
-        digits: after the point.
-        percent: whether the quantity is shown in %.
-    """
+    Of its value from every seed and, where there is one, the evaluation's standard error the means
+    are shown, and the standard deviation over the seeds where there are several; with a sign "+"
+    that of a positive value, too."""
     values = (100.0 if percent else 1.0) * np.asarray(found, float)
     mean, *error = values.mean(axis=0)
     text = f"{mean:{sign}.{digits}f}{' %' if percent else ''}"

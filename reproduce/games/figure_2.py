@@ -41,13 +41,8 @@ def run(context) -> dict[str, Any]:
             size = sum(math.prod(variable.shape) for variable in weights)
             nodes.append({"name": name, "kind": kind, "parameters": size})
             edges += [[source, name] for source in sorted(_drawn_sources(name, layers))]
-    return {
-        "nodes": nodes,
-        "edges": edges,
-        "steps": game.steps,
-        "players": game.players,
-        "parameters": model.count_params(),
-    }
+    return {"nodes": nodes, "edges": edges, "steps": game.steps, "players": game.players,
+            "parameters": model.count_params()}  # fmt: skip
 
 
 def _drawn_sources(name: str, layers: dict[str, Any]) -> set[str]:

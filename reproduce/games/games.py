@@ -38,10 +38,10 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
 
 
 def _record(solved: Solved) -> dict[str, Any]:
-    from reproduce.games import gallery_truths
+    from reproduce.games import gallery
 
     case, result = solved.case.about, solved.result
-    truth = gallery_truths.of(case.make, result.game, case.information)
+    truth = gallery.truth(case.make, result.game, case.information)
     found = {
         "quantity": "price" if case.price else "cost",
         "truth": _quantity(case, truth.cost, truth.price),
@@ -102,13 +102,9 @@ def _certificate(result, truth) -> dict[str, Any]:
     scale = np.where(scale < 1e-9, scale.max(), scale)
     exact = {"method": "exact"} if result.game.is_linear_quadratic else {"steps": 60}
     found = result.exploitability(paths=1024, scale=scale, **exact)
-    return {
-        "gain": found.worst,
-        "gain_upper": found.upper,
-        "method": found.method,
-        "regret": None if result.regret is None else result.regret.worst,
-        "converged": bool(found.upper <= _LIMIT),
-    }
+    regret = None if result.regret is None else result.regret.worst
+    return {"gain": found.worst, "gain_upper": found.upper, "method": found.method,
+            "regret": regret, "converged": bool(found.upper <= _LIMIT)}  # fmt: skip
 
 
 def _flight(result, truth, seed: int) -> dict[str, Any]:

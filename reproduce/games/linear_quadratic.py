@@ -111,12 +111,6 @@ def _time_error(case: dict[str, Any]) -> float:
     return float(np.max(np.abs(discrete / continuous - 1)))
 
 
-def _one(settings: dict[str, Any]) -> list[Case]:
-    network = SKIP_NETWORK if settings["training"].get("skip") else PAPER_NETWORK
-    games = inter_bank([settings["players"]], settings["game"])
-    return [Case(name, game, network=network) for name, game in games.items()]
-
-
 def _paths(solved: Solved) -> dict[str, Any]:
     """Player 1 on a few fresh paths; the errors of all controls on many."""
     import fictitious_play as fp
@@ -225,7 +219,11 @@ ITEMS = {
         draw=_draw_stages,
     ),
     "lq-trajectories": Games(
-        cases=_one,
+        cases=lambda settings: [
+            Case(name, game, network=SKIP_NETWORK if settings["training"].get("skip")
+                 else PAPER_NETWORK)
+            for name, game in inter_bank([settings["players"]], settings["game"]).items()
+        ],
         record=_paths,
         tables={"Networks against the exact equilibrium on the same noise": {
             "game": lambda cases: names(cases[0])[0],

@@ -6,16 +6,18 @@ import numpy as np
 
 from reproduce import figures
 from reproduce.games import cells, solving
-from reproduce.games.cases import Case, Games, Solved, by_game, features, names
+from reproduce.games.cases import Case, Games, Solved, by_game, names
 
 
 def _cases(settings: dict[str, Any]) -> list[Case]:
-    return [
-        Case(f"N = {case['players']:,}", {**settings["game"], "players": case["players"]},
-             case["training"], features(case["training"].get("skip", False), case["training"]),
-             case.get("seeds"))
-        for case in settings["cases"]
-    ]  # fmt: skip
+    found = []
+    for case in settings["cases"]:
+        players, training = case["players"], case["training"]
+        seen = "own and mean" if training.get("skip") else "full path"
+        network = f"{seen}, width {training.get('hidden', (32,))[0]}"
+        game = {**settings["game"], "players": players}
+        found.append(Case(f"N = {players:,}", game, training, network, case.get("seeds")))
+    return found
 
 
 def _record(solved: Solved) -> dict[str, Any]:

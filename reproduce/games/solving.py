@@ -13,15 +13,8 @@ _CERTIFICATE = ("method", "gain", "relative", "relative_standard_error")
 
 
 def solve(context, name: str, game, training: dict[str, Any], seed: int):
-    """Solves one game, going on from an interrupted run; the `Result`.
-
-    Args:
-        context: the item's `Context`.
-        name: of the case, for its folder.
-        game: to be solved.
-        training: arguments of `DeepFictitiousPlay` and of its `solve`, together.
-        seed: of the solve.
-    """
+    """The `Result` of a game, going on from an interrupted run in the folder of the case's `name`;
+    `training` are arguments of `DeepFictitiousPlay` and of its `solve`, together."""
     import fictitious_play as fp
 
     solver = {key: value for key, value in training.items() if key not in _SOLVE}
@@ -69,14 +62,9 @@ def certificate(result, **settings) -> dict[str, Any]:
 
 
 def sample(game, paths: int, seed: tuple[int, int], antithetic: bool = False) -> tuple[Any, Any]:
-    """Initial states `(paths, n)` and noise `(paths, steps, noise_size)` that no training saw.
-
-    Args:
-        game: to be played.
-        paths: how many; of antithetic ones, the second half mirrors the first.
-        seed: of the item, and a number of this use of it.
-        antithetic: whether paths come in mirrored pairs.
-    """
+    """Initial states `(paths, n)` and noise `(paths, steps, noise_size)` that no training saw; the
+    seed is that of the item, and a number of this use of it. Of antithetic paths the second half
+    mirrors the first."""
     rng = np.random.default_rng(seed)
     drawn = paths // 2 if antithetic else paths
     normals = rng.standard_normal((drawn, game.state_size))

@@ -30,19 +30,13 @@ _DECAY_FACTOR = 0.1
 
 
 def make(**given: Any) -> dict[str, Any]:
-    """A cell with the defaults filled in.
+    """A cell with the defaults filled in; a ValueError for a missing or unknown entry.
 
-    Args:
-        given: `data`, `network`, `method`, `rate`, `steps`, and where wanted `options` (of the
-            network), `train`, `validation`, `test` (numbers of images), `curve_images` (how many
-            of the test images the curve is measured on), `data_dir`, `batch`, `decay` (fractions
-            of the steps at which the rate falls tenfold), `evaluate_every` (steps; by default at
-            most ten times per run), `score` ("test" or "validation": the images `accuracy` is
-            measured on), `seed`.
-
-    Raises:
-        ValueError: for a missing or unknown entry.
-    """
+    Its entries are `data`, `network`, `method`, `rate`, `steps`, and where wanted `options` (of the
+    network), `train`, `validation`, `test` (numbers of images), `curve_images` (how many of the
+    test images the curve is measured on), `data_dir`, `batch`, `decay` (fractions of the steps at
+    which the rate falls tenfold), `evaluate_every` (steps; by default at most ten times per run),
+    `score` ("test" or "validation": the images `accuracy` is measured on), `seed`."""
     unknown = [key for key in given if key not in _DEFAULTS and key not in _REQUIRED]
     missing = [key for key in _REQUIRED if key not in given]
     if unknown or missing:
@@ -65,18 +59,13 @@ def group_key(cell: dict[str, Any]) -> str:
 
 
 def run(cells: list[dict[str, Any]], step: Callable | None = None) -> Iterator[dict[str, Any]]:
-    """Trains cells of one group and yields a result each, in order.
+    """Trains cells of one `group_key` and yields a result each, in order; `step` is called after
+    every interval with the number of steps done since its last call.
 
-    Args:
-        cells: cells with the same `group_key`.
-        step: called after every interval with the number of steps done since its last call.
-
-    Yields:
-        `accuracy` (percent of `images`), `loss` (mean over the last interval), `curve` with lists
-        `step`, `loss` and `accuracy`, `seconds` and `cpu_seconds` of training, `diverged`, `why`
-        where it did, `source` of the data, `made`, where; for alignments by a bandit also `arms`,
-        how often each was chosen. A cell that raises gives `error`.
-    """
+    A result has `accuracy` (percent of `images`), `loss` (mean over the last interval), `curve`
+    with lists `step`, `loss` and `accuracy`, `seconds` and `cpu_seconds` of training, `diverged`,
+    `why` where it did, `source` of the data, `made`, where; for alignments by a bandit also `arms`,
+    how often each was chosen. A cell that raises gives `error`."""
     from reproduce.training.cells import sources
 
     group = None

@@ -35,17 +35,12 @@ Pairs = Iterator[tuple[str, dict[str, Any]]]
 
 
 def run(cells: list[Cell], context: Any, title: str = "cells") -> list[dict[str, Any]]:
-    """Runs cells and returns a result each, in the order given.
+    """Runs cells, made by `reproduce.training.cell.make`, and returns a result each, in the order
+    given.
 
-    Args:
-        cells: made by `reproduce.training.cell.make`.
-        context: the item's `Context`: `cells`, the folder of finished cells, `options`, and
-            `reused`, to which the seconds of cells that were there are added.
-        title: of the progress bar.
-
-    Raises:
-        ValueError: where the Dask cluster cannot be reached.
-    """
+    The item's `Context` has `cells`, the folder of finished cells, `options`, and `reused`, to
+    which the seconds of cells that were there are added. A ValueError where a Dask cluster cannot
+    be reached."""
     folder, options = context.cells, context.options
     every = {name_of(cell): cell for cell in cells}
     results: dict[str, dict[str, Any]] = {}
@@ -66,7 +61,11 @@ def run(cells: list[Cell], context: Any, title: str = "cells") -> list[dict[str,
             total = sum(cell["steps"] for cell in every.values())
             kept = total - sum(cell["steps"] for cell in waiting)
             line = bar.add_task(title, total=total, completed=kept)
-            for name, result in _runner(options)(tasks, folder, partial(bar.update, line)):
+            if options.dask is not None:
+                runner: Callable[..., Pairs] = partial(_on_cluster, options.dask)
+            else:
+                runner = partial(_in_processes, options.jobs) if options.jobs > 1 else _here
+            for name, result in runner(tasks, folder, partial(bar.update, line)):
                 results[name] = result
                 if "error" in result:
                     cell = every[name]
@@ -74,12 +73,6 @@ def run(cells: list[Cell], context: Any, title: str = "cells") -> list[dict[str,
                     bar.console.print(f"failed: {told}, seed {cell['seed']}: {result['error']}")
             bar.update(line, completed=total)
     return [results[name_of(cell)] for cell in cells]
-
-
-def _runner(options: Any) -> Callable[..., Pairs]:
-    if options.dask is not None:
-        return partial(_on_cluster, options.dask)
-    return partial(_in_processes, options.jobs) if options.jobs > 1 else _here
 
 
 def _content(cell: Cell) -> Cell:

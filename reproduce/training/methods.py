@@ -44,18 +44,10 @@ _KNOWN = ("name", "structure", "alignment", "agents", "parts", "policy", "iterat
 
 
 def compiled(model: keras.Model, method: dict[str, Any], rate: float, **extra: Any) -> keras.Model:
-    """The model as the method trains it, compiled, its optimizer built.
-
-    Args:
-        model: a Functional classifier with logits.
-        method: the description.
-        rate: learning rate, a variable of the optimizer from then on.
-        extra: `validation`, the arrays `(x, y)` that a bandit's reward is measured on, and `seed`
-            of its choices.
-
-    Raises:
-        ValueError: for an unknown name or setting.
-    """
+    """The model, a Functional classifier with logits, as the method trains it, compiled, its
+    optimizer built; the learning rate is a variable of the optimizer from then on. `extra`:
+    `validation`, the arrays `(x, y)` that a bandit's reward is measured on, and `seed` of its
+    choices."""
     wrapped = wrapped_model(model, method, **extra)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     wrapped.compile(optimizer(method, rate), loss, metrics=["accuracy"], jit_compile=False)
@@ -64,11 +56,7 @@ def compiled(model: keras.Model, method: dict[str, Any], rate: float, **extra: A
 
 
 def optimizer(method: dict[str, Any], rate: float) -> keras.optimizers.Optimizer:
-    """The optimizer of a method.
-
-    Raises:
-        ValueError: for an unknown name or setting.
-    """
+    """The optimizer of a method; a ValueError for an unknown name or setting."""
     name = method["name"]
     if name not in CURVATURES:
         raise ValueError(f"A method must be one of {', '.join(CURVATURES)}. Received: {name!r}")

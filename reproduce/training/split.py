@@ -13,13 +13,9 @@ _SEED = 20211
 
 @dataclass(frozen=True)
 class Split:
-    """Arrays of one data set, which has so many `classes` and was read at the `source`.
-
-    Attributes:
-        x_train, x_validation, x_test: float32 `(images, height, width, channels)`, each channel
-            with mean zero and standard deviation one over the training images.
-        y_train, y_validation, y_test: int64 `(images,)`.
-    """
+    """Arrays of one data set, which has so many classes and was read at the source: float32 images
+    `(images, height, width, channels)`, each channel with mean zero and standard deviation one over
+    the training images, and int64 labels `(images,)`."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -36,21 +32,11 @@ def split(
     name: str, train: int | None = None, validation: int = 256, test: int | None = None,
     data_dir: str | None = None,
 ) -> Split:  # fmt: skip
-    """Reads a data set and divides its training images.
+    """Reads a data set and divides its training images: some held out for validation, drawn once
+    and for all and never trained on, and `train` of the others, None for all; of the test images
+    `test`, None for all.
 
-    The validation images are drawn once and for all and never trained on; `train` of the others
-    are kept.
-
-    Args:
-        name: of the data set.
-        train: training images; None for all that are left.
-        validation: images held out of training.
-        test: test images; None for all.
-        data_dir: folder with the files; None for the usual places.
-
-    Raises:
-        ValueError: for sizes the data set does not have, or a data set that is not there.
-    """
+    A ValueError for sizes the data set does not have, or a data set that is not there."""
     whole = data.load(name, data_dir)
     images = len(whole.x_train)
     wanted = images - validation if train is None else train

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from reproduce import claims, front, store
+from reproduce import claims, pages, store
 from reproduce.catalogue import ITEMS, find
 from reproduce.claims import OPEN, REFUTED, SUPPORTED, contrasts, rules
 from reproduce.games import cells
+from reproduce.games.cases import PAPER_NETWORK, SKIP_NETWORK
 from reproduce.pages import Place
 from tests.reproduce.test_items import _ROOT
 
@@ -74,48 +75,50 @@ def of(*cases, settings=None, **more):
      (10, 0.0049, 0.001, OPEN), (10, None, 0.0, REFUTED)],
 )  # fmt: skip
 def test_costs(players, error, spread, verdict):
-    case = solved(error, spread, players=players, network="faithful", game=f"N = {players}")
-    other = solved(0.9, players=5, network="skip path", game="N = 5")
+    case = solved(error, spread, players=players, network=PAPER_NETWORK, game=f"N = {players}")
+    other = solved(0.9, players=5, network=SKIP_NETWORK, game="N = 5")
     assert verdicts("lq-costs", of(case, other)) == [verdict]
 
 
 def test_several_seeds_take_the_place_of_the_paths_interval():
-    cases = [solved(error, players=5, network="faithful", game="N = 5") for error in (0.001, 0.008)]
+    cases = [
+        solved(error, players=5, network=PAPER_NETWORK, game="N = 5") for error in (0.001, 0.008)
+    ]
     assert verdicts("lq-costs", of(*cases)) == [OPEN]
     (found,) = claim("lq-costs").judge(of(*cases))
-    assert "n = 2" in found.seen
+    assert "n = 2" in found.result
 
 
 def test_every_axis_of_seeds_decides_by_its_interval():
     """Controls, stages, and games that were solved from different numbers of seeds."""
 
+    named = {"game": "N = 5", "network": SKIP_NETWORK, "players": 5}
+
     def steps(*seeds):
-        found = [{"players": 5, "control_error": max(errors), "control_error_by_step": errors}
-                 for errors in seeds]  # fmt: skip
-        return of(*found)
+        return of(*({**named, "control_error": max(errors), "control_error_by_step": errors}
+                    for errors in seeds))  # fmt: skip
 
     assert verdicts("lq-trajectories", steps([0.01, 0.02], [0.011, 0.021])) == [SUPPORTED]
     assert verdicts("lq-trajectories", steps([0.01, 0.028], [0.011, 0.022])) == [OPEN]
     assert verdicts("lq-trajectories", steps([0.05, 0.07], [0.051, 0.072])) == [REFUTED]
-    alone = {"results": steps([0.01, 0.02])["results"]["cases"][0], "settings": {"skip": True}}
-    (found,) = claim("lq-trajectories").judge(alone)
-    assert (found.verdict, found.data) == (SUPPORTED, "linear skip connection")
+    (found,) = claim("lq-trajectories").judge(steps([0.01, 0.02]))
+    assert (found.verdict, found.data) == (SUPPORTED, SKIP_NETWORK)
 
     def stages(*seeds):
-        return of(*({"players": 5, "stages": [{"error_to_exact_stage": error} for error in errors]}
+        return of(*({**named, "stages": [{"error_to_exact_stage": error} for error in errors]}
                     for errors in seeds))  # fmt: skip
 
     assert verdicts("stage-by-stage", stages([0.01, 0.07], [0.011, 0.069])) == [SUPPORTED]
     assert verdicts("stage-by-stage", stages([0.01, 0.02], [0.05, 0.09])) == [OPEN]
 
     def many(players, error, spread):
-        return {**solved(error, spread, players=players, features="own_and_mean", skip=True),
-                "settings": {"hidden": [16, 16]}}  # fmt: skip
+        return {**solved(error, spread, players=players, features="own_and_mean"),
+                "game": f"N = {players}", "network": "own and mean, width 16"}  # fmt: skip
 
     document = of(*(many(50, error, 0.0) for error in (0.001, 0.0011)), many(1000, 0.006, 0.001))
     (found,) = claim("scale").judge(document)
     assert found.verdict == SUPPORTED
-    assert found.seen == "cost error ≤ 0.60 ± 0.20 %, n = 1 or 2, 2 games"
+    assert found.result == "cost error ≤ 0.60 ± 0.20 %, n = 1 or 2, 2 games"
     assert verdicts("scale", of(many(50, 0.001, 0.0), many(50, 0.015, 0.0))) == [OPEN]
 
 
@@ -128,7 +131,7 @@ def test_a_cell_has_the_evaluations_error_and_the_spread_over_seeds():
 def test_a_gain_by_deviating_counts_and_a_loss_does_not():
     def case(*relative):
         gain = {"relative": list(relative), "relative_standard_error": [0.0] * len(relative)}
-        return {"game": "g", "network": "faithful", "players": 2, "exploitability": gain}
+        return {"game": "g", "network": PAPER_NETWORK, "players": 2, "exploitability": gain}
 
     assert verdicts("inter-bank", of(case(0.001, -0.2)), 1) == [SUPPORTED]
     assert verdicts("inter-bank", of(case(0.001, 0.006)), 1) == [REFUTED]
@@ -298,19 +301,19 @@ def test_a_cost_is_inside_the_papers_band_with_its_quartiles():
 
 
 def test_the_largest_error_is_told_for_every_limit():
-    cases = [solved(error, players=players, network="faithful", game=f"N = {players}")
+    cases = [solved(error, players=players, network=PAPER_NETWORK, game=f"N = {players}")
              for players, error in ((5, 0.003), (10, 0.002), (24, 0.004))]  # fmt: skip
     (found,) = claim("lq-costs").judge(of(*cases))
-    assert "≤ 0.30 ± 0.00 % (limit 0.5 %) and 0.40 ± 0.00 % (limit 1 %)" in found.seen
+    assert "≤ 0.30 ± 0.00 % (limit 0.5 %) and 0.40 ± 0.00 % (limit 1 %)" in found.result
 
 
 def test_a_solve_that_broke_off_supports_nothing_and_is_shown():
-    cases = [solved(0.001, players=24, network="faithful", game="N = 24") for _ in range(3)]
+    cases = [solved(0.001, players=24, network=PAPER_NETWORK, game="N = 24") for _ in range(3)]
     assert verdicts("lq-costs", of(*cases)) == [SUPPORTED]
     cases[1]["reason"] = "non_finite"
     (found,) = claim("lq-costs").judge(of(*cases))
     assert found.verdict == OPEN
-    assert found.seen.endswith("n = 3, 1 broken off")
+    assert found.result.endswith("n = 3, 1 broken off")
 
 
 def test_what_is_younger_than_the_paper_is_no_baseline_of_it():
@@ -346,7 +349,7 @@ def test_the_first_page_shows_the_papers_data_in_full_and_of_other_data_the_verd
         document |= {"settings": {"seeds": seeds}, "provenance": given}
         (tmp_path / preset).mkdir(exist_ok=True)
         store.write(tmp_path / preset / "dgnopt-table-2.json", document)
-        return front.page(Place.of_runs(tmp_path))
+        return pages.front(Place.of_runs(tmp_path))
 
     text = result("quick", "digits", "digits · net", [97.0, 97.1], seeds=2)
     assert "| digits, net," in text, "where there is nothing else two seeds are shown"
@@ -362,14 +365,14 @@ def test_the_first_page_shows_the_papers_data_in_full_and_of_other_data_the_verd
 
 def test_published_games_are_within_one_per_cent_over_the_seeds():
     def case(title, *errors):
-        seeds = [{"error": error, "cost_standard_error": 0.001} for error in errors]
-        return {"title": title, "seeds": seeds}
+        named = {"game": title, "network": "open_loop", "cost_standard_error": 0.001}
+        return [{**named, "error": error} for error in errors]
 
     near, far = case("banks", 0.001, 0.002, 0.001), case("pursuit", 0.03, 0.031, 0.032)
-    assert verdicts("games", of(near)) == [SUPPORTED]
-    assert verdicts("games", of(near, far)) == [REFUTED]
+    assert verdicts("games", of(*near)) == [SUPPORTED]
+    assert verdicts("games", of(*near, *far)) == [REFUTED]
     assert "1 of 2 cases within 1 %, n = 3; above: pursuit, 3.1 %" in (
-        claim("games").judge(of(near, far))[0].seen
+        claim("games").judge(of(*near, *far))[0].result
     )
-    assert verdicts("games", of(near, case("fish", 0.001, None, 0.001))) == [REFUTED]
-    assert verdicts("games", of(near, case("fish", 0.001, 0.03, 0.001))) == [OPEN]
+    assert verdicts("games", of(*near, *case("fish", 0.001, None, 0.001))) == [REFUTED]
+    assert verdicts("games", of(*near, *case("fish", 0.001, 0.03, 0.001))) == [OPEN]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from reproduce import provenance, runner
-from reproduce.dgnopt import curves, experiment, figure_9, rates
+from reproduce.dgnopt import experiment, figure_9, rates, seeds
 from reproduce.training import cells
 
 
@@ -27,10 +27,10 @@ _METHOD = {
 
 
 def test_the_first_step_at_the_target_counts_and_no_diverged_run_reaches_it():
-    found = curves.steps_to(_METHOD, 80.0)
+    found = seeds.steps_to(_METHOD, 80.0)
     np.testing.assert_array_equal(found, [20.0, 10.0, np.inf, np.nan, np.nan])
-    assert curves.shown_steps(found, 30) == "15 ± 7 (2), > 30 (1), diverged (2)"
-    assert curves.shown_steps(np.array([np.inf, np.inf]), 30) == "> 30 (2)"
+    assert seeds.shown_steps(found, 30) == "15 ± 7 (2), > 30 (1), diverged (2)"
+    assert seeds.shown_steps(np.array([np.inf, np.inf]), 30) == "> 30 (2)"
 
 
 def test_the_steps_of_agents_stand_beside_those_of_one():
@@ -71,7 +71,7 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, monkeypatch):
     [method] = problem["methods"]
     assert [run["curve"]["loss"] for run in method["runs"]] == [[None], [None]]
     assert experiment.shown(method) == "2 diverged"
-    assert np.isnan(curves.average_losses(method)).all()
+    assert np.isnan(seeds.average_losses(method)).all()
 
 
 def test_runs_that_other_code_made_are_marked_with_their_revision():

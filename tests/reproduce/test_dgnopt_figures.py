@@ -5,7 +5,7 @@ import pytest
 
 from reproduce import figures, pages
 from reproduce.catalogue import find
-from reproduce.dgnopt import experiment, ladder, paired
+from reproduce.dgnopt import experiment, ladder, seeds
 
 FIGURE_8 = find("dgnopt-figure-8").code()
 GAMES = ("FNE, proximal", "FNE, proximal, without K δx", "FNE, explicit",
@@ -108,14 +108,14 @@ def test_seeds_that_agree_to_less_than_an_image_do_not_stand_out():
         return {"label": "m", "runs": [run(value) for value in accuracies], **more}
 
     equal = experiment.difference(method(80.0, 81.0), method(82.0, 83.0))
-    assert equal == paired.Difference(mean=2.0, half=np.inf, pairs=2, lost=(0, 0))
+    assert equal == seeds.Difference(mean=2.0, half=np.inf, pairs=2, lost=(0, 0))
     assert not equal.significant
     assert "interval unknown" in equal.verdict()
     nearly = method(80.0, 81.0, images=100), method(82.0, 83.03, images=100)
     assert not experiment.difference(*nearly).known  # ± .19 is less than one image of 100
     fine = method(80.0, 81.0, images=10_000), method(82.0, 83.03, images=10_000)
     assert experiment.difference(*fine).half == pytest.approx(12.706 * 0.015, rel=1e-3)
-    losses = paired.between(np.array([1.0, 1.1]), np.array([0.9, 1.0]))
+    losses = seeds.between(np.array([1.0, 1.1]), np.array([0.9, 1.0]))
     assert not losses.known
 
 

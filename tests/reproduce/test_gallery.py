@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 import fictitious_play as fp
-from reproduce.games import gallery, gallery_truths, games
+from reproduce.games import gallery, games
 
 GAMES = gallery.games()
 #: All linear-quadratic games of the gallery, as they are published.
@@ -33,7 +33,7 @@ def test_every_game_is_on_a_page_and_no_longer_than_forty_lines():
 def test_two_programs_give_the_same_equilibrium(make, information):
     """Riccati equations of the truths against those of the package, in both kinds of time."""
     game = GAMES[make]()
-    truth = gallery_truths.of(make, game, information)
+    truth = gallery.truth(make, game, information)
     exact = fp.lq.nash(game, information)
     size = np.abs(exact.cost).max()
     np.testing.assert_allclose(truth.cost, exact.cost, atol=1e-10 * size)
@@ -62,9 +62,9 @@ def test_the_duopoly_is_that_of_quantecon():
     first, second, *_ = quantecon.nnash(
         np.eye(3), one, two, *profits, gamma, gamma, 0, 0, 0, 0, 0, 0, beta=beta
     )
-    _, gains = gallery_truths.euler(GAMES["duopoly"](60), "closed_loop")
+    _, gains = gallery.euler(GAMES["duopoly"](60), "closed_loop")
     np.testing.assert_allclose(gains[0], -np.vstack([first, second]), rtol=1e-6)
-    _, short = gallery_truths.euler(GAMES["duopoly"](), "closed_loop")
+    _, short = gallery.euler(GAMES["duopoly"](), "closed_loop")
     np.testing.assert_allclose(short[0], gains[0], rtol=1e-4)
 
 
@@ -94,16 +94,16 @@ def test_closed_forms_of_the_literature():
     Riccati equations have them."""
     value = mean_field_value(0.2, 1.0, 1.0, 1.0, 1.5, 0.2, 1.0 / 12.0)
     assert value == pytest.approx(0.0113878, abs=1e-7)
-    limit = gallery_truths.of("SystemicRisk", GAMES["SystemicRisk"](), "closed_loop")
+    limit = gallery.truth("SystemicRisk", GAMES["SystemicRisk"](), "closed_loop")
     assert limit.continuous[0] == pytest.approx(value, rel=1e-8)
     saddle = saddle_value(2.0, 1.0, 0.3, 1.25 + 2 * 0.3**2, 2)
-    chase = gallery_truths.of("pursuit", GAMES["pursuit"](), "closed_loop")
+    chase = gallery.truth("pursuit", GAMES["pursuit"](), "closed_loop")
     np.testing.assert_allclose(chase.continuous, [saddle, -saddle], rtol=1e-8)
     for information, price in (("open_loop", 5.3954), ("closed_loop", 4.8875)):
         stationary = GAMES["stationary_price"](information, a=10, c=1, s=1, r=0.1)
         assert stationary == pytest.approx(price, abs=1e-4)
         fine = GAMES["sticky_prices"](steps=1600, horizon=16.0)
-        halfway = gallery_truths.of("sticky_prices", fine, information).price
+        halfway = gallery.truth("sticky_prices", fine, information).price
         assert halfway == pytest.approx(stationary, rel=1e-3)
 
 
@@ -115,7 +115,7 @@ def test_the_crowd_of_the_mean_field_limit_is_that_of_many_banks():
         initial_spread=(1.0 - 1.0 / players) / 12.0,
     )  # fmt: skip
     cost = fp.lq.symmetric_nash(banks, steps=100, information_structure="closed_loop").cost
-    limit = gallery_truths.of("SystemicRisk", GAMES["SystemicRisk"](), "closed_loop").cost[0]
+    limit = gallery.truth("SystemicRisk", GAMES["SystemicRisk"](), "closed_loop").cost[0]
     first, second = cost / limit - 1.0
     assert first / second == pytest.approx(2.0, rel=1e-3)
     assert abs(second) < 1e-3
@@ -136,7 +136,7 @@ def test_nobody_gains_by_another_share_of_the_fish():
 
     best = cost(shares)
     assert best == pytest.approx(GAMES["fish_cost"](game, shares), rel=1e-12)
-    truth = gallery_truths.of("FishWar", game, "closed_loop")
+    truth = gallery.truth("FishWar", game, "closed_loop")
     _, caught = truth.play(np.zeros((4, 1)), None)
     np.testing.assert_allclose(caught, np.broadcast_to(10 * shares[:, None], (4, 10, 2)))
     for season in (0, 5, 9):
@@ -146,7 +146,7 @@ def test_nobody_gains_by_another_share_of_the_fish():
 
 def test_portfolios_settle_where_the_closed_form_is():
     game = GAMES["portfolio"]()
-    truth = gallery_truths.of("portfolio", game, "open_loop")
+    truth = gallery.truth("portfolio", game, "open_loop")
     exact = game.equilibrium()
     np.testing.assert_allclose(truth.cost, exact.cost, rtol=1e-9)
     np.testing.assert_allclose(
@@ -159,7 +159,7 @@ def test_a_biased_profile_is_measured(monkeypatch):
 
     class Biased:
         game = GAMES["liquidation"]()
-        truth = gallery_truths.of("liquidation", game, "open_loop")
+        truth = gallery.truth("liquidation", game, "open_loop")
         cost, cost_standard_error = 1.02 * truth.cost, 0.001 * truth.cost
 
         def control(self, initial, noise):

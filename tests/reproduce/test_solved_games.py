@@ -1,4 +1,4 @@
-"""Items of solved games: seeds, interrupted runs, older records, and the earlier certificates."""
+"""Items of solved games: seeds, interrupted runs, and the earlier certificates."""
 
 from types import SimpleNamespace
 
@@ -62,20 +62,6 @@ def test_an_interrupted_run_goes_on_after_the_last_record(solves, tmp_path):
     other = runner.Context({**settings, "training": {"rate": 1, "stages": 8}}, 5, tmp_path)
     item.run(other)
     assert len(solves) == 1 + 5
-
-
-def test_records_of_all_forms_are_read():
-    """One per case and seed; two lists; a single one; lists of seeds."""
-    own = {"players": 3, "relative_error": [0.1, -0.2]}
-    flat = {"settings": {"skip": True}, "results": own}
-    assert list(cases.by_game(flat)) == [("N = 3", "linear skip connection")]
-    two = {"settings": {}, "results": {"flock": [{"title": "a"}], "portfolio": [{"title": "b"}]}}
-    assert [game for game, _ in cases.by_game(two)] == ["a", "b"]
-    seeds = [{"seed": 0, "error": 0.1}, {"seed": 1, "error": 0.2}]
-    nested = {"results": {"cases": [{"title": "a", "information": "open_loop", "seeds": seeds}]}}
-    ((key, found),) = cases.by_game(nested).items()
-    assert key == ("a", "open_loop")
-    assert [case["error"] for case in found] == [0.1, 0.2]
 
 
 def test_a_rerun_keeps_the_column_of_the_earlier_certificate():
