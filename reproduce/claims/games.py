@@ -177,8 +177,8 @@ def beliefs(document: Document) -> list[Finding]:
     errors = document["results"]["cases"][-1]["error"]
     last, damped, average = (np.array(errors[rule], float)[-1] / errors[rule][0]
                              for rule in ("last", "damped", "average"))  # fmt: skip
-    told = (f"error in {len(errors['last'])} stages × {last:.0e} (plain), × {damped:.0e} "
-            f"(damped), × {average:.0e} (averaged)")  # fmt: skip
+    told = (f"error after {len(errors['last'])} stages over the first: {last:.0e} (plain), "
+            f"{damped:.0e} (damped), {average:.0e} (averaged)")  # fmt: skip
     kept = [below(growth, growth, 1.0) for growth in (damped, average)]
     return [Finding("exact play", told, every([above(last, last, 1.0), *kept]))]
 

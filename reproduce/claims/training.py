@@ -127,7 +127,8 @@ def cost(problem: Document, settings: Document, time: float, memory: float) -> I
     for row in rows:
         wall, net = row["wall_to_EKFAC"], row["net_to_EKFAC"]
         name = row["label"].removeprefix("DGNOpt, ")
-        parts.append(f"{100 * wall['median'] - 100:+.0f} %, {100 * net - 100:+.0f} % ({name})")
+        parts.append(f"time {100 * wall['median'] - 100:+.0f} %, memory {100 * net - 100:+.0f} % "
+                     f"({name})")  # fmt: skip
         for low, high, band in ((wall["low"], wall["high"], time), (net, net, memory)):
             verdicts += [below(low, high, 1 + band), above(low, high, 1 - band)]
     if rows:
@@ -174,7 +175,7 @@ def levels(
                        for m in problem["methods"] if m["optimizer"] == optimizer}  # fmt: skip
             agents = {n: methods[n, round(base, 9)] for n in counts}
             ordinary = {n: methods[1, round(n * base, 9)] for n in counts}
-            yield level, f"{optimizer} {agents[1]['rate']:.3g}", agents, ordinary
+            yield level, f"{optimizer} at rate {agents[1]['rate']:.3g}", agents, ordinary
 
 
 @per_problem
@@ -185,17 +186,20 @@ def agents(problem: Document, settings: Document) -> Iterator[Said]:
     for level, name, methods, _ in levels(problem, settings):
         steps = {count: seeds.steps_to(method, target) for count, method in methods.items()}
         first = steps.pop(1)
-        part, verdict = f"{name} no N > 1", OPEN if np.isinf(first).any() else REFUTED
+        part, verdict = f"{name}, no N > 1 gets there from every seed", REFUTED
+        if np.isinf(first).any():
+            part, verdict = f"{name}, N = 1 does not get there from every seed", OPEN
         ratios = {count: mean_interval(np.log(own / first)) for count, own in steps.items()
                   if np.isfinite([own, first]).all()}  # fmt: skip
         if ratios:
             count, (mean, half) = min(ratios.items(), key=lambda pair: pair[1][0])
             low, high = np.exp(mean - half), np.exp(mean + half)
-            part = f"{name} × {np.exp(mean):.2f} [{low:.2f}, {high:.2f}] (N = {count})"
+            part = f"{name}, × {np.exp(mean):.2f} [{low:.2f}, {high:.2f}] with N = {count}"
             verdict = below(low, high, 1.0)
         said.setdefault(level, []).append((part, verdict))
     for level, rows in said.items():
-        told = f"steps to {target:g} %: {', '.join(part for part, _ in rows)}; n = {len(first)}"
+        parts = "; ".join(part for part, _ in rows)
+        told = f"steps to {target:g} % over those of N = 1: {parts}; n = {len(first)}"
         yield told, every(verdict for _, verdict in rows), level
 
 
