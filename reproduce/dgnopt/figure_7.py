@@ -112,7 +112,7 @@ def _net(own: dict[str, Any]) -> float:
 
 
 def draw(document: dict[str, Any]) -> Any:
-    """Runtime and memory over EKFAC's with the paper's band, a row a problem; log axes."""
+    """Runtime and memory over EKFAC's with the paper's band, a row per problem; log axes."""
     problems = document["results"]["problems"]
     lines = max(len(problem["methods"]) for problem in problems)
     figure, axes = figures.subplots(

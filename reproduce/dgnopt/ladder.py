@@ -14,7 +14,7 @@ from reproduce.dgnopt.seeds import accuracies, spread
 from reproduce.report import Table
 from reproduce.training import cells
 
-#: Per cent of the test images; a run that ends below it has learned nothing worth the name.
+#: Percent of the test images; a run that ends below it has learned nothing worth the name.
 LEARNED = 50.0
 FATES = ("learned", "stuck", "diverged", "failed")
 
