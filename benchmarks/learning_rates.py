@@ -12,8 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from reproduce import startup
-from reproduce.store import read
+from reproduce import startup, store
 
 GAME: dict[str, Any] = {
     "a": 0.1,
@@ -24,7 +23,6 @@ GAME: dict[str, Any] = {
     "horizon": 1.0,
     "steps": 20,
 }
-BUDGET: dict[str, Any] = {"stages": 10, "steps_per_stage": 60}
 #: What the networks are and see → arguments of `DeepFictitiousPlay`.
 FORMS: dict[str, dict[str, Any]] = {
     "full path": {},
@@ -40,7 +38,9 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-def measure(form: str, players: int, multiple: float, seed: int, batch: int) -> dict[str, Any]:
+def measure(
+    form: str, players: int, multiple: float, seed: int, batch: int, budget: tuple[int, int]
+) -> dict[str, Any]:
     """The largest cost error and exact gain of one solve, relative to the cost.
 
     Args:
@@ -48,6 +48,7 @@ def measure(form: str, players: int, multiple: float, seed: int, batch: int) -> 
         players: N.
         multiple: of the default learning rate.
         seed, batch: of the solve.
+        budget: stages, and steps per stage.
     """
     import numpy as np
 
@@ -57,7 +58,7 @@ def measure(form: str, players: int, multiple: float, seed: int, batch: int) -> 
     settings: dict[str, Any] = {"batch_size": batch, "seed": seed, **FORMS[form]}
     rate = multiple * fp.DeepFictitiousPlay(game, **settings).optimizer.learning_rate
     solver = fp.DeepFictitiousPlay(game, learning_rate=rate, **settings)
-    result = solver.solve(**BUDGET, progress=False, regret_every=None)
+    result = solver.solve(*budget, progress=False, regret_every=None)
     exact = fp.lq.nash(game, information_structure=solver.information_structure)
     found = result.exploitability(method="exact")
     return {
@@ -81,16 +82,18 @@ def main() -> int:
     parser.add_argument("--multiples", nargs="+", type=float, default=[0.25, 0.5, 1.0, 2.0, 4.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--stages", type=int, default=10)
+    parser.add_argument("--steps-per-stage", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     given = parser.parse_args()
     startup.import_backend(1)
     from benchmarks import report
 
-    runs = read(given.out)["runs"] if given.out.exists() else []
+    runs = store.read(given.out)["runs"] if given.out.exists() else []
     axes = (range(given.seeds), given.players, given.forms, given.multiples)
     wanted = [
-        (form, players, multiple, seed, given.batch)
+        (form, players, multiple, seed, given.batch, (given.stages, given.steps_per_stage))
         for seed, players, form, multiple in itertools.product(*axes)
         if (form, players, multiple, seed) not in {_key(run) for run in runs}
     ]

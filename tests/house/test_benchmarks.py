@@ -25,6 +25,8 @@ _SMALLEST = {
     "--steps 2",
     "unseen-states": "--seeds 1 --stages 1 --steps-per-stage 1 --paths 64 --only",
     "blindness": "--steps 1 --paths 64 --only",
+    "learning-rates": "--players 2 --seeds 1 --multiples 1 --batch 8 --stages 1 "
+    "--steps-per-stage 1 --forms",
     "leak": "--solves 6 --stages 1 --steps-per-stage 1 --only",
 }
 _ONLY = {
@@ -34,6 +36,7 @@ _ONLY = {
     "robustness": ["well scaled"],
     "unseen-states": ["no noise"],
     "blindness": ["rare event"],
+    "learning-rates": ["own and mean"],
     "leak": ["open_loop"],
 }
 
