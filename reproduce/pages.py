@@ -204,11 +204,11 @@ def front(place: Place) -> str:
 
 
 def _decisive(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Results of enough seeds or rounds, where there are such."""
-    many = [document for document in documents
-            if all(document["settings"].get(of, least) >= least
-                   for of, least in _ENOUGH.items())]  # fmt: skip
-    return many or documents
+    """Results of enough seeds or rounds, where there are such, then those of larger presets."""
+    limits = _ENOUGH.items()
+    many = [one for one in documents if all(one["settings"].get(of, k) >= k for of, k in limits)]
+    larger = documents[: documents.index(many[0])] if many else []
+    return [*many, *larger] or documents
 
 
 def _claims(found: dict[str, list[dict[str, Any]]], where: str, paper: str) -> str:
