@@ -13,7 +13,7 @@ _PORTFOLIO: dict[str, Any] = {
     "horizon": 1.0, "steps": 10, "mu": 0.3, "nu": 0.5, "sigma": 0.4, "delta": 1.0, "theta": 0.8,
 }  # fmt: skip
 _CURVED = "flock, β = 1, γ = 0.5"
-#: Adam's first rate for the portfolio game, two to five times the default: controls of size one
+#: Adam's first rate for the portfolio game, the same for every N: controls of size one
 #: have to be reached from zero where the cost is flat.
 _RATE = 0.06
 
