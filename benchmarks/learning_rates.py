@@ -12,17 +12,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from reproduce import startup, store
+from reproduce import catalogue, startup, store
 
-GAME: dict[str, Any] = {
-    "a": 0.1,
-    "q": 0.1,
-    "epsilon": 0.5,
-    "c": 0.5,
-    "sigma": 1.0,
-    "horizon": 1.0,
-    "steps": 20,
-}
+#: Of the main job.
+_GAME: dict[str, Any] = catalogue.find(catalogue.MAIN_ITEM).presets["quick"]["game"]
 #: What the networks are and see → arguments of `DeepFictitiousPlay`.
 FORMS: dict[str, dict[str, Any]] = {
     "full path": {},
@@ -54,7 +47,7 @@ def measure(
 
     import fictitious_play as fp
 
-    game = fp.InterBankGame(players=players, initial_std=0.5, **GAME)
+    game = fp.InterBankGame(**{**_GAME, "players": players})
     settings: dict[str, Any] = {"batch_size": batch, "seed": seed, **FORMS[form]}
     rate = multiple * fp.DeepFictitiousPlay(game, **settings).optimizer.learning_rate
     solver = fp.DeepFictitiousPlay(game, learning_rate=rate, **settings)

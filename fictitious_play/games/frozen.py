@@ -2,6 +2,8 @@
 
 import inspect
 from abc import ABCMeta
+from collections.abc import Callable
+from functools import cached_property, wraps
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,13 @@ import numpy as np
 
 class Frozen(ABCMeta):
     """The class of classes whose objects are frozen when their constructor has returned, whatever
-    constructor a subclass has."""
+    constructor a subclass has; what they compute once, as a `cached_property`, is `kept` too."""
+
+    def __init__(cls, name: str, bases: tuple, namespace: dict[str, Any], **named: Any):
+        super().__init__(name, bases, namespace, **named)
+        for value in namespace.values():
+            if isinstance(value, cached_property):
+                value.func = _keeping(value.func)
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
         made = super().__call__(*arguments, **named)
@@ -21,6 +29,10 @@ class Frozen(ABCMeta):
         """The constructor's arguments, which `__call__` above would hide."""
         constructor = inspect.signature(cls.__init__)  # type: ignore[misc]
         return constructor.replace(parameters=list(constructor.parameters.values())[1:])
+
+
+def _keeping(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return wraps(function)(lambda owner: kept(function(owner)))
 
 
 def kept(value: Any) -> Any:

@@ -10,7 +10,6 @@ from keras import ops
 from fictitious_play import checks, lq, rollout
 from fictitious_play.games import superposition
 from fictitious_play.games.base import Game, constant
-from fictitious_play.games.frozen import kept
 from fictitious_play.tensors import Tensor
 
 
@@ -183,16 +182,16 @@ class InterBankGame(Game):
     def _diffusion(self) -> np.ndarray:
         common = np.full((self.players, 1), self.rho)
         own = np.sqrt(1.0 - self.rho**2) * np.eye(self.players)
-        return kept(self.sigma[:, None] * np.hstack([common, own]))
+        return self.sigma[:, None] * np.hstack([common, own])
 
     @cached_property
     def _responses(self) -> np.ndarray:
         """Impulse responses in m^i - X^i = ζ_i X with ζ = W - I, where dX = diag(a) ζ X dt + …"""
         eye = np.eye(self.players)
         zeta = self.weights - eye
-        return kept(superposition.impulse_responses(
+        return superposition.impulse_responses(
             self.a[:, None] * zeta, eye[:, :, None], zeta[:, None], self.step_size, self.steps
-        ))  # fmt: skip
+        )
 
     @property
     def _is_plain(self) -> bool:

@@ -41,16 +41,12 @@ def asymmetric_game(players=4, steps=5):
     )
 
 
-class Plain(fp.Game):
-    """A class that changes without a trace in its configuration."""
+class Sound(fp.Game):
+    """Two states, two players: dX = u dt + 0.1 dW, costs u² and x²."""
 
-    weight, far = 1.0, 0.0
-
-    def __init__(self, steps=3):
-        super().__init__(2, 1.0, steps, initial_mean=1.0, initial_std=0.5)
-
-    def get_config(self):
-        return {}
+    def __init__(self, steps=3, **changes):
+        law = {"initial_mean": 1.0, "initial_std": 0.5}
+        super().__init__(2, 1.0, steps, **{**law, **changes})
 
     def drift(self, time, states, controls):
         return controls[..., 0]
@@ -60,6 +56,21 @@ class Plain(fp.Game):
 
     def running_cost(self, time, states, controls):
         return ops.square(controls[..., 0])
+
+    def terminal_cost(self, states):
+        return ops.square(states)
+
+
+class Plain(Sound):
+    """A class that changes without a trace in its configuration."""
+
+    weight, far = 1.0, 0.0
+
+    def __init__(self, steps=3):
+        super().__init__(steps)
+
+    def get_config(self):
+        return {}
 
     def terminal_cost(self, states):
         return self.weight * ops.square(states) + self.far * ops.relu(states - 4.0)

@@ -11,26 +11,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 import fictitious_play as fp
-from tests.fictitious_play.cases import asymmetric_game
-
-
-class Sound(fp.Game):
-    """Two states, two players: dX = u dt + 0.1 dW, costs u² and x²."""
-
-    def __init__(self, **changes):
-        super().__init__(2, 1.0, 3, initial_mean=1.0, initial_std=0.5, **changes)
-
-    def drift(self, time, states, controls):
-        return controls[..., 0]
-
-    def diffusion(self, time, states, controls):
-        return 0.1 * ops.eye(2, 3, k=1, dtype=states.dtype)
-
-    def running_cost(self, time, states, controls):
-        return ops.square(controls[..., 0])
-
-    def terminal_cost(self, states):
-        return ops.square(states)
+from tests.fictitious_play.cases import Sound, asymmetric_game
 
 
 def changed(**methods):

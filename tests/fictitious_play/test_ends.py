@@ -15,7 +15,7 @@ from fictitious_play.solver.play import Play
 from fictitious_play.solver.regret import RegretMeter
 from fictitious_play.solver.samples import validation_sample
 from fictitious_play.solver.scale import cost_scale
-from tests.fictitious_play.cases import symmetric_game
+from tests.fictitious_play.cases import Sound, symmetric_game
 
 QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
 
@@ -275,20 +275,14 @@ def test_the_scale_of_a_cost():
 
 
 @keras.saving.register_keras_serializable(package="tests")
-class Zero(fp.Game):
+class Zero(Sound):
     """A symmetric zero-sum game: its value is 0 whatever both play alike."""
 
     def __init__(self):
-        super().__init__(2, 1.0, 3, initial_mean=1.0, initial_std=0.3)
+        super().__init__(initial_std=0.3)
 
     def get_config(self):
         return {}
-
-    def drift(self, time, states, controls):
-        return controls[..., 0]
-
-    def diffusion(self, time, states, controls):
-        return 0.1 * ops.eye(2, 3, k=1, dtype=states.dtype)
 
     def running_cost(self, time, states, controls):
         cost = ops.square(controls[..., 0])

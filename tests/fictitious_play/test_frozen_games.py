@@ -49,6 +49,14 @@ def test_no_attribute_can_be_set_or_deleted_and_no_array_written(game):
         game.brand_new = 1
 
 
+def test_what_is_computed_once_cannot_be_written_either():
+    game = fp.convoy_game(2)
+    assert game._B is game._B
+    for array in (game._B, game._views, asymmetric_game()._diffusion):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0.0
+
+
 def test_what_was_given_may_change_without_changing_the_game():
     weights, table = np.ones(2), {"a": [np.ones(2)]}
     game = Own(weights, table)

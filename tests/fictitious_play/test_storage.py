@@ -10,26 +10,17 @@ from keras import ops
 
 import fictitious_play as fp
 from fictitious_play.solver import archive
-from tests.fictitious_play.cases import sample, symmetric_game
+from tests.fictitious_play.cases import Sound, sample, symmetric_game
 
 QUICK = {"stages": 2, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
 
 
-class Unregistered(fp.Game):
+class Unregistered(Sound):
     """A game whose class Keras does not know."""
 
     def __init__(self, weight=1.0):
-        super().__init__(2, 1.0, 3, initial_mean=1.0, initial_std=0.5)
+        super().__init__()
         self.weight = weight
-
-    def drift(self, time, states, controls):
-        return controls[..., 0]
-
-    def diffusion(self, time, states, controls):
-        return 0.1 * ops.eye(2, 3, k=1, dtype=states.dtype)
-
-    def running_cost(self, time, states, controls):
-        return ops.square(controls[..., 0])
 
     def terminal_cost(self, states):
         return self.weight * ops.square(states)
