@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from reproduce import catalogue, startup
@@ -34,8 +35,9 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "NAME,...", "type": lambda names: tuple(names.split(",")), "default": (),
         "help": "data sets to train on, of those that the preset has; default: all that are here",
     },
-    "--jobs": {"type": int, "default": 1,
-               "help": "worker processes for items of many training runs"},
+    "--jobs": {"type": int,
+               "help": "worker processes; default: one, for solved games without `--threads` as "
+                       "many as cores and memory allow"},
     "--dask": {"metavar": "ADDRESS", "help": "scheduler of a Dask cluster"},
     "--data-dir": {
         "help": "folder with the data sets' files in their own formats; see `./run data`",
@@ -100,6 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 2
+    except BrokenProcessPool:
+        print("reproduce: a worker process died, of too little memory perhaps: try fewer `--jobs`. "
+              "What is finished is kept; the same command goes on.", file=sys.stderr)  # fmt: skip
+        return 1
     except KeyboardInterrupt:
         print(
             "\nreproduce: interrupted. Finished stages are kept; the same command goes on.",

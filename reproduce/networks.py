@@ -3,8 +3,6 @@
 Every network is a function of its input, the number of classes, and its options.
 """
 
-import inspect
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,41 +20,12 @@ def build(name: str, shape: Sequence[int], classes: int, **options: Any) -> kera
     channels)`, or `(features,)` for the networks that have a dense form; and its options: `width`,
     units or channels of every layer; `blocks`, their number; `stride` of the stem; `pooling` of the
     grid before the logits, "average", "quarters" or "flatten"; and its own. A ValueError for an
-    unknown name or option, an impossible shape, size or choice."""
+    unknown name or choice, Python's and Keras's own errors for other options and shapes."""
     if name not in _NETWORKS:
         raise ValueError(f"`name` must be one of {', '.join(NAMES)}. Received: name={name!r}")
-    try:
-        sizes = tuple(operator.index(size) for size in shape)
-    except TypeError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise ValueError(
-            "`shape` must hold the positive sizes of one input, without the batch axis. "
-            f"Received: shape={shape!r}"
-        )
-    parameters = inspect.signature(_NETWORKS[name]).parameters.values()
-    known = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY]
-    if unknown := sorted(set(options) - set(known)):
-        raise ValueError(
-            f"The options of '{name}' are {', '.join(known)}. Received: {', '.join(unknown)}"
-        )
-    for option, value in {"classes": classes, **options}.items():
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        if option in ("classes", "width", "blocks", "stride") and not whole:
-            raise ValueError(f"`{option}` must be a positive integer. Received: {option}={value!r}")
-    inputs = keras.Input(sizes, name="input")
-    if name not in ("residual-dense", "cooperative"):
-        _image(name, inputs)
+    inputs = keras.Input(shape, name="input")
     logits = _NETWORKS[name](inputs, classes, **options)
     return keras.Model(inputs, logits, name=name.replace("-", "_"))
-
-
-def _image(network: str, x: Any) -> None:
-    if len(x.shape) != 4:
-        raise ValueError(
-            f"`shape` of '{network}' must be (height, width, channels). "
-            f"Received: shape={x.shape[1:]!r}"
-        )
 
 
 def _choice(option: str, value: Any, *allowed: str) -> None:
@@ -166,8 +135,6 @@ def inception(
     """A strided stem, blocks of 1 × 1, 3 × 3, 5 × 5 and pooled 1 × 1 branches of `width` channels
     each, then logits. `reduce`: whether a 1 × 1 convolution stands before the 3 × 3 and the 5 × 5.
     Without it the four players of a block move in one stage."""
-    if not isinstance(reduce, bool):
-        raise ValueError(f"`reduce` must be True or False. Received: reduce={reduce!r}")
     h = _stem(x, width, stride)
     for block in (f"block_{number}" for number in range(1, blocks + 1)):
         pooled = layers.MaxPooling2D(3, strides=1, padding="same", name=f"{block}_pool")(h)
@@ -192,8 +159,6 @@ def cooperative(
     Dense players flatten an image."""
     _choice("kind", kind, "auto", "dense", "convolution")
     plain = kind == "dense" or (kind == "auto" and len(x.shape) == 2)
-    if not plain:
-        _image("cooperative", x)
     h = _flat(x) if plain else x
     for number in range(1, blocks + 1):
         name, step = f"block_{number}", stride if number == 1 else 1

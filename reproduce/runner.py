@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -20,7 +21,7 @@ from reproduce.dgnopt import problems
 _CHECKPOINTS = "checkpoints"
 #: The results of the repository, which only `publish` writes.
 COMMITTED = Path(__file__).resolve().parent.parent / "results"
-_PLAIN = SimpleNamespace(jobs=1, dask=None, data_dir=None, keep=False, only=())
+_PLAIN = SimpleNamespace(jobs=1, threads=None, dask=None, data_dir=None, keep=False, only=())
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Context:
     """What an item's `run` is given: the preset's settings; the seed of every random number;
     folders for the progress of long solves, from where an interrupted command goes on, of this
     preset's JSON files, and of finished training runs, `cells`, with the seconds of those that were
-    `reused`; and the command line's options `jobs`, `dask`, `data_dir`, `keep` and `only`."""
+    `reused`; the command line's options; the item's name; and `ran`, to which an item adds what
+    differs in its worker processes from this process's provenance."""
 
     settings: dict[str, Any]
     seed: int
@@ -37,7 +39,9 @@ class Context:
     results: Path = Path("results")
     options: Any = field(default_factory=lambda: _PLAIN)
     cells: Path = Path("cells")
-    reused: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
+    reused: Counter = field(default_factory=Counter)
+    item: str = ""
+    ran: dict[str, int] = field(default_factory=dict)
 
     def problems(self, kinds: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
         """The problems of some kinds at this preset, on the data sets that are here and wanted."""
@@ -136,7 +140,7 @@ def _run_one(item: Item, folder: Path, given: Any) -> dict[str, Any]:
     settings |= {} if seeds is None else {"seeds": seeds}
     said = {
         "--preset": given.preset, "--seed": given.seed, "--seeds": seeds,
-        "--threads": given.threads, "--jobs": given.jobs if given.jobs > 1 else None,
+        "--threads": given.threads, "--jobs": given.jobs,
         "--dask": given.dask and "ADDRESS", "--data-dir": given.data_dir and "FOLDER",
         "--keep": "" if given.keep else None, "--only": ",".join(given.only) or None,
     }  # fmt: skip
@@ -145,14 +149,15 @@ def _run_one(item: Item, folder: Path, given: Any) -> dict[str, Any]:
     command = ["./run", "reproduce", item.label, *chain(*told)]
     solves = store.open_folder(folder / _CHECKPOINTS / item.name)
     cells = store.open_folder(folder.parent / "cells")
-    context = Context(settings, given.seed, solves, given.preset, folder, given, cells)
+    context = Context(settings, given.seed, solves, given.preset, folder, given, cells,
+                      item=item.name)  # fmt: skip
     begun = _clocks()
     results = item.code().run(context)
     # A result costs what its runs cost, whichever command made them.
     cost = {clock: now - begun[clock] + context.reused[clock] for clock, now in _clocks().items()}
     where = None if given.dask is None else "workers of a cluster"
     made = provenance.describe(command, given.preset, given.seed, given.threads, where)
-    return {"item": item.name, "title": item.title, "provenance": {**made, **cost},
+    return {"item": item.name, "title": item.title, "provenance": {**made, **context.ran, **cost},
             "settings": settings, "results": results}  # fmt: skip
 
 

@@ -1,12 +1,17 @@
 """Games solved by deep fictitious play, seed by seed: one specification for runs and tables."""
 
 import json
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reproduce import figures, provenance, store
+from reproduce import figures, provenance, store, workers
+from reproduce.catalogue import find
 from reproduce.games import cells, solving
 from reproduce.report import Table
 
@@ -19,7 +24,8 @@ _EARLIER = Path(__file__).resolve().parents[2] / "results" / "earlier-certificat
 class Case:
     """A game to solve, given itself or by settings of `InterBankGame`: `training` is what differs
     from the preset's, `network` what the networks are called; it is solved from `seeds` of the
-    preset's at most, and `about` is what the item's `record` wants to know besides."""
+    preset's at most, `about` is what the item's `record` wants to know besides, and `reads` is the
+    `key` of the case whose `Result` from the same seed it wants, too."""
 
     name: str
     game: Any
@@ -27,18 +33,24 @@ class Case:
     network: str = PAPER_NETWORK
     seeds: int | None = None
     about: Any = None
+    reads: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name among the cases of an item."""
+        return f"{self.name}, {self.network}"
 
 
 @dataclass(frozen=True)
 class Solved:
-    """A case solved from one seed: the preset's settings, the `Result`, and `other`, which maps
-    another case to its `Result` from the same seed."""
+    """A case solved from one seed: the preset's settings, the `Result`, and `other`, that of the
+    case that it reads."""
 
     case: Case
     seed: int
     settings: dict[str, Any]
     result: Any
-    other: Callable[[Case], Any]
+    other: Any = None
 
 
 @dataclass(frozen=True)
@@ -59,46 +71,56 @@ class Games:
     facts: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def run(self, context: Any) -> dict[str, Any]:
-        """Solves every case from every seed; an interrupted run goes on."""
-        settings = context.settings
-        return {"cases": [
-            self._record(context, case, context.seed + number)
-            for number in range(settings["seeds"])
-            for case in self.cases(settings)
-            if number < (case.seeds or number + 1)
-        ]}  # fmt: skip
+        """Solves every case from every seed, in worker processes where the machine has cores for
+        several; an interrupted run goes on."""
+        first, cases = context.seed, self.cases(context.settings)
+        seeds = range(first, first + context.settings["seeds"])
+        every = {_kept(context, case, seed): (seed, case) for seed in seeds for case in cases
+                 if seed - first < (case.seeds or len(seeds))}  # fmt: skip
+        tasks: dict[tuple[int, str], list[str]] = {}
+        for path, (seed, case) in every.items():
+            if path.exists():
+                found = store.read(path)
+                context.reused.update({c: found[f"whole_{c}"] for c in solving.clocks()})
+            else:
+                tasks.setdefault((seed, case.reads or case.key), []).append(case.key)
+        jobs = workers.count(len(tasks), context.options)
+        if jobs > 1:
+            self._beside(jobs, context, [(seed, keys) for (seed, _), keys in tasks.items()])
+        else:
+            for (seed, _), keys in tasks.items():
+                context.reused.update(self.solve(context, seed, keys))
+        return {"cases": [store.read(path) for path in every]}
 
-    def _record(self, context: Any, case: Case, seed: int) -> dict[str, Any]:
-        """One solve, measured and certified; kept on the disk for an interrupted command."""
-        import fictitious_play as fp
+    def _beside(self, jobs: int, context: Any, tasks: list) -> None:
+        """Solves tasks in so many processes, and says how far they are."""
+        begun = time.monotonic()
+        context.ran.update(jobs=jobs, threads=workers.threads(jobs, context.options))
+        done = workers.finished(jobs, context.options, partial(_solve, context), tasks)
+        for number, ((seed, keys), future) in enumerate(done, 1):
+            context.reused.update(future.result())
+            spent = time.monotonic() - begun
+            left = spent / number * (len(tasks) - number)
+            print(f"{', '.join(keys)}, seed {seed}: finished, {number} of {len(tasks)}, "
+                  f"{spent:.0f} s spent, about {left:.0f} s left", file=sys.stderr)  # fmt: skip
 
-        given = context.settings.get("training", {})
-
-        def solved(case: Case) -> tuple[Any, ...]:
-            name = f"{case.name}-{case.network}-{seed}".replace(" ", "")
-            game = fp.InterBankGame(**case.game) if isinstance(case.game, dict) else case.game
-            return context, name, game, {**given, **case.training}, seed
-
-        def other(case: Case) -> Any:
-            return solving.solve(*solved(case))
-
-        folder = solving.place(*solved(case))
-        kept = folder.with_name(f"{folder.name}.{provenance.revision()}.json")
-        if kept.exists():
-            found = store.read(kept)
-            for clock in context.reused:
-                context.reused[clock] += found[f"whole_{clock}"]
-            return found
-        begun, result, solved_at = solving.clocks(), other(case), solving.clocks()
-        spent = solving.spent(result)
-        for clock in context.reused:  # of stages that an interrupted command had trained
-            context.reused[clock] += max(0.0, spent[clock] - (solved_at[clock] - begun[clock]))
-        found = {"game": case.name, "network": case.network, "seed": seed, "reason": result.reason}
-        found |= self.record(Solved(case, seed, context.settings, result, other))
-        found |= {f"whole_{clock}": spent[clock] + now - solved_at[clock]
-                  for clock, now in solving.clocks().items()}  # fmt: skip
-        store.write(kept, found)
-        return found
+    def solve(self, context: Any, seed: int, keys: Sequence[str]) -> Counter:
+        """Solves the cases of these keys from a seed, measures and certifies each and keeps its
+        record on the disk; returns what earlier commands had spent on their stages."""
+        earlier: Counter = Counter()
+        cases = {case.key: case for case in self.cases(context.settings)}
+        for case in map(cases.__getitem__, keys):
+            begun, result = solving.clocks(), solving.solve(*_arguments(context, case, seed))
+            spent, solved_at = solving.spent(result), solving.clocks()
+            earlier += spent - (solved_at - begun)
+            other = case.reads and solving.solve(*_arguments(context, cases[case.reads], seed))
+            found = {"game": case.name, "network": case.network, "seed": seed,
+                     "reason": result.reason}  # fmt: skip
+            found |= self.record(Solved(case, seed, context.settings, result, other))
+            whole = spent + (solving.clocks() - solved_at)
+            found |= {f"whole_{clock}": value for clock, value in whole.items()}
+            store.write(_kept(context, case, seed), found)
+        return earlier
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
         """A row per game and network."""
@@ -106,6 +128,26 @@ class Games:
             Table.of(caption, groups(document, kind), _with_earlier(columns, document))
             for kind, (caption, columns) in zip(self.kinds, self.tables.items(), strict=True)
         )]  # fmt: skip
+
+
+def _solve(context: Any, seed: int, keys: Sequence[str]) -> Counter:
+    """What a worker does."""
+    return find(context.item).code().solve(context, seed, keys)
+
+
+def _arguments(context: Any, case: Case, seed: int) -> tuple[Any, ...]:
+    """Those of `solving.solve` and `solving.place`."""
+    import fictitious_play as fp
+
+    name = f"{case.name}-{case.network}-{seed}".replace(" ", "")
+    game = fp.InterBankGame(**case.game) if isinstance(case.game, dict) else case.game
+    return context, name, game, {**context.settings.get("training", {}), **case.training}, seed
+
+
+def _kept(context: Any, case: Case, seed: int) -> Path:
+    """The file of a case's record, for an interrupted command."""
+    folder = solving.place(*_arguments(context, case, seed))
+    return folder.with_name(f"{folder.name}.{provenance.revision()}.json")
 
 
 def records(document: dict[str, Any]) -> list[dict[str, Any]]:

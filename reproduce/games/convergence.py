@@ -9,6 +9,7 @@ from reproduce.report import Table
 
 #: Strengths of coupling, ε = c; a = q = 0.1.
 _COUPLINGS = {"weak, ε = c = 0.5": 0.5, "medium, ε = c = 2": 2.0, "strong, ε = c = 8": 8.0}
+#: Said in the text.
 _LEAST_STEPS = 8
 #: Stands for N → ∞.
 _MANY = 10**9
@@ -109,11 +110,6 @@ def summary(document: dict[str, Any]) -> list[Table]:
             "stages": lambda play: str(len(play["error"])),
         }),
     ]  # fmt: skip
-
-
-def facts(document: dict[str, Any]) -> dict[str, Any]:
-    """Of the text."""
-    return {"least": _LEAST_STEPS}
 
 
 def _extrapolated(factors) -> float:

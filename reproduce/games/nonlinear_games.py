@@ -23,10 +23,11 @@ def _cases(settings: dict[str, Any]) -> list[Case]:
     import fictitious_play as fp
 
     birds, steps = settings["birds"], settings["steps"]
-    plain = fp.FlockingGame(birds, steps=steps, decay=0.0, turbulence=0.0, **_FLOCK)
+    game = fp.FlockingGame(birds, steps=steps, decay=0.0, turbulence=0.0, **_FLOCK)
+    plain = Case("flock, β = γ = 0", game)
     return [
-        Case("flock, β = γ = 0", plain),
-        Case(_CURVED, fp.FlockingGame(birds, steps=steps, **_FLOCK)),
+        plain,
+        Case(_CURVED, fp.FlockingGame(birds, steps=steps, **_FLOCK), reads=plain.key),
         *(
             Case(f"portfolio, N = {count}", fp.PortfolioGame(count, **_PORTFOLIO),
                  {"learning_rate": _RATE})
@@ -50,11 +51,10 @@ def _record(solved: Solved) -> dict[str, Any]:
         return {**found, **_against_constants(result, solved.seed, paths)}
     if solved.case.name != _CURVED:
         return {**found, "known": _known(result.game)}
-    straight = solved.other(_cases(solved.settings)[0])
     return {
         **found,
         "known": None,
-        "back_to_linear": _deviation(result, straight, solved.seed, paths),
+        "back_to_linear": _deviation(result, solved.other, solved.seed, paths),
         "flight": _flight(result, solved.seed, paths),
     }
 

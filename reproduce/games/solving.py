@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,12 @@ def path_costs(game, initial, noise, own, others=None) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def spent(result) -> dict[str, float]:
+def spent(result) -> Counter:
     """Seconds and CPU-seconds of a solve, of all commands that had a part in it."""
-    return {clock: sum(getattr(stage, clock) for stage in result.history) for clock in clocks()}
+    return Counter({c: sum(getattr(stage, c) for stage in result.history) for c in clocks()})
 
 
-def clocks() -> dict[str, float]:
+def clocks() -> Counter:
     """The same two, of this process."""
-    return {"seconds": time.monotonic(), "cpu_seconds": time.process_time()}
+    now: dict[str, Any] = {"seconds": time.monotonic(), "cpu_seconds": time.process_time()}
+    return Counter(now)

@@ -9,24 +9,18 @@ when the command is started again.
 
 import hashlib
 import json
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator
-from concurrent import futures
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich import progress
 
-from reproduce import provenance, startup, store
+from reproduce import provenance, store, workers
 from reproduce.training import cell as cells_of
 
 #: Cells of a group in one task, at most: what a killed worker can lose, and what balances the load.
 _TASK = 8
-_POLL_SECONDS = 0.5
 #: Seconds to wait for the answer of a Dask scheduler.
 PATIENCE = 10
 Cell = dict[str, Any]
@@ -49,12 +43,12 @@ def run(cells: list[Cell], context: Any, title: str = "cells") -> list[dict[str,
             continue
         if options.keep or found["made"]["code"] == provenance.code(*sources(cell["method"])):
             results[name] = found
-            for key in context.reused:
-                context.reused[key] += found[key]
+            context.reused.update({clock: found[clock] for clock in ("seconds", "cpu_seconds")})
         else:
             (folder / f"{name}.json").unlink()
     if waiting := [cell for name, cell in every.items() if name not in results]:
-        tasks = _tasks(waiting, options.jobs if options.dask is None else 8)
+        jobs = options.jobs or 1
+        tasks = _tasks(waiting, jobs if options.dask is None else 8)
         steps = progress.TextColumn("{task.completed:.0f} of {task.total:.0f} steps")
         columns = *progress.Progress.get_default_columns(), steps, progress.TimeElapsedColumn()
         with progress.Progress(*columns) as bar:
@@ -64,7 +58,7 @@ def run(cells: list[Cell], context: Any, title: str = "cells") -> list[dict[str,
             if options.dask is not None:
                 runner: Callable[..., Pairs] = partial(_on_cluster, options.dask)
             else:
-                runner = partial(_in_processes, options.jobs) if options.jobs > 1 else _here
+                runner = partial(_in_processes, jobs, options) if jobs > 1 else _here
             for name, result in runner(tasks, folder, partial(bar.update, line)):
                 results[name] = result
                 if "error" in result:
@@ -139,43 +133,16 @@ def _here(tasks: list, folder: Path, update: Any) -> Pairs:
         yield from _trained(task, folder, lambda steps: update(advance=steps))
 
 
-def _in_processes(jobs: int, tasks: list, folder: Path, update: Any) -> Pairs:
-    """Tasks in worker processes. The tasks whose worker died are tried once more, each alone: what
-    it had finished is there."""
-    orphans: list[list[Cell]] = []
-    yield from _pool(jobs, tasks, folder, update, orphans)
-    for task in orphans:
-        found = {name_of(cell): finished(folder, name_of(cell)) for cell in task}
-        left = [cell for cell in task if found[name_of(cell)] is None]
-        found |= dict(_pool(1, [left], folder, update, [])) if left else {}
-        lost = {"error": "the worker process died twice (out of memory?)"}
-        yield from ((name, result or lost) for name, result in found.items())
-
-
-def _pool(workers: int, tasks: list, folder: Path, update: Any, orphans: list) -> Pairs:
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    pool = futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _prepare, (threads,)
-    )
+def _in_processes(jobs: int, options: Any, tasks: list, folder: Path, update: Any) -> Pairs:
     unseen = {name_of(cell): cell for task in tasks for cell in task}
-    try:
-        pending = {pool.submit(run_task, task, folder): task for task in tasks}
-        while pending:
-            done, _ = futures.wait(pending, _POLL_SECONDS, futures.FIRST_COMPLETED)
-            for name in [name for name in unseen if (folder / f"{name}.json").exists()]:
-                update(advance=unseen.pop(name)["steps"])
-            for future in done:
-                task = pending.pop(future)
-                try:
-                    yield from future.result()
-                except BrokenProcessPool:
-                    orphans.append(task)
-        pool.shutdown()
-    except BaseException:
-        for child in multiprocessing.active_children():
-            child.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+
+    def poll() -> None:
+        for name in [name for name in unseen if (folder / f"{name}.json").exists()]:
+            update(advance=unseen.pop(name)["steps"])
+
+    work = [(task, folder) for task in tasks]
+    for _, future in workers.finished(jobs, options, run_task, work, poll):
+        yield from future.result()
 
 
 def _on_cluster(address: str, tasks: list, folder: Path, update: Any) -> Pairs:
@@ -207,9 +174,3 @@ def _on_cluster(address: str, tasks: list, folder: Path, update: Any) -> Pairs:
                 keep(folder, cell, result)
                 update(advance=cell["steps"])
                 yield name, result
-
-
-def _prepare(threads: int) -> None:
-    """A worker's threads, set before TensorFlow is imported, quietly, and a quiet end at Ctrl-C."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    startup.import_backend(threads)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent import futures
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from reproduce import __main__ as command
-from reproduce import provenance
+from reproduce import provenance, workers
 from reproduce.training import cell as cell_of
 from reproduce.training import cells, methods, split
 
@@ -36,8 +37,8 @@ def plain(result):
 
 
 def context(folder, jobs=1, dask=None, keep=False):
-    options = SimpleNamespace(jobs=jobs, dask=dask, keep=keep)
-    return SimpleNamespace(cells=folder, options=options, reused={"cpu_seconds": 0.0})
+    options = SimpleNamespace(jobs=jobs, threads=None, dask=dask, keep=keep)
+    return SimpleNamespace(cells=folder, options=options, reused=Counter())
 
 
 @pytest.mark.parametrize(
@@ -124,15 +125,13 @@ def same_training(one, other):
 def test_a_pool_of_workers_gives_the_results_in_order(tmp_path, monkeypatch):
     """One thread stands for the pool; what real processes train is compared further below."""
 
-    def pool(workers, context, prepare, arguments):
-        assert (workers, prepare) == (2, cells._prepare)
-        return futures.ThreadPoolExecutor(1)
-
     made = [small(seed=0), small(seed=1), small(seed=0, method={"name": "Adam"}, rate=0.01)]
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     one = cells.run(made, context(tmp_path / "one"))
-    monkeypatch.setattr(cells.futures, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(
+        workers.futures, "ProcessPoolExecutor", lambda *_: futures.ThreadPoolExecutor(1)
+    )
     two = cells.run(made, context(tmp_path / "two", jobs=2))
     for a, b in zip(one, two, strict=True):
         same_training(a, b)
