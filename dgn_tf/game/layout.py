@@ -62,8 +62,7 @@ class WeightLayout:
         """An `(I, O)` matrix as tensors in the shapes of the variables."""
         if not self.has_bias:
             return (self.kernel(matrix),)
-        kernel, bias = tf.split(matrix, (self.shape[0] - 1, 1))
-        return self.kernel(kernel), tf.reshape(bias, self.variables[1])
+        return self.kernel(matrix[:-1]), tf.reshape(matrix[-1], self.variables[1])
 
 
 def _shaped(tensor: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

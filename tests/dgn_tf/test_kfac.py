@@ -8,6 +8,7 @@ from captures import dense as dense_capture
 from captures import patches as positions_capture
 from test_curvature import B, make_capture, make_state, tangents
 
+import dgn_tf
 from dgn_tf import linalg as blocks
 from dgn_tf.curvature import EKFACBlock, GaussNewton, KFACBlock, statistics
 from dgn_tf.curvature.base import average
@@ -342,3 +343,17 @@ def test_a_basis_is_one_as_long_as_the_factor_of_an_exploding_run_is_finite(colu
     largest = np.linalg.eigvalsh(rows.T @ rows / 40.0)[-1] * size
     rounding = 1e-4 if columns == 6 else 0.05  # two steps of subspace iteration
     np.testing.assert_allclose(np.max(values), largest, rtol=rounding)
+
+
+@pytest.mark.parametrize("width", [4, 9])
+def test_tensorflow_optimizes_the_graph_of_a_step(width, capfd):
+    """Its own inference of shapes fails on some operations, with lines on the terminal."""
+    inputs = keras.Input((6,))
+    hidden = keras.layers.Dense(width, activation="relu")(inputs)
+    model = dgn_tf.GameModel(inputs, keras.layers.Dense(3)(hidden))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(dgn_tf.KFAC(0.01), loss)
+    model.train_on_batch(np.ones((8, 6), "float32"), np.zeros(8, "int32"))
+    told = capfd.readouterr().err
+    assert "tfg" not in told
+    assert "optimization failure" not in told
