@@ -52,8 +52,8 @@ def _draw(document: dict[str, Any]) -> Any:
         errors = 100 * np.abs(np.array([one["mean_error_by_stage"] for one in cases], float))
         last, number = errors.shape[1], number % len(figures.STYLES)
         figures.shaded(axis, np.arange(1, last + 1), errors, number)
-        # Lines that end close together: the wider network's label below, the larger game's above.
-        high = (cases[0]["players"] == 100) - 2 * (cases[0]["settings"].get("hidden") == [32, 32])
+        # Of lines that end close together the larger game's has its label above.
+        high = cases[0]["players"] == 100
         axis.annotate(
             ", ".join(case), (last, errors[:, -1].mean()), (6, 4 * high - 3), fontsize=8.5,
             textcoords="offset points", color=figures.STYLES[number]["color"],
