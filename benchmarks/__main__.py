@@ -7,7 +7,7 @@ import sys
 BENCHMARKS = {
     "fast-form": (
         "benchmarks.fast_form",
-        "all players in one computation against one Functional model a player",
+        "all players in one computation against one Functional model per player",
     ),
     "kill-resume": (
         "benchmarks.kill_resume",
@@ -15,7 +15,7 @@ BENCHMARKS = {
     ),
     "dgnopt-step": (
         "benchmarks.dgnopt_step",
-        "cost of a DGNOpt training step against Keras's SGD, a row a setting",
+        "cost of a DGNOpt training step against Keras's SGD, a row per setting",
     ),
     "large-steps": (
         "benchmarks.large_steps",

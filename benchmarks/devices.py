@@ -78,7 +78,7 @@ _COLUMNS = {
 
 
 def main() -> int:
-    """Prints a row a backend and number of players; `--out` keeps them as JSON."""
+    """Prints a row per backend and number of players; `--out` keeps them as JSON."""
     parser = argparse.ArgumentParser("./run bench devices", description=__doc__)
     parser.add_argument("--backends", nargs="+", choices=_LIBRARIES, default=["tensorflow", "jax"])
     parser.add_argument("--players", type=int, nargs="+", default=[5, 10, 24])
@@ -86,7 +86,7 @@ def main() -> int:
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--stages", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=60, help="training steps a stage")
+    parser.add_argument("--steps", type=int, default=60, help="training steps per stage")
     parser.add_argument("--precision", choices=("float32", "tf32"), default="float32")
     parser.add_argument("--conditions", default="", help="of the machine, for the table's title")
     parser.add_argument("--threads", type=int, default=None)

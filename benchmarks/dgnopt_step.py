@@ -113,7 +113,7 @@ def measure(network: str, names: list, rounds: int) -> dict:
 
 
 def main() -> int:
-    """Prints a row a configuration; `--out` keeps them as JSON."""
+    """Prints a row per configuration; `--out` keeps them as JSON."""
     options = parse()
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     startup.import_backend(options.threads)
@@ -140,7 +140,7 @@ def main() -> int:
 
 
 def summary(document: dict) -> list:
-    """Ratios to Keras's SGD, a table a network."""
+    """Ratios to Keras's SGD, a table per network."""
     from reproduce.report import Table
 
     columns = ("step", "ms", "× SGD", "× SGD, processor time", "first call s", "peak MiB")

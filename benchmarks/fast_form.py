@@ -1,4 +1,4 @@
-"""Cost of the joint policy against the paper's graph of one Functional model a player.
+"""Cost of the joint policy against the paper's graph of one Functional model per player.
 
 Both train the same game with the same widths and batch, in one process, taking turns. Times are
 CPU-seconds of the process, so they do not depend on what else the machine does.
@@ -63,7 +63,7 @@ def main() -> int:
         models.append(model)
 
     first = {"joint": timed(first_joint)}
-    first["one model a player"] = sum(
+    first["one model per player"] = sum(
         timed(lambda p=p: first_player(p)) for p in range(game.players)
     )
     targets = np.zeros((given.batch, 1), "float32")
@@ -72,13 +72,14 @@ def main() -> int:
         for model in models:
             model.train_on_batch([*sample, others], targets)
 
-    steps: dict[str, list[float]] = {"joint": [], "one model a player": []}
+    steps: dict[str, list[float]] = {"joint": [], "one model per player": []}
     for _ in range(given.repeats):
         steps["joint"].append(timed(lambda: joint[0].train_on_batch([*sample, others[..., None]])))
-        steps["one model a player"].append(timed(all_players))
+        steps["one model per player"].append(timed(all_players))
 
     ratios = [
-        slow / fast for slow, fast in zip(steps["one model a player"], steps["joint"], strict=True)
+        slow / fast
+        for slow, fast in zip(steps["one model per player"], steps["joint"], strict=True)
     ]
     rows = {
         name: {
@@ -89,7 +90,7 @@ def main() -> int:
     }
     measured = {
         "rows": rows,
-        "first_step_ratio": first["one model a player"] / first["joint"],
+        "first_step_ratio": first["one model per player"] / first["joint"],
         "training_step_ratio": {
             "median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)
         },

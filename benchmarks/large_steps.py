@@ -97,7 +97,7 @@ def main() -> int:
 
 
 def summary(document: dict) -> list:
-    """Accuracy and divergence, a row a setting."""
+    """Accuracy and divergence, a row per setting."""
     from reproduce.report import Table
 
     rows = []

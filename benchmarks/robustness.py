@@ -119,7 +119,7 @@ def _ended(runs: list[dict]) -> str:
 
 
 def summary(document: dict) -> list:
-    """How the runs ended and their accuracies, a row a setting."""
+    """How the runs ended and their accuracies, a row per setting."""
     from reproduce.report import Table
 
     rows = []

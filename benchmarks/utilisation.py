@@ -95,7 +95,7 @@ def summary(document: dict) -> list:
         step = row["step_cpu_seconds"]
         shares = [f"{100 * part / step:.0f} %" for part in row["split_cpu_seconds"].values()]
         splits.append((f"N = {row['players']}", *shares))
-    columns = ("game", "weights", "GFLOP a step", "CPU-ms", "of the machine's rate")
+    columns = ("game", "weights", "GFLOP per step", "CPU-ms", "of the machine's rate")
     parts = ("game", *rows[0]["split_cpu_seconds"])
     return [Table("Training step", columns, achieved), Table("What it is made of", parts, splits)]
 
@@ -114,7 +114,7 @@ def _split(row: dict) -> dict:
 def _show(row: dict) -> None:
     print(
         f"N = {row['players']}: {row['weights'] / 1e6:.1f} M weights, "
-        f"{row['gigaflop_a_step']:.2f} GFLOP a step, machine "
+        f"{row['gigaflop_a_step']:.2f} GFLOP per step, machine "
         f"{row['machine_gigaflop_a_cpu_second']:.0f} GFLOP/s"
     )
     for name, title in _STEPS.items():

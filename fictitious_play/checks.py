@@ -84,7 +84,7 @@ def per_item(
     array = finite_array(name, value)
     if array.ndim > 1 or (array.ndim == 1 and array.shape[0] != size):
         raise ValueError(
-            f"`{name}` must be a scalar or hold one value a {what} ({size}). "
+            f"`{name}` must be a scalar or hold one value per {what} ({size}). "
             f"Received: shape {array.shape}"
         )
     if least is not None and np.any(array < least):

@@ -15,13 +15,13 @@ from dgn_tf.settings import fraction, positive
 
 
 class Elementwise(Curvature):
-    """M = diag(scale), one entry a weight: a subclass says what it remembers and what M is."""
+    """M = diag(scale), one entry per weight: a subclass says what it remembers and what M is."""
 
     elementwise = True
 
     @abstractmethod
     def scale(self, state: State, step: Any) -> tuple:
-        """The diagonal of M without a shift, one tensor a variable."""
+        """The diagonal of M without a shift, one tensor per variable."""
 
     def state_spec(self, layout: WeightLayout) -> Spec:
         return {f"velocity_{i}": (shape, "zeros") for i, shape in enumerate(layout.variables)}

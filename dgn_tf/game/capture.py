@@ -1,8 +1,8 @@
 """What one player shows of itself on one batch: its inputs, its cotangents and its tangents.
 
-With Z the factor of the terminal Hessian (R columns a sample), a player with weights W (I × O, the
-bias as last row) has per sample and column the tangent U^{b,r} = Σ_p a_p^b (g_p^{b,r})', where a
-are the inputs (or patches) at position p and g the cotangents of Z's column r at the
+With Z the factor of the terminal Hessian (R columns per sample), a player with weights W (I × O,
+the bias as last row) has per sample and column the tangent U^{b,r} = Σ_p a_p^b (g_p^{b,r})', where
+a are the inputs (or patches) at position p and g the cotangents of Z's column r at the
 pre-activation. The joint axis of samples and columns is sample-major: index b·R + r.
 """
 

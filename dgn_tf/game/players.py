@@ -47,7 +47,7 @@ class Player(Owner):
         cotangents_of: cotangent at the pre-activation, `(B, …)` → `(B, P, O)`.
         linear: (layer input, kernel) → pre-activation without bias, for a direct weighted gradient.
         call_indices: the uses of the layer, in order; the first gives the stage.
-        positions: rows of inputs a sample that its weights are applied to; None where unknown.
+        positions: rows of inputs per sample that its weights are applied to; None where unknown.
         slot, earliest, latest, agents: its place in the game.
     """
 

@@ -161,7 +161,7 @@ def _respond(stage: DenseStage, n: int, V: tuple, rule: _Rule) -> tuple:
 
 
 def _alone(stage: DenseStage, V: tuple, rule: _Rule, duplicated: bool, sees_state: bool) -> tuple:
-    """(9) and (10), one value function a slot; where the players do not see the state, (5), the
+    """(9) and (10), one value function per slot; where the players do not see the state, (5), the
     preconditioned gradient, and all slots hold the co-state and its derivative."""
     values, gains = [], {}
     for slot, V_slot in enumerate(V):

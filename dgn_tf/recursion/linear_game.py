@@ -17,7 +17,7 @@ from dgn_tf.precise import matmul, matvec
 class DenseStage:
     """One stage of the linearised game: m is the size of the next state, n of this one.
 
-    The lists have one entry a slot; a slot without a player holds None (or the list is shorter).
+    The lists have one entry per slot; a slot without a player holds None (or the list is shorter).
 
     Attributes:
         F_x: ``(m, n)``, the Jacobian of the next state in the state.
@@ -82,7 +82,7 @@ class DenseStageResult:
 
 
 def stage_result(stage: DenseStage, gains: Any, V: Any) -> DenseStageResult:
-    """The result of a structure with one value function a slot, from ``{slot: (k, K)}`` of the
+    """The result of a structure with one value function per slot, from ``{slot: (k, K)}`` of the
     players present, and for every slot ``(V_x, V_xx)``."""
     players = tuple(
         DenseGain(*gains[n], *V[n]) if n in stage.present else None for n in range(len(V))

@@ -62,7 +62,7 @@ def solve(
         batch: scalar, B.
         form: one of the four above.
         structure: ``open_loop``: v_T and no feedback; ``open_loop_cooperative``: every stage solved
-            jointly against v_T, C_T, no feedback; ``feedback``: one value function a slot;
+            jointly against v_T, C_T, no feedback; ``feedback``: one value function per slot;
             ``cooperative``: one for the game.
         absent_players: ``dummy``: an absent slot passes its value function on; ``duplicated``: it
             answers with the kernel of the stage's lowest slot.
@@ -137,7 +137,7 @@ def _team(kernels: Any, decay: Any, agents: Any) -> tuple:
 
 
 def _feedback(solve_chains: Any, kernels: Any, decay: Any, duplicated: bool) -> list:
-    """(9) and (10): one value function, so one chain, a slot; None where it has no player."""
+    """(9) and (10): one value function, so one chain, per slot; None where it has no player."""
     slots = max(len(stage) for stage in kernels)
     chains = []
     for slot in range(slots):

@@ -39,7 +39,7 @@ class Gains(ABC):
 
     @abstractmethod
     def player(self, player: Player, change: Change) -> Update:
-        """(k + K δx) / lr of a player, summed over its agents, one tensor a variable, from δx at
+        """(k + K δx) / lr of a player, summed over its agents, one tensor per variable, from δx at
         the cut before its stage."""
 
     def stage(self, stage: Stage, change: Change) -> Iterator[tuple[Player, Update]]:
@@ -60,7 +60,7 @@ class Gains(ABC):
         return {owner.name: u for stage in stages for owner, u in self.stage(stage, None)}
 
     def _gradient_of(self, owner: Owner) -> Update:
-        """The preconditioned gradient of weights that are no player's, a block a variable."""
+        """The preconditioned gradient of weights that are no player's, a block per variable."""
         block = self.optimizer.rules.fallback
         step, l_u = self.optimizer.iterations.value, self.observation.l_u[owner.name]
         states = self.optimizer.states.bystanders[owner.name]

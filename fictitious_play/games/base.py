@@ -41,18 +41,18 @@ class Game(metaclass=Frozen):
         players: number of players N, at least 1.
         horizon: T > 0, in the game's unit of time.
         steps: number N_T of Euler steps, at least 1.
-        state_size: size n of the joint state. Defaults to one state a player.
+        state_size: size n of the joint state. Defaults to one state per player.
         control_size: size of one player's control.
-        noise_size: number of Brownian motions. Defaults to players + 1: one for all, then one a
+        noise_size: number of Brownian motions. Defaults to players + 1: one for all, then one per
             player.
         initial_mean, initial_std: X_0 ~ N(initial_mean, diag(initial_std²)); scalars or one value
-            a state.
+            per state.
         control_bounds: (low, high) of the controls, scalars or arrays that broadcast to
             (players, control_size), infinite where there is no bound; None for no bounds at all.
             The networks meet them, so that controls are what was played. The exact theory of
             linear-quadratic games knows no bounds: with them, a game has no exact solution.
-        control_unit: what a typical control is, a scalar or one value a player. The networks learn
-            in this unit, and hands tremble by it; it changes nothing else.
+        control_unit: what a typical control is, a scalar or one value per player. The networks
+            learn in this unit, and hands tremble by it; it changes nothing else.
 
     Raises:
         ValueError, TypeError: for sizes, times, bounds or an initial law that make no game.

@@ -35,17 +35,17 @@ class LinearQuadraticGame(Game):
 
     Args:
         A: (n, n).
-        B: one (n, k_i) matrix a player; their number is the number of players.
-        Q: one (n, n) matrix a player.
-        S: one (k_i, n) matrix a player, or (Σ k_i, n) on the controls of all; None means zero.
-        R: one positive definite (k_i, k_i) matrix a player, or (Σ k_i, Σ k_i) on the controls of
+        B: one (n, k_i) matrix per player; their number is the number of players.
+        Q: one (n, n) matrix per player.
+        S: one (k_i, n) matrix per player, or (Σ k_i, n) on the controls of all; None means zero.
+        R: one positive definite (k_i, k_i) matrix per player, or (Σ k_i, Σ k_i) on the controls of
             all, positive definite in her own; None means the identity.
-        G: one (n, n) matrix a player.
+        G: one (n, n) matrix per player.
         L: (n, m), volatilities of m Brownian motions; None means no noise.
         horizon, steps: T > 0 and the number of Euler steps. Every matrix but G may have a leading
             axis of length `steps`.
         initial_mean, initial_std: X_0 ~ N(initial_mean, diag(initial_std²)); scalars or one value
-            a state.
+            per state.
         initial_covariance: (n, n), in place of `initial_std` where initial states are correlated.
         discount: ρ, the rate at which costs are discounted.
         control_bounds: as in `Game`; the game then has no exact solution.
@@ -314,7 +314,7 @@ class LinearQuadraticGame(Game):
 
     @property
     def _superposition_pays(self) -> bool:
-        """Products a path and player: of the impulse responses, and of simulating the state."""
+        """Products per path and player: of the impulse responses, and of simulating the state."""
         n, size = self.state_size, self._views.shape[1]
         impulses = (self.steps + 1) * size * self.control_size
         simulated = n * (n + self.players * (self.control_size + size))

@@ -160,7 +160,7 @@ class StackedNetworks(keras.Model):
             values: products of the first layer, (..., players, width, batch).
             linear: what the skip connection adds, (..., players, control_size, batch), or None.
             statistics: where given, batch normalisation uses the batch's own statistics and
-                appends them, (..., players, width) means and variances, a pair a layer; else it
+                appends them, (..., players, width) means and variances, a pair per layer; else it
                 uses its moving averages, as `keras.layers.BatchNormalization` does.
 
         Returns:

@@ -35,7 +35,7 @@ def size_notice(policy: Any, sample: Sample, steps: int) -> tuple[str, ...]:
         return ()
     return (
         f"The controls of player {player} are of size {size[player]:.2g}, and networks learn in "
-        f"units of {game.control_unit[player]:g}. If so large they should be, tell the game's "
-        f"constructor: control_unit={10.0 ** np.rint(np.log10(size[player])):g}, or one number a "
+        f"units of {game.control_unit[player]:g}. If they should be so large, tell the game's "
+        f"constructor: control_unit={10.0 ** np.rint(np.log10(size[player])):g}, or one number per "
         "player",
     )

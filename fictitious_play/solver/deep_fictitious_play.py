@@ -71,7 +71,7 @@ class DeepFictitiousPlay:
             α^0, …, α^k after stage k. In closed-loop play α^k is a feedback, and the others
             answer a deviation with the weighted sum of their feedbacks in the state it leads to.
         damping: ω, above 0 and at most 1.
-        batch_size: paths a training step, even.
+        batch_size: paths per training step, even.
         learning_rate: Adam's first rate; None means a number over √(number of features): 0.6 in
             open-loop play, 0.15 in closed-loop play, 0.05 with `skip` (docs/design.md has the
             search). Or a `keras.optimizers.schedules.LearningRateSchedule`, whose steps are the
@@ -81,7 +81,7 @@ class DeepFictitiousPlay:
         optimizer: another optimizer of Keras, with a learning rate or schedule of its own, or a
             function of the number of features that gives one; every model trains with a new one of
             the same configuration. Optimizers that update every weight by itself, as SGD, RMSprop,
-            Adam and Lion do, are one optimizer a player, although the players' weights lie in the
+            Adam and Lion do, are one optimizer per player, although the players' weights lie in the
             same tensors. With `global_clipnorm`, or `clipnorm`, and in Adafactor, Lamb and Muon,
             whose step looks at a whole tensor, players change each other's steps; under
             `belief="sequential"` everybody has tensors of her own.

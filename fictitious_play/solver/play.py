@@ -31,8 +31,8 @@ class NonFiniteLossError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Training:
-    """How the networks are trained: paths a step, seed, dtype, optimizer, steps of the whole solve,
-    whether the step is compiled, and the `cost_weights` of the players, of one where None."""
+    """How the networks are trained: paths per step, seed, dtype, optimizer, steps of the whole
+    solve, whether the step is compiled, and the players' `cost_weights`, of one where None."""
 
     batch_size: int
     seed: int

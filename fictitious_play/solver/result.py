@@ -35,7 +35,7 @@ class Result:
         cost_spread: (players,), standard deviation of a path's cost.
         non_finite: (players,), how many validation paths had a cost that is NaN or infinite; the
             cost is then not finite either.
-        history: one `StageRecord` a stage.
+        history: one `StageRecord` per stage.
         settled: whether the last stage's change was below the tolerance (1e-3 without one): the
             costs have stopped moving, wherever that is.
         converged: whether the regret at the end and two of its standard errors are below the
@@ -168,7 +168,7 @@ class Result:
                 linear-quadratic, and in closed loop the larger of both.
             steps: Adam steps of the networks, over all their starts; the search for linear
                 responses takes up to 40 evaluations on 1,024 paths besides.
-            batch_size: paths a step.
+            batch_size: paths per step.
             hidden: hidden sizes of the networks; None means (32, 32).
             paths: fresh antithetic paths on which the gain is measured, even.
             seed: of everything drawn.

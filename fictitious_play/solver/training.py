@@ -20,7 +20,7 @@ class _CostModel(keras.Model):
     each with a weight, which brings costs of any size to where an optimizer sees them.
 
     J^i depends on player i's weights only, since the others' are frozen: the sum of the losses has
-    the players' own gradients, and elementwise Adam on stacked weights is one Adam a player.
+    the players' own gradients, and elementwise Adam on stacked weights is one Adam per player.
     """
 
     def __init__(self, policy: Any, **kwargs: Any):
@@ -147,7 +147,7 @@ class Trainer:
 
     Args:
         model: what `compile_model` gives.
-        batch_size: paths a step.
+        batch_size: paths per step.
     """
 
     def __init__(self, model: _CostModel, batch_size: int):

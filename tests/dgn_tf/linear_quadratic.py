@@ -51,8 +51,9 @@ class LQGame:
         square = all(np.shape(matrix) == (n, n) for matrix in (self.A, self.Q, self.Q_T))
         if not square or len(self.B) != len(self.R) or not self.B:
             raise ValueError(
-                "A, Q and Q_T must be square matrices of one size, with one B and one R a player. "
-                f"Received: A {np.shape(self.A)}, Q {np.shape(self.Q)}, Q_T {np.shape(self.Q_T)}, "
+                "A, Q and Q_T must be square matrices of one size, with one B and one R "
+                f"per player. Received: A {np.shape(self.A)}, "
+                f"Q {np.shape(self.Q)}, Q_T {np.shape(self.Q_T)}, "
                 f"{len(self.B)} B, {len(self.R)} R."
             )
         for B, R in zip(self.B, self.R, strict=True):

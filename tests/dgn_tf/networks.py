@@ -36,7 +36,7 @@ class Stage:
     weights: list = field(default_factory=list)
 
     def in_slots(self, items):
-        """A list with one entry a slot, None where the slot has no player."""
+        """A list with one entry per slot, None where the slot has no player."""
         slots = range(len(items)) if self.slots is None else self.slots
         by_slot = dict(zip(slots, items, strict=True))
         return [by_slot.get(n) for n in range(max(by_slot) + 1)]

@@ -80,7 +80,7 @@ def test_the_global_norm_is_that_of_all_weights(float64):
 
 
 def narrow():
-    """Weights in one column a layer: M² has rank one, and the kernel of a diagonal M is exact."""
+    """Weights in one column per layer: M² has rank one, and the kernel of a diagonal M is exact."""
     inputs = keras.Input((3,))
     h = keras.layers.Dense(1, activation="tanh", name="a")(inputs)
     return inputs, keras.layers.Dense(1, name="b")(h)

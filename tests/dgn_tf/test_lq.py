@@ -173,7 +173,7 @@ def test_nash_value_along_a_trajectory_is_its_expansion():
     "change, message",
     [
         ({"Q": np.eye(3)}, "one size"),
-        ({"R": []}, "one R a player"),
+        ({"R": []}, "one R per player"),
         ({"B": [np.ones((3, 2))]}, r"B \(n, p\)"),
         ({"horizon": 0}, "horizon"),
     ],

@@ -198,7 +198,7 @@ def test_a_solve_says_which_unit_to_try():
     text = solver.solve(**plan).summary()
     assert "note: The controls of player" in text
     assert "in units of 1." in text
-    assert re.search(r"control_unit=100*, or one number a player", text)
+    assert re.search(r"control_unit=100*, or one number per player", text)
 
 
 def test_of_which_controls_a_unit_is_proposed():

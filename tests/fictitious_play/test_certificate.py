@@ -136,7 +136,7 @@ def test_something_without_a_cost_is_no_equilibrium(solved):
         ({"steps": 0}, "`steps` must be at least 1"),
         ({"seed": -1}, "`seed` must be at least 0"),
         ({"scale": 0.0}, "`scale` must be greater than 0"),
-        ({"scale": [1.0, 2.0]}, "`scale` must be a scalar or hold one value a player"),
+        ({"scale": [1.0, 2.0]}, "`scale` must be a scalar or hold one value per player"),
     ],
 )
 def test_bad_settings_are_refused(solved, settings, rule):

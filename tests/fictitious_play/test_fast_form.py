@@ -1,4 +1,4 @@
-"""The joint policy against one Functional model a player, from the same weights."""
+"""The joint policy against one Functional model per player, from the same weights."""
 
 from collections import defaultdict
 

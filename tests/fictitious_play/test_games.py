@@ -95,7 +95,7 @@ def test_configuration_makes_the_same_game(game):
         ({"c": -1}, ValueError, "`c` must be at least 0"),
         ({"rho": 1.1}, ValueError, "`rho` must be at most 1"),
         ({"rho": -1.1}, ValueError, "`rho` must be at least -1"),
-        ({"a": [0.1, 0.2]}, ValueError, "`a` must be a scalar or hold one value a player"),
+        ({"a": [0.1, 0.2]}, ValueError, "`a` must be a scalar or hold one value per player"),
         ({"a": "much"}, TypeError, "`a` must be a number or an array"),
         ({"initial_std": -1.0}, ValueError, "`initial_std` must be at least 0"),
         ({"initial_mean": [0.0] * 3}, ValueError, "`initial_mean` must be a scalar or hold"),

@@ -252,7 +252,7 @@ def good():
         ({"A": np.ones((2, 3))}, ValueError, "`A` must have the shape"),
         ({"A": "matrix"}, TypeError, "`A` must be a number or an array"),
         ({"A": np.full((2, 2), np.nan)}, ValueError, "`A` must be finite"),
-        ({"B": []}, ValueError, "`B` must have one matrix a player"),
+        ({"B": []}, ValueError, "`B` must have one matrix per player"),
         ({"B": 3.0}, TypeError, "`B` must be a sequence of matrices"),
         ({"R": [np.eye(1), -np.eye(1)]}, ValueError, "must be positive definite"),
         ({"G": [np.eye(2)]}, ValueError, "`G` must have one matrix for each of the 2 players"),

@@ -59,13 +59,13 @@ class LinearQuadraticForm:
 
     Args:
         A: `(n, n)`.
-        B: One `(n, k_i)` matrix a player. Their number is the number of players.
-        Q: One `(n, n)` matrix a player.
-        S: One `(k_i, n)` matrix a player, or `(K, n)` on the controls of all players, stacked, with
-            `K = Σ k_i`; `None` for zero.
-        R: One positive definite `(k_i, k_i)` matrix a player, or `(K, K)` on the controls of all,
+        B: One `(n, k_i)` matrix per player. Their number is the number of players.
+        Q: One `(n, n)` matrix per player.
+        S: One `(k_i, n)` matrix per player, or `(K, n)` on the controls of all players, stacked,
+            with `K = Σ k_i`; `None` for zero.
+        R: One positive definite `(k_i, k_i)` matrix per player, or `(K, K)` on the controls of all,
             whose block of her own is positive definite; `None` for the identity.
-        G: One `(n, n)` matrix a player.
+        G: One `(n, n)` matrix per player.
         L: `(n, m)`, or `None` for a game without noise (`m = 1`, zero).
         horizon: `T > 0`.
         steps: Number of Euler steps, at least one.
@@ -122,7 +122,7 @@ class LinearQuadraticForm:
         B = _per_player("B", self.B)
         players = len(B)
         if players < 1:
-            raise ValueError("`B` must have one matrix a player, at least one. Received: none")
+            raise ValueError("`B` must have one matrix per player, at least one. Received: none")
         for i, b in enumerate(B):
             if b.ndim not in (2, 3) or b.shape[-1] == 0:
                 raise ValueError(f"`B[{i}]` must have the shape (n, k). Received: shape {b.shape}")

@@ -47,7 +47,7 @@ def both_sides(B: Any, Q: Any, S: Any, R: Any, G: Any) -> dict[str, list]:
         for i, (matrix, shape) in enumerate(zip(matrices, shapes, strict=True)):
             if matrix.ndim not in (2, 3) or matrix.shape[-2:] != shape:
                 raise ValueError(
-                    f"`{name}[{i}]` must have the shape {shape}, or one such matrix a step. "
+                    f"`{name}[{i}]` must have the shape {shape}, or one such matrix per step. "
                     f"Received: shape {matrix.shape}"
                 )
     time = next((m.shape[:1] for m in (*S, *R) if m.ndim == 3), ())
