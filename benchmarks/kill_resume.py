@@ -23,9 +23,11 @@ from reproduce import startup
 
 _ROOT = Path(__file__).resolve().parent.parent
 #: What a process of a trial runs. Starting Python and importing a backend take seconds in which
-#: there is nothing to kill, so it says when the solve begins.
+#: there is nothing to kill, so it says when the solve begins; Keras imports scikit-learn and
+#: matplotlib where they are, which takes two more.
 _PROGRAM = """
 import json, sys
+sys.modules.update(sklearn=None, matplotlib=None)
 from benchmarks import kill_resume
 from fictitious_play import DeepFictitiousPlay
 print("begun", flush=True)

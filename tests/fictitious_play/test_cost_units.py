@@ -34,7 +34,8 @@ class Unit(Plain):
 
 
 def solved(game, **settings):
-    return fp.DeepFictitiousPlay(game, hidden=(4,), **settings).solve(**QUICK)
+    form = {"hidden": (4,), "batch_normalization": False}
+    return fp.DeepFictitiousPlay(game, **form, **settings).solve(**QUICK)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _NOTEBOOKS = sorted((_ROOT / "docs" / "notebooks").glob("*.ipynb"))
 #: What the cell of parameters is replaced by.
 _TINY = {
-    "own_game": "STAGES, STEPS, CERTIFICATE_STEPS, PATHS = 1, 2, 2, 16",
+    "own_game": "TIME_STEPS, STAGES, STEPS, CERTIFICATE_STEPS, PATHS = 2, 1, 2, 2, 16",
     "training": "EPOCHS, SAMPLES = 1, 128",
 }
 

@@ -14,7 +14,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def begin(program="", **variables):
     given = {"TF_CPP_MIN_LOG_LEVEL": "", "TF_ENABLE_ONEDNN_OPTS": "1", **variables}
-    code = "from reproduce import startup\nstartup.import_backend(2)\n" + program
+    # Keras imports scikit-learn and matplotlib where they are installed, which takes two seconds.
+    code = "import sys\nsys.modules.update(sklearn=None, matplotlib=None)\n"
+    code += "from reproduce import startup\nstartup.import_backend(2)\n" + program
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=_ROOT, env={**os.environ, **given}, capture_output=True, text=True,

@@ -176,7 +176,7 @@ def _runs(pid):
 def test_an_interrupted_command_ends_its_workers_and_goes_on(tmp_path):
     """It goes on in this process here, with what the workers have left, and a cell of theirs is
     what this process makes of it."""
-    arguments = ["dgnopt-figure-3", "--preset", "smoke", "--out", str(tmp_path)]
+    arguments = ["dgnopt-figure-5", "--preset", "smoke", "--out", str(tmp_path)]
     process = subprocess.Popen(
         [sys.executable, "-m", "reproduce", *arguments, "--jobs", "2"],
         cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -198,7 +198,7 @@ def test_an_interrupted_command_ends_its_workers_and_goes_on(tmp_path):
     assert not list(folder.glob("*.partial"))
     assert command.main(arguments) == 0
     assert {path: path.read_bytes() for path in before} == before
-    assert (tmp_path / "smoke" / "dgnopt-figure-3.json").exists()
+    assert (tmp_path / "smoke" / "dgnopt-figure-5.json").exists()
     theirs = json.loads(min(before.values(), key=len))
     same_training(theirs["result"], next(cell_of.run([cell_of.make(**theirs["cell"])])))
 

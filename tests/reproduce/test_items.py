@@ -36,7 +36,8 @@ _ALWAYS = {
     ],
 )
 def test_an_item_writes_its_json_figure_and_report(name, tmp_path, capsys):
-    assert command.main([name, "--preset", "smoke", "--seed", "3", "--out", str(tmp_path)]) == 0
+    arguments = ["--preset", "smoke", "--seed", "3", "--out", str(tmp_path), "--jobs", "1"]
+    assert command.main([name, *arguments]) == 0
     document = json.loads((tmp_path / "smoke" / f"{name}.json").read_text())
     assert document["item"] == name
     assert document["provenance"].keys() >= _PROVENANCE
