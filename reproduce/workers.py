@@ -10,8 +10,7 @@ from typing import Any
 from reproduce import startup
 
 _POLL_SECONDS = 0.5
-#: Memory that a solve may need, in bytes.
-_MEMORY = 2 * 2**30
+_MEMORY = 2 * 2**30  # bytes that a solve may need
 
 
 def count(tasks: int, options: Any) -> int:

@@ -77,19 +77,22 @@ class Games:
         seeds = range(first, first + context.settings["seeds"])
         every = {_kept(context, case, seed): (seed, case) for seed in seeds for case in cases
                  if seed - first < (case.seeds or len(seeds))}  # fmt: skip
-        tasks: dict[tuple[int, str], list[str]] = {}
+        tasks: dict[tuple[int, str], dict[str, Path]] = {}
         for path, (seed, case) in every.items():
             if path.exists():
                 found = store.read(path)
                 context.reused.update({c: found[f"whole_{c}"] for c in solving.clocks()})
             else:
-                tasks.setdefault((seed, case.reads or case.key), []).append(case.key)
+                tasks.setdefault((seed, case.reads or case.key), {})[case.key] = path
         jobs = workers.count(len(tasks), context.options)
         if jobs > 1:
-            self._beside(jobs, context, [(seed, keys) for (seed, _), keys in tasks.items()])
+            # The largest games first, so that no process is left alone with one.
+            size = {case.key: _arguments(context, case, first)[2].players for case in cases}
+            order = sorted(tasks.items(), key=lambda task: -max(size[key] for key in task[1]))
+            self._beside(jobs, context, [(seed, kept) for (seed, _), kept in order])
         else:
-            for (seed, _), keys in tasks.items():
-                context.reused.update(self.solve(context, seed, keys))
+            for (seed, _), kept in tasks.items():
+                context.reused.update(self.solve(context, seed, kept))
         return {"cases": [store.read(path) for path in every]}
 
     def _beside(self, jobs: int, context: Any, tasks: list) -> None:
@@ -97,19 +100,19 @@ class Games:
         begun = time.monotonic()
         context.ran.update(jobs=jobs, threads=workers.threads(jobs, context.options))
         done = workers.finished(jobs, context.options, partial(_solve, context), tasks)
-        for number, ((seed, keys), future) in enumerate(done, 1):
+        for number, ((seed, kept), future) in enumerate(done, 1):
             context.reused.update(future.result())
             spent = time.monotonic() - begun
             left = spent / number * (len(tasks) - number)
-            print(f"{', '.join(keys)}, seed {seed}: finished, {number} of {len(tasks)}, "
+            print(f"{', '.join(kept)}, seed {seed}: finished, {number} of {len(tasks)}, "
                   f"{spent:.0f} s spent, about {left:.0f} s left", file=sys.stderr)  # fmt: skip
 
-    def solve(self, context: Any, seed: int, keys: Sequence[str]) -> Counter:
+    def solve(self, context: Any, seed: int, kept: Mapping[str, Path]) -> Counter:
         """Solves the cases of these keys from a seed, measures and certifies each and keeps its
-        record on the disk; returns what earlier commands had spent on their stages."""
+        record in its file; returns what earlier commands had spent on their stages."""
         earlier: Counter = Counter()
         cases = {case.key: case for case in self.cases(context.settings)}
-        for case in map(cases.__getitem__, keys):
+        for case, path in ((cases[key], path) for key, path in kept.items()):
             begun, result = solving.clocks(), solving.solve(*_arguments(context, case, seed))
             spent, solved_at = solving.spent(result), solving.clocks()
             earlier += spent - (solved_at - begun)
@@ -118,8 +121,7 @@ class Games:
                      "reason": result.reason}  # fmt: skip
             found |= self.record(Solved(case, seed, context.settings, result, other))
             whole = spent + (solving.clocks() - solved_at)
-            found |= {f"whole_{clock}": value for clock, value in whole.items()}
-            store.write(_kept(context, case, seed), found)
+            store.write(path, found | {f"whole_{clock}": value for clock, value in whole.items()})
         return earlier
 
     def summary(self, document: dict[str, Any]) -> list[Table]:
@@ -130,9 +132,9 @@ class Games:
         )]  # fmt: skip
 
 
-def _solve(context: Any, seed: int, keys: Sequence[str]) -> Counter:
+def _solve(context: Any, seed: int, kept: Mapping[str, Path]) -> Counter:
     """What a worker does."""
-    return find(context.item).code().solve(context, seed, keys)
+    return find(context.item).code().solve(context, seed, kept)
 
 
 def _arguments(context: Any, case: Case, seed: int) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ when the command is started again.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,9 @@ def run(cells: list[Cell], context: Any, title: str = "cells") -> list[dict[str,
             total = sum(cell["steps"] for cell in every.values())
             kept = total - sum(cell["steps"] for cell in waiting)
             line = bar.add_task(title, total=total, completed=kept)
-            if options.dask is not None:
-                runner: Callable[..., Pairs] = partial(_on_cluster, options.dask)
-            else:
-                runner = partial(_in_processes, jobs, options) if jobs > 1 else _here
-            for name, result in runner(tasks, folder, partial(bar.update, line)):
+            near = partial(_in_processes, jobs, options) if jobs > 1 else _here
+            train = partial(_on_cluster, options.dask) if options.dask is not None else near
+            for name, result in train(tasks, folder, partial(bar.update, line)):
                 results[name] = result
                 if "error" in result:
                     cell = every[name]

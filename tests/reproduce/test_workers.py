@@ -49,11 +49,11 @@ def item(monkeypatch):
     def record(solved):
         return {"solved": solved.result.name, "read": solved.other and solved.other.name}
 
-    game = SimpleNamespace(get_config=dict)
+    game, larger = (SimpleNamespace(get_config=dict, players=count) for count in (2, 3))
     first = cases.Case("first", game)
     item = cases.Games(
         cases=lambda settings: [
-            first, cases.Case("second", game, network="large"),
+            first, cases.Case("second", larger, network="large"),
             cases.Case("third", game, reads=first.key),
         ],
         tables={"caption": {"game": lambda own: cases.names(own[0])[0], **cells.RUNS}},
@@ -89,6 +89,6 @@ def test_solves_in_workers_give_the_records_of_one_process(item, tmp_path, monke
     assert alone.ran == {}
     told = [line.split(":")[0] for line in capsys.readouterr().err.splitlines()]
     both = "first, paper's architecture, third, paper's architecture"
-    assert told == [f"{name}, seed {seed}" for seed in (5, 6) for name in (both, "second, large")]
+    assert told == [f"{name}, seed {seed}" for name in ("second, large", both) for seed in (5, 6)]
     # What the stages had cost before, which took this command no time.
     assert beside.reused == pytest.approx(alone.reused, rel=0.05)
