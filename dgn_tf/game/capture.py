@@ -37,7 +37,7 @@ class Capture:
     """One player on one batch.
 
     Args:
-        inputs: what the layer was handed, a tensor a use: `(B, P, I0)` where `rows` is None.
+        inputs: what the layer was handed, a tensor per use: `(B, P, I0)` where `rows` is None.
         cotangents: `(B, P, R, O)`, per sample, without 1/B.
         layout: how the variables form one matrix.
         rows: function that makes `(B, P, I0)` of one use's input.

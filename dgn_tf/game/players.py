@@ -74,10 +74,10 @@ class Player(Owner):
     def capture(
         self, inputs: Sequence[tf.Tensor], cotangents: Sequence[Sequence], **settings: Any
     ) -> Capture:
-        """The player on a batch, from its layer inputs and, a use and a column of Z, cotangents.
+        """The player on a batch, from its layer inputs and, per use and column of Z, cotangents.
 
         Args:
-            inputs, cotangents: a list item a use.
+            inputs, cotangents: a list item per use.
             settings: c, curvature_scale, flat, expected and batch, as for `Capture`.
         """
         columns = [tf.stack([self.cotangents_of(g) for g in use], 2) for use in cotangents]

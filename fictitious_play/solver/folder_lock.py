@@ -1,4 +1,4 @@
-"""One writer a folder: a lock file that names the process that holds it."""
+"""One writer per folder: a lock file that names the process that holds it."""
 
 import json
 import os

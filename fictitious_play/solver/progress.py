@@ -1,4 +1,4 @@
-"""Progress of a solve on the terminal: a bar with the time left, or a line a stage without one."""
+"""Progress of a solve on the terminal: a bar with the time left, or a line per stage without."""
 
 import sys
 import time
