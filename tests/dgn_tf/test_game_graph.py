@@ -202,7 +202,7 @@ def test_nested_models_that_repeat_names_and_sequential_models():
         pytest.param("ResNet50", 32, marks=pytest.mark.release),
         ("MobileNetV2", 32),
         pytest.param("InceptionV3", 75, marks=pytest.mark.release),
-        ("DenseNet121", 32),
+        pytest.param("DenseNet121", 32, marks=pytest.mark.release),
     ],
 )
 def test_the_forward_pass_of_large_networks_is_reproduced_exactly(application, size):

@@ -11,7 +11,7 @@ _NOTEBOOKS = sorted((_ROOT / "docs" / "notebooks").glob("*.ipynb"))
 #: What the cell of parameters is replaced by.
 _TINY = {
     "own_game": "TIME_STEPS, STAGES, STEPS, CERTIFICATE_STEPS, PATHS = 2, 1, 2, 2, 16",
-    "training": "EPOCHS, SAMPLES = 1, 128",
+    "training": "BLOCKS, EPOCHS, SAMPLES = 1, 1, 128",
 }
 
 
