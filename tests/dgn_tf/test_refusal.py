@@ -181,19 +181,21 @@ def test_newton_steps_without_a_bound_say_what_bounds_them():
 @pytest.mark.parametrize("eager", [True, False])
 def test_the_error_names_the_layer_player_or_not(eager):
     guard = dgn_tf.StepGuard(retries=0, patience=1)
+    poisoned, plain = (
+        compiled(dgn_tf.DGNOpt(0.01, curvature="identity", guard=guard), net, run_eagerly=eager)
+        for net in (network(Poison(name="poison")), network())
+    )
+    sound = plain.get_weights()
+    norm, last = plain.get_layer("norm").gamma, plain.get_layer("D1").bias
     names = {
-        "layer 'poison'": (network(Poison(name="poison")), X),
-        "layer 'norm'": (network(), X),
-        r"inputs of the batch.*stage 0, player 'D0'": (network(), np.full_like(X, np.inf)),
-        r"stage 1, player 'D1' \(slot 0\)": (network(), X),
+        "layer 'poison'": (poisoned, None, X),
+        "layer 'norm'": (plain, (norm, np.full(4, np.nan)), X),
+        r"inputs of the batch.*stage 0, player 'D0'": (plain, None, np.full_like(X, np.inf)),
+        r"stage 1, player 'D1' \(slot 0\)": (plain, (last, np.full(3, np.inf)), X),
     }
-    for name, (net, x) in names.items():
-        model = compiled(
-            dgn_tf.DGNOpt(0.01, curvature="identity", guard=guard), net, run_eagerly=eager
-        )
-        if "norm" in name:
-            model.get_layer("norm").gamma.assign(np.full(4, np.nan))
-        if "D1" in name:
-            model.get_layer("D1").bias.assign(np.full(3, np.inf))
+    for name, (model, fault, x) in names.items():
+        plain.set_weights(sound)
+        if fault is not None:
+            fault[0].assign(fault[1])
         with pytest.raises(tf.errors.InvalidArgumentError, match=name + "[^$]*scaled to about one"):
             model.train_on_batch(x, Y)

@@ -54,8 +54,8 @@ def test_batch_statistics_are_finite_however_large_the_means(mean):
 
 
 def test_a_fitted_player_model_lowers_her_cost():
-    game = symmetric_game(players=3, steps=4, rho=0.0, initial_std=1.0)
-    model = fp.player_model(game, 0, seed=1)
+    game = symmetric_game(players=3, steps=2, rho=0.0, initial_std=1.0)
+    model = fp.player_model(game, 0, hidden=(16,), seed=1)
     initial, noise, others = sample(game, paths=512, dtype=np.float32)
     inputs = [initial, noise, 0 * others[..., 0]]
     model.compile(keras.optimizers.Adam(0.01), fp.MeanCost())
@@ -63,7 +63,7 @@ def test_a_fitted_player_model_lowers_her_cost():
     before = model.evaluate(inputs, targets, verbose=0)
     model.fit(inputs, targets, batch_size=64, epochs=12, verbose=0)
     gained = before - model.evaluate(inputs, targets, verbose=0)
-    nobody = fp.lq.feedback_coefficients(game, np.zeros((4, 3, 3)))
+    nobody = fp.lq.feedback_coefficients(game, np.zeros((2, 3, 3)))
     answer = nobody.copy()
     answer[:, :1] = fp.lq.best_response(game, nobody, player=0)
     best, zero = (fp.lq.coefficient_cost(game, profile)[0] for profile in (answer, nobody))
