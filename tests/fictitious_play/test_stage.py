@@ -156,7 +156,10 @@ def test_a_stage_crosses_between_host_and_device_four_times_at_most(monkeypatch)
     monkeypatch.setattr("fictitious_play.solver.play.CHUNK_SECONDS", 1e9)
     for structure in ("open_loop", "closed_loop"):
         fp.DeepFictitiousPlay(
-            symmetric_game(players=2, steps=2), hidden=(4,), information_structure=structure
+            symmetric_game(players=2, steps=2),
+            hidden=(4,),
+            batch_normalization=False,
+            information_structure=structure,
         ).solve(3, 40, validation_paths=64, progress=False, regret_every=None)
         count, names = stages[3]
         assert count == 40  # the whole stage at once
