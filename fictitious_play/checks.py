@@ -115,6 +115,24 @@ def bounds(name: str, value: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, n
     return None if np.all(np.isinf(low) & np.isinf(high)) else (low, high)
 
 
+def control_unit(value: Any, shape: tuple[int, int]) -> np.ndarray | None:
+    """Units of control as (players, control_size), given as a scalar, one value per player or the
+    whole array; None for None."""
+    if value is None:
+        return None
+    array = finite_array("control_unit", value)
+    if array.ndim == 1 and array.shape == shape[:1]:
+        array = array[:, None]
+    if array.shape not in ((), (shape[0], 1), shape):
+        raise ValueError(
+            f"`control_unit` must be a scalar, hold one value per player ({shape[0]}), or have the "
+            f"shape {shape} (players, control_size). Received: shape {array.shape}"
+        )
+    if np.any(array <= 0.0):
+        raise ValueError(f"`control_unit` must be greater than 0. Received: control_unit={value!r}")
+    return np.broadcast_to(array, shape).copy()
+
+
 def one_of(name: str, value: Any, choices: Any) -> str:
     """`value`, if it is one of the names in `choices`."""
     choices = tuple(choices)

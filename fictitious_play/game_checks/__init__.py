@@ -78,9 +78,18 @@ def admit(game: Game, dtype: str | None = None) -> np.ndarray:
     if key not in _passed:
         findings = _tried(game, dtype)
         for sentence in findings.paths:
-            warnings.warn(sentence, RuntimeWarning, stacklevel=3)
+            warnings.warn(sentence, RuntimeWarning, stacklevel=4)
         _passed[key] = weakref.ref(game, lambda _: _passed.pop(key, None)), findings.stakes
     return _passed[key][1]
+
+
+def stakes_in(game: Game, dtype: str, unit: np.ndarray) -> np.ndarray:
+    """As `admit` gives them, of a game that has been admitted, for other units of control
+    (players, control_size)."""
+    trial = make_trial(game, dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # told before
+        return check_paths(trial, Simulator(trial), unit)[1]
 
 
 def _tried(game: Game, dtype: str | None) -> Findings:

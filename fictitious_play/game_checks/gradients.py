@@ -1,6 +1,7 @@
 """Gradients of the costs with respect to the controls."""
 
 import warnings
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,28 +11,42 @@ from keras import ops
 from fictitious_play.game_checks.probe import Trial, points, quick
 
 
-def gradient(function: Any, point: Any, *given: Any) -> Any:
-    """The gradient of a scalar function with respect to its first tensor, as a numpy array; zero
-    where the function does not depend on it."""
+def gradient_of(function: Any, graph: bool = False) -> Any:
+    """The gradient of a scalar function with respect to its first tensor, as a function that gives
+    a numpy array; zero where the function does not depend on it. JAX compiles it once, TensorFlow
+    with `graph`."""
     backend = keras.config.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            tape.watch(point)
-            value = function(point, *given)
-        slope = tape.gradient(value, point)
-        return np.zeros(point.shape) if slope is None else ops.convert_to_numpy(slope)
     if backend == "jax":
         import jax
 
-        return ops.convert_to_numpy(quick(jax.grad(function))(point, *given))
+        function = quick(jax.grad(function))
+    elif backend == "tensorflow":
+        function = quick(partial(_tensorflow_gradient, function), graph)
+    else:
+        function = partial(_torch_gradient, function)
+    return lambda *tensors: ops.convert_to_numpy(function(*tensors))
+
+
+def gradient(function: Any, point: Any, *given: Any) -> Any:
+    """The gradient at a point, as a numpy array."""
+    return gradient_of(function)(point, *given)
+
+
+def _tensorflow_gradient(function: Any, point: Any, *given: Any) -> Any:
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        value = function(point, *given)
+    return tape.gradient(value, point, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def _torch_gradient(function: Any, point: Any, *given: Any) -> Any:
     point = point.clone().requires_grad_()
     value = function(point, *given)
-    if not value.requires_grad:
-        return np.zeros(tuple(point.shape))
-    value.backward()
-    return np.zeros(tuple(point.shape)) if point.grad is None else ops.convert_to_numpy(point.grad)
+    if value.requires_grad:
+        value.backward()
+    return ops.zeros_like(point.detach()) if point.grad is None else point.grad
 
 
 def check_gradients(trial: Trial) -> None:

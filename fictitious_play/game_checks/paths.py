@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from fictitious_play.game_checks.probe import METHODS, Trial
+from fictitious_play.game_checks.probe import METHODS, STEPS, Trial
 from fictitious_play.game_checks.simulation import Simulator
 
-#: Paths along which nobody moves, Euler steps that are simulated, and numbers in one array of them.
-_PATHS, _STEPS, _NUMBERS = 256, 24, 2**22
+#: Paths along which nobody moves, and numbers in one array of them.
+_PATHS, _NUMBERS = 256, 2**22
 #: Of the paths, those that controls of unit size are tried on.
 _MOVED = 16
 #: Sizes of the controls along a ray. A cost that falls by this much more from one size to the next
@@ -19,6 +19,10 @@ _MOVED = 16
 _SIZES, _LINEAR, _ROUNDED = (1e2, 1e4, 1e6, 1e8), 30.0, 100.0
 #: How many players, and coordinates of a control, are tried.
 _PLAYERS, _COORDINATES = 6, 2
+
+
+#: Of many steps, rounding may grow to so many times what it is in one.
+_ALONE = 30.0
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,15 @@ def make_rays(game: Any, steps: int, most: int) -> Rays:
     return Rays(scaled.reshape(-1, *shape), players[:count], words[:count])
 
 
-def check_paths(trial: Trial, simulate: Simulator) -> tuple[list[str], np.ndarray]:
+def check_paths(
+    trial: Trial, simulate: Simulator, unit: np.ndarray | None = None
+) -> tuple[list[str], np.ndarray]:
     """Simulates the game near its start.
+
+    Args:
+        trial: the game, and the dtype to play it in.
+        simulate: plays its paths.
+        unit: of control, (players, control_size); None for the game's, or one.
 
     Returns:
         A sentence for every method that is not finite on some of the paths; and how much random
@@ -74,7 +85,7 @@ def check_paths(trial: Trial, simulate: Simulator) -> tuple[list[str], np.ndarra
         ValueError: where a method is finite on none of them.
     """
     game = trial.game
-    steps = min(game.steps, _STEPS)
+    steps = min(game.steps, STEPS)
     size = game.state_size * game.noise_size + game.players * game.control_size
     paths = 2 * max(2, min(_PATHS, _NUMBERS // size) // 2)
     rays = make_rays(game, steps, paths)
@@ -86,7 +97,8 @@ def check_paths(trial: Trial, simulate: Simulator) -> tuple[list[str], np.ndarra
     moved = len(rays.controls)
     still = np.zeros((paths, *rays.controls.shape[1:]))
     again = slice(0, min(paths, _MOVED))
-    random = game.control_unit[:, None] * rng.standard_normal(still[again].shape)
+    unit = game.control_unit if unit is None else unit
+    random = (1.0 if unit is None else unit) * rng.standard_normal(still[again].shape)
     # Bounds keep a ray from going on for ever, and controls of zero out of where they may not be.
     controls = game.project(np.concatenate([still, rays.controls, random]))
     # All rays start in one state and have no noise: what they differ in is the controls.
@@ -95,7 +107,9 @@ def check_paths(trial: Trial, simulate: Simulator) -> tuple[list[str], np.ndarra
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         moments, costs = simulate(initial, controls, noise)
+        alone = simulate(*(array[-1:] for array in (initial, controls, noise)))[0]
     sentences = _not_finite(trial, moments, paths)
+    _check_alone(trial, moments, alone)
     _warn_of_rays(trial, rays, costs[paths : paths + moved], steps)
     changes = costs[paths + moved :] - costs[again]
     changes = changes[np.isfinite(changes).all(axis=1)]
@@ -127,6 +141,34 @@ def _not_finite(trial: Trial, moments: list[dict], paths: int) -> list[str]:
             sentences.append(f"`{trial.name}.{method}` {rule} Received: {received}. {cause}")
             return sentences  # what follows on these paths is a consequence
     return sentences
+
+
+def _check_alone(trial: Trial, moments: list[dict], alone: list[dict]) -> None:
+    """The last path must be what it is alone, at every step."""
+    rule = "must give every path a value of its own, whatever the other paths are."
+    cause = "Likely cause: a mean or sum over the batch (axis=0, or no axis)"
+    h = trial.game.step_size
+    for before, among, single in zip((None, *moments), moments, alone, strict=False):
+        last = among is moments[-1]
+        for name, method, at in (
+            ("states", "euler_step", before),
+            ("costs", "terminal_cost" if last else "running_cost", among),
+        ):
+            here, there = among[name][-1], single[name][-1]
+            values = np.abs([here, there])
+            size = np.max(values, where=np.isfinite(values), initial=0.0)
+            near = _ALONE * trial.relative
+            if not np.allclose(here, there, rtol=near, atol=near * size, equal_nan=True):
+                received = (
+                    f"{there[:4]} for a path alone and {here[:4]} for it among "
+                    f"{len(among[name])} paths, at t = {(at or among)['step'] * h:g}"
+                )
+                trial.refuse(
+                    method,
+                    rule,
+                    received,
+                    f"{cause}, here, in `drift` or `diffusion`" if name == "states" else cause,
+                )
 
 
 def _warn_of_rays(trial: Trial, rays: Rays, costs: np.ndarray, steps: int) -> None:

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+#: Euler steps that are simulated.
+STEPS = 24
 METHODS = ("drift", "diffusion", "running_cost", "terminal_cost")
 _ARGUMENTS = {
     **dict.fromkeys(METHODS[:3], ("time", "states", "controls")),

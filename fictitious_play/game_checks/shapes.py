@@ -6,6 +6,7 @@ import numpy as np
 
 from fictitious_play.game_checks.probe import (
     METHODS,
+    STEPS,
     Trial,
     arrays,
     check_signatures,
@@ -71,7 +72,7 @@ def check_shapes(trial: Trial) -> None:
     """The four methods, and `euler_step` where a game has its own, on one path, on several, and
     with an axis for copies."""
     check_signatures(trial)
-    time, game = 0.0, trial.game
+    game = trial.game
     given = points(trial, (trial.paths, trial.copies))
     states = given[0]
     if type(game).euler_step is not Game.euler_step:
@@ -80,13 +81,18 @@ def check_shapes(trial: Trial) -> None:
     flat = tuple(array.reshape(-1, *array.shape[2:]) for array in given)
     one = tuple(array[:1] for array in flat)
 
+    # Late steps, beyond those that are simulated.
+    late = [] if game.steps <= STEPS else [game.steps // 2, game.steps - 1]
+    times = [step * game.step_size for step in late]
+
     def evaluate(*sets: Any) -> list:
-        return [values(trial, time, *each) for each in sets]
+        at_first = [values(trial, 0.0, *each) for each in sets]
+        return at_first + [values(trial, time, *each) for time in times for each in sets[:2]]
 
     sets = [tuple(map(trial.tensor, each)) for each in (flat, one, given)]
     function = quick(evaluate)
-    several, alone, copies = arrays(function(*sets))
-    trace(lambda *each: values(trial, time, *each), *sets[-1])
+    several, alone, copies, *later = arrays(function(*sets))
+    trace(lambda *each: values(trial, 0.0, *each), *sets[-1])
     again = arrays(function(*sets))
     for method in several:
         full = _whole(several[method], trial, method, 1)
@@ -95,11 +101,16 @@ def check_shapes(trial: Trial) -> None:
             pure = "must give the same values for the same arguments."
             cause = "Likely cause: random numbers; noise enters through `diffusion` only"
             trial.refuse(method, pure, "other values in a second call", cause)
-        single = np.broadcast_to(alone[method], (1, *full.shape[1:]))
-        if not _equal(trial, single, full[:1]):
-            received = f"{_short(single)} for a path alone and {_short(full[:1])} for it among "
-            cause = "Likely cause: a mean or sum over the batch (axis=0, or no axis)"
-            trial.refuse(method, rule, f"{received}{len(full)} paths", cause)
+        for number, (among, single) in enumerate(
+            zip([several, *later[::2]], [alone, *later[1::2]], strict=True)
+        ):
+            first = _whole(among[method], trial, method, 1)[:1]
+            single = np.broadcast_to(single[method], first.shape)
+            if not _equal(trial, single, first):
+                received = f"{_short(single)} for a path alone and {_short(first)} for it among "
+                received += f"{len(full)} paths, at t = {[0.0, *times][number]:g}"
+                cause = "Likely cause: a mean or sum over the batch (axis=0, or no axis)"
+                trial.refuse(method, rule, received, cause)
         side = _whole(copies[method], trial, method, 2)
         if not _equal(trial, side.reshape(full.shape), full):
             received = f"other values on states of shape {states.shape} than on {flat[0].shape}"

@@ -40,9 +40,9 @@ class Simulator:
 
         Returns:
             A list with a dictionary for every step and one for the end: "step", its number;
-            "states", (paths, state_size); and "finite", for every method that is called there
-            whether what it returns is finite, (paths,). And the path costs, (paths, players), in
-            float64.
+            "states", (paths, state_size); "finite", for every method that is called there whether
+            what it returns is finite, (paths,); and "costs", (paths, players), the running cost,
+            at the end the terminal one. And the path costs, (paths, players), in float64.
         """
         trial, h = self.trial, self.trial.game.step_size
         paths, steps = controls.shape[:2]
@@ -58,10 +58,19 @@ class Simulator:
             costs, flags = arrays((costs, flags))
             end = {"terminal_cost": flags.pop("terminal_cost")[:paths]}
             finite = {name: flag[:paths] for name, flag in flags.items()}
-            moments.append({"step": number, "states": shown[:paths], "finite": finite})
+            moments.append(
+                {
+                    "step": number,
+                    "states": shown[:paths],
+                    "finite": finite,
+                    "costs": costs[0][:paths],
+                }
+            )
             total = total + h * costs[0].astype(np.float64)
             shown = ops.convert_to_numpy(states)
-        moments.append({"step": steps, "states": shown[:paths], "finite": end})
+        moments.append(
+            {"step": steps, "states": shown[:paths], "finite": end, "costs": costs[1][:paths]}
+        )
         return moments, (total + costs[1].astype(np.float64))[:paths]
 
     def _play(self, time: Any, *now: Any) -> Any:

@@ -51,8 +51,9 @@ class Game(metaclass=Frozen):
             (players, control_size), infinite where there is no bound; None for no bounds at all.
             The networks meet them, so that controls are what was played. The exact theory of
             linear-quadratic games knows no bounds: with them, a game has no exact solution.
-        control_unit: what a typical control is, a scalar or one value per player. The networks
-            learn in this unit, and hands tremble by it; it changes nothing else.
+        control_unit: what a typical control is: a scalar, one value per player, or an array
+            (players, control_size). The networks learn in this unit, and hands tremble by it; it
+            changes nothing else. None leaves it to the solver, which measures it.
 
     Raises:
         ValueError, TypeError: for sizes, times, bounds or an initial law that make no game.
@@ -69,7 +70,7 @@ class Game(metaclass=Frozen):
         initial_mean: Any = 0.0,
         initial_std: Any = 0.0,
         control_bounds: Any = None,
-        control_unit: Any = 1.0,
+        control_unit: Any = None,
     ):
         self.players = checks.integer("players", players, least=1)
         self.horizon = checks.number("horizon", horizon, above=0.0)
@@ -86,11 +87,7 @@ class Game(metaclass=Frozen):
         self.control_bounds = checks.bounds(
             "control_bounds", control_bounds, (self.players, self.control_size)
         )
-        self.control_unit = checks.per_item("control_unit", control_unit, self.players)
-        if np.any(self.control_unit <= 0.0):
-            raise ValueError(
-                f"`control_unit` must be greater than 0. Received: control_unit={control_unit!r}"
-            )
+        self.control_unit = checks.control_unit(control_unit, (self.players, self.control_size))
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._refuse_change(name)
@@ -232,7 +229,7 @@ class Game(metaclass=Frozen):
         }
         if self.control_bounds is not None:
             config["control_bounds"] = [bound.tolist() for bound in self.control_bounds]
-        if np.any(self.control_unit != 1.0):
+        if self.control_unit is not None:
             config["control_unit"] = self.control_unit.tolist()
         return config
 

@@ -72,7 +72,7 @@ class LinearQuadraticGame(Game):
         initial_covariance: Any = None,
         discount: float = 0.0,
         control_bounds: Any = None,
-        control_unit: Any = 1.0,
+        control_unit: Any = None,
     ):
         A = checks.finite_array("A", A)
         size = A.shape[-1] if A.ndim else 0

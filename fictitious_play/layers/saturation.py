@@ -47,10 +47,18 @@ class Saturation:
         self.shift = np.clip(0.0, lower, upper)
 
     @classmethod
-    def of(cls, game: Game, only: int | None = None, copies: int = 1) -> "Saturation | None":
+    def of(
+        cls, game: Game, only: int | None = None, copies: int = 1, unit: Any = None
+    ) -> "Saturation | None":
         """The saturation of a game's controls, of all players, as often as asked for, or of one;
-        None where controls have neither bounds nor a unit."""
-        unit = np.repeat(game.control_unit[:, None], game.control_size, axis=1)
+        None where controls have neither bounds nor a unit other than one.
+
+        Args:
+            game, only, copies: which controls.
+            unit: (players, control_size), in place of the game's `control_unit`.
+        """
+        unit = game.control_unit if unit is None else unit
+        unit = np.ones((game.players, game.control_size)) if unit is None else np.asarray(unit)
         if game.control_bounds is None and np.all(unit == 1.0):
             return None
         none = np.full_like(unit, np.inf)

@@ -44,7 +44,7 @@ class FeedbackMixture(FeedbackPolicy):
     def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         game, players = self.game, self.game.players
-        self.saturation = Saturation.of(game, copies=self.slots)
+        self.saturation = Saturation.of(game, copies=self.slots, unit=self.control_unit)
         frozen = {"initializer": "zeros", "trainable": False}
         shape = (game.steps, players, game.control_size)
         self.constant = self.add_weight(shape=shape, name="constant", **frozen)

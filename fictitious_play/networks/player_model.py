@@ -1,6 +1,7 @@
 """The network of one player as a Functional Keras model: the paper's Figure 2."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -24,13 +25,14 @@ def player_model(
     seed: int | None = None,
     dtype: str | None = None,
     activation: str = "relu",
+    control_unit: Any = None,
 ) -> keras.Model:
     """One player's cost as a function of the noise and of what the others do.
 
     For every Euler step a `ControlNetwork` (layer "control_t") maps what the player has seen to
     her control, an `Rcost` layer ("rcost_t") adds h f^i and moves the states, and a `Concatenate`
     layer ("seen_t") appends the step's noise to the next subnetwork's input; where the game has
-    control bounds, a `BoundedControl` layer ("bounded_t") keeps them in between; a `Tcost` layer
+    control bounds or a unit, a `BoundedControl` layer ("bounded_t") meets them; a `Tcost` layer
     ("tcost") ends the path. The model can be summarised, plotted, fitted (with `MeanCost` as its
     loss) and saved like any other.
 
@@ -40,6 +42,8 @@ def player_model(
         hidden, batch_normalization, skip, activation: as in `ControlNetwork`.
         seed: of the initial weights.
         dtype: of weights and computation, "float32" or "float64"; None means Keras's own.
+        control_unit: of all players' controls; None for the game's. A policy that a solver has
+            trained may have measured one, `policy.control_unit`.
 
     Returns:
         A model with the inputs "initial_state" (batch, state_size), "noise"
@@ -52,6 +56,7 @@ def player_model(
     if seed is not None:
         seed = checks.integer("seed", seed, least=0)
         seeds = [seed + 7919 * step for step in range(game.steps)]
+    control_unit = checks.control_unit(control_unit, (game.players, game.control_size))
     kind = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).variable_dtype
     initial_state = layers.Input((game.state_size,), name="initial_state", dtype=kind)
     noise = layers.Input((game.steps, game.noise_size), name="noise", dtype=kind)
@@ -74,8 +79,11 @@ def player_model(
             name=f"control_{step}",
             dtype=dtype,
         )(observed)
-        if Saturation.of(game) is not None:
-            control = BoundedControl(game, player, name=f"bounded_{step}", dtype=dtype)(control)
+        if Saturation.of(game, unit=control_unit) is not None:
+            bounded = BoundedControl(
+                game, player, control_unit, name=f"bounded_{step}", dtype=dtype
+            )
+            control = bounded(control)
         cost, states = Rcost(game, player, step, name=f"rcost_{step}", dtype=dtype)(
             [cost, states, control, others[:, step], noise[:, step]]
         )

@@ -27,10 +27,11 @@ class StackedNetworks(keras.Model):
 
     Args:
         game: the `Game`. Its `control_bounds`, where it has some, are met by a smooth saturation
-            of the networks' outputs, which count in its `control_unit`.
+            of the networks' outputs, which count in `control_unit`.
         hidden, batch_normalization, skip, activation: as in `ControlNetwork`.
         seed: of the initial weights.
         only: index of one player, to hold her networks alone; None for all.
+        control_unit: of all players' controls, as in `Game`; None for the game's.
 
     Attributes:
         players: networks side by side at a step, the second axis of every stacked weight.
@@ -45,6 +46,7 @@ class StackedNetworks(keras.Model):
         seed: int = 0,
         only: int | None = None,
         activation: str = "relu",
+        control_unit: Any = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -65,6 +67,8 @@ class StackedNetworks(keras.Model):
         self.seed = seed
         self.only = only
         self.players = game.players if only is None else 1
+        shape = (game.players, game.control_size)
+        self.control_unit = checks.control_unit(control_unit, shape)
 
     @property
     def stacked_weights(self) -> list:
@@ -127,7 +131,7 @@ class StackedNetworks(keras.Model):
             self.scales = vectors("scale", "ones")
             self.moving_means = vectors("moving_mean", "zeros", trainable=False)
             self.moving_variances = vectors("moving_variance", "ones", trainable=False)
-        self.saturation = Saturation.of(self.game, self.only)
+        self.saturation = Saturation.of(self.game, self.only, unit=self.control_unit)
 
     # Computing
 
@@ -211,8 +215,10 @@ class StackedNetworks(keras.Model):
                 averages[number].assign(MOMENTUM * averages[number] + (1.0 - MOMENTUM) * batch)
 
     def get_config(self) -> dict[str, Any]:
+        unit = self.control_unit
         return {
             **super().get_config(),
+            **({} if unit is None else {"control_unit": unit.tolist()}),
             "game": keras.saving.serialize_keras_object(self.game),
             "hidden": list(self.hidden),
             "batch_normalization": self.batch_normalization,

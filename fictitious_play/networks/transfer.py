@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from fictitious_play.layers.saturation import Saturation
 from fictitious_play.networks.joint_policy import JointPolicy
 
 
@@ -24,6 +25,17 @@ def transfer_weights(policy: JointPolicy, model: keras.Model, player: int) -> No
         raise ValueError(
             "Only a policy with the features of the paper's network can become a player model. "
             f"Received: features={policy.features_name!r}, not 'full_path'"
+        )
+    layers = {layer.name: layer for layer in model.layers}
+    own, other = Saturation.of(policy.game, unit=policy.control_unit), None
+    if (bounded := layers.get("bounded_0")) is not None:
+        other = Saturation.of(bounded.game, unit=bounded.control_unit)
+    mine, theirs = (1.0 if each is None else each.unit for each in (own, other))
+    if np.any(mine != theirs):
+        raise ValueError(
+            "`policy` and `model` must count controls in the same units: make the model with "
+            f"control_unit=policy.control_unit. Received: {np.asarray(mine).tolist()} and "
+            f"{np.asarray(theirs).tolist()}"
         )
     kernels = np.split(ops.convert_to_numpy(policy.kernel)[:, player], policy.row_ends[:-1], axis=0)
     width = policy.hidden[0]

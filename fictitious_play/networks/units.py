@@ -27,10 +27,10 @@ class Units(NamedTuple):
     scale: np.ndarray
 
 
-def control_units(game: Game) -> np.ndarray:
-    """What counts as a unit of control, (players, control_size): the game's, or a quarter of the
-    distance between `control_bounds` where that is less."""
-    saturation = Saturation.of(game)
+def control_units(game: Game, unit: Any = None) -> np.ndarray:
+    """What counts as a unit of control, (players, control_size): the game's, unless one is given,
+    or a quarter of the distance between `control_bounds` where that is less."""
+    saturation = Saturation.of(game, unit=unit)
     return np.ones((game.players, game.control_size)) if saturation is None else saturation.unit
 
 
@@ -59,6 +59,7 @@ def state_units(
     noise: Tensor,
     pooled: bool = False,
     play: Callable | None = None,
+    unit: Any = None,
 ) -> tuple[Units, float]:
     """Units of the states along the paths of a profile, (steps, state_size) each, and how much of
     their spread is the play's own.
@@ -75,6 +76,8 @@ def state_units(
         game: the `Game`.
         initial_state, controls, noise: of sample paths, as in `rollout.joint_costs`.
         pooled: whether the units are the same at all steps, those of all steps together.
+        play: `rollout.joint_states` of the game, compiled; None compiles it here.
+        unit: of control, in place of the game's.
 
     Returns:
         The units; and the smallest ratio, over steps and states that controls move, of the spread
@@ -82,7 +85,7 @@ def state_units(
     """
     play = Compiled(partial(rollout.joint_states, game)) if play is None else play
     arrays = (np.asarray(array) for array in (initial_state, controls, noise))
-    states, moved = _paths(game, play, *arrays)
+    states, moved = _paths(game, play, control_units(game, unit), *arrays)
     if len(states) < 2:
         raise ValueError(
             "The states along a profile must be finite on some sample paths. Received: NaN or "
@@ -105,13 +108,18 @@ def state_units(
 
 
 def _paths(
-    game: Game, play: Callable, initial_state: Tensor, controls: Tensor, noise: Tensor
+    game: Game,
+    play: Callable,
+    unit: np.ndarray,
+    initial_state: Tensor,
+    controls: Tensor,
+    noise: Tensor,
 ) -> tuple:
     """States before every step, and what they move by under a unit of control more, in float64,
     on the paths where both are finite; (paths, steps, state_size) each."""
     states = _states(play, initial_state, controls, noise)
     normals = np.random.default_rng(_SEED).standard_normal(controls.shape)
-    unit = (normals * control_units(game)).astype(controls.dtype)
+    unit = (normals * unit).astype(controls.dtype)
     finite = np.zeros(len(states), bool)
     # Dynamics that escape under a unit of control bear a smaller one.
     for size in 10.0 ** -np.arange(4):

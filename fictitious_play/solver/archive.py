@@ -92,6 +92,6 @@ def flush_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def checksum(content: bytes) -> str:
-    """SHA-256 of some bytes."""
+def checksum(content: Any) -> str:
+    """SHA-256 of some bytes, or of what holds them."""
     return hashlib.sha256(content).hexdigest()

@@ -9,7 +9,7 @@ from fictitious_play import checks, renamed
 from fictitious_play.layers.control_network import hidden_sizes
 from fictitious_play.networks.joint_policy import JointPolicy
 from fictitious_play.solver import exact_response
-from fictitious_play.solver.deviation_gain import DeviationGain
+from fictitious_play.solver.deviation_gain import NOT_LOOKED_AT, DeviationGain
 from fictitious_play.solver.deviations import Deviations
 from fictitious_play.solver.response_search import search
 from fictitious_play.solver.scale import cost_scale
@@ -40,8 +40,8 @@ class Certificate:
         searches: gain and standard error, (players,) each, of everything that was tried, by name:
             "exact", the formula; "exact response", the best response to the affine feedbacks
             inside a closed-loop profile, played against the profile itself; "trained".
-        by: what found the trained gain, player by player: "nothing", "linear" or "network"; empty
-            where nothing was trained.
+        by: what found the trained gain, player by player: "nothing", "linear", "network", or "not
+            looked at", whose gain is then NaN; empty where nothing was trained.
         non_finite: (players,) of the paths on which gains were measured, those whose cost under
             the profile is NaN or infinite.
         paths: how many there were.
@@ -68,6 +68,11 @@ class Certificate:
         """The largest relative gain over the players; NaN where that of any player is not known,
         unless another's is infinite."""
         return _largest(self.relative)
+
+    @property
+    def looked_at(self) -> np.ndarray:
+        """(players,), whose gain was estimated."""
+        return np.array([name != NOT_LOOKED_AT for name in self.by] or [True] * len(self.gain))
 
     @property
     def relative_standard_error(self) -> np.ndarray:

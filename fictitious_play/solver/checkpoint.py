@@ -33,6 +33,7 @@ from fictitious_play.solver import archive, folder_lock
 from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.fingerprint import differences
 from fictitious_play.solver.play import Play
+from fictitious_play.solver.record import StageRecord
 
 _FORMAT = "fictitious_play.solve/5"
 _STAGE = re.compile(r"stage-(\d{4,})")
@@ -76,6 +77,13 @@ class SolveFolder:
     def latest(self) -> int:
         """Number of the last finished stage in the folder, 0 where there is none."""
         return max(self._stages(), default=0)
+
+    def resume(self, play: Play) -> list[StageRecord]:
+        """Takes a play to the last finished stage in the folder; the history until there."""
+        stage = self.latest()
+        if not stage:
+            return []
+        return [StageRecord.from_json(values) for values in self.load(stage, play)["history"]]
 
     def save(self, stage: int, play: Play, progress: dict[str, Any]) -> None:
         """Keeps the state of a play after `stage`, then drops the older ones."""

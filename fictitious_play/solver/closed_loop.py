@@ -87,6 +87,7 @@ class ClosedLoop:
         self.game, self.network, self.sample = game, network, sample
         controls = initial_belief_array(game, initial_belief).astype(sample.noise.dtype)
         self.constant = game.project(controls)
+        self.control_unit = control_units(game, network.get("control_unit"))
         self._exact = game.is_linear_quadratic
         self._play = Compiled(partial(rollout.joint_states, game))
         controls = np.broadcast_to(self.constant, (sample.paths, *controls.shape))
@@ -121,14 +122,16 @@ class ClosedLoop:
         """
         pair = (np.arange(paths) // 2 + 0.5) / (paths // 2)
         sizes = np.ones(paths) if self._exact else left**pair
-        tremble = sizes[:, None, None, None] * self._tremble * control_units(self.game)
+        tremble = sizes[:, None, None, None] * self._tremble * self.control_unit
         return {"tremble": np.asarray(tremble, self.sample.noise.dtype)}
 
     def _measured(self, controls: np.ndarray) -> tuple[Units, float]:
         """Units along the paths of these controls, and the trembles' size in units of control."""
         pooled = self.network.get("time_shared", False)
         initial_state, noise = self.sample
-        units, own = state_units(self.game, initial_state, controls, noise, pooled, self._play)
+        units, own = state_units(
+            self.game, initial_state, controls, noise, pooled, self._play, self.control_unit
+        )
         return units, max(0.0, 1.0 - (2.0 * own) ** 2) ** 0.5
 
     def mixture(self, slots: int) -> FeedbackMixture:

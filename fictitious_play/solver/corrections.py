@@ -1,4 +1,4 @@
-"""The parameters of all players' corrections, one row per player, and where each of them stands."""
+"""The parameters of corrections, one row per player who responds, and where each of them stands."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +17,7 @@ class Corrections:
         closed: whether the profile is a feedback; in open loop everybody's controls are seen.
         hidden: widths of the hidden layers; empty for the linear part alone.
         path: whether the noise since the beginning is seen, in open loop.
+        rows: how many players respond; None for all.
 
     Attributes:
         shapes: shapes of a player's parts by name, in the order in which they stand: "linear"
@@ -26,8 +27,16 @@ class Corrections:
         parameters: of a player.
     """
 
-    def __init__(self, game: Any, closed: bool, hidden: Sequence[int] = (), path: bool = True):
+    def __init__(
+        self,
+        game: Any,
+        closed: bool,
+        hidden: Sequence[int] = (),
+        path: bool = True,
+        rows: int | None = None,
+    ):
         self.game, self.hidden = game, tuple(hidden)
+        self.rows = game.players if rows is None else rows
         k, n = game.control_size, game.state_size
         inputs = n + k + (0 if closed else game.players * k)
         self.past = 0 if closed or not path else n + game.steps * game.noise_size
@@ -50,16 +59,16 @@ class Corrections:
         self.parameters = ends[-1]
 
     def parts(self, theta: Any) -> dict:
-        """A tensor (players, parameters) as tensors (players, *shape) by name."""
+        """A tensor (rows, parameters) as tensors (rows, *shape) by name."""
         return {
-            name: ops.reshape(theta[:, place], (self.game.players, *self.shapes[name]))
+            name: ops.reshape(theta[:, place], (self.rows, *self.shapes[name]))
             for name, place in self._places.items()
         }
 
     @property
     def nothing(self) -> np.ndarray:
         """The correction that changes nothing."""
-        return np.zeros((self.game.players, self.parameters))
+        return np.zeros((self.rows, self.parameters))
 
     @property
     def linear(self) -> np.ndarray:

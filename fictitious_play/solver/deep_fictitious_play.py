@@ -2,7 +2,6 @@
 
 import os
 import platform
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -12,14 +11,15 @@ import numpy as np
 
 from fictitious_play import checks, devices, renamed, rollout
 from fictitious_play.beliefs import BeliefRule, belief_shares, check_rule
-from fictitious_play.game_checks import admit
+from fictitious_play.game_checks import admit, stakes_in
 from fictitious_play.games.base import Game
 from fictitious_play.networks.features import Features, features_name
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
-from fictitious_play.solver.callbacks import Callbacks, check_callbacks
+from fictitious_play.solver.callbacks import Callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
-from fictitious_play.solver.control_size import size_notice
+from fictitious_play.solver.control_scale import measured_units
+from fictitious_play.solver.ending import conclude
 from fictitious_play.solver.evaluation import CostMeter
 from fictitious_play.solver.fingerprint import fingerprint
 from fictitious_play.solver.initial_belief import (
@@ -28,22 +28,18 @@ from fictitious_play.solver.initial_belief import (
 )
 from fictitious_play.solver.optimizers import choose_optimizer
 from fictitious_play.solver.outlook import look_ahead
+from fictitious_play.solver.plan import make_plan
 from fictitious_play.solver.play import Play, Training, make_play
 from fictitious_play.solver.progress import SolveProgress
-from fictitious_play.solver.record import StageRecord
-from fictitious_play.solver.regret import DEFAULT_TOLERANCE as REGRET_TOLERANCE
-from fictitious_play.solver.regret import RegretMeter, check_regret
+from fictitious_play.solver.regret import RegretMeter
 from fictitious_play.solver.result import Result
 from fictitious_play.solver.samples import validation_sample
-from fictitious_play.solver.stages import ON_INTERRUPT, Stages, through
-from fictitious_play.solver.stop_reason import StopReason
+from fictitious_play.solver.stages import Stages
 
 INFORMATION = ("open_loop", "closed_loop")
 #: Adam's first rate times √(number of features), without a linear skip connection and with one.
 _FIRST_RATES = {"open_loop": 0.6, "closed_loop": 0.15}
 _FIRST_RATE_LINEAR = 0.05
-#: What `Result.settled` is held against when no tolerance was given.
-SETTLED_TOLERANCE = 1e-3
 
 
 class DeepFictitiousPlay:
@@ -239,107 +235,71 @@ class DeepFictitiousPlay:
                 that breaks a rule of `check_game`.
             OSError: where a stage cannot be saved.
         """
-        stages = checks.integer("stages", stages, least=1)
-        steps_per_stage = checks.integer("steps_per_stage", steps_per_stage, least=1)
-        if tolerance is not None:
-            tolerance = checks.number("tolerance", tolerance, above=0.0)
-        for name, paths in (("validation_paths", validation_paths), ("stage_paths", stage_paths)):
-            if checks.integer(name, paths, least=2) % 2:
-                raise ValueError(f"`{name}` must be even. Received: {name}={paths}")
-        stage_paths = min(stage_paths, validation_paths)
-        callbacks = check_callbacks(callbacks)
-        on_interrupt = checks.one_of("on_interrupt", on_interrupt, ON_INTERRUPT)
-        stakes = admit(self.game, self.dtype)
-        rollout.check_time(self.game)
-        regret_every, regret_tolerance = check_regret(regret_every, regret_tolerance)
-        settings = {
-            **self._settings(stages, steps_per_stage, tolerance, stage_paths),
-            "regret_every": regret_every,
-            "regret_tolerance": regret_tolerance,
-        }
+        plan = make_plan(
+            stages,
+            steps_per_stage,
+            tolerance,
+            validation_paths,
+            stage_paths,
+            regret_every,
+            regret_tolerance,
+            callbacks,
+            on_interrupt,
+        )
+        game = self.game
+        stakes, unit = self._looked_at()
+        settings = {**self._settings(unit), **plan.settings()}
         opened: Any = nullcontext()
         if folder is not None:
-            problem = fingerprint(self.game, self.initial_belief, self.dtype)
-            opened = SolveFolder(folder, settings, problem)
-        with opened as saved, devices.products_in(self.precision):
-            play = self._play(stages * steps_per_stage, stakes)
-            outlook = look_ahead(self.game, self.information_structure, self.belief, self.damping)
-            outlook.warn(stacklevel=2)
-            equilibrium = outlook.equilibrium
-            sample = validation_sample(self.game, self.seed, validation_paths, self.dtype)
-            meter = CostMeter(self.game, sample.part(0, stage_paths), equilibrium)
-
-            history: list[StageRecord] = []
-            first = 0 if saved is None else saved.latest()
-            if saved is not None and first:
-                loaded = saved.load(first, play)
-                history = [StageRecord.from_json(values) for values in loaded["history"]]
-            regret, limit = None, regret_tolerance or REGRET_TOLERANCE
-            if regret_every is not None:
-                regret = RegretMeter(self.game, play.policy, self.seed, limit)
-            hooks = Callbacks(callbacks, next(iter(play.models.values())), stages, settings)
-            title = f"{type(self.game).__name__}, N = {self.game.players}"
-            total, done = stages * steps_per_stage, first * steps_per_stage
-            with SolveProgress(title, total, done, progress) as shown:
-                loop = Stages(
-                    stages,
-                    steps_per_stage,
-                    tolerance,
-                    regret,
-                    regret_every or 0,
-                    regret_tolerance,
-                    on_interrupt,
-                    play,
-                    meter,
-                    history,
-                    saved,
-                    hooks,
-                    shown,
-                )
-                reason, message = loop.run()
-            final, estimate, converged, notices = None, None, False, outlook.notices
-            try:
-                final = CostMeter(self.game, sample, equilibrium)(play.policy)
-                estimate = None if regret is None else regret(len(history))
-                converged = estimate is not None and estimate.upper <= limit
-                if not converged:
-                    trained = len(history) * steps_per_stage
-                    notices += size_notice(play.policy, meter.sample, trained)
-            except KeyboardInterrupt:
-                if on_interrupt == "raise":
-                    raise
-                message += " Interrupted while it was measured."
-                reason = reason if reason == StopReason.NON_FINITE else StopReason.INTERRUPTED
-                final = through(lambda: meter(play.policy)) if final is None else final
-            if final.complaint is not None and reason != StopReason.NON_FINITE:
-                reason, message = StopReason.NON_FINITE, final.complaint
-                warnings.warn(message, RuntimeWarning, stacklevel=2)
-            ended = (StopReason.ALL_STAGES, StopReason.COSTS_SETTLED)
-            if outlook.without_equilibrium and reason in ended:
-                reason, message = StopReason.NO_EQUILIBRIUM, f"{message} {outlook.notices[0]}"
-            finite = reason != StopReason.NON_FINITE
-            result = Result(
-                game=self.game,
-                policy=play.policy,
-                cost=final.mean,
-                cost_standard_error=final.standard_error,
-                cost_spread=final.spread,
-                non_finite=final.non_finite,
-                history=tuple(history),
-                settled=finite and loop.settled(tolerance or SETTLED_TOLERANCE),
-                converged=finite and converged,
-                regret=estimate,
-                reason=reason,
-                message=message,
-                control_variate=equilibrium is not None,
-                settings=settings,
-                contraction=outlook.contraction,
-                notices=notices,
+            opened = SolveFolder(
+                folder, settings, fingerprint(game, self.initial_belief, self.dtype)
             )
+        with opened as saved, devices.products_in(self.precision):
+            play = self._play(plan.total_steps, stakes, unit)
+            outlook = look_ahead(game, self.information_structure, self.belief, self.damping)
+            outlook.warn(stacklevel=2)
+            sample = validation_sample(game, self.seed, plan.validation_paths, self.dtype)
+            measured = sample.part(0, plan.stage_paths)
+            meter = CostMeter(game, measured, outlook.equilibrium)
+            regret = None
+            if plan.regret_every is not None:
+                regret = RegretMeter(game, play.policy, self.seed, plan.small_regret)
+            history = [] if saved is None else saved.resume(play)
+            hooks = Callbacks(
+                plan.callbacks, next(iter(play.models.values())), plan.stages, settings
+            )
+            title = f"{type(game).__name__}, N = {game.players}"
+            done = len(history) * plan.steps
+            with SolveProgress(title, plan.total_steps, done, progress) as shown:
+                loop = Stages(plan, play, meter, regret, history, saved, hooks, shown)
+                reason, message = loop.run()
+            result = conclude(loop, reason, message, sample, outlook, settings)
             hooks.solve_end(result)
             return result
 
-    def _play(self, total_steps: int, stakes: np.ndarray | None = None) -> Play:
+    def _looked_at(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The game's stakes, as `admit` gives them once the game has passed, and units of control
+        that were measured and are not one."""
+        game, unit = self.game, None
+        stakes = admit(game, self.dtype)
+        rollout.check_time(game)
+        if game.control_unit is None:
+            unit = measured_units(game, self.initial_belief, self.dtype)
+            if np.all(unit == 1.0):
+                return stakes, None
+            stakes = stakes_in(game, self.dtype, unit)
+        return stakes, unit
+
+    def _networks(self, unit: np.ndarray | None) -> dict[str, Any]:
+        """Arguments of the networks."""
+        return self._network if unit is None else {**self._network, "control_unit": unit.tolist()}
+
+    def _play(
+        self,
+        total_steps: int,
+        stakes: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
+    ) -> Play:
         training = Training(
             self.batch_size,
             self.seed,
@@ -351,7 +311,7 @@ class DeepFictitiousPlay:
         )
         return make_play(
             self.game,
-            self._network,
+            self._networks(unit),
             training,
             self.information_structure,
             self.belief,
@@ -359,13 +319,11 @@ class DeepFictitiousPlay:
             self.initial_belief,
         )
 
-    def _settings(
-        self, stages: int, steps_per_stage: int, tolerance: float | None, stage_paths: int
-    ) -> dict[str, Any]:
+    def _settings(self, unit: np.ndarray | None) -> dict[str, Any]:
         game, belief = self.game, self.initial_belief
         return {
             "game": {"class": type(game).__name__, **game.get_config()},
-            "network": {**self._network, "hidden": list(self._network["hidden"])},
+            "network": {**self._networks(unit), "hidden": list(self._network["hidden"])},
             "information_structure": self.information_structure,
             "belief": _belief_setting(self.belief),
             "damping": self.damping,
@@ -377,10 +335,6 @@ class DeepFictitiousPlay:
             "initial_belief": getattr(belief, "__qualname__", None)
             if callable(belief)
             else np.asarray(belief).tolist(),
-            "stages": stages,
-            "steps_per_stage": steps_per_stage,
-            "tolerance": tolerance,
-            "stage_paths": stage_paths,
             "backend": keras.config.backend(),
             "versions": {"keras": keras.__version__, "numpy": np.__version__},
             "python": platform.python_version(),

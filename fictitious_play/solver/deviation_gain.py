@@ -50,6 +50,27 @@ def gains_to_come(costs: np.ndarray, at_bounds: np.ndarray) -> DeviationGain:
     )
 
 
+#: What found the gain of a player who was left out.
+NOT_LOOKED_AT = "not looked at"
+
+
+def of_everybody(gains: DeviationGain, who: np.ndarray, players: int) -> DeviationGain:
+    """The gains of some players as those of all, NaN for the others."""
+    if len(who) == players:
+        return gains
+
+    def full(values: np.ndarray) -> np.ndarray:
+        spread = np.full(players, 0 if values.dtype.kind == "i" else np.nan, values.dtype)
+        spread[who] = values
+        return spread
+
+    by = [NOT_LOOKED_AT] * players
+    for player, name in zip(who, gains.by, strict=True):
+        by[player] = name
+    arrays = {name: full(each) for name, each in vars(gains).items() if name not in ("by", "paths")}
+    return DeviationGain(**arrays, by=tuple(by), paths=gains.paths)
+
+
 def share_at_bounds(game: Game, controls: np.ndarray) -> np.ndarray:
     """(players,) share of controls (paths, steps, players, control_size) within a thousandth of
     the distance of the game's control bounds; zero without bounds."""

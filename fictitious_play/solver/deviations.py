@@ -30,6 +30,22 @@ _UNIT_PATHS, _PROBE_PATHS = 512, 128
 _ENTRIES = 2**24
 
 
+def path_numbers(game: Game, policy: Any, hidden: Sequence[int] = ()) -> int:
+    """What a path of a training step holds, in numbers a player who responds."""
+    closed = isinstance(policy, FeedbackPolicy)
+    k, n = game.control_size, game.state_size
+    widths = [1 + 4 * n + k * (1 if closed else 1 + game.players), *hidden]
+    if closed:
+        # The others' networks are evaluated in every copy.
+        widths += [game.players * width for width in policy.hidden]
+    return game.steps * sum(widths)
+
+
+def batch_of(numbers: int, most: int = 256) -> int:
+    """Paths of a training step, of so many numbers each."""
+    return max(16, min(most, _ENTRIES // numbers) // 2 * 2)
+
+
 class Deviations:
     """Evaluates corrections, all players' at once, in batches of one shape: one compiled step
     serves search, choice and measure.
@@ -40,12 +56,12 @@ class Deviations:
         seed: of everything that is drawn.
         hidden, path: as in `Corrections`.
         batch_size: most paths of a training step.
+        who: indices of the players who respond, in increasing order; None for all.
 
     Attributes:
         corrections: the layout of their parameters.
         model: the `ResponseModel`.
-        numbers: what a path of a training step holds.
-        at_bounds: (players,), as in `Found`, once units are measured.
+        at_bounds: of the players who respond, as in `DeviationGain`, once units are measured.
     """
 
     def __init__(
@@ -56,22 +72,24 @@ class Deviations:
         hidden: Sequence[int] = (),
         path: bool = True,
         batch_size: int = 256,
+        who: np.ndarray | None = None,
     ):
         self.game, self.policy, self.seed = game, policy, seed
         self.closed = isinstance(policy, FeedbackPolicy)
         self.dtype = response_dtype(game)
-        self.at_bounds = np.zeros(game.players)
-        k, n = game.control_size, game.state_size
-        widths = [1 + 4 * n + k * (1 if self.closed else 1 + game.players), *hidden]
-        if self.closed:
-            # The others' networks are evaluated in every copy.
-            widths += [game.players * width for width in policy.hidden]
-        self.numbers = game.steps * game.players * sum(widths)
-        self.batch_size = max(16, min(batch_size, _ENTRIES // self.numbers) // 2 * 2)
+        self.who = np.arange(game.players) if who is None else who
+        rows = len(self.who)
+        self.at_bounds = np.zeros(rows)
+        self.batch_size = batch_of(rows * path_numbers(game, policy, hidden), batch_size)
         self._control: np.ndarray | None = None
-        self.corrections = Corrections(game, self.closed, hidden, path)
+        self.corrections = Corrections(game, self.closed, hidden, path, rows)
         self.model = ResponseModel(
-            game, self.corrections, policy if self.closed else None, self.batch_size, self.dtype
+            game,
+            self.corrections,
+            policy if self.closed else None,
+            self.batch_size,
+            self.dtype,
+            self.who,
         )
         self.model.build()
         reader = _GradientReader(learning_rate=1.0, name="gradient_reader")
@@ -83,9 +101,9 @@ class Deviations:
 
     def measure_units(self) -> None:
         """Measures the units of cost, controls and states on the profile as it is now."""
-        game, model = self.game, self.model
+        game, model, who = self.game, self.model, self.who
         inputs = self._inputs(self.draw("units", 0, _UNIT_PATHS))
-        shape = (_UNIT_PATHS, game.steps, game.players, game.control_size)
+        shape = (_UNIT_PATHS, game.steps, len(who), game.control_size)
         costs, kept = self._disturbed(np.zeros(shape, self.dtype), *inputs)
         baseline = ops.convert_to_numpy(costs).astype(np.float64)
         # (paths, steps, ...) of the profile, from copies of the game that nobody disturbs.
@@ -93,7 +111,7 @@ class Deviations:
             np.swapaxes(ops.convert_to_numpy(each)[:, :, 0], 0, 1).astype(np.float64)
             for each in kept
         )
-        self.at_bounds = share_at_bounds(game, controls)
+        self.at_bounds = share_at_bounds(game, controls)[who]
         costs = baseline[np.isfinite(baseline).all(axis=1)]
         if len(costs) < 2:
             return
@@ -107,7 +125,7 @@ class Deviations:
             costs, _ = self._disturbed(disturbance, *probe)
             return ops.convert_to_numpy(costs).astype(np.float64) - baseline[:_PROBE_PATHS]
 
-        size = control_unit(change, cost, controls, self._control)
+        size = control_unit(change, cost, controls[:, :, who], self._control)
         self._control = size
         disturbance = self._array(shocks * size[:, None])
         _, (_, moved) = self._disturbed(disturbance, *inputs)
@@ -115,14 +133,19 @@ class Deviations:
         finite = np.isfinite(moved).all(axis=(1, 2, 3)) & np.isfinite(states).all(axis=(1, 2))
         mean, spread, rotation = state_units(states[finite], moved[finite].astype(np.float64))
         deviation = controls[finite].std(axis=0)
+        # Of players who do not respond, controls are seen in a unit of those who do.
+        everybodys = np.full(game.players, np.median(size))
+        everybodys[who] = size
+        costs_of_all = np.ones(game.players)
+        costs_of_all[who] = cost
         model.units = ResponseUnits(
-            cost=cost,
-            control=np.repeat(size[:, None], game.control_size, axis=1),
+            cost=costs_of_all,
+            control=np.repeat(everybodys[:, None], game.control_size, axis=1),
             mean=mean,
             size=spread,
             rotation=rotation,
             control_mean=controls[finite].mean(axis=0),
-            control_size=np.maximum(deviation, size[None, :, None]),
+            control_size=np.maximum(deviation, everybodys[None, :, None]),
         )
 
     def draw(self, name: str, step: int, paths: int) -> Sample:
@@ -145,7 +168,7 @@ class Deviations:
             place = np.arange(start, start + self.batch_size) % paths
             changes, _ = self._step(theta, [array[place] for array in inputs])
             parts.append(changes[: paths - start])
-        return np.concatenate(parts) * self.model.units.cost
+        return np.concatenate(parts) * self.model.units.cost[self.who]
 
     def function(self, inputs: Any) -> descent.Function:
         """Mean change of cost on a fixed sample and its gradient."""
@@ -183,7 +206,7 @@ class Deviations:
             kind = self.policy.variable_dtype
             controls = policy_controls(self.policy, Sample(*(a.astype(kind) for a in sample)))
             given.append(self._array(controls))
-        costs = np.zeros((sample.paths, self.game.players), self.dtype)
+        costs = np.zeros((sample.paths, len(self.who)), self.dtype)
         return [*given[:2], costs, *given[2:]]
 
     def _step(self, theta: Any, batch: Any) -> tuple[np.ndarray, np.ndarray]:

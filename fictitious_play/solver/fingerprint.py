@@ -47,8 +47,8 @@ def fingerprint(game: Game, belief: InitialBelief, dtype: str) -> dict[str, list
     path = path.reshape(_POINTS, steps, game.noise_size).astype(dtype)
     beliefs = initial_belief_function(game, belief)(initial.astype(dtype), path)
     given = {"initial_states": initial}
-    if np.any(game.control_unit != 1.0):
-        given["control_unit"] = game.control_unit[None]
+    if game.control_unit is not None:
+        given["control_unit"] = game.control_unit.reshape(1, -1)
     if game.control_bounds is not None:
         given["control_bounds"] = np.stack(game.control_bounds)
     weights = game.mean_weights()

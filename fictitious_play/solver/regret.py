@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import numpy as np
+
 from fictitious_play import checks
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.solver import exact_response
 from fictitious_play.solver.certificate import Certificate, assemble
-from fictitious_play.solver.deviations import Deviations
+from fictitious_play.solver.deviation_gain import of_everybody
+from fictitious_play.solver.deviations import Deviations, batch_of, path_numbers
 from fictitious_play.solver.response_search import search
 
 #: What `Result.converged` holds the regret against when no tolerance was given.
@@ -15,8 +18,10 @@ DEFAULT_TOLERANCE = 0.01
 #: second number of paths where the first finds little.
 _PATHS, _EVALUATIONS, _SEARCH_PATHS = 1024, 16, (256, 1024)
 #: Features of the regression behind an exact estimate beyond which players who are alike share one,
-#: most features at all, and most numbers in a training step of a search.
+#: most features at all, and most numbers in a training step of a search for everybody.
 _POOLED, _FEATURES, _NUMBERS = 600, 1500, 2**26
+#: Numbers that a path may hold in a search for some of the players, at least one of them.
+_SAMPLED_NUMBERS = 2**17
 
 
 class RegretMeter:
@@ -27,8 +32,12 @@ class RegretMeter:
     of a closed-loop one by its affine feedbacks. In every other game, and in open-loop games of
     too many different players for that, it is what linear responses gain that a few quasi-Newton
     steps find: less than there is, so that a large regret means a bad profile and a small one a
-    profile that no linear response improves. What a few noisy paths teach may save nothing on
-    others, so a regret below the tolerance is held against a search on four times as many.
+    profile that no linear response improves. Where even that is too much for all players, as with
+    some 200 different ones, it is sought for a few, evenly spread over them, and NaN for the
+    others: enough to see a bad profile, and none to call a good one good.
+
+    What a few noisy paths teach may save nothing on others, so a regret below the tolerance is held
+    against a search on four times as many.
 
     Args:
         game: the `Game`.
@@ -44,14 +53,15 @@ class RegretMeter:
         self._latest: Certificate | None = None
         self._stage = -1
 
-    def __call__(self, stage: int) -> Certificate | None:
-        """The estimate for the profile as it is now, after a stage; None where the game is too
-        large for any."""
-        if stage != self._stage:
-            self._stage, self._latest = stage, self._estimate()
-        return self._latest
+    def __call__(self, stage: int) -> Certificate:
+        """The estimate for the profile as it is now, after a stage."""
+        latest = self._latest
+        if latest is None or stage != self._stage:
+            latest = self._estimate()
+            self._stage, self._latest = stage, latest
+        return latest
 
-    def _estimate(self) -> Certificate | None:
+    def _estimate(self) -> Certificate:
         game, policy = self.game, self.policy
         if game.is_linear_quadratic and isinstance(policy, FeedbackPolicy):
             gains = exact_response.affine(policy, _PATHS, self.seed)
@@ -63,13 +73,15 @@ class RegretMeter:
                 gains = exact_response.open_loop(game, policy, paths, self.seed)
                 return assemble({"exact": gains}, "exact", ())
         if self._deviations is None:
-            deviations = Deviations(game, policy, self.seed, path=False)
-            if deviations.numbers * deviations.batch_size > _NUMBERS:
-                return None
-            self._deviations = deviations
+            who, numbers = None, path_numbers(game, policy)
+            if batch_of(numbers * game.players) * numbers * game.players > _NUMBERS:
+                count = max(1, _SAMPLED_NUMBERS // numbers)
+                who = np.arange(count) * game.players // count
+            self._deviations = Deviations(game, policy, self.seed, path=False, who=who)
         self._deviations.measure_units()
         for paths in _SEARCH_PATHS:
             gains = search(self._deviations, _PATHS, _EVALUATIONS, paths)
+            gains = of_everybody(gains, self._deviations.who, game.players)
             estimate = assemble({"trained": gains}, "trained", gains.by)
             if not estimate.upper <= self.tolerance:
                 break

@@ -43,6 +43,8 @@ class ResponseModel(keras.Model):
             their controls are an input.
         batch_size: paths of every batch.
         dtype: of everything here.
+        who: the players who respond; None for all. What is (…, players, …) of them here has these
+            players only.
 
     Input: a list of initial states (batch, state_size), increments (batch, steps, noise_size),
         the players' costs under the profile (batch, players) and, in open loop, the profile's
@@ -58,13 +60,15 @@ class ResponseModel(keras.Model):
         policy: Any,
         batch_size: int,
         dtype: str = "float64",
+        who: np.ndarray | None = None,
     ):
         super().__init__(dtype=dtype)
         self.game, self.corrections, self.batch_size = game, corrections, batch_size
         self.policy = policy
+        self.who = np.arange(game.players) if who is None else who
 
     def build(self, input_shape: Any = None) -> None:
-        shape = (self.game.players, self.corrections.parameters)
+        shape = (len(self.who), self.corrections.parameters)
         self.theta = self.add_weight(shape=shape, initializer="zeros", name="theta")
         self.changes = self.add_weight(
             shape=(self.batch_size, shape[0]), initializer="zeros", trainable=False, name="changes"
@@ -111,7 +115,7 @@ class ResponseModel(keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         costs, _ = self.roll(inputs, ops.convert_to_tensor(self.theta))
-        change = (costs - inputs[2]) / self.seen_in["cost"]
+        change = (costs - inputs[2]) / self._of_who(self.seen_in["cost"])
         self.changes.assign(ops.stop_gradient(change))
         return change
 
@@ -140,9 +144,9 @@ class ResponseModel(keras.Model):
             (steps, batch, players, players, control_size), before any deviation, and the states
             (steps, batch, players, state_size).
         """
-        game, players, h = self.game, self.game.players, self.game.step_size
+        game, h, rows = self.game, self.game.step_size, len(self.who)
         initial, noise = inputs[:2]
-        eye = self._constant(np.eye(players)[:, :, None])
+        eye = self._constant(np.eye(game.players)[self.who][:, :, None])
         by_step = {"noise": _steps_first(noise)}
         if self.policy is None:
             by_step["given"] = _steps_first(inputs[3])
@@ -187,12 +191,14 @@ class ResponseModel(keras.Model):
             after = game.euler_step(time, states, controls, ops.expand_dims(now["noise"], 1))
             return (after, total), (() if disturbance is None else (everybody, states))
 
-        states = ops.repeat(ops.expand_dims(ops.convert_to_tensor(initial), 1), players, axis=1)
-        total = ops.zeros_like(states[..., :1]) + ops.zeros_like(eye[:, 0, 0])
+        states = ops.repeat(ops.expand_dims(ops.convert_to_tensor(initial), 1), rows, axis=1)
+        total = ops.zeros_like(states[..., :1]) + ops.zeros_like(eye[0, :, 0])
         (states, total), kept = scan(
             step, (states, total), by_step, game.steps, h, self.variable_dtype
         )
         total = total + game.terminal_cost(states)
+        if rows < game.players:
+            return ops.stack([total[:, row, who] for row, who in enumerate(self.who)], -1), kept
         return own_costs(total), kept
 
     def _correction(
@@ -204,7 +210,8 @@ class ResponseModel(keras.Model):
         if "rotation" in units:
             scaled = ops.matmul(scaled, units["rotation"])
         scaled = ops.clip(scaled, -LARGEST, LARGEST)
-        known = [scaled, (own - units["control_mean"]) / units["control_size"]]
+        mean, size = (self._of_who(units[f"control_{name}"]) for name in ("mean", "size"))
+        known = [scaled, (own - mean) / size]
         if self.policy is None:
             flat = (everybody - units["control_mean"]) / units["control_size"]
             known.append(ops.reshape(flat, (*ops.shape(flat)[:2], -1)))
@@ -227,7 +234,12 @@ class ResponseModel(keras.Model):
             hidden = ops.relu(hidden)
         if self.corrections.hidden:
             correction = correction + _product(hidden, part["output"])
-        return correction * self.seen_in["control"]
+        return correction * self._of_who(self.seen_in["control"])
+
+    def _of_who(self, array: Any) -> Any:
+        """What belongs to the players who respond, of an array with all of them first."""
+        everybody = len(self.who) == self.game.players
+        return array if everybody else ops.take(array, self.who, axis=0)
 
     def _known(self) -> np.ndarray:
         """(steps, past): a step knows x_0 and the increments before it."""

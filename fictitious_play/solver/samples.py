@@ -11,6 +11,8 @@ from fictitious_play.games.base import Game
 from fictitious_play.solver import noise
 
 _TRAINING, _VALIDATION, _CERTIFICATE, _RESPONSE, _KEYS = 0, 1, 2, 3, 4
+#: Seed of what does not depend on the solve's.
+_PROBE = 2019
 #: Streams of the normals of a training step.
 _BROWNIAN, _TREMBLES = 0, 1
 
@@ -109,6 +111,11 @@ def response_sample(game: Game, seed: int, name: str, step: int, paths: int, dty
     """A sample of the search for best responses, one for every purpose `name` and step."""
     place = (seed, _RESPONSE, step, *name.encode())
     return _antithetic(game, np.random.default_rng(place), paths, dtype)
+
+
+def probe_sample(game: Game, paths: int, dtype: Any) -> Sample:
+    """A sample on which a game is looked at before a solve, the same for every seed."""
+    return _antithetic(game, np.random.default_rng(_PROBE), paths, dtype)
 
 
 def _antithetic(game: Game, generator: np.random.Generator, paths: int, dtype: Any) -> Sample:

@@ -12,6 +12,7 @@ import numpy as np
 from fictitious_play.solver.callbacks import Callbacks
 from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.evaluation import Cost, CostMeter
+from fictitious_play.solver.plan import Plan
 from fictitious_play.solver.play import NonFiniteLossError, Play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.record import StageRecord
@@ -19,7 +20,6 @@ from fictitious_play.solver.regret import RegretMeter
 from fictitious_play.solver.scale import cost_scale
 from fictitious_play.solver.stop_reason import StopReason
 
-ON_INTERRUPT = ("raise", "result")
 #: A stage has exploded when a cost has risen by more than so many times what costs were before.
 _EXPLODED = 1e3
 
@@ -33,28 +33,19 @@ class Stages:
     learning rate falls, smaller steps.
 
     Attributes:
-        count, steps: at most that many stages of that many training steps.
-        tolerance: of the change of cost from stage to stage, None to go on whatever it is.
-        regret: estimates what players could gain, or None.
-        regret_every: after every so many stages, and after the last.
-        regret_tolerance: stop once the estimate and two standard errors are below it, or None.
-        on_interrupt: what Ctrl-C does: "raise" or "result".
+        plan: how many stages, and when to stop before.
         play: the running solve.
         meter: measures costs after every stage.
+        regret: estimates what players could gain, or None.
         history: the records, one of which every stage adds.
         folder: where stages are saved, or None.
         callbacks, progress: told of every stage.
     """
 
-    count: int
-    steps: int
-    tolerance: float | None
-    regret: RegretMeter | None
-    regret_every: int
-    regret_tolerance: float | None
-    on_interrupt: str
+    plan: Plan
     play: Play
     meter: CostMeter
+    regret: RegretMeter | None
     history: list[StageRecord]
     folder: SolveFolder | None
     callbacks: Callbacks
@@ -69,9 +60,9 @@ class Stages:
         return reason, message
 
     def _run(self) -> tuple[StopReason, str]:
-        history = self.history
-        for stage in range(len(history) + 1, self.count + 1):
-            if self.settled(self.tolerance) or self.without_regret(self.regret_tolerance):
+        history, plan = self.history, self.plan
+        for stage in range(len(history) + 1, plan.stages + 1):
+            if self.settled(plan.tolerance) or self.without_regret(plan.regret_tolerance):
                 break
             good = None
             try:
@@ -84,19 +75,19 @@ class Stages:
                 warnings.warn(str(failure), RuntimeWarning, stacklevel=4)
                 return StopReason.NON_FINITE, str(failure)
             except KeyboardInterrupt:
-                if self.on_interrupt == "raise":
+                if plan.on_interrupt == "raise":
                     raise
                 through(partial(self._leave, stage, good))
                 kept = f"after stage {len(history)}" if history else "that nobody has trained"
                 message = f"Interrupted in stage {stage}; the networks are those {kept}."
                 return StopReason.INTERRUPTED, message
-        if self.without_regret(self.regret_tolerance):
-            message = f"No regret was above {self.regret_tolerance:g} after stage {len(history)}."
+        if self.without_regret(plan.regret_tolerance):
+            message = f"No regret was above {plan.regret_tolerance:g} after stage {len(history)}."
             return StopReason.REGRET_SMALL, message
-        if self.settled(self.tolerance):
-            message = f"The change fell below {self.tolerance:g} after stage {len(history)}."
+        if self.settled(plan.tolerance):
+            message = f"The change fell below {plan.tolerance:g} after stage {len(history)}."
             return StopReason.COSTS_SETTLED, message
-        return StopReason.ALL_STAGES, f"All {self.count} stages were played."
+        return StopReason.ALL_STAGES, f"All {plan.stages} stages were played."
 
     def _leave(self, stage: int, good: list | None) -> None:
         """Goes back to the last good stage, and sees that a folder has it."""
@@ -119,8 +110,8 @@ class Stages:
     def _stage(self, stage: int, before: list) -> bool:
         """Plays one stage, or takes it back; whether a callback asks for the end."""
         self.callbacks.stage_begin(stage, self.history[-1] if self.history else None)
-        clock, processor = time.monotonic(), time.process_time()
-        losses = self.play.stage(stage, self.steps, self.progress.steps)
+        clock, processor, steps = time.monotonic(), time.process_time(), self.plan.steps
+        losses = self.play.stage(stage, steps, self.progress.steps)
         cost = self.meter(self.play.policy)
         mean, error, change = cost.mean, cost.standard_error, _change(self.history, cost)
         exploded, taken_back = _exploded(self.history, cost), None
@@ -135,7 +126,7 @@ class Stages:
             cost_standard_error=error,
             change=change,
             loss=losses,
-            learning_rate=self.play.training.rate(stage * self.steps - 1),
+            learning_rate=self.play.training.rate(stage * steps - 1),
             seconds=time.monotonic() - clock,
             cpu_seconds=time.process_time() - processor,
             taken_back=taken_back,
@@ -148,19 +139,18 @@ class Stages:
             note += ", taken back"
         elif stage > 1:
             note += f", change {record.change:.1e}"
-        if record.regret is not None:
-            note += f", regret {np.max(record.regret):.1e}"
+        if record.regret is not None and not np.isnan(record.regret).all():
+            note += f", regret {np.nanmax(record.regret):.1e}"
         self.progress.stage(note)
         return self.callbacks.stage_end(record)
 
     def _estimate(self, stage: int) -> dict[str, Any]:
         """The regret after a stage, where it is its turn."""
-        if self.regret is None or (stage % self.regret_every and stage < self.count):
+        every = self.plan.regret_every
+        if self.regret is None or every is None or (stage % every and stage < self.plan.stages):
             return {}
         clock = time.monotonic()
         estimate = self.regret(stage)
-        if estimate is None:
-            return {}
         return {
             "regret": estimate.relative,
             "regret_standard_error": estimate.relative_standard_error,

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fictitious_play import checks
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
@@ -46,7 +47,9 @@ def save(result: Result, path: str | os.PathLike) -> None:
     }
     content = np.frombuffer(json.dumps(document).encode(), np.uint8)
     arrays = archive.variable_arrays("policy", policy.weights)
-    archive.write(Path(path), archive.packed({"document": content, **arrays}))
+    arrays["document"] = content
+    arrays["sha256"] = np.asarray(_checksum(arrays))
+    archive.write(Path(path), archive.packed(arrays))
 
 
 def load(path: str | os.PathLike, game: Game | None = None) -> Result:
@@ -58,25 +61,45 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
             and `get_config` returns the constructor's arguments.
 
     Raises:
-        ValueError: where the file is not a result, where the game is needed and not given, or
-            where the methods of the given one have other values.
+        ValueError: where the file is not a result or was edited, where the game is needed and not
+            given, or where the methods of the given one have other values.
         TypeError: where `game` is not a `Game`.
         OSError: where there is no file.
     """
     if game is not None and not isinstance(game, Game):
         raise TypeError(f"`game` must be a Game. Received: game={game!r}")
     path = Path(path)
+    arrays, document = _opened(path)
+    try:
+        return _restored(path, arrays, document, game)
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+        if str(path) in str(error):
+            raise
+        named = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        raise _edited(path, f"in which something is missing or was edited: {named}") from error
+
+
+def _opened(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and document of a file, as they were written."""
     content = path.read_bytes()
     try:
         arrays = archive.unpacked(content)
         document = json.loads(arrays["document"].tobytes())
         kind = document["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"`path` must be a file that Result.save wrote, whole. Received: {path}"
-        ) from error
+        raise _edited(path, "which is another file, or not whole") from error
     if kind not in (_FORMAT, _SECOND, _FIRST):
         raise _other_format(path, kind)
+    saved = arrays.pop("sha256", None)
+    if saved is not None and saved.item() != _checksum(arrays):
+        raise _edited(path, "which was edited: its contents do not have its checksum")
+    return arrays, document
+
+
+def _restored(
+    path: Path, arrays: dict[str, np.ndarray], document: dict[str, Any], game: Game | None
+) -> Result:
+    kind = document["format"]
     if game is None:
         game = _deserialized(document["game"], path)
     if kind == _FIRST and game.control_bounds is not None:
@@ -98,7 +121,24 @@ def load(path: str | os.PathLike, game: Game | None = None) -> Result:
         policy.build()
     archive.assign_arrays("policy", policy.weights, arrays)
     fields = {name: _decoded(value) for name, value in document["result"].items()}
+    for name in ("cost", "cost_standard_error", "cost_spread", "non_finite"):
+        checks.has_shape(name, fields[name], (game.players,), "players")
     return Result(game=game, policy=policy, **fields)
+
+
+def _edited(path: Path, what: str) -> ValueError:
+    return ValueError(
+        f"`path` must be a file that Result.save wrote, whole. Received: {path}, {what}"
+    )
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> str:
+    """Of the names and contents of all arrays."""
+    parts = (
+        f"{name} {array.dtype} {array.shape} {archive.checksum(np.ascontiguousarray(array))}"
+        for name, array in sorted(arrays.items())
+    )
+    return archive.checksum("\n".join(parts).encode())
 
 
 def _earlier(problem: dict[str, list], now: dict[str, Any]) -> tuple[dict, dict]:

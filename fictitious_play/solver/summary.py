@@ -33,6 +33,9 @@ def summary(result: Any) -> str:
     if len(unseen):
         listed = ", ".join(map(str, unseen))
         lines.append(f"states that nothing can move, which no network sees: {listed}")
+    unit = getattr(result.policy, "control_unit", None)
+    if unit is not None:
+        lines.append(f"units of control, measured, player by player: {_listed(unit)}")
     if result.non_finite.any():
         counts = ", ".join(map(str, result.non_finite.tolist()))
         lines.append(f"validation paths without a finite cost, player by player: {counts}")
@@ -47,17 +50,23 @@ def _regret(result: Any) -> str:
     regret = result.regret
     if regret is None:
         return "the regret was not estimated"
-    if not np.isfinite(regret.relative).all():
+    seen = regret.looked_at
+    if not np.isfinite(regret.relative[seen]).all():
         return f"the regret is {regret.worst}"
-    player = int(np.argmax(regret.relative))
+    player = int(np.argmax(np.where(seen, regret.relative, -np.inf)))
     scale = _SCALES[regret.scale_kind[player]]
+    of = "" if seen.all() else f"of {seen.sum()} players looked at "
     text = (
-        f"largest regret {100 * regret.relative[player]:.3g} % ± "
+        f"largest regret {of}{100 * regret.relative[player]:.3g} % ± "
         f"{100 * regret.relative_standard_error[player]:.2g} of {scale} "
         f"{regret.scale[player]:.4g} (player {player}, {regret.method})"
     )
     if regret.at_bounds.any():
-        text += f"; {100 * regret.at_bounds.max():.3g} % of a player's controls at their bounds"
+        text += (
+            f"; {100 * np.nanmax(regret.at_bounds):.3g} % of a player's controls at their bounds"
+        )
+    if not seen.all():
+        text += f"; of the other {np.sum(~seen)} nothing is known: ask `exploitability`"
     return text
 
 
@@ -74,6 +83,14 @@ def _constant_costs(result: Any) -> Iterator[str]:
             "most of it is a constant, gains relative to it say little: "
             "`exploitability(scale=...)` takes another scale"
         )
+
+
+def _listed(unit: np.ndarray) -> str:
+    """Units (players, control_size); one number where all of them are equal."""
+    if np.all(unit == unit[0, 0]) and len(unit) > _LISTED:
+        return f"{unit[0, 0]:g}"
+    rows = [" and ".join(f"{each:g}" for each in row) for row in unit[:_LISTED]]
+    return ", ".join(rows) + (", …" if len(unit) > _LISTED else "")
 
 
 def _costs(result: Any) -> Iterator[Any]:

@@ -178,8 +178,8 @@ def duopoly(unit, **changes):
 def test_a_game_may_say_what_a_typical_control_is(structure):
     """Its unit is then of no account; powers of two, which rounding does not see."""
     plan, results = {**PLAN, "stages": 2, "steps_per_stage": 6, "validation_paths": 64}, []
-    for unit, changes in ((1.0, {}), (1024.0, {"control_unit": 1024.0})):
-        game = duopoly(unit, **changes)
+    for unit in (1.0, 1024.0):
+        game = duopoly(unit, control_unit=unit)
         assert fp.LinearQuadraticGame.from_config(game.get_config()).control_unit[1] == unit
         form = {**FORM, "information_structure": structure}
         results.append(fp.DeepFictitiousPlay(game, **form).solve(**plan))
@@ -194,7 +194,8 @@ def test_a_game_may_say_what_a_typical_control_is(structure):
 
 def test_a_solve_says_which_unit_to_try():
     plan = {**PLAN, "stages": 1, "steps_per_stage": 8, "validation_paths": 64}
-    solver = fp.DeepFictitiousPlay(duopoly(1000.0), learning_rate=60.0, **FORM)
+    game = duopoly(1000.0, control_unit=1.0)
+    solver = fp.DeepFictitiousPlay(game, learning_rate=60.0, **FORM)
     text = solver.solve(**plan).summary()
     assert "note: The controls of player" in text
     assert "in units of 1." in text

@@ -101,6 +101,34 @@ def test_a_wrong_method_is_named(method, wrong, named):
     assert "Received: " in str(caught.value)
 
 
+def late(value, mixed):
+    """What a method gives, but for one moment late in the game at which it mixes paths."""
+    return lambda s, t, x, *rest: value(x, *rest) + (mixed(x) if 0.6 < t < 0.7 else 0.0 * x)
+
+
+@pytest.mark.parametrize("steps", [3, 30])
+@pytest.mark.parametrize(
+    ("method", "value"),
+    [
+        ("drift", lambda x, u: u[..., 0]),
+        ("euler_step", lambda x, u, w: x + 0.1 * u[..., 0]),
+        ("running_cost", lambda x, u: u[..., 0] ** 2),
+    ],
+)
+def test_paths_that_are_mixed_at_some_time_only_are_seen(method, value, steps):
+    wrong = late(value, lambda x: ops.mean(x, axis=0))
+    if steps == 30:  # looked at in the middle, as beyond what is simulated
+
+        def wrong(s, t, x, *rest):
+            return value(x, *rest) + (ops.mean(x, axis=0) if t > 0.9 else 0.0 * x)
+
+    game = type("Mine", (Sound,), {method: wrong})(steps)
+    rule = "value of its own, whatever the other paths are"
+    with pytest.raises(ValueError, match=rule) as caught:
+        fp.check_game(game)
+    assert "t = 0." in str(caught.value)
+
+
 def test_a_missing_method_is_named():
     class Nothing(fp.Game):
         pass

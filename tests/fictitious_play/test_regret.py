@@ -6,8 +6,9 @@ import pytest
 import fictitious_play as fp
 from benchmarks.planted import InitialLaw
 from fictitious_play.solver import regret
+from fictitious_play.solver.deviations import path_numbers
 from fictitious_play.solver.regret import RegretMeter
-from tests.fictitious_play.cases import asymmetric_game, symmetric_game
+from tests.fictitious_play.cases import Sound, asymmetric_game, symmetric_game
 
 QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 256, "progress": False}
 
@@ -142,3 +143,50 @@ def test_a_game_without_equilibrium_is_told_beforehand_and_named_as_the_end():
     found = result.exploitability(paths=256)
     assert found.worst == np.inf
     assert not found.worst < 1.0
+
+
+def test_of_too_many_different_players_a_few_are_looked_at(monkeypatch):
+    """Those have the gain that the exact theory gives them; of the others nothing is said."""
+    monkeypatch.setattr(regret, "_FEATURES", 20)
+    monkeypatch.setattr(regret, "_NUMBERS", 1)
+    game = asymmetric_game(players=4, steps=6)
+    monkeypatch.setattr(regret, "_SAMPLED_NUMBERS", 2 * path_numbers(game, fp.JointPolicy(game)))
+    profile = fp.JointPolicy(game, hidden=(2,), batch_normalization=False, skip=True)
+    profile.build()
+    for weight in profile.weights:
+        weight.assign(np.zeros(weight.shape))
+    coefficients = np.zeros((6, 4, 1 + game.state_size + game.noise_size * 6))
+    expected = fp.lq.profile_exploitability(game, coefficients).gain
+    found = RegretMeter(game, profile, 0)(1)
+    np.testing.assert_array_equal(found.looked_at, [True, False, True, False])
+    seen = found.looked_at
+    error = 4 * found.standard_error + 0.02 * expected
+    assert np.all(found.gain[seen] < (expected + error)[seen])
+    assert np.all(found.gain[seen] > (0.9 * expected - error)[seen])
+    assert np.all(np.isnan(found.gain[~seen]))
+    assert not found.upper <= 1e9
+    assert not found.worst < 1e9
+
+
+def test_a_solve_says_at_whom_its_regret_looked(monkeypatch):
+    """And has not converged, however little they could gain."""
+    everybody = RegretMeter(*resting())(1)
+    monkeypatch.setattr(regret, "_NUMBERS", 1)
+    monkeypatch.setattr(regret, "_SAMPLED_NUMBERS", 1)
+    sampled = RegretMeter(*resting())(1)
+    assert sampled.by == (everybody.by[0], "not looked at")
+    np.testing.assert_allclose(sampled.gain[0], everybody.gain[0], rtol=0.1)
+    solver = fp.DeepFictitiousPlay(InitialLaw(), hidden=(8,), batch_normalization=False)
+    result = solver.solve(**{**QUICK, "steps_per_stage": 60}, regret_tolerance=0.5)
+    assert result.regret.relative[0] < 0.1
+    assert not result.converged
+    assert result.reason == fp.StopReason.ALL_STAGES
+    assert "largest regret of 1 players looked at" in result.summary()
+    assert "of the other 1 nothing is known" in result.summary()
+
+
+def resting():
+    """A closed-loop game, networks that do nothing in it, and a seed."""
+    profile = fp.FeedbackPolicy(Sound(), hidden=(2,), batch_normalization=False)
+    profile.build()
+    return profile.game, profile, 0

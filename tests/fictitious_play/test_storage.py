@@ -96,6 +96,63 @@ def test_an_older_file_has_older_names(results, tmp_path, monkeypatch):
         assert again.regret.found is again.regret.searches
 
 
+def edited(path, change, sealed):
+    """The same file after somebody has had a hand in it: in place of its checksum there is none,
+    as in files of before, unless it is `sealed`."""
+    arrays = archive.unpacked(path.read_bytes())
+    document = json.loads(arrays["document"].tobytes())
+    change(document, arrays)
+    arrays["document"] = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    if not sealed:
+        del arrays["sha256"]
+    path.write_bytes(archive.packed(arrays))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda d, a: d["result"].pop("cost"), "cost"),
+        (lambda d, a: d["result"]["cost"]["array"].pop(), "cost"),
+        (lambda d, a: d["result"]["cost"].pop("dtype"), "no 'dtype'"),
+        (lambda d, a: d["result"].update(verdict=1), "verdict"),
+        (lambda d, a: d["result"].update(reason={"reason": "good"}), "good"),
+        (lambda d, a: d["result"].update(history={"class": "Stage", "fields": {}}), "no 'Stage'"),
+        (lambda d, a: d.pop("policy"), "no 'policy'"),
+        (lambda d, a: d["policy"].update({"class": "Oracle"}), "no 'Oracle'"),
+        (lambda d, a: d["policy"]["config"].update(hidden=[-1]), "hidden"),
+        (lambda d, a: d["policy"]["config"].update(depth=3), "depth"),
+        (lambda d, a: d.pop("problem"), "no 'problem'"),
+        (lambda d, a: d.update(result=[]), "list"),
+        (lambda d, a: a.pop("policy_0001"), "saved policy"),
+        (lambda d, a: a.update(policy_0000=np.zeros(3)), "saved policy"),
+    ],
+)
+@pytest.mark.parametrize("sealed", [True, False])
+def test_an_edited_file_is_said_to_be_one(results, tmp_path, change, named, sealed):
+    path = tmp_path / "result.npz"
+    results["registered"].save(path)
+    edited(path, change, sealed)
+    with pytest.raises(ValueError, match=r"^`path` must .*Received") as caught:
+        fp.load(path)
+    assert str(path) in str(caught.value)
+    assert ("checksum" if sealed else named) in str(caught.value)
+
+
+def test_edited_numbers_are_seen_and_files_of_before_have_no_checksum(results, tmp_path):
+    path, result = tmp_path / "result.npz", results["registered"]
+    result.save(path)
+    edited(path, lambda d, a: None, sealed=False)
+    np.testing.assert_array_equal(fp.load(path).cost, result.cost)
+    for change in (
+        lambda d, a: d["result"].update(converged=True, message="All is well."),
+        lambda d, a: a.update(policy_0000=1.01 * a["policy_0000"]),
+    ):
+        result.save(path)
+        edited(path, change, sealed=True)
+        with pytest.raises(ValueError, match="was edited"):
+            fp.load(path)
+
+
 @pytest.mark.parametrize("damage", ["text", "empty", "cut", "foreign", "newer"])
 def test_files_of_something_else_are_refused(results, tmp_path, damage):
     path = tmp_path / "result.npz"
@@ -157,6 +214,7 @@ def test_a_file_of_before_is_read_and_checked(tmp_path, results, number):
     path = tmp_path / "result.npz"
     results["registered"].save(path)
     arrays = archive.unpacked(path.read_bytes())
+    del arrays["sha256"]
     document = json.loads(arrays["document"].tobytes())
     problem, earlier = document["problem"], {"initial_belief": [[0.0] * 12]}
     for name, values in problem.items():

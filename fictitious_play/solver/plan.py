@@ -1,0 +1,99 @@
+"""What `DeepFictitiousPlay.solve` was asked to do."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fictitious_play import checks
+from fictitious_play.solver.callbacks import check_callbacks
+from fictitious_play.solver.regret import DEFAULT_TOLERANCE, check_regret
+
+ON_INTERRUPT = ("raise", "result")
+#: What `Result.settled` is held against when no tolerance was given.
+_SETTLED_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arguments of a solve, once they have been checked.
+
+    Attributes:
+        stages, steps: at most that many stages of that many training steps.
+        tolerance: of the change of cost from stage to stage, None to go on whatever it is.
+        validation_paths, stage_paths: on which costs are measured, at the end and after a stage.
+        regret_every: estimate regrets after every so many stages, and after the last; or None.
+        regret_tolerance: stop once the estimate and two standard errors are below it, or None.
+        callbacks: as they were given.
+        on_interrupt: what Ctrl-C does: "raise" or "result".
+    """
+
+    stages: int
+    steps: int
+    tolerance: float | None
+    validation_paths: int
+    stage_paths: int
+    regret_every: int | None
+    regret_tolerance: float | None
+    callbacks: Any
+    on_interrupt: str
+
+    @property
+    def total_steps(self) -> int:
+        """Training steps of all stages."""
+        return self.stages * self.steps
+
+    @property
+    def small_change(self) -> float:
+        """The change of cost below which a solve has settled."""
+        return self.tolerance or _SETTLED_TOLERANCE
+
+    @property
+    def small_regret(self) -> float:
+        """The regret below which a solve has converged."""
+        return self.regret_tolerance or DEFAULT_TOLERANCE
+
+    def settings(self) -> dict[str, Any]:
+        """What of it determines a solve, JSON-serialisable."""
+        return {
+            "stages": self.stages,
+            "steps_per_stage": self.steps,
+            "tolerance": self.tolerance,
+            "stage_paths": self.stage_paths,
+            "regret_every": self.regret_every,
+            "regret_tolerance": self.regret_tolerance,
+        }
+
+
+def make_plan(
+    stages: Any,
+    steps_per_stage: Any,
+    tolerance: Any,
+    validation_paths: Any,
+    stage_paths: Any,
+    regret_every: Any,
+    regret_tolerance: Any,
+    callbacks: Any,
+    on_interrupt: Any,
+) -> Plan:
+    """The plan that the arguments of `DeepFictitiousPlay.solve` make, or an error."""
+    stages = checks.integer("stages", stages, least=1)
+    steps_per_stage = checks.integer("steps_per_stage", steps_per_stage, least=1)
+    if tolerance is not None:
+        tolerance = checks.number("tolerance", tolerance, above=0.0)
+    for name, paths in (("validation_paths", validation_paths), ("stage_paths", stage_paths)):
+        if checks.integer(name, paths, least=2) % 2:
+            raise ValueError(f"`{name}` must be even. Received: {name}={paths}")
+    stage_paths = min(stage_paths, validation_paths)
+    callbacks = check_callbacks(callbacks)
+    on_interrupt = checks.one_of("on_interrupt", on_interrupt, ON_INTERRUPT)
+    regret_every, regret_tolerance = check_regret(regret_every, regret_tolerance)
+    return Plan(
+        stages,
+        steps_per_stage,
+        tolerance,
+        validation_paths,
+        stage_paths,
+        regret_every,
+        regret_tolerance,
+        callbacks,
+        on_interrupt,
+    )
