@@ -55,7 +55,7 @@ def _draw(document: dict[str, Any]) -> Any:
         # Of lines that end close together the larger game's has its label above.
         high = cases[0]["players"] == 100
         axis.annotate(
-            ", ".join(case), (last, errors[:, -1].mean()), (6, 4 * high - 3), fontsize=8.5,
+            ", ".join(case), (last, errors[:, -1].mean()), (6, 10 * high - 8), fontsize=8.5,
             textcoords="offset points", color=figures.STYLES[number]["color"],
         )  # fmt: skip
     axis.set(yscale="log", xlabel="stage (best-response iteration)", xlim=(1, 1.6 * last),
