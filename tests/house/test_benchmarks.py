@@ -46,7 +46,7 @@ def test_all_benchmarks_are_here():
 
 
 #: The others train what tests train too.
-_ALWAYS = {"fast-form"}
+_ALWAYS = {"blindness"}
 
 
 @pytest.mark.parametrize(
