@@ -1,7 +1,6 @@
 """A game of one's own is tried before it is believed."""
 
 import warnings
-import weakref
 from dataclasses import dataclass
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 from fictitious_play import checks
 from fictitious_play.game_checks.agreement import check_config, check_form
 from fictitious_play.game_checks.gradients import check_gradients
+from fictitious_play.game_checks.once import OncePerGame
 from fictitious_play.game_checks.paths import check_paths
 from fictitious_play.game_checks.probe import make_trial
 from fictitious_play.game_checks.shapes import (
@@ -21,9 +21,8 @@ from fictitious_play.game_checks.simulation import Simulator
 from fictitious_play.games.base import Game
 from fictitious_play.scan import is_loop
 
-#: Games that have passed and their stakes, by identity and dtype. A game does not change once it is
-#: built.
-_passed: dict[tuple, tuple[weakref.ref, np.ndarray]] = {}
+#: Stakes of the games that have passed, by dtype.
+_passed = OncePerGame()
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,14 @@ def admit(game: Game, dtype: str | None = None) -> np.ndarray:
     Returns:
         (players,): how much random controls of unit size change a path's cost.
     """
-    key = (id(game), dtype, keras.config.backend())
-    if key not in _passed:
+
+    def tried() -> np.ndarray:
         findings = _tried(game, dtype)
         for sentence in findings.paths:
-            warnings.warn(sentence, RuntimeWarning, stacklevel=4)
-        _passed[key] = weakref.ref(game, lambda _: _passed.pop(key, None)), findings.stakes
-    return _passed[key][1]
+            warnings.warn(sentence, RuntimeWarning, stacklevel=6)
+        return findings.stakes
+
+    return _passed(game, dtype, tried)
 
 
 def stakes_in(game: Game, dtype: str, unit: np.ndarray) -> np.ndarray:

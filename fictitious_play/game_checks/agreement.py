@@ -23,6 +23,9 @@ def check_form(trial: Trial, simulate: Simulator) -> None:
     if game.players * game.state_size**2 > _LARGEST_FORM or not game.is_linear_quadratic:
         return
     form = game.linear_quadratic_form()
+    if form is None:
+        needed = "must give a form where `is_linear_quadratic` says that there is one."
+        trial.refuse(method, needed, "None", "Leave `is_linear_quadratic` as it is")
     rule = "must be the game that the methods define."
     cause = (
         "Likely cause: a factor ½, a sign, or a method that a subclass has changed; return None "

@@ -70,7 +70,7 @@ def check_gradients(trial: Trial) -> None:
 
     states = trial.tensor(np.concatenate([start, near]))
     controls = trial.tensor(np.concatenate([game.project(np.zeros(moved.shape)), moved]))
-    _warn_of_jumps(trial, states)
+    _warn_of_jumps(trial, states, controls)
     if np.all(np.isfinite(gradient(total, controls, states))):
         return
     for method, function in (("running_cost", running), ("terminal_cost", terminal)):
@@ -88,28 +88,44 @@ def check_gradients(trial: Trial) -> None:
                 trial.refuse(method, rule, received, _CAUSE)
 
 
-def _warn_of_jumps(trial: Trial, states: Any) -> None:
-    """A terminal cost that takes few values, and no slope anywhere, moves by jumps alone, which
-    neither training nor a trained response can see."""
-    costs = ops.convert_to_numpy(trial.game.terminal_cost(states))
-    for player in range(costs.shape[-1]):
-        values = len(np.unique(costs[..., player]))
-        if not 1 < values <= len(states) / 2:
-            continue
+def _warn_of_jumps(trial: Trial, states: Any, controls: Any) -> None:
+    """A cost that takes few values, and no slope anywhere, moves by jumps alone, which neither
+    training nor a trained response can see."""
+    game = trial.game
 
-        def cost(states: Any, player: int = player) -> Any:
-            return ops.sum(trial.game.terminal_cost(states)[..., player])
+    def terminal(states: Any) -> Any:
+        return game.terminal_cost(states)
 
-        if not gradient(cost, states).any():
-            warnings.warn(
-                f"`{trial.name}.terminal_cost` must not move by jumps alone. Received: {values} "
-                f"values in {len(states)} states for player {player}, and gradients of zero in all "
-                "of them, so that nobody can see what it asks for. Likely cause: a comparison, a "
-                "rounding or a sign; make it a steep smooth function such as ops.sigmoid",
-                RuntimeWarning,
-                stacklevel=5,
-            )
-            return
+    def running(controls: Any, states: Any) -> Any:
+        return game.running_cost(0.0, states, controls)
+
+    def in_states(states: Any, controls: Any) -> Any:
+        return running(controls, states)
+
+    for method, *ways in (
+        ("terminal_cost", (terminal, states)),
+        ("running_cost", (running, controls, states), (in_states, states, controls)),
+    ):
+        costs = ops.convert_to_numpy(ways[0][0](*ways[0][1:]))
+        for player in range(costs.shape[-1]):
+            values = len(np.unique(costs[..., player]))
+            if not 1 < values <= len(states) / 2:
+                continue
+
+            def slope(function: Any, *at: Any, player: int = player) -> Any:
+                return gradient(lambda *at: ops.sum(function(*at)[..., player]), *at)
+
+            if not any(slope(*way).any() for way in ways):
+                warnings.warn(
+                    f"`{trial.name}.{method}` must not move by jumps alone. Received: {values} "
+                    f"values at {len(states)} points for player {player}, and gradients of zero in "
+                    "all of them, so that nobody can see what it asks for. Likely cause: a "
+                    "comparison, a rounding or a sign; make it a steep smooth function such as "
+                    "ops.sigmoid",
+                    RuntimeWarning,
+                    stacklevel=5,
+                )
+                return
 
 
 #: Where the two halves of the points lie.

@@ -60,7 +60,14 @@ class SolveFolder:
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"`folder` must be a path. Received: folder={path!r}")
         self.path = Path(path)
-        self.settings = json.loads(json.dumps(settings))
+        try:
+            self.settings = json.loads(json.dumps(settings))
+        except TypeError as error:
+            raise ValueError(
+                "A solve with a `folder` must have settings that can be written as JSON. Received: "
+                f"{error}. Likely cause: `get_config` of the game returns an array or a function; "
+                "give lists and numbers"
+            ) from error
         self.problem = problem
         self._claim()
 
@@ -100,6 +107,7 @@ class SolveFolder:
                 "stage": stage,
                 "sha256": sums,
                 "shares": play.belief.shares.tolist(),
+                "solve": self._solve(),
                 **progress,
             }
             # An edited record would be another solve's.
@@ -129,6 +137,8 @@ class SolveFolder:
             whole = (
                 progress.pop("record_sha256") == _sum_of(progress)
                 and progress["stage"] == stage
+                # A stage of before does not say to which solve it belongs.
+                and progress.get("solve", self._solve()) == self._solve()
                 and all(
                     archive.checksum(contents[name]) == value
                     for name, value in progress["sha256"].items()
@@ -138,9 +148,9 @@ class SolveFolder:
             whole = False
         if not whole:
             raise ValueError(
-                f"A saved stage must be whole. Received: {source}, which is damaged or was not "
-                "written to the end. Delete that folder to go on from an earlier stage, if there "
-                "is one, or start anew."
+                f"A saved stage must be whole. Received: {source}, which is damaged, was not "
+                "written to the end, or belongs to another solve. Delete that folder to go on from "
+                "an earlier stage, if there is one, or start anew."
             )
         arrays = {name: archive.unpacked(content) for name, content in contents.items()}
         for name, model in play.models.items():
@@ -155,6 +165,10 @@ class SolveFolder:
         }
         play.resume(stage, profiles, np.asarray(progress["shares"]))
         return progress
+
+    def _solve(self) -> str:
+        """What tells this solve from others, by its settings."""
+        return archive.checksum(json.dumps(_compared(self.settings), sort_keys=True).encode())
 
     def _contents(self, play: Play) -> Iterator[Any]:
         """Names and bytes of the files of a stage but its record."""

@@ -16,6 +16,7 @@ from keras import ops
 
 from fictitious_play import rollout
 from fictitious_play.game_checks.gradients import gradient_of
+from fictitious_play.game_checks.once import OncePerGame
 from fictitious_play.game_checks.probe import arrays, quick
 from fictitious_play.games.base import Game
 from fictitious_play.scan import is_loop
@@ -34,6 +35,8 @@ _CERTAIN = 3.0
 _TIGHT = 4.0
 #: Of so many paths for every state, slopes are fitted on all states.
 _PATHS_PER_STATE = 8
+#: What was measured, by first belief and dtype.
+_known = OncePerGame()
 
 
 def measured_units(game: Game, belief: InitialBelief, dtype: str) -> np.ndarray:
@@ -57,6 +60,14 @@ def measured_units(game: Game, belief: InitialBelief, dtype: str) -> np.ndarray:
     Returns:
         (players, control_size).
     """
+    if callable(belief):
+        return _measured(game, belief, dtype)
+    controls = np.asarray(belief, np.float64)
+    key = (controls.shape, controls.tobytes(), dtype)
+    return _known(game, key, lambda: _measured(game, belief, dtype))
+
+
+def _measured(game: Game, belief: InitialBelief, dtype: str) -> np.ndarray:
     shape = (game.players, game.control_size)
     per_path = game.steps * game.players * max(game.state_size, game.control_size)
     if _LEAST_PATHS * per_path > _MOST_NUMBERS:

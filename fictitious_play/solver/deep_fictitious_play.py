@@ -23,6 +23,7 @@ from fictitious_play.solver.ending import conclude
 from fictitious_play.solver.evaluation import CostMeter
 from fictitious_play.solver.fingerprint import fingerprint
 from fictitious_play.solver.initial_belief import (
+    check_initial_belief,
     initial_belief_array,
     initial_belief_function,
 )
@@ -33,7 +34,7 @@ from fictitious_play.solver.play import Play, Training, make_play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.regret import RegretMeter
 from fictitious_play.solver.result import Result
-from fictitious_play.solver.samples import validation_sample
+from fictitious_play.solver.samples import probe_sample, validation_sample
 from fictitious_play.solver.stages import Stages
 
 INFORMATION = ("open_loop", "closed_loop")
@@ -84,7 +85,8 @@ class DeepFictitiousPlay:
         precision: of matrix products in float32 on a GPU: "float32", or "tf32", which is faster
             and keeps 10 bits. Elsewhere products are float32, and `Result.settings` says so.
         initial_belief: α^0: a number, an array that broadcasts to (steps, players), or, in
-            open-loop play, a function of (initial_state, noise) that gives (batch, steps, players).
+            open-loop play, a function of (initial_state, noise) that gives (batch, steps, players),
+            path by path and without looking ahead.
         jit_compile: whether the training step is compiled by XLA, as in `keras.Model.compile`.
             "auto" leaves it to Keras, which compiles on a GPU or on JAX, and not on a CPU with
             TensorFlow, where it saves memory traffic and costs some seconds at the start.
@@ -283,6 +285,7 @@ class DeepFictitiousPlay:
         game, unit = self.game, None
         stakes = admit(game, self.dtype)
         rollout.check_time(game)
+        check_initial_belief(game, self.initial_belief, probe_sample(game, 8, self.dtype))
         if game.control_unit is None:
             unit = measured_units(game, self.initial_belief, self.dtype)
             if np.all(unit == 1.0):

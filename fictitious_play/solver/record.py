@@ -41,6 +41,11 @@ class StageRecord:
     regret_seconds: float = 0.0
     taken_back: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
     @property
     def largest_regret(self) -> float:
         """The largest regret of a player, two standard errors further out; NaN where it was not

@@ -129,6 +129,11 @@ def test_paths_that_are_mixed_at_some_time_only_are_seen(method, value, steps):
     assert "t = 0." in str(caught.value)
 
 
+def test_a_form_that_is_announced_is_there():
+    with pytest.raises(ValueError, match=r"`Mine\.linear_quadratic_form` must give a form"):
+        fp.check_game(changed(is_linear_quadratic=True))
+
+
 def test_a_missing_method_is_named():
     class Nothing(fp.Game):
         pass
@@ -225,7 +230,25 @@ def test_a_cost_that_falls_without_end_is_a_warning(running, terminal, warned):
     ],
 )
 def test_a_cost_that_moves_by_jumps_alone_is_a_warning(terminal, seen):
-    game = changed(terminal_cost=terminal)
+    told_of_jumps(changed(terminal_cost=terminal), seen)
+
+
+@pytest.mark.parametrize(
+    ("running", "seen"),
+    [
+        (lambda x, u: ops.cast(u > 0.1, x.dtype), False),
+        (lambda x, u: ops.sign(x), False),
+        (lambda x, u: ops.sign(u) * x, True),
+        (lambda x, u: ops.floor(x) + 0.1 * u, True),
+        (lambda x, u: 0.0 * x + 1.0, True),
+    ],
+)
+def test_so_is_a_running_cost(running, seen):
+    told_of_jumps(changed(running_cost=lambda s, t, x, u: running(x, u[..., 0])), seen)
+
+
+def told_of_jumps(game, seen):
+    """A warning where nobody can see what a cost asks for."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         if seen:

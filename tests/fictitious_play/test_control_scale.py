@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import fictitious_play as fp
+from fictitious_play.solver import control_scale
 from fictitious_play.solver.control_scale import measured_units
 from tests.fictitious_play.cases import Sound, asymmetric_game, symmetric_game
 
@@ -85,10 +86,13 @@ class Steered(Sound):
         super().__init__(control_size=self.units.shape[-1], **changes)
 
     def drift(self, time, states, controls):
-        return ops.sum(controls / self.units, axis=-1)
+        return ops.sum(self.plain(controls), axis=-1)
 
     def running_cost(self, time, states, controls):
-        return self.price(controls / self.units)
+        return self.price(self.plain(controls))
+
+    def plain(self, controls):
+        return controls / ops.convert_to_tensor(self.units, dtype=controls.dtype)
 
     def price(self, controls):
         return ops.sum(ops.square(controls), axis=-1)
@@ -174,6 +178,16 @@ def test_bounds_and_a_far_first_belief():
 @pytest.mark.parametrize("game", [asymmetric_game(), fp.convoy_game(3, steps=4), Sound()])
 def test_games_of_ordinary_size_keep_units_of_one(game):
     assert not np.any(units_of(game))
+
+
+def test_a_game_is_measured_once_per_first_belief(monkeypatch):
+    game, seen = Sound(), []
+    monkeypatch.setattr(control_scale, "_measured", lambda *given: seen.append(given) or 1.0)
+    for belief in (0.0, 0.0, 2.0, np.zeros((3, 2))):
+        measured_units(game, belief, "float32")
+    measured_units(Sound(), 0.0, "float32")
+    assert [given[1] for given in seen[:2]] == [0.0, 2.0]
+    assert len(seen) == 4
 
 
 def test_a_unit_that_was_given_is_not_measured(tmp_path):

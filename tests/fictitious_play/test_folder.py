@@ -49,6 +49,52 @@ def test_another_problem_in_the_same_folder_is_refused(tmp_path):
     np.testing.assert_array_equal(again.cost, first.cost)
 
 
+def test_a_stage_of_another_solve_is_no_stage_of_this_one(tmp_path):
+    """Each whole, of one problem, under different seeds; stages of before do not say."""
+    solve(tmp_path / "one")
+    solve(tmp_path / "other", seed=1)
+    stage = tmp_path / "one" / "stage-0002"
+    shutil.rmtree(stage)
+    shutil.copytree(tmp_path / "other" / "stage-0002", stage)
+    with pytest.raises(ValueError, match="belongs to another solve"):
+        solve(tmp_path / "one", stages=3)
+
+
+def test_settings_that_cannot_be_written_are_named(tmp_path):
+    class Listed(Plain):
+        def get_config(self):
+            return {"weights": np.ones(2)}
+
+    with pytest.raises(ValueError, match=r"written as JSON\. Received: .*ndarray.*`get_config`"):
+        solve(tmp_path, Listed())
+
+
+def test_a_first_belief_is_a_function_of_a_paths_past(tmp_path):
+    """It may see x_0 and the increments before the step."""
+    rng = np.random.default_rng(0)
+
+    def past(x, w):
+        seen = np.cumsum(w, axis=1) - w
+        return x[:, None] + seen[..., 1:]
+
+    solve(tmp_path / "past", belief=past, stages=1)
+    for wrong, rule in (
+        (lambda x, w: past(x, w) + w.mean(axis=0)[:, 1:], "every path controls of its own"),
+        (lambda x, w: past(x, w) + rng.normal(), "the same controls for the same paths"),
+        (lambda x, w: past(x, w) + w[..., 1:], "not look ahead"),
+        (lambda x, w: past(x, w) + w[:, -1:, 1:], "not look ahead"),
+    ):
+        with pytest.raises(ValueError, match=f"`initial_belief` must.*{rule}"):
+            solve(tmp_path / "wrong", belief=wrong)
+
+
+def test_records_cannot_be_written_over(tmp_path):
+    record = solve(None, stages=1).history[0]
+    for values in (record.cost, record.cost_standard_error, record.loss):
+        with pytest.raises(ValueError, match="read-only"):
+            values[...] = 0.0
+
+
 def test_more_stages_another_tolerance_and_a_patch_version_go_on(tmp_path):
     solve(tmp_path)
     owner = tmp_path / "solve.json"

@@ -84,7 +84,7 @@ FORMS = {
     "sequential": {"belief": "sequential", "batch_normalization": False},
     "closed loop": {"information_structure": "closed_loop"},
     "alpha^0 of the noise": {
-        "initial_belief": lambda x, w: 0.1 * w[..., 1:],
+        "initial_belief": lambda x, w: 0.1 * (np.cumsum(w, axis=1) - w)[..., 1:],
         "batch_normalization": False,
     },
 }
