@@ -62,6 +62,8 @@ def test_a_measured_unit_goes_wherever_the_networks_go(tmp_path):
     resumed = solved(game, folder=tmp_path / "folder")
     assert resumed.settings["network"]["control_unit"] == [[1024.0], [1024.0]]
     assert len(resumed.history) == 2
+    with pytest.raises(ValueError, match="control_unit"):
+        solved(duopoly(2.0**10, control_unit=64.0), folder=tmp_path / "folder")
     whole.save(file)
     loaded = fp.load(file)
     paths = np.ones((2, 2), "float32"), np.zeros((2, 3, 2), "float32")
@@ -190,15 +192,14 @@ def test_a_game_is_measured_once_per_first_belief(monkeypatch):
     assert len(seen) == 4
 
 
-def test_a_unit_that_was_given_is_not_measured(tmp_path):
-    result = solved(duopoly(1024.0, control_unit=1.0), stages=1, steps_per_stage=1)
-    assert result.policy.control_unit is None
-    one, other = (solved(duopoly(1024.0, control_unit=u), stages=1) for u in (1024.0, None))
-    np.testing.assert_array_equal(one.cost, other.cost)
-
-
-def test_a_folder_of_other_units_is_refused(tmp_path):
-    """As of a game that has been given one since."""
-    solved(duopoly(1024.0), stages=1, folder=tmp_path)
-    with pytest.raises(ValueError, match="control_unit"):
-        solved(duopoly(1024.0, control_unit=64.0), folder=tmp_path)
+def test_a_unit_that_was_given_is_not_measured():
+    """And one that is the same as the measured one gives the same stakes."""
+    (plain, one), (given, none), (stakes, unit) = (
+        fp.DeepFictitiousPlay(duopoly(1024.0, control_unit=each))._looked_at()
+        for each in (1.0, 1024.0, None)
+    )
+    assert one is None
+    assert none is None
+    np.testing.assert_array_equal(unit, [[1024.0], [1024.0]])
+    np.testing.assert_array_equal(stakes, given)
+    assert np.all(plain < 0.1 * stakes)
