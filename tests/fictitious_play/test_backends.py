@@ -108,7 +108,7 @@ report(one, several, devices=strategy.num_replicas_in_sync, sharded=True)
 """
 _RULES = 'rules = "average", "sequential"'
 #: XLA takes seconds for each.
-_JAX_RULES = 'rules = ("sequential",)'
+_JAX_RULES = 'rules = ("average",)'
 #: What a process runs: programs one after another, which print a line of JSON each. Keras imports
 #: scikit-learn and matplotlib where they are installed, which takes two seconds.
 _RUN = """
