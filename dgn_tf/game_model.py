@@ -165,6 +165,13 @@ class GameModel(surface.Functional):
                 "jit_compile=False there.",
                 stacklevel=2,
             )
+        plain = rules.structure.is_gradient and not rules.exact and rules.curvature.elementwise
+        if type(self).compute_loss is not keras.Model.compute_loss and not plain:
+            raise ValueError(
+                "The terminal cost of a game is the compiled loss alone. Received: "
+                f"{type(self).__name__} with a `compute_loss` of its own. Write it as a loss, or "
+                "as a layer's `add_loss`."
+            )
         if rules.exact and len(self.games) > 1:
             raise ValueError(
                 "Exact curvature needs one alignment, whose Jacobians make the dense game. "

@@ -41,8 +41,8 @@ class DGNOpt(keras.optimizers.Optimizer):
             together.
         curvature: the preconditioner M: a name ("identity", "rmsprop", "adam", "kfac", "ekfac",
             "gauss_newton"), a block of `dgn_tf.curvature`, or "exact": dense Q_uu = ℓ_uu +
-            F_n'V_xx F_n in the place of M, for small networks; form, damping and solver then play
-            no part and the learning rate scales k + K δx.
+            F_n'V_xx F_n in the place of M (φ_x φ_x' where φ does not bend), for small networks;
+            form, damping and solver play no part and the learning rate scales k + K δx.
         form: what Q_uu is in the recursion: "proximal" (M/lr + F'V_xx F), "explicit" (M/lr),
             "coupled" (M/lr with the mixed second derivatives kept), or "feedback_only" (no backward
             recursion, K δx alone is added).
@@ -203,7 +203,8 @@ class DGNOpt(keras.optimizers.Optimizer):
         for key, (shape, start) in spec.items():
             number = isinstance(start, int | float)
             start = keras.initializers.Constant(start) if number else keras.initializers.get(start)
-            state[key] = self.add_variable(shape, start, dtype=dtype, name=f"{name}_{key}")
+            label = f"{name}_{key}".replace("/", "_")  # of the second layer of a name, `dense/2`
+            state[key] = self.add_variable(shape, start, dtype=dtype, name=label)
             self.states.initial.append((state[key], start))
         return state
 

@@ -33,19 +33,8 @@ def get(identifier: str | Curvature) -> Curvature:
     return BLOCKS[identifier]()
 
 
-__all__ = [
-    "Adam",
-    "Curvature",
-    "Diagonal",
-    "EKFACBlock",
-    "Elementwise",
-    "GaussNewton",
-    "Identity",
-    "KFACBlock",
-    "Preconditioner",
-    "RMSprop",
-    "get",
-]
+__all__ = ["Adam", "Curvature", "Diagonal", "EKFACBlock", "Elementwise", "GaussNewton", "Identity",
+           "KFACBlock", "Preconditioner", "RMSprop", "get"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -44,14 +44,7 @@ class Curvature(Settings, ABC):
     def state_spec(self, layout: WeightLayout) -> Spec:
         """Name → (shape, initial value): ``zeros``, ``ones``, ``identity`` or a number."""
 
-    def observe(
-        self,
-        state: State,
-        cap: Capture | None,
-        gradient: tuple,
-        step: tf.Tensor,
-        shift: tf.Tensor | None = None,
-    ) -> Any:
+    def observe(self, state: State, cap: Any, gradient: tuple, step: Any, shift: Any = None) -> Any:
         """Move the running statistics on by one batch.
 
         Args:
@@ -71,14 +64,7 @@ class Curvature(Settings, ABC):
         return [self.observe(s, cap, g, step, shift) for s, cap, g, shift in batches]
 
     @abstractmethod
-    def on(
-        self,
-        state: State,
-        cap: Capture | None,
-        step: tf.Tensor,
-        shift: tf.Tensor | None = None,
-        left: Any = None,
-    ) -> "Preconditioner":
+    def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
         """``(M + shift I)⁻¹`` on one batch.
 
         Args:
@@ -87,6 +73,9 @@ class Curvature(Settings, ABC):
             step: scalar, the number of steps before this one.
             shift: scalar or None, added to M's diagonal: lr ℓ_uu of (9), where it joins Q_uu.
             left: what :meth:`observe` returned.
+
+        Returns:
+            A :class:`Preconditioner`.
         """
 
     def first_moment(self, state: State, gradient: Sequence, step: tf.Tensor) -> tuple[tuple, list]:
@@ -96,12 +85,9 @@ class Curvature(Settings, ABC):
 
     def adapt(self, state: State, ratio: tf.Tensor) -> None:
         """Change the damping by the reduction ratio, for blocks with adaptive damping."""
-        return None
 
     @abstractmethod
-    def to_dense(
-        self, state: State, layout: WeightLayout, step: tf.Tensor, shift: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def to_dense(self, state: State, layout: WeightLayout, step: Any, shift: Any = None) -> Any:
         """M + shift I with its damping, ``(I O, I O)``, on the row-major weight matrix."""
 
 

@@ -103,9 +103,7 @@ def spectral_apply(Q_A: tf.Tensor, Q_B: tf.Tensor, D: tf.Tensor, X: tf.Tensor) -
     return matmul(within, Q_B, transpose_b=True) + along_rows(Q_A, outside, X)
 
 
-def along_rows(
-    Q: tf.Tensor, D: tf.Tensor, X: tf.Tensor, core: tf.Tensor | None = None
-) -> tf.Tensor:
+def along_rows(Q: tf.Tensor, D: tf.Tensor, X: tf.Tensor, core: Any = None) -> tf.Tensor:
     """The operator with eigenvectors Q and a spectrum per column in D, applied to every column of
     ``(..., I, O)`` X; `core` is Q'X where it is known."""
     core = matmul(Q, X, transpose_a=True) if core is None else core

@@ -132,9 +132,7 @@ class EKFACBlock(KFACBlock):
             sides.append(DiagonalSide(*spectrum))
         return tuple(sides)
 
-    def to_dense(
-        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
-    ) -> tf.Tensor:
+    def to_dense(self, state: State, layout: WeightLayout, step: Any, shift: Any = None) -> Any:
         rows, outputs = layout.shape
         Q_A, Q_B = read(state["input_basis"]), read(state["output_basis"])
         unit = tf.reshape(tf.eye(rows * outputs, dtype=Q_A.dtype), (-1, rows, outputs))

@@ -32,9 +32,7 @@ class Elementwise(Curvature):
             scales = tuple(scale + tf.cast(shift, scale.dtype) for scale in scales)
         return DiagonalPreconditioner(cap, scales)
 
-    def to_dense(
-        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
-    ) -> tf.Tensor:
+    def to_dense(self, state: State, layout: WeightLayout, step: Any, shift: Any = None) -> Any:
         matrix = layout.matrix(self.on(state, None, step, shift).scales)
         return tf.linalg.diag(tf.reshape(matrix, [-1]))
 
@@ -189,13 +187,10 @@ class Identity(Curvature):
     def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
         return _Scalar(cap, shift)
 
-    def to_dense(
-        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
-    ) -> tf.Tensor:
+    def to_dense(self, state: State, layout: WeightLayout, step: Any, shift: Any = None) -> Any:
         rows, outputs = layout.shape
         dtype = keras.config.floatx() if shift is None else shift.dtype
-        eye = tf.eye(rows * outputs, dtype=dtype)
-        return eye if shift is None else eye * (1.0 + shift)
+        return tf.eye(rows * outputs, dtype=dtype) * (1.0 if shift is None else 1.0 + shift)
 
 
 class _Scalar(Preconditioner):

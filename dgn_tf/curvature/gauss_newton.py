@@ -63,9 +63,7 @@ class GaussNewton(Averaged):
             damping += tf.cast(shift, matrix.dtype)
         return tf.linalg.set_diag(matrix, tf.linalg.diag_part(matrix) + damping)
 
-    def to_dense(
-        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
-    ) -> tf.Tensor:
+    def to_dense(self, state: State, layout: WeightLayout, step: Any, shift: Any = None) -> Any:
         return self._damped(state, shift)
 
 

@@ -122,9 +122,7 @@ class KFACBlock(Averaged):
         inverses = read(state["input_inverse"]), read(state["output_inverse"])
         return _FactoredPreconditioner(cap, *map(MatrixSide, inverses))
 
-    def to_dense(
-        self, state: State, layout: WeightLayout, step: Any, shift: Any = None
-    ) -> tf.Tensor:
+    def to_dense(self, state: State, layout: WeightLayout, step: Any, shift: Any = None) -> Any:
         """From the current factors, which the inverses are those of at a refresh."""
         A, B = self._factors(state)
         of_A, of_B = split(A, B, self._damping(state, shift))

@@ -28,11 +28,14 @@ def one_precision(model: Any) -> None:
                 "Gains and kernels need the precision of the weights: mixed precision is not "
                 f"supported. Received: layer '{layer.name}' with policy '{policy.name}'."
             )
-    kinds = {v.dtype: v.path for v in model.weights if "float" in v.dtype}
+    graph = model.game.graph
+    made = {graph.dtypes[key]: f"by '{c.name}'" for c in graph.calls for key in c.outputs}
+    kinds = {**made, **{v.dtype: v.path for v in model.weights}}
+    kinds = {kind: where for kind, where in kinds.items() if "float" in kind}
     if len(kinds) > 1 or not set(kinds) <= {"float32", "float64"}:
         raise ValueError(
-            "The weights of a game must be of one type, float32 or float64. "
-            f"Received: {kinds}. Set the `dtype` of every layer to that one."
+            "The weights of a game and what its layers make must be of one type, float32 or "
+            f"float64. Received: {kinds}. Set the `dtype` of every layer to that one."
         )
 
 

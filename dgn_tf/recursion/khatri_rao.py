@@ -81,9 +81,7 @@ def joint_factors(captures: Sequence, damping: Any, fisher: str = "game") -> Joi
     return JointFactors(A, B)
 
 
-def conjugate_gradients(
-    factors: JointFactors, right: Sequence[tf.Tensor], iterations: int = 6
-) -> list[tf.Tensor]:
+def conjugate_gradients(factors: JointFactors, right: Sequence, iterations: int = 6) -> list:
     """Solve ``H X = Y``, starting from every player's own solution, and preconditioned by it.
 
     Zero iterations leave that: each player as if alone, the feedback structure's answer.
@@ -126,7 +124,5 @@ def _dot(X: Sequence[tf.Tensor], Y: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.add_n([tf.reduce_sum(x * y) for x, y in zip(X, Y, strict=True)])
 
 
-def _axpy(
-    X: Sequence[tf.Tensor], scale: float | tf.Tensor, Y: Sequence[tf.Tensor]
-) -> list[tf.Tensor]:
+def _axpy(X: Sequence[tf.Tensor], scale: Any, Y: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [x + scale * y for x, y in zip(X, Y, strict=True)]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dgn_tf.game.game import Game, Stage
 from dgn_tf.game.players import Player
+from dgn_tf.linalg import eigh
 from dgn_tf.optimizer import DGNOpt
 from dgn_tf.precise import einsum, matvec
 from dgn_tf.recursion import dense
@@ -48,20 +49,34 @@ def dense_game(optimizer: DGNOpt, game: Game, observation: Observation) -> Dense
     made = observation.factor
     batch = tf.shape(made.v)[0]
     Z = tf.reshape(made.Z, (batch, made.Z.shape[1], -1))
-    phi_x = einsum("brd,br->bd", Z, made.v) / observation.batch
-    blocks = einsum("brd,bre->bde", made.C[..., None] * Z, Z) / observation.batch
+    blocks = einsum("brd,bre->bde", made.C[..., None] * Z, Z)
+    slope = einsum("brd,br->bd", Z, made.v)
+    blocks = (blocks + _unbent(blocks, slope)) / observation.batch
     size = tf.shape(blocks)[1] * batch
     eye = tf.eye(batch, dtype=Z.dtype)
     phi_xx = tf.reshape(einsum("bc,bde->bdce", eye, blocks), (size, size))
-    return DenseGame(observation, stages, tf.reshape(phi_x, [-1]), phi_xx)
+    return DenseGame(observation, stages, tf.reshape(slope / observation.batch, [-1]), phi_xx)
 
 
-def _stage(
-    optimizer: DGNOpt, game: Game, stage: Stage, observation: Observation
-) -> dense.DenseStage:
-    copies = observation.first.cuts[stage.index]
-    batch = tf.shape(observation.factor.v)[0]
-    jacobians = observation.jacobians[stage.index]
+def _unbent(phi_xx: tf.Tensor, phi_x: tf.Tensor) -> tf.Tensor:
+    """Gauss-Newton's φ_x φ_x' where a Newton step has no bound, `(B, d, d)`: |φ_x|² as curvature
+    along the part of φ_x outside the range of φ_xx, which is without its negative part."""
+    values, vectors = eigh(phi_xx)
+    epsilon = float(np.finfo(phi_x.dtype.as_numpy_dtype).eps)
+    # `TerminalLoss.root` writes ε² for what does not bend.
+    bent = values > epsilon * tf.maximum(values[:, -1:], 2.0 * epsilon)
+    along = tf.where(bent, tf.zeros_like(values), matvec(vectors, phi_x, transpose_a=True))
+    rest, square = matvec(vectors, along), tf.reduce_sum(tf.square(phi_x), -1, keepdims=True)
+    length = tf.reduce_sum(tf.square(along), -1, keepdims=True)
+    length = tf.where(length > epsilon * square, length, tf.zeros_like(length))
+    row = rest * tf.sqrt(tf.math.divide_no_nan(square, length))
+    return row[:, :, None] * row[:, None, :]
+
+
+def _stage(optimizer: DGNOpt, game: Game, stage: Stage, seen: Observation) -> dense.DenseStage:
+    copies = seen.first.cuts[stage.index]
+    batch = tf.shape(seen.factor.v)[0]
+    jacobians = seen.jacobians[stage.index]
     rows = tf.shape(jacobians[0])[0]
     # Integers are no state: with them alone there is none before the first stage.
     by_state = [tf.zeros((rows, batch, 0), jacobians[0].dtype)]
@@ -72,9 +87,9 @@ def _stage(
     l_u: list = [None] * game.slots
     l_uu: list = [0.0] * game.slots
     for player in stage.players:
-        own = [tf.reshape(next(remaining), (rows, -1)) for _ in player.variables]
+        own = [tf.reshape(next(remaining), (rows, math.prod(v.shape))) for v in player.variables]
         F_n[player.slot] = tf.concat(own, 1)
-        own_l_u = observation.l_u[player.name]
+        own_l_u = seen.l_u[player.name]
         if own_l_u is None:
             own_l_u = tuple(tf.zeros_like(v.value) for v in player.variables)
         l_u[player.slot] = tf.concat([tf.reshape(e, [-1]) for e in own_l_u], 0)

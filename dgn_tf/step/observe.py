@@ -168,6 +168,7 @@ def observe(
     observation = Observation(first, y_pred, loss, gradients, size, l_u)
     if not with_factor:
         return observation
+    objective.refuse_weights(y, y_pred, [v for p in game.players for v in p.variables])
     lost = objective.terminal_loss(end, ends[0], ends[1:])
     objective.tell(model, lost, kind.bends)
     made = kind.factor(lost)
@@ -221,9 +222,7 @@ def flat_state(tensors: list[tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
     return tf.concat([tf.reshape(x, (batch, -1)) for x in tensors], 1)
 
 
-def _jacobians(
-    tape: tf.GradientTape, game: Game, first: FirstPass, nexts: list[tf.Tensor]
-) -> list[list[tf.Tensor]]:
+def _jacobians(tape: Any, game: Game, first: FirstPass, nexts: list[tf.Tensor]) -> list[list]:
     jacobians = []
     for stage, state in zip(game.stages, nexts, strict=True):
         own = [v.value for player in stage.players for v in player.variables]

@@ -59,7 +59,8 @@ class Trace:
 
 
 def settle(model: Model, game: Game, data: tuple, outcome: Outcome, trace: Trace) -> tf.Tensor:
-    """Counts a refused step, takes it back, and stops training after too many in a row.
+    """Takes a refused step back, counts it, and stops training after too many in a row; a batch
+    without samples is no step.
 
     Returns:
         Whether `patience` is at its end, a boolean scalar.
@@ -68,10 +69,12 @@ def settle(model: Model, game: Game, data: tuple, outcome: Outcome, trace: Trace
         InvalidArgumentError: (when the step runs, not under XLA) after `patience` refused steps.
     """
     optimizer = model.optimizer
-    refused = tf.logical_not(outcome.done)
+    filled = tf.shape(keras.tree.flatten(data)[0])[0] > 0
+    refused = tf.logical_not(tf.logical_and(outcome.done, filled))
     restored = trace.restore(refused)
-    optimizer.guard_rejections.assign_add(tf.cast(refused, tf.int64))
-    streak = tf.where(refused, optimizer.guard_streak.value + 1, tf.constant(0, tf.int64))
+    counted = tf.cast(tf.logical_and(refused, filled), tf.int64)
+    optimizer.guard_rejections.assign_add(counted)
+    streak = tf.where(refused, optimizer.guard_streak.value + counted, tf.zeros_like(counted))
     optimizer.guard_streak.assign(streak)
     stuck = streak >= optimizer.guard.patience
     if model.jit_compile:

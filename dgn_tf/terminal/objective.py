@@ -6,7 +6,7 @@ and class weights, its reduction and the loss weight. All of that is linear in t
 of the reduced loss by them says exactly how much each one counts, whatever Keras did.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -138,6 +138,20 @@ class Objective:
             tape.watch(apart)
             losses = self.again(surface.with_logits(tf.stop_gradient(y_pred), apart))
         return tape.gradient(losses, apart) is not None
+
+    def refuse_weights(self, y: Any, y_pred: Any, variables: Sequence) -> None:
+        """Raises a ValueError where the loss reads variables by another way than the output."""
+        y = keras.tree.flatten(y)[0] if self.y_true is None else self.y_true
+        with tf.GradientTape() as tape:
+            loss = self.loss(y, tf.stop_gradient(keras.tree.flatten(y_pred)[0]))
+        slopes = tape.gradient(loss, [variable.value for variable in variables])
+        read = [v.path for v, slope in zip(variables, slopes, strict=True) if slope is not None]
+        if read:
+            raise ValueError(
+                "A loss must be a function of the output, and not of players' weights as well. "
+                f"Received: loss {self.loss.name!r}, which reads {read}. Bring such a term in as "
+                "a layer's regulariser or by `add_loss`."
+            )
 
     def again(self, prediction: tf.Tensor, rows: slice = slice(None)) -> tf.Tensor:
         """The elementary losses of other predictions, `(rows, …)`, with the same labels."""

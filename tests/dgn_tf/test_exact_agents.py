@@ -184,3 +184,41 @@ def test_integer_inputs_are_no_state_and_the_game_is_that_of_floats(structure, f
         model.train_on_batch(x.astype(dtype), y)
         after.append(np.concatenate([weight.ravel() for weight in model.get_weights()]))
     close(*after)
+
+
+@pytest.mark.parametrize("terminal", ["exact", "rank_one", 2])
+def test_gauss_newton_stands_where_a_loss_has_a_slope_and_no_curvature(terminal, float64):
+    """Huber's linear part, of one entry or of all, by φ_xx in closed form; the quadratic part is
+    as it was."""
+    model = compiled(res_late, "feedback", "exact", loss="huber", terminal=terminal)
+    x = batch()[0]
+    y = model(x).numpy()
+    labels = y - [[0.3, -0.2, 0.1], [3.0, 4.0, -5.0], [0.2, 0.4, 7.0]]
+    found = linearise(model, (x, tf.constant(labels), None))
+    slope = np.clip(y - labels, -1.0, 1.0) / 3.0
+    size, bend = (slope**2).sum(1), np.diag([1.0, 1.0, 0.0]) / 3.0
+    outer = slope[:, :, None] * slope[:, None, :]
+    expected = [np.eye(3) / 3.0, outer[1], bend + size[2] * np.diag([0.0, 0.0, 1.0])]
+    if terminal == "rank_one":
+        match = size[0] / 3.0, slope[2] @ bend @ slope[2]
+        expected = [
+            match[0] / size[0] ** 2 * outer[0],
+            outer[1],
+            match[1] / size[2] ** 2 * outer[2],
+        ]
+    blocks = tf.reshape(found.phi_xx, (3, 3, 3, 3)).numpy() * 3.0
+    # Of three equal eigenvectors two are no two in particular.
+    for b in range(int(terminal == 2), 3):
+        close(blocks[b, :, b], expected[b])
+
+
+def test_exact_curvature_goes_downhill_where_a_loss_bends_down(float64):
+    model = compiled(res_late, "cooperative", "exact", loss="cosine_similarity", terminal="exact")
+    x = batch(16)[0]
+    y = tf.constant(np.random.default_rng(2).normal(scale=5.0, size=(16, 3)))
+    losses = []
+    for _ in range(16):
+        model.reset_metrics()
+        losses.append(model.train_on_batch(x, y, return_dict=True)["loss"])
+    assert losses[-1] < losses[0] - 0.1 * abs(losses[0])
+    assert max(losses[1:]) < losses[0] + 0.1 * abs(losses[0])

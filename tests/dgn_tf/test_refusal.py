@@ -116,6 +116,21 @@ def test_the_mean_of_an_epoch_leaves_out_a_refused_batch():
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("name", ["open loop adam", "cooperative kfac"])
+def test_a_batch_without_samples_is_no_step(name):
+    """It counts nowhere, and in a row of refused steps it neither ends the row nor is one."""
+    guard = dgn_tf.StepGuard(retries=0, patience=2)
+    model = compiled(dgn_tf.DGNOpt(0.01, *SETTINGS[name], guard=guard))
+    model.train_on_batch(X, Y)
+    before = state(model)
+    for x, skipped in ((X[:0], 0), (np.full_like(X, np.nan), 1), (X[:0], 1)):
+        logs = model.train_on_batch(x, Y[: len(x)], return_dict=True)
+        assert logs["skipped_steps"] == skipped
+    assert_no_trace(before, state(model))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="2 steps in a row"):
+        model.train_on_batch(np.full_like(X, np.nan), Y)
+
+
 def test_the_loss_of_a_first_step_that_is_refused_is_its_own():
     found = []
     for guard in (dgn_tf.StepGuard(largest=1e-9, retries=0), None):
@@ -154,17 +169,21 @@ class Poison(keras.layers.Layer):
 
 
 def test_newton_steps_without_a_bound_say_what_bounds_them():
-    """A regulariser's own second derivative, and a loss with a gradient and no curvature."""
+    """A regulariser's own second derivative, and a loss with a gradient and next to no curvature,
+    as that of a label whose probability is 2e-9."""
     guard = dgn_tf.StepGuard(retries=0, patience=1)
     found = []
     for settings in ({}, {"weight_decay": 0.1}, {"terminal": "gauss_newton"}):
         set_seed(2)
         inputs = keras.Input((5,))
-        model = dgn_tf.GameModel(inputs, keras.layers.Dense(3)(keras.layers.Dense(4)(inputs)))
+        sure = keras.initializers.Constant([20.0, 0.0, 0.0])
+        head = keras.layers.Dense(3, bias_initializer=sure)
+        model = dgn_tf.GameModel(inputs, head(keras.layers.Dense(4)(inputs)))
         optimizer = dgn_tf.DGNOpt(0.01, "feedback", "exact", guard=guard, **settings)
-        model.compile(optimizer, "cosine_similarity", run_eagerly=True)
+        model.compile(optimizer, SPARSE, run_eagerly=True)
         try:
-            found.append(model.train_on_batch(X, np.eye(3)[Y], return_dict=True)["skipped_steps"])
+            logs = model.train_on_batch(0.1 * X, np.maximum(Y, 1), return_dict=True)
+            found.append(logs["skipped_steps"])
         except tf.errors.InvalidArgumentError as error:
             found.append(str(error))
     assert 'weight_decay, which is ℓ_uu; terminal="gauss_newton"' in found[0]

@@ -359,3 +359,57 @@ def test_weights_outside_the_graph_are_left_to_a_diagonal_block():
     assert [(b.reason, len(b.variables)) for b in game.bystanders] == [
         ("no layer of the graph owns them", 2)
     ]
+
+
+@pytest.mark.parametrize("structure", ["open_loop", "cooperative"])
+def test_a_loss_knows_the_weights_through_the_output_alone(structure):
+    """Elsewhere a player's capture would not show all that its weights do."""
+    inputs = keras.Input((6,))
+    dense = layers.Dense(4, name="enc")
+    h = layers.BatchNormalization(name="norm")(dense(inputs))
+    model = dgn_tf.GameModel(inputs, layers.Dense(2)(h))
+    x, y = np.ones((3, 6)), np.ones((3, 2))
+    norm = model.get_layer("norm")
+    losses = {
+        "enc/kernel": lambda y, p: ops.mean((y - p) ** 2, -1) + ops.sum(dense.kernel**2),
+        "": lambda y, p: ops.mean((y - p * ops.mean(norm.gamma)) ** 2, -1),
+    }
+    for name, loss in losses.items():
+        model.compile(dgn_tf.DGNOpt(0.1, structure, "kfac"), loss)
+        if name:
+            with pytest.raises(ValueError, match=r"function of the output.*enc/kernel.*add_loss"):
+                model.train_on_batch(x, y)
+        else:  # what is no player's is led by the tape's gradient
+            model.train_on_batch(x, y)
+    model.compile(dgn_tf.DGNOpt(0.1, "open_loop", "identity"), losses["enc/kernel"])
+    model.train_on_batch(x, y)
+
+
+def test_the_terminal_cost_is_the_compiled_loss_alone():
+    class Own(dgn_tf.GameModel):
+        def compute_loss(self, *args, **kwargs):
+            return super().compute_loss(*args, **kwargs) + ops.sum(self.layers[1].kernel ** 2)
+
+    inputs = keras.Input((6,))
+    model = Own(inputs, layers.Dense(2)(inputs))
+    with pytest.raises(ValueError, match=r"compiled loss alone.*Own with a `compute_loss`"):
+        model.compile(dgn_tf.DGNOpt(0.1), "mse")
+    model.compile(dgn_tf.DGNOpt(0.1, "open_loop", "identity"), "mse")  # by the tape's gradient
+
+
+def test_layers_of_one_name_in_nested_models_are_told_apart():
+    inputs = h = keras.Input((4,))
+    for name in ("first", "second"):
+        h = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="d")], name=name)(h)
+    model = dgn_tf.GameModel(inputs, layers.Dense(2, name="out")(h))
+    model.compile(dgn_tf.DGNOpt(0.1), "mse")
+    assert [player.name for player in model.game.players] == ["d", "d/2", "out"]
+    model.train_on_batch(np.ones((3, 4)), np.ones((3, 2)))
+
+
+def test_layers_compute_in_the_type_of_the_weights(float64):
+    inputs = keras.Input((4,))
+    outputs = layers.Softmax(dtype="float32", name="head")(layers.Dense(2)(inputs))
+    model = dgn_tf.GameModel(inputs, outputs)
+    with pytest.raises(ValueError, match=r"of one type.*'float32': \"by 'head'\"[^$]*`dtype`"):
+        model.compile(dgn_tf.DGNOpt(0.1), "categorical_crossentropy")
