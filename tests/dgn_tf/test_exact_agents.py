@@ -222,3 +222,15 @@ def test_exact_curvature_goes_downhill_where_a_loss_bends_down(float64):
         losses.append(model.train_on_batch(x, y, return_dict=True)["loss"])
     assert losses[-1] < losses[0] - 0.1 * abs(losses[0])
     assert max(losses[1:]) < losses[0] + 0.1 * abs(losses[0])
+
+
+def test_a_compiled_exact_step_takes_batches_of_any_size(float64):
+    """Its weights after two batches are those of the eager steps."""
+    found = []
+    for eager in (True, False):
+        model = compiled(res_late, "cooperative", "exact", weight_decay=0.1)
+        model.run_eagerly = eager
+        for size in (3, 5, 2):
+            model.train_on_batch(*batch(size))
+        found.append(np.concatenate([v.numpy().ravel() for v in model.trainable_variables]))
+    close(found[1], found[0])
