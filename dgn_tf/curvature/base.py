@@ -65,7 +65,7 @@ class Curvature(Settings, ABC):
 
     @abstractmethod
     def on(self, state: State, cap: Any, step: Any, shift: Any = None, left: Any = None) -> Any:
-        """``(M + shift I)⁻¹`` on one batch.
+        """``(M + shift I)⁻¹`` on one batch, a :class:`Preconditioner`.
 
         Args:
             state: the player's variables.
@@ -73,9 +73,6 @@ class Curvature(Settings, ABC):
             step: scalar, the number of steps before this one.
             shift: scalar or None, added to M's diagonal: lr ℓ_uu of (9), where it joins Q_uu.
             left: what :meth:`observe` returned.
-
-        Returns:
-            A :class:`Preconditioner`.
         """
 
     def first_moment(self, state: State, gradient: Sequence, step: tf.Tensor) -> tuple[tuple, list]:

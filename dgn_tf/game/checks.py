@@ -28,8 +28,9 @@ def one_precision(model: Any) -> None:
                 "Gains and kernels need the precision of the weights: mixed precision is not "
                 f"supported. Received: layer '{layer.name}' with policy '{policy.name}'."
             )
-    graph = model.game.graph
-    made = {graph.dtypes[key]: f"by '{c.name}'" for c in graph.calls for key in c.outputs}
+    graph, alive = model.game.graph, {key for stage in model.game.stages for key in stage.cut}
+    alive.update(graph.outputs)
+    made = {graph.dtypes[k]: f"by '{c.name}'" for c in graph.calls for k in c.outputs if k in alive}
     kinds = {**made, **{v.dtype: v.path for v in model.weights}}
     kinds = {kind: where for kind, where in kinds.items() if "float" in kind}
     if len(kinds) > 1 or not set(kinds) <= {"float32", "float64"}:

@@ -160,9 +160,7 @@ def _add_call(graph: Graph, operation: Any, node: Any, made: list, keys: dict[in
     graph.calls.append(Call(len(graph.calls), operation, inputs, outputs, fill))
 
 
-def run_call(
-    call: Call, values: dict[int, tf.Tensor], training: bool, contexts: Sequence = ()
-) -> list[tf.Tensor]:
+def run_call(call: Call, values: dict, training: bool, contexts: Sequence = ()) -> list[tf.Tensor]:
     """Runs one call on `values`, within contexts, stores its outputs there and returns them."""
     args, kwargs = call.arguments(values)
     with contextlib.ExitStack() as stack:

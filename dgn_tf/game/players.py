@@ -71,9 +71,7 @@ class Player(Owner):
         """Stages the player could be moved without changing anything else."""
         return self.latest - self.earliest
 
-    def capture(
-        self, inputs: Sequence[tf.Tensor], cotangents: Sequence[Sequence], **settings: Any
-    ) -> Capture:
+    def capture(self, inputs: Sequence, cotangents: Sequence[Sequence], **settings: Any) -> Capture:
         """The player on a batch, from its layer inputs and, per use and column of Z, cotangents.
 
         Args:

@@ -18,9 +18,7 @@ from dgn_tf.precise import matmul
 from dgn_tf.recursion.khatri_rao import JointFactors, joint_factors
 
 
-def solve(
-    captures: Sequence, right: Sequence[tf.Tensor], damping: Any, fisher: str = "game"
-) -> list[tf.Tensor]:
+def solve(captures: Sequence, right: Sequence, damping: Any, fisher: str = "game") -> list:
     """Both players' gains from their right sides.
 
     ``X_u = Ã⁻¹ (Y_u - A_uv A_vv⁻¹ Y_v B_vv⁻¹ B_uv') B̃⁻¹`` with
