@@ -10,6 +10,7 @@ float32's own sums. Factorisations, solves and eigendecompositions never run in 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,9 +35,7 @@ def split(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return high, x - high
 
 
-def matmul(
-    a: tf.Tensor, b: tf.Tensor, transpose_a: bool = False, transpose_b: bool = False
-) -> tf.Tensor:
+def matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> tf.Tensor:
     """`tf.matmul` in full precision."""
 
     def product(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:

@@ -159,17 +159,24 @@ class Capture:
         return tf.reshape(einsum("bpo,bpro->br", projected, self.g), (-1,))
 
     def thinned(self, stride: int | tf.Tensor, offset: int | tf.Tensor = 0) -> "Capture":
-        """The capture of samples offset, offset + stride, …, thinned before patches are made."""
-        return Capture(
-            [thin_samples(x, stride, offset) for x in self._inputs],
+        """The capture of samples offset, offset + stride, …: of patches where tangents are made."""
+        made = self._find("tangents")
+        inputs, rows = (self._inputs, self._rows) if made is None else ([self.plain_inputs], None)
+        thin = Capture(
+            [thin_samples(x, stride, offset) for x in inputs],
             thin_samples(self.g, stride, offset),
             self.layout,
-            rows=self._rows,
+            rows=rows,
             c=thin_samples(self.c, stride, offset),
             curvature_scale=thin_samples(self.curvature_scale, stride, offset),
             flat=self.flat,
             expected=self._expected,
         )
+        if made is not None:
+            by_sample = tf.reshape(made, (-1, self.columns * self.rows, self.outputs))
+            kept = tf.reshape(thin_samples(by_sample, stride, offset), (-1, *made.shape[1:]))
+            thin.once("tangents", lambda: kept)
+        return thin
 
     @property
     def tangents_fit(self) -> bool:

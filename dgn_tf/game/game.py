@@ -169,9 +169,7 @@ class Game:
                 return f"its {variable.name} is also used by an activation"
         return ""
 
-    def _settle_bystanders(
-        self, model: Any, players: tuple[Player, ...], leftovers: list[tuple[Any, str]]
-    ) -> list[Bystander]:
+    def _settle_bystanders(self, model: Any, players: tuple, leftovers: list) -> list[Bystander]:
         bystanders: list[Bystander] = []
         free = {id(v) for v in self.trainable} - {id(v) for p in players for v in p.variables}
         for layer, reason in [*leftovers, (model, "no layer of the graph owns them")]:

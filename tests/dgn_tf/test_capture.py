@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dgn_tf.game import Player, WeightLayout, read_player, register_player
+from dgn_tf.game import Capture, Player, WeightLayout, read_player, register_player
 from dgn_tf.game.game import Game
 from dgn_tf.game.passes import FirstPass
 from tests.seeds import set_seed
@@ -128,6 +128,20 @@ def test_thinning_keeps_every_stride_th_sample(observed):
     expected = capture.matrix([j[1] for j in jacobians])
     np.testing.assert_allclose(thin.tangents()[0], expected, rtol=1e-12, atol=1e-12)
     assert thin.tangents().shape[0] == 1
+
+
+def test_thinned_statistics_share_the_tangents_that_are_made():
+    rng = np.random.default_rng(3)
+    a, g = tf.constant(rng.normal(size=(5, 4, 3))), tf.constant(rng.normal(size=(5, 4, 2, 6)))
+    layout = WeightLayout(((6, 6), (6,)), 6)
+    whole = Capture([a], g, layout, rows=lambda x: tf.concat([x, x**2], -1))
+    apart = whole.thinned(2, 1)
+    expected = apart.plain_inputs, apart.tangents()
+    whole.tangents()
+    thin = whole.thinned(2, 1)
+    assert thin._rows is None
+    for found, value in zip((thin.plain_inputs, thin.tangents()), expected, strict=True):
+        np.testing.assert_allclose(found, value, rtol=1e-12, atol=1e-12)
 
 
 def test_columns_are_sample_major():
