@@ -21,7 +21,7 @@ _PATHS, _EVALUATIONS, _SEARCH_PATHS = 1024, 16, (256, 1024)
 #: most features at all, and most numbers in a training step of a search for everybody.
 _POOLED, _FEATURES, _NUMBERS = 600, 1500, 2**26
 #: Numbers that a path may hold in a search for some of the players, at least one of them.
-_SAMPLED_NUMBERS = 2**17
+_SAMPLED_NUMBERS = 2**15
 
 
 class RegretMeter:
