@@ -61,6 +61,11 @@ class Sound(fp.Game):
         return ops.square(states)
 
 
+def changed(**methods):
+    """`Sound` with other methods."""
+    return type("Mine", (Sound,), methods)()
+
+
 class Plain(Sound):
     """A class that changes without a trace in its configuration."""
 
