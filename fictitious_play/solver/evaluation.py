@@ -14,6 +14,8 @@ from fictitious_play.solver.samples import Sample
 
 #: Most paths of a part of an evaluation, and entries of one activation of the stacked networks.
 _PATHS, _ACTIVATIONS = 1024, 2**23
+#: So few paths are played by themselves: filling a part would cost more than another computation.
+_FEW = 8
 
 
 def play(policy: JointPolicy | FeedbackPolicy, sample: Sample, *wanted: str) -> list[np.ndarray]:
@@ -28,9 +30,9 @@ def play(policy: JointPolicy | FeedbackPolicy, sample: Sample, *wanted: str) -> 
         An array for each of them.
     """
     collected: list[list[np.ndarray]] = [[] for _ in wanted]
-    size = min(_part_size(policy), 1 << (sample.paths - 1).bit_length())
+    size = _part_size(policy) if sample.paths > _FEW else sample.paths
     for start in range(0, sample.paths, size):
-        # Parts have few shapes, as each is another computation to compile.
+        # Parts have one shape, filled up with paths again, as each is a computation to compile.
         place = np.arange(start, start + size) % sample.paths
         paths = policy.paths(*(array[place] for array in sample))
         for parts, name in zip(collected, wanted, strict=True):

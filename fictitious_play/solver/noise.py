@@ -9,8 +9,11 @@ Words are signed integers of 32 bits, which every backend has; their sums wrap a
 """
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -51,14 +54,28 @@ def normals(key: Any, shape: tuple[int, ...], dtype: str, stream: int = 0) -> An
         stream: numbers of different streams are independent under the same key.
     """
     size = math.prod(shape)
-    pairs = -(-size // 2)
-    places = ops.arange(pairs, dtype="int32")
-    words = threefry((key[0], key[1]), (places, ops.full_like(places, stream)))
-    first, second = (uniforms(word, dtype) for word in words)
-    radius = ops.sqrt(-2.0 * ops.log(first))
-    angle = (2.0 * math.pi) * second
-    drawn = ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)])
+    drawn = _drawing(-(-size // 2), dtype, stream, keras.config.backend())(key)
     return ops.reshape(drawn[:size], shape)
+
+
+@lru_cache(maxsize=64)
+def _drawing(pairs: int, dtype: str, stream: int, backend: str) -> Callable:
+    """The function of a key that draws so many pairs. The many operations of its rounds are traced
+    once in TensorFlow, however many computations draw."""
+
+    def draw(key: Any) -> Any:
+        places = ops.arange(pairs, dtype="int32")
+        words = threefry((key[0], key[1]), (places, ops.full_like(places, stream)))
+        first, second = (uniforms(word, dtype) for word in words)
+        radius = ops.sqrt(-2.0 * ops.log(first))
+        angle = (2.0 * math.pi) * second
+        return ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)])
+
+    if backend != "tensorflow":
+        return draw
+    import tensorflow as tf
+
+    return tf.function(draw, autograph=False)
 
 
 def uniforms(words: Any, dtype: str) -> Any:
