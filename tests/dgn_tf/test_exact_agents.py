@@ -214,6 +214,7 @@ def test_gauss_newton_stands_where_a_loss_has_a_slope_and_no_curvature(terminal,
 
 def test_exact_curvature_goes_downhill_where_a_loss_bends_down(float64):
     model = compiled(res_late, "cooperative", "exact", loss="cosine_similarity", terminal="exact")
+    model.run_eagerly = False
     x = batch(16)[0]
     y = tf.constant(np.random.default_rng(2).normal(scale=5.0, size=(16, 3)))
     losses = []

@@ -74,7 +74,9 @@ def test_controls_and_states_are_what_was_played():
             np.testing.assert_allclose(cost[:, 0], played, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+@pytest.mark.parametrize(
+    "structure", ["open_loop", pytest.param("closed_loop", marks=pytest.mark.release)]
+)
 def test_bounds_that_do_not_bind_change_nothing(structure):
     game = fp.InterBankGame(**KIND, control_bounds=(-30, 40))
     bounded = fp.DeepFictitiousPlay(game, information_structure=structure, **FORM).solve(**PLAN)
@@ -174,7 +176,9 @@ def duopoly(unit, **changes):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("structure", ["open_loop", "closed_loop"])
+@pytest.mark.parametrize(
+    "structure", [pytest.param("open_loop", marks=pytest.mark.release), "closed_loop"]
+)
 def test_a_game_may_say_what_a_typical_control_is(structure):
     """Its unit is then of no account; powers of two, which rounding does not see."""
     plan, results = {**PLAN, "stages": 2, "steps_per_stage": 6, "validation_paths": 64}, []

@@ -101,7 +101,11 @@ def test_batch_normalisation_uses_the_batch_in_training_and_moves_its_averages()
 
 @pytest.mark.parametrize(
     "switches",
-    [{}, {"time_shared": True, "hidden": (24,)}, {"batch_normalization": True, "skip": True}],
+    [
+        pytest.param({}, marks=pytest.mark.release),
+        {"time_shared": True, "hidden": (24,)},
+        pytest.param({"batch_normalization": True, "skip": True}, marks=pytest.mark.release),
+    ],
 )
 def test_closed_loop_play_ends_at_the_closed_loop_equilibrium(switches, rng):
     """On a game where the open-loop equilibrium is far away."""

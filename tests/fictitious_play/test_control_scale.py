@@ -10,7 +10,8 @@ from fictitious_play.solver import control_scale
 from fictitious_play.solver.control_scale import measured_units
 from tests.fictitious_play.cases import Sound, asymmetric_game, symmetric_game
 
-PLAN = {"stages": 2, "steps_per_stage": 6, "validation_paths": 64, "progress": False}
+PLAN = {"stages": 2, "steps_per_stage": 6, "validation_paths": 64, "progress": False,
+        "regret_every": None}  # fmt: skip
 
 
 def duopoly(unit, other=None, **changes):

@@ -17,7 +17,8 @@ from fictitious_play.solver.samples import validation_sample
 from fictitious_play.solver.scale import cost_scale
 from tests.fictitious_play.cases import Sound, symmetric_game
 
-QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
+QUICK = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress": False,
+         "regret_every": None}  # fmt: skip
 
 
 def solver(**changes):
@@ -124,7 +125,7 @@ def test_ctrl_c_in_the_first_stage_gives_the_untrained_networks(monkeypatch, tmp
     assert "Interrupted in stage 1; the networks are those that nobody has trained" in (
         result.summary()
     )
-    nobody = solver(learning_rate=1e-30).solve(**QUICK, regret_every=None)
+    nobody = solver(learning_rate=1e-30).solve(**QUICK)
     np.testing.assert_allclose(result.cost, nobody.cost, rtol=1e-6)
     result.save(tmp_path / "result.npz")
     np.testing.assert_array_equal(fp.load(tmp_path / "result.npz").cost, result.cost)
@@ -146,9 +147,8 @@ def test_ctrl_c_in_the_first_stage_gives_the_untrained_networks(monkeypatch, tmp
 )
 def test_ctrl_c_again_gives_what_there_is(places, kept, paths, estimated, monkeypatch, tmp_path):
     left = interrupting(monkeypatch, *places)
-    result = solver(final_rate_ratio=1.0).solve(
-        **QUICK, stage_paths=32, on_interrupt="result", folder=tmp_path
-    )
+    settings = {**QUICK, "regret_every": 5, "stage_paths": 32, "folder": tmp_path}
+    result = solver(final_rate_ratio=1.0).solve(**settings, on_interrupt="result")
     assert not left
     assert result.reason == fp.StopReason.INTERRUPTED
     assert len(result.history) == kept
@@ -162,7 +162,7 @@ def test_ctrl_c_again_gives_what_there_is(places, kept, paths, estimated, monkey
     )  # fmt: skip
     np.testing.assert_array_equal(result.cost, whole(result.policy).mean)
     if kept:
-        resumed = solver(final_rate_ratio=1.0).solve(**QUICK, stage_paths=32, folder=tmp_path)
+        resumed = solver(final_rate_ratio=1.0).solve(**settings)
         np.testing.assert_array_equal(resumed.cost, uninterrupted(QUICK["stages"]).cost)
 
 

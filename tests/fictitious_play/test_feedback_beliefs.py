@@ -205,7 +205,7 @@ def test_sequential_play_of_two_is_alternating_play():
         np.testing.assert_allclose(losses[stage - 1], expected, rtol=3e-7)  # kept in float32
 
 
-@pytest.mark.parametrize("rule", ["average", "sequential"])
+@pytest.mark.parametrize("rule", [pytest.param("average", marks=pytest.mark.release), "sequential"])
 def test_a_stage_is_near_the_exact_best_response_of_its_belief(rule, rng):
     """Stage 2 on a game where the responses to different beliefs lie apart."""
     game = fp.InterBankGame(players=2, steps=3, epsilon=8.0, c=8.0, initial_std=1.0)

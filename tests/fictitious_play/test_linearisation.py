@@ -27,7 +27,7 @@ def _certificate(game, gains):
     return found["exact"].gain, found["exact response"], RegretMeter(game, policy, 0)(1).gain
 
 
-@pytest.mark.parametrize("sigma", [0.0, 0.2])
+@pytest.mark.parametrize("sigma", [0.0, pytest.param(0.2, marks=pytest.mark.release)])
 def test_a_wrong_gain_is_worth_what_brute_force_says_with_noise_or_without(sigma):
     game = duopoly(5.0, 1.0, sigma, 2.0, 5)
     exact = fp.lq.nash(game, information_structure="closed_loop")

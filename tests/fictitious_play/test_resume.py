@@ -11,7 +11,8 @@ from fictitious_play.solver.checkpoint import SolveFolder
 from fictitious_play.solver.play import Play
 from tests.fictitious_play.cases import asymmetric_game, symmetric_game
 
-SETTINGS = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress": False}
+SETTINGS = {"stages": 3, "steps_per_stage": 3, "validation_paths": 64, "progress": False,
+            "regret_every": None}  # fmt: skip
 
 
 def solver(seed=0, game=None):

@@ -51,7 +51,14 @@ def test_a_loop_gives_the_costs_and_states_of_written_out_steps(steps, looped):
 
 
 @pytest.mark.parametrize(
-    "form", [{"skip": True}, {"batch_normalization": False, "skip": True, "time_shared": True}]
+    "form",
+    [
+        {"skip": True},
+        pytest.param(
+            {"batch_normalization": False, "skip": True, "time_shared": True},
+            marks=pytest.mark.release,
+        ),
+    ],
 )
 def test_a_loop_has_the_gradients_of_written_out_steps(form, looped):
     """Of weights that differ from step to step and of shared ones, against a belief that answers;

@@ -159,7 +159,7 @@ def test_a_state_that_rests_at_first_is_seen():
     assert result.policy.unmoved_states == ()
 
 
-@pytest.mark.parametrize("sigma", [0.0, 0.2])
+@pytest.mark.parametrize("sigma", [0.0, pytest.param(0.2, marks=pytest.mark.release)])
 def test_sticky_prices_away_from_the_steady_state(sigma):
     """Fershtman and Kamien (1987): the price drifts far in units of its noise, and the feedback is
     a control off the path as well. With the network blind there it is the open-loop equilibrium,

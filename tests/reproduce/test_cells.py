@@ -45,7 +45,7 @@ def context(folder, jobs=1, dask=None, keep=False):
     "method",
     [
         {"name": "Adam"},
-        {"name": "EKFAC", "structure": "feedback"},
+        pytest.param({"name": "EKFAC", "structure": "feedback"}, marks=pytest.mark.release),
         {"name": "SGD", "structure": "cooperative", "policy": "adaptive"},
     ],
     ids=str,
