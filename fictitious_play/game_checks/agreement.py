@@ -1,5 +1,6 @@
 """What a game says of itself, held against its methods: its form and its configuration."""
 
+import inspect
 import json
 from typing import Any
 
@@ -7,13 +8,18 @@ import keras
 import numpy as np
 
 from fictitious_play import lq
-from fictitious_play.game_checks.probe import METHODS, Trial, arrays, points, quick, values
+from fictitious_play.game_checks.probe import Trial, arrays, points, quick, values
 from fictitious_play.game_checks.simulation import Simulator
 
 #: Entries of the matrices of a linear-quadratic form that are still written down, and of a path.
 _LARGEST_FORM, _PATHS = 10**6, 4
 #: Initial states from which the moments of a law that is not affine are known.
 _SAMPLE = 1000
+#: Attributes of a game in which one that is made again must agree.
+_PARAMETERS = (
+    "players", "horizon", "steps", "state_size", "control_size", "noise_size", "control_bounds",
+    "control_unit",
+)  # fmt: skip
 
 
 def check_form(trial: Trial, simulate: Simulator) -> None:
@@ -92,29 +98,85 @@ def check_config(trial: Trial) -> list[str]:
     inherited = any(own is base.__dict__.get("get_config") for base in kind.__mro__[1:])
     if not registered and (own is None or inherited):
         return []
-    rule = (
-        f"`{trial.name}.get_config` must return the constructor's arguments as JSON values, or "
-        "models and solves of this game cannot be saved and loaded."
-    )
     try:
-        config = game.get_config()
-        json.dumps(config)
-        copy = kind.from_config(json.loads(json.dumps(config)))
-    except Exception as error:
-        return [f"{rule} Received: {type(error).__name__}: {error}"]
-    given = [trial.tensor(array) for array in points(trial, (trial.paths,))]
-    both = trial, Trial(copy, trial.dtype, trial.paths, trial.copies)
-    function = quick(lambda *given: [values(each, 0.0, *given) for each in both])
-    first, second = arrays(function(*given))
-    normals = np.random.default_rng(5).standard_normal((trial.paths, game.state_size))
-    first["initial_states"] = np.asarray(game.initial_states(normals))
-    second["initial_states"] = np.asarray(copy.initial_states(normals))
-    changed = [
-        name
-        for name in (*METHODS, "initial_states")
-        if not np.array_equal(first[name], second[name], equal_nan=True)
-    ]
+        config = configuration(game)
+        copy = _made_again(kind, config)
+    except ValueError as error:
+        return [str(error)]
+    if type(copy) is not kind:
+        return [_refusal(kind, f"`from_config` gave {copy!r}")]
+    changed = [name for name in _PARAMETERS if not _equal(getattr(game, name), getattr(copy, name))]
+    if not _equal(game.mean_weights(), copy.mean_weights()):
+        changed.append("mean_weights")
+    if not changed:  # or the methods would take other arrays
+        changed = _other_values(trial, Trial(copy, trial.dtype, trial.paths, trial.copies))
     if changed:
         named = ", ".join(f"`{name}`" for name in changed)
-        return [f"{rule} Received: a configuration that makes a game with other values of {named}"]
+        missing = [each for each in _arguments(kind) if each not in config]
+        without = f"; it leaves out the arguments {', '.join(missing)}" if missing else ""
+        received = f"a configuration that makes a game with other values of {named}{without}"
+        return [_refusal(kind, received)]
     return []
+
+
+def configuration(game: Any) -> dict[str, Any]:
+    """What `get_config` of a game gives.
+
+    Raises:
+        ValueError: where it raises, or gives no dictionary.
+    """
+    try:
+        config = game.get_config()
+    except Exception as error:  # whatever a method of one's own does
+        raise ValueError(_refusal(type(game), f"{type(error).__name__}: {error}")) from error
+    if not isinstance(config, dict):
+        raise ValueError(_refusal(type(game), f"{config!r}, a {type(config).__name__}"))
+    return config
+
+
+def _made_again(kind: Any, config: dict[str, Any]) -> Any:
+    """The game of a configuration that has been written down, or a ValueError."""
+    try:
+        return kind.from_config(json.loads(json.dumps(config)))
+    except Exception as error:
+        raise ValueError(_refusal(kind, f"{type(error).__name__}: {error}")) from error
+
+
+def _refusal(kind: Any, received: str) -> str:
+    named = ", ".join(f"{each!r}: self.{each}" for each in _arguments(kind)[:3])
+    return (
+        f"`{kind.__name__}.get_config` must return the constructor's arguments as a dictionary of "
+        "JSON values, or models and solves of this game cannot be saved and loaded. Received: "
+        f"{received}. Return one entry per argument, such as {{{named}}}, with arrays as lists by "
+        ".tolist()"
+    )
+
+
+def _arguments(kind: Any) -> list[str]:
+    """Names of the arguments of a game's constructor."""
+    given = inspect.signature(kind).parameters.values()
+    return [each.name for each in given if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
+
+
+def _other_values(trial: Trial, again: Trial) -> list[str]:
+    """Methods that have other values in the game made again, at the first or the middle step."""
+    game = trial.game
+    given = [trial.tensor(array) for array in points(trial, (trial.paths,))]
+    times = (0.0, game.steps // 2 * game.step_size)
+    function = quick(lambda *given: [[values(e, t, *given) for t in times] for e in (trial, again)])
+    both = arrays(function(*given))
+    normals = np.random.default_rng(5).standard_normal((trial.paths, game.state_size))
+    for each, valued in zip((game, again.game), both, strict=True):
+        valued.append({"initial_states": np.asarray(each.initial_states(normals))})
+    changed: dict[str, None] = {}
+    for first, second in zip(*both, strict=True):
+        for name, value in first.items():
+            if not np.array_equal(value, second[name], equal_nan=True):
+                changed[name] = None
+    return list(changed)

@@ -12,6 +12,7 @@ import numpy as np
 from fictitious_play import checks, devices, renamed, rollout
 from fictitious_play.beliefs import BeliefRule, belief_shares, check_rule
 from fictitious_play.game_checks import admit, stakes_in
+from fictitious_play.game_checks.agreement import configuration
 from fictitious_play.games.base import Game
 from fictitious_play.networks.features import Features, features_name
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
@@ -29,7 +30,7 @@ from fictitious_play.solver.initial_belief import (
 )
 from fictitious_play.solver.optimizers import choose_optimizer
 from fictitious_play.solver.outlook import look_ahead
-from fictitious_play.solver.plan import make_plan
+from fictitious_play.solver.plan import Plan
 from fictitious_play.solver.play import Play, Training, make_play
 from fictitious_play.solver.progress import SolveProgress
 from fictitious_play.solver.regret import RegretMeter
@@ -237,7 +238,7 @@ class DeepFictitiousPlay:
                 that breaks a rule of `check_game`.
             OSError: where a stage cannot be saved.
         """
-        plan = make_plan(
+        plan = Plan(
             stages,
             steps_per_stage,
             tolerance,
@@ -325,7 +326,7 @@ class DeepFictitiousPlay:
     def _settings(self, unit: np.ndarray | None) -> dict[str, Any]:
         game, belief = self.game, self.initial_belief
         return {
-            "game": {"class": type(game).__name__, **game.get_config()},
+            "game": {"class": type(game).__name__, **configuration(game)},
             "network": {**self._networks(unit), "hidden": list(self._network["hidden"])},
             "information_structure": self.information_structure,
             "belief": _belief_setting(self.belief),

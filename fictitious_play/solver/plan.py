@@ -14,7 +14,7 @@ _SETTLED_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Plan:
-    """The arguments of a solve, once they have been checked.
+    """The arguments of `DeepFictitiousPlay.solve`, which it checks.
 
     Attributes:
         stages, steps: at most that many stages of that many training steps.
@@ -35,6 +35,28 @@ class Plan:
     regret_tolerance: float | None
     callbacks: Any
     on_interrupt: str
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None:
+            checks.number("tolerance", self.tolerance, above=0.0)
+        for name in ("validation_paths", "stage_paths"):
+            paths = getattr(self, name)
+            if checks.integer(name, paths, least=2) % 2:
+                raise ValueError(f"`{name}` must be even. Received: {name}={paths}")
+        every, regret = check_regret(self.regret_every, self.regret_tolerance)
+        checked = {
+            "stages": checks.integer("stages", self.stages, least=1),
+            "steps": checks.integer("steps_per_stage", self.steps, least=1),
+            "tolerance": None if self.tolerance is None else float(self.tolerance),
+            "validation_paths": int(self.validation_paths),
+            "stage_paths": int(min(self.stage_paths, self.validation_paths)),
+            "regret_every": every,
+            "regret_tolerance": regret,
+            "callbacks": check_callbacks(self.callbacks),
+            "on_interrupt": checks.one_of("on_interrupt", self.on_interrupt, ON_INTERRUPT),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
     def total_steps(self) -> int:
@@ -61,39 +83,3 @@ class Plan:
             "regret_every": self.regret_every,
             "regret_tolerance": self.regret_tolerance,
         }
-
-
-def make_plan(
-    stages: Any,
-    steps_per_stage: Any,
-    tolerance: Any,
-    validation_paths: Any,
-    stage_paths: Any,
-    regret_every: Any,
-    regret_tolerance: Any,
-    callbacks: Any,
-    on_interrupt: Any,
-) -> Plan:
-    """The plan that the arguments of `DeepFictitiousPlay.solve` make, or an error."""
-    stages = checks.integer("stages", stages, least=1)
-    steps_per_stage = checks.integer("steps_per_stage", steps_per_stage, least=1)
-    if tolerance is not None:
-        tolerance = checks.number("tolerance", tolerance, above=0.0)
-    for name, paths in (("validation_paths", validation_paths), ("stage_paths", stage_paths)):
-        if checks.integer(name, paths, least=2) % 2:
-            raise ValueError(f"`{name}` must be even. Received: {name}={paths}")
-    stage_paths = min(stage_paths, validation_paths)
-    callbacks = check_callbacks(callbacks)
-    on_interrupt = checks.one_of("on_interrupt", on_interrupt, ON_INTERRUPT)
-    regret_every, regret_tolerance = check_regret(regret_every, regret_tolerance)
-    return Plan(
-        stages,
-        steps_per_stage,
-        tolerance,
-        validation_paths,
-        stage_paths,
-        regret_every,
-        regret_tolerance,
-        callbacks,
-        on_interrupt,
-    )

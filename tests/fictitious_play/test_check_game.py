@@ -263,7 +263,7 @@ def test_a_configuration_that_makes_another_game_is_named():
             return {}
 
     fp.check_game(Forgetful())
-    with pytest.raises(ValueError, match=r"get_config.*other values of `terminal_cost`"):
+    with pytest.raises(ValueError, match=r"get_config.*values of `terminal_cost`.*out.* weight"):
         fp.check_game(Forgetful(2.0))
 
     @keras.saving.register_keras_serializable(package="test")
@@ -272,6 +272,41 @@ def test_a_configuration_that_makes_another_game_is_named():
 
     with pytest.raises(ValueError, match=r"get_config.*TypeError"):
         fp.check_game(Registered())
+
+
+@pytest.mark.parametrize(
+    ("config", "received"),
+    [
+        (lambda game: {}["weight"], "KeyError: 'weight'"),
+        (lambda game: None, "Received: None, a NoneType"),
+        (lambda game: ["weight"], "a list"),
+        (lambda game: {"wait": 1.0}, "TypeError.*wait"),
+        (lambda game: {"weight": np.ones(1)}, "TypeError.*ndarray"),
+        (lambda game: {}, "other values of `horizon`, `control_bounds`; .* weight, horizon, high"),
+        (lambda game: {"weight": 2.0, "horizon": 3.0, "high": 5.0}, "values of `running_cost`"),
+    ],
+)
+def test_a_configuration_that_is_none_is_refused_in_a_sentence(config, received):
+    """By the check, and by a solve where there is nothing to tell it from others by."""
+
+    class Own(Sound):
+        def __init__(self, weight=1.0, horizon=1.0, high=2.0):
+            fp.Game.__init__(self, 2, horizon, 4, control_bounds=(-1.0, high))
+            self.weight = weight
+
+        def running_cost(self, time, states, controls):
+            late = ops.convert_to_tensor(float(time > 0.0) * self.weight, dtype=states.dtype)
+            return ops.square(controls[..., 0]) + late * ops.square(states)
+
+        def get_config(self):
+            return config(self)
+
+    game = Own(3.0, 3.0, 5.0)
+    with pytest.raises(ValueError, match=rf"`Own.get_config` must return.*{received}.*Return one"):
+        fp.check_game(game)
+    if received in ("KeyError: 'weight'", "Received: None, a NoneType"):
+        with pytest.raises(ValueError, match=rf"`Own.get_config` must return.*{received}"):
+            fp.DeepFictitiousPlay(game, hidden=(2,)).solve(1, 1, progress=False)
 
 
 def test_a_solve_refuses_what_the_check_refuses_and_asks_once(monkeypatch):
