@@ -33,9 +33,9 @@ class Game(metaclass=Frozen):
     | `controls` | (..., players, control_size) |
     | Brownian increments | (..., noise_size), variance h, column 0 the common noise |
 
-    A game does not change once its constructor has returned: arrays are read-only copies, and
-    setting an attribute raises. Another game is made by the constructor. What is worth computing
-    once is a `functools.cached_property`, which still works.
+    A game does not change once its constructor has returned: arrays, lists and dictionaries are
+    read-only copies, and setting an attribute raises. Another game is made by the constructor. What
+    is worth computing once is a `functools.cached_property`, which still works.
 
     Args:
         players: number of players N, at least 1.

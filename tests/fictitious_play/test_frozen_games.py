@@ -1,9 +1,11 @@
 """Games do not change once they are built."""
 
 import abc
+import collections
 import copy
 import functools
 import inspect
+import json
 import pickle
 
 import keras
@@ -66,6 +68,43 @@ def test_what_was_given_may_change_without_changing_the_game():
     assert list(game.table) == ["a"]
     assert game.total == 2.0
     assert game.before == 2.0
+
+
+#: All that changes a list or a dictionary, with arguments that it takes.
+CHANGES = {
+    "__delitem__": [0], "__iadd__": [[1]], "__imul__": [2], "__ior__": [{"y": 1}],
+    "__setitem__": [0, 1], "append": [1], "clear": [], "extend": [[1]], "insert": [0, 1],
+    "pop": [0], "popitem": [], "remove": [1], "reverse": [], "setdefault": ["y", 1], "sort": [],
+    "update": [{"y": 1}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("again", [lambda game: game, copy.deepcopy, copy.copy])
+def test_no_list_or_dictionary_in_a_game_can_be_changed(again):
+    """All that changes a list, a dictionary or a set raises, however deep and in copies too; what
+    only reads them works as before, indexing of arrays, JSON and Keras among it."""
+    pair = collections.namedtuple("pair", "rates names")
+    table = {"deep": ([1.0, {"x": [2.0]}], pair([3.0], {"a"})), "order": [2, 0, 1]}
+    game = again(Own([1, 0], table))
+    assert game.table == {**table, "deep": (table["deep"][0], ([3.0], frozenset("a")))}
+    held, rates = [game.weights, game.table["deep"][0][1]["x"]], game.table["deep"][1].rates
+    for container in (*held, rates, game.table, game.table["deep"][0][1]):
+        kind, before = (dict if isinstance(container, dict) else list), repr(container)
+        assert isinstance(container, kind)
+        for name, arguments in CHANGES.items():
+            if hasattr(kind, name):
+                with pytest.raises(TypeError, match=r"must stay as it was built.*constructor"):
+                    getattr(container, name)(*arguments)
+        assert repr(container) == before
+        changeable = container.copy()
+        assert type(changeable) is kind
+        assert kind(container) == changeable
+    assert json.loads(json.dumps(game.weights)) == [1, 0]
+    np.testing.assert_array_equal(np.arange(3.0)[game.table["order"]], [2.0, 0.0, 1.0])
+    np.testing.assert_array_equal(np.eye(2)[game.weights], np.eye(2)[::-1])
+    tensor = keras.ops.convert_to_tensor(game.weights)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(tensor), [1, 0])
+    assert keras.saving.serialize_keras_object(game.weights) == [1, 0]
 
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: type(game).__name__)
