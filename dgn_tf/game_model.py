@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -235,16 +235,11 @@ class GameModel(surface.Functional):
         before = self.train_function
         super().make_train_function(force)
         if self.train_function is not before:
-            self._refuse_other_weights(self.trainable_variables)
             self.train_function = partial(self._step, self.train_function)
 
     def _step(self, plain: Any, batches: Any) -> Any:
-        """Keras's step, or the steps it runs at once."""
-        self._refuse_other_weights(v for v, _ in self._held.trained if v.trainable)
-        return plain(batches)
-
-    def _refuse_other_weights(self, trained: Iterable) -> None:
-        now = {id(v) for v in trained}
+        """Keras's step, or the steps it runs at once, on the weights of the game."""
+        now = {id(v) for v in self.trainable_variables}
         changed = [v.path for v, was in self._held.trained if (id(v) in now) != was]
         if changed:
             raise ValueError(
@@ -252,6 +247,7 @@ class GameModel(surface.Functional):
                 f"Received: {changed}, frozen, thawed or replaced since. Call `compile` again, "
                 "with a new optimizer, outside of `fit`."
             )
+        return plain(batches)
 
     def solve(self, x: Any, y: Any, sample_weight: Any = None, game: Game | None = None) -> Any:
         """The gains of a batch, without applying them or moving any state.

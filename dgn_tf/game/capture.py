@@ -46,6 +46,7 @@ class Capture:
         flat: how many of the last columns are known to have a C_T of zero.
         weighted: a cheaper way to (1/B) U w than through `inputs`, a function of `(B, R)` w.
         expected: samples in a batch where the tensors do not say.
+        tangents: whether those of several positions, where they stay, are made now, to be shared.
         batch: B as a float scalar, where there is one already.
     """
 
@@ -61,6 +62,7 @@ class Capture:
         flat: int = 0,
         weighted: Callable[[tf.Tensor], tuple] | None = None,
         expected: int = EXPECTED_BATCH,
+        tangents: bool = False,
         batch: tf.Tensor | None = None,
     ):
         self._inputs = inputs
@@ -82,6 +84,8 @@ class Capture:
         self.flat, self._weighted = flat, weighted
         self._expected = expected
         self._cache: dict[tuple, Any] = {}
+        if tangents and self.positions != 1 and self.tangents_fit and self.tangents_stay:
+            self.tangents()
 
     def _find(self, name: str) -> Any:
         """A tensor made before, in this graph or in one around it (a branch sees its outside)."""
@@ -197,16 +201,14 @@ class Capture:
         """The per-sample tangents U, `(B R, I, O)`; computed once where they stay."""
 
         def make() -> tf.Tensor:
-            a = self.plain_inputs
+            a, g = self.plain_inputs, self.g[:, :, 0] if self.columns == 1 else self.g
             if self.columns == 1:
-                g = self.g[:, :, 0]
                 # Narrow by wide, then turned, takes half the time of wide by narrow.
                 tangents = tf.linalg.matrix_transpose(matmul(g, a, transpose_a=True))
-                bias = g
             else:
-                tangents, bias = einsum("bpi,bpro->brio", a, self.g), self.g
+                tangents = einsum("bpi,bpro->brio", a, g)
             if self.has_bias:
-                row = tf.reduce_sum(bias, axis=1)[..., None, :]
+                row = tf.reduce_sum(g, axis=1)[..., None, :]
                 tangents = tf.concat([tangents, row], -2)
             return tf.reshape(tangents, (-1, self.rows, self.outputs))
 

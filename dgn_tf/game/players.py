@@ -76,7 +76,7 @@ class Player(Owner):
 
         Args:
             inputs, cotangents: a list item per use.
-            settings: c, curvature_scale, flat, expected and batch, as for `Capture`.
+            settings: of `Capture`, by name.
         """
         columns = [tf.stack([self.cotangents_of(g) for g in use], 2) for use in cotangents]
         direct = self.linear is not None and len(inputs) == 1 and len(cotangents[0]) == 1

@@ -53,7 +53,8 @@ def apply_guarded(
         ratio = tf.zeros_like(rate) if ratio_of is None else ratio_of(moves, rate)
         pairs = [*moves.weights, *moves.moments]
         variables[:] = [variable for variable, _ in pairs]
-        sizes = _sizes(game, moves.updates)
+        updates = [moves.updates[owner.name] for owner in game.owners]
+        sizes = tf.stack([tf.add_n([tf.nn.l2_loss(u) for u in update]) for update in updates])
         passed = guard is None or guard.passes(tf.reduce_sum(sizes), old)
         return tf.convert_to_tensor(passed), sizes, ratio, *[value for _, value in pairs]
 
@@ -81,8 +82,3 @@ def apply_guarded(
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     return Outcome(done, sizes, ratio)
-
-
-def _sizes(game: Game, updates: dict[str, tuple]) -> tf.Tensor:
-    sizes = [[tf.nn.l2_loss(u) for u in updates[owner.name]] for owner in game.owners]
-    return tf.stack([tf.add_n(parts) for parts in sizes])

@@ -89,14 +89,15 @@ def observe(
     captures: bool = False,
     feedback: bool = False,
     jacobians: bool = False,
+    tangents: bool = False,
     games: Sequence | None = None,
 ) -> Observation:
     """Runs the first pass of a step.
 
     Args:
         model, terminal, data: a compiled `GameModel`, `DGNOpt`'s, `(x, y, sample_weight)`.
-        captures, feedback, jacobians: whether players' captures, the cotangents at the cuts, and
-            the Jacobians of the stages are needed.
+        captures, feedback, jacobians, tangents: whether players' captures, the cotangents at the
+            cuts, the Jacobians of the stages, and the tangents of captures are needed.
         games: the alignments to observe for, by default those of the model; of several, none has
             cuts and costates before `Observation.in_alignment`.
     """
@@ -109,9 +110,11 @@ def observe(
         copy_inputs=jacobians,
         split=_cut_somewhere(games) if feedback and several else frozenset(),
     )
-    if jacobians:
-        x = keras.tree.map_structure(tf.convert_to_tensor, x)
     batch = tf.shape(keras.tree.flatten(x)[0])[0]
+    if jacobians or (captures and tf.get_static_value(batch) == 0):
+        message = "A game needs samples. Received: an empty batch. Drop it from the data"
+        with tf.control_dependencies([tf.debugging.assert_positive(batch, message)]):
+            x = keras.tree.map_structure(tf.identity, x)
     with tf.GradientTape(persistent=True) as tape:
         if jacobians:
             tape.watch([tensor for tensor in keras.tree.flatten(x) if tensor.dtype.is_floating])
@@ -152,8 +155,15 @@ def observe(
     seed = tf.cast(size, data_loss.dtype) if with_factor else None
     ends = [end.x, *objective.sources] if with_factor else []
     sources = [values, inner if kind.along_gradient else {}, ends]
-    slopes, column, ends = tape.gradient(data_loss, sources, output_gradients=seed, **zero)
-    slopes = [tf.convert_to_tensor(slope) for slope in slopes]
+    found = tape.gradient(data_loss, sources, output_gradients=seed)
+    if all(slope is None for slope in found[0]):
+        raise ValueError(
+            "The loss must have a gradient by the trained weights. Received: loss "
+            f"{objective.loss.name!r}, which has none. Let it be a smooth function of `y_pred`."
+        )
+    slopes, column, ends = tf.nest.map_structure(
+        lambda g, x: tf.zeros_like(x) if g is None else tf.convert_to_tensor(g), found, sources
+    )
     gradients = {
         id(variable): slope / size if with_factor else slope
         for variable, slope in zip(game.trainable, slopes, strict=True)
@@ -187,6 +197,7 @@ def observe(
             [first.inputs[i] for i in player.call_indices],
             [cotangents[i] for i in player.call_indices],
             expected=model.expected_batch,
+            tangents=tangents,
             **known,
         )
         for player in (game.players if captures else ())
@@ -223,12 +234,11 @@ def flat_state(tensors: list[tf.Tensor], batch: tf.Tensor) -> tf.Tensor:
 
 
 def _jacobians(tape: Any, game: Game, first: FirstPass, nexts: list[tf.Tensor]) -> list[list]:
-    jacobians = []
-    for stage, state in zip(game.stages, nexts, strict=True):
-        own = [v.value for player in stage.players for v in player.variables]
-        sources = [*first.cuts[stage.index].values(), *own]
-        jacobians.append(tape.jacobian(state, sources, unconnected_gradients="zero"))
-    return jacobians
+    own = [[v.value for player in stage.players for v in player.variables] for stage in game.stages]
+    return [
+        tape.jacobian(state, [*cut.values(), *weights], unconnected_gradients="zero")
+        for state, cut, weights in zip(nexts, first.cuts, own, strict=True)
+    ]
 
 
 def _cut_somewhere(games: Sequence) -> frozenset[int]:

@@ -86,6 +86,7 @@ def observe_batch(model: Model, data: tuple, game: Game | None = None) -> Observ
         captures=not rules.exact and not (gradient and rules.curvature.elementwise),
         feedback=not rules.exact and rules.closed_loop,
         jacobians=rules.exact,
+        tangents=rules.second.reduces and not gradient,
         games=None if game is None else (game,),
     )
 
@@ -111,10 +112,6 @@ def observe_curvature(optimizer: DGNOpt, game: Game, observation: Observation) -
     rules, step = optimizer.rules, optimizer.iterations.value
     lr = optimizer.current_learning_rate(game.trainable[0].dtype)
     left: dict[str, Any] = {}
-    kernels = rules.second.reduces and not (rules.exact or rules.structure.is_gradient)
-    for cap in observation.captures.values() if kernels else ():
-        if cap.positions != 1 and cap.tangents_fit and cap.tangents_stay:
-            cap.tangents()  # for the kernel, and the statistics share them
     if not rules.exact and rules.curvature.needs_statistics and game.players:
         batches = [
             (

@@ -131,6 +131,15 @@ def test_a_batch_without_samples_is_no_step(name):
         model.train_on_batch(np.full_like(X, np.nan), Y)
 
 
+@pytest.mark.parametrize(("curvature", "eagerly"), [("exact", 0), ("exact", 1), ("kfac", 1)])
+def test_nor_is_it_a_game(curvature, eagerly):
+    """With exact curvature, and where a step runs eagerly."""
+    model = compiled(dgn_tf.DGNOpt(0.01, curvature=curvature), run_eagerly=bool(eagerly))
+    model.train_on_batch(X, Y)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"needs samples.*an empty batch"):
+        model.train_on_batch(X[:0], Y[:0])
+
+
 def test_the_loss_of_a_first_step_that_is_refused_is_its_own():
     found = []
     for guard in (dgn_tf.StepGuard(largest=1e-9, retries=0), None):

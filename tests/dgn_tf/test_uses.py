@@ -1,4 +1,4 @@
-"""Every use of a weight counts, and the second pass repeats the first."""
+"""Every use of a weight counts."""
 
 import keras
 import numpy as np
@@ -8,8 +8,7 @@ from keras import layers, ops
 
 import dgn_tf
 from dgn_tf.game.game import Game
-from dgn_tf.game.passes import SecondPass
-from dgn_tf.step.observe import observe
+from tests.dgn_tf.captures import batch, observed
 from tests.seeds import set_seed
 
 
@@ -148,19 +147,6 @@ def built(kind):
     return dgn_tf.GameModel(inputs, kind(inputs))
 
 
-def batch():
-    x = np.random.default_rng(0).normal(size=(8, 6)).astype("float32")
-    return x, np.roll(x, 1, 1)
-
-
-def observed(model, optimizer=None, x=None, y=None):
-    model.compile(optimizer or dgn_tf.DGNOpt(1e-3, curvature="identity"), "mse", run_eagerly=True)
-    found = batch()
-    x, y = (found[0] if x is None else x), (found[1] if y is None else y)
-    args = (tf.constant(x), tf.constant(y), None)
-    return observe(model, "rank_one", args, captures=True, feedback=True)
-
-
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_players_are_covered_by_their_captures_and_the_others_say_why_not(kind):
     model = built(kind)
@@ -230,126 +216,6 @@ def test_a_model_without_players_is_trained_by_diagonal_blocks():
                 np.testing.assert_allclose(old - new, 1e-3 * g.numpy(), rtol=1e-3, atol=1e-7)
 
 
-class Noisy(keras.layers.Layer):
-    """Adds noise from `draw(shape)`."""
-
-    def __init__(self, draw, **kwargs):
-        super().__init__(**kwargs)
-        self.draw = draw
-
-    def call(self, x):
-        return x + self.draw(ops.shape(x))
-
-
-class Counter(keras.layers.Layer):
-    """Scales by the number of its calls, which it counts in a weight."""
-
-    def build(self, shape):
-        self.count = self.add_weight(shape=(), initializer="ones", trainable=False, name="count")
-
-    def call(self, x):
-        self.count.assign(self.count + 1.0)
-        return x / self.count
-
-
-class Frozen(keras.layers.BatchNormalization):
-    """Normalises by the moving statistics, in training too."""
-
-    def call(self, inputs, training=None, mask=None):
-        return super().call(inputs, training=False, mask=mask)
-
-
-class Scaled(keras.layers.BatchNormalization):
-    """Normalises twice as much."""
-
-    def call(self, inputs, training=None, mask=None):
-        return 2.0 * super().call(inputs + 1.0, training=training, mask=mask)
-
-
-def noise(seed=None):
-    return lambda: Noisy(lambda shape: keras.random.normal(shape, seed=seed), name="noisy")
-
-
-REPEATED = {
-    "a generator that nobody tracks": lambda: noise(keras.random.SeedGenerator(3))(),
-    "Keras's own generator": noise(),
-    "dropout in a wrapper": lambda: layers.Bidirectional(
-        layers.LSTM(3, dropout=0.4, return_sequences=True)
-    ),
-    "noise": lambda: layers.GaussianNoise(1.0),
-    "a layer that counts": Counter,
-    "frozen batch normalisation": Frozen,
-    "scaled batch normalisation": Scaled,
-    "renormalisation": lambda: layers.BatchNormalization(renorm=True),
-    "batch normalisation in a wrapper": lambda: layers.TimeDistributed(layers.BatchNormalization()),
-    "spectral normalisation": lambda: layers.SpectralNormalization(layers.Dense(6)),
-}
-
-
-def around(middle):
-    set_seed(2)
-    inputs = keras.Input((6,))
-    h = layers.Reshape((2, 3))(layers.Dense(6, name="a")(inputs))
-    h = layers.Flatten()(middle()(h))
-    return dgn_tf.GameModel(inputs, layers.Dense(6, name="b")(layers.Dense(5, name="c")(h)))
-
-
-@pytest.mark.parametrize("name", REPEATED)
-def test_an_unmoved_second_pass_is_the_first(name):
-    model = around(REPEATED[name])
-    x, y = batch()
-    model.compile(dgn_tf.DGNOpt(1e-3, curvature="identity"), "mse", run_eagerly=True)
-    model.train_on_batch(x, y)
-    seen = observed(model)
-    states = [v.numpy() for v in model.variables]
-    second = SecondPass(seen.first)
-    for stage in model.game.stages:
-        second.run_stage(stage, [])
-    output = second.values[model.game.graph.outputs[0]]
-    np.testing.assert_allclose(output, seen.y_pred, rtol=1e-6, atol=1e-6)
-    for before, variable in zip(states, model.variables, strict=True):
-        np.testing.assert_array_equal(before, variable.numpy())
-
-
-GENERATORS = (tf.random.Generator.from_seed(1), np.random.default_rng(0))
-
-
-def in_a_branch(shape):
-    return tf.cond(shape[0] > 0, lambda: tf.random.uniform(shape), lambda: tf.zeros(shape))
-
-
-@pytest.mark.parametrize(
-    ("draw", "reason"),
-    [
-        (lambda shape: tf.random.normal(shape), "it draws by RandomStandardNormal"),
-        (lambda shape: GENERATORS[0].normal(shape), "it draws by RngReadAndSkip"),
-        (in_a_branch, "it draws by RandomUniform"),
-        (lambda shape: float(GENERATORS[1].random()), "traced twice it is not the same"),
-    ],
-    ids=["tf.random", "a generator of TensorFlow", "in a branch", "NumPy"],
-)
-def test_what_a_second_pass_cannot_repeat_is_refused_by_name(draw, reason):
-    model = around(lambda: Noisy(draw, name="noisy"))
-    with pytest.raises(ValueError, match=rf"layer 'noisy'.*{reason}.*SeedGenerator"):
-        model.compile(dgn_tf.DGNOpt(1e-3), "mse")
-    for optimizer in (dgn_tf.EKFAC(1e-3), dgn_tf.DGNOpt(1e-3, state_feedback=False)):
-        model.compile(optimizer, "mse")
-    last = dgn_tf.GameModel(model.input, Noisy(draw)(model.get_layer("a").output))
-    last.compile(dgn_tf.DGNOpt(1e-3), "mse")
-
-
-def test_a_layer_that_cannot_be_traced_is_named():
-    class Eager(keras.layers.Layer):
-        def call(self, x):
-            return x * float(np.asarray(ops.sum(x)))
-
-        def compute_output_spec(self, x):
-            return keras.KerasTensor(x.shape, x.dtype)
-
-    with pytest.raises(ValueError, match=r"layer 'eager' \(Eager\), which cannot be traced"):
-        around(lambda: Eager(name="eager"))
-
-
 def test_weights_outside_the_graph_are_left_to_a_diagonal_block():
     plain = built(siamese)
     model = keras.Model(plain.input, plain.output)
@@ -359,42 +225,6 @@ def test_weights_outside_the_graph_are_left_to_a_diagonal_block():
     assert [(b.reason, len(b.variables)) for b in game.bystanders] == [
         ("no layer of the graph owns them", 2)
     ]
-
-
-@pytest.mark.parametrize("structure", ["open_loop", "cooperative"])
-def test_a_loss_knows_the_weights_through_the_output_alone(structure):
-    """Elsewhere a player's capture would not show all that its weights do."""
-    inputs = keras.Input((6,))
-    dense = layers.Dense(4, name="enc")
-    h = layers.BatchNormalization(name="norm")(dense(inputs))
-    model = dgn_tf.GameModel(inputs, layers.Dense(2)(h))
-    x, y = np.ones((3, 6)), np.ones((3, 2))
-    norm = model.get_layer("norm")
-    losses = {
-        "enc/kernel": lambda y, p: ops.mean((y - p) ** 2, -1) + ops.sum(dense.kernel**2),
-        "": lambda y, p: ops.mean((y - p * ops.mean(norm.gamma)) ** 2, -1),
-    }
-    for name, loss in losses.items():
-        model.compile(dgn_tf.DGNOpt(0.1, structure, "kfac"), loss)
-        if name:
-            with pytest.raises(ValueError, match=r"function of the output.*enc/kernel.*add_loss"):
-                model.train_on_batch(x, y)
-        else:  # what is no player's is led by the tape's gradient
-            model.train_on_batch(x, y)
-    model.compile(dgn_tf.DGNOpt(0.1, "open_loop", "identity"), losses["enc/kernel"])
-    model.train_on_batch(x, y)
-
-
-def test_the_terminal_cost_is_the_compiled_loss_alone():
-    class Own(dgn_tf.GameModel):
-        def compute_loss(self, *args, **kwargs):
-            return super().compute_loss(*args, **kwargs) + ops.sum(self.layers[1].kernel ** 2)
-
-    inputs = keras.Input((6,))
-    model = Own(inputs, layers.Dense(2)(inputs))
-    with pytest.raises(ValueError, match=r"compiled loss alone.*Own with a `compute_loss`"):
-        model.compile(dgn_tf.DGNOpt(0.1), "mse")
-    model.compile(dgn_tf.DGNOpt(0.1, "open_loop", "identity"), "mse")  # by the tape's gradient
 
 
 def test_layers_of_one_name_in_nested_models_are_told_apart():
