@@ -9,7 +9,7 @@ from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.solver import exact_response
 from fictitious_play.solver.certificate import Certificate, assemble
 from fictitious_play.solver.deviation_gain import of_everybody
-from fictitious_play.solver.deviations import Deviations, batch_of, path_numbers
+from fictitious_play.solver.deviations import Deviations, path_numbers
 from fictitious_play.solver.response_search import search
 
 #: What `Result.converged` holds the regret against when no tolerance was given.
@@ -18,10 +18,14 @@ DEFAULT_TOLERANCE = 0.01
 #: second number of paths where the first finds little.
 _PATHS, _EVALUATIONS, _SEARCH_PATHS = 1024, 16, (256, 1024)
 #: Features of the regression behind an exact estimate beyond which players who are alike share one,
-#: most features at all, and most numbers in a training step of a search for everybody.
-_POOLED, _FEATURES, _NUMBERS = 600, 1500, 2**26
-#: Numbers that a path may hold in a search for some of the players, at least one of them.
-_SAMPLED_NUMBERS = 2**15
+#: and most features at all.
+_POOLED, _FEATURES = 600, 1500
+#: Numbers that a path may hold in a search for everybody, and in one for some of the players, at
+#: least one of them; time and memory grow with them.
+_NUMBERS, _SAMPLED_NUMBERS = 2**18, 2**15
+#: Paths on which the regret of some of the players is measured, and evaluations: one of them may
+#: take as long as many players of a smaller game.
+_SAMPLED = 256, 8
 
 
 class RegretMeter:
@@ -34,7 +38,7 @@ class RegretMeter:
     steps find: less than there is, so that a large regret means a bad profile and a small one a
     profile that no linear response improves. Where even that is too much for all players, as with
     some 200 different ones, it is sought for a few, evenly spread over them, and NaN for the
-    others: enough to see a bad profile, and none to call a good one good.
+    others: enough to see a bad profile, and not to call a good one good.
 
     What a few noisy paths teach may save nothing on others, so a regret below the tolerance is held
     against a search on four times as many.
@@ -73,14 +77,13 @@ class RegretMeter:
                 gains = exact_response.open_loop(game, policy, paths, self.seed)
                 return assemble({"exact": gains}, "exact", ())
         if self._deviations is None:
-            who, numbers = None, path_numbers(game, policy)
-            if batch_of(numbers * game.players) * numbers * game.players > _NUMBERS:
-                count = max(1, _SAMPLED_NUMBERS // numbers)
-                who = np.arange(count) * game.players // count
+            who = looked_at(game, policy)
             self._deviations = Deviations(game, policy, self.seed, path=False, who=who)
         self._deviations.measure_units()
+        sampled = len(self._deviations.who) < game.players
+        measured, evaluations = _SAMPLED if sampled else (_PATHS, _EVALUATIONS)
         for paths in _SEARCH_PATHS:
-            gains = search(self._deviations, _PATHS, _EVALUATIONS, paths)
+            gains = search(self._deviations, measured, evaluations, paths)
             gains = of_everybody(gains, self._deviations.who, game.players)
             estimate = assemble({"trained": gains}, "trained", gains.by)
             if not estimate.upper <= self.tolerance:
@@ -93,6 +96,15 @@ class RegretMeter:
         features = 1 + game.state_size + game.noise_size * game.steps
         symmetric = getattr(game, "symmetric_parameters", None) is not None
         return 2 + 2 * game.steps if symmetric and features > _POOLED else features
+
+
+def looked_at(game: Any, policy: Any) -> np.ndarray | None:
+    """Indices of the players for whom linear responses are searched, None for all."""
+    numbers = path_numbers(game, policy)
+    if numbers * game.players <= _NUMBERS:
+        return None
+    count = max(1, _SAMPLED_NUMBERS // numbers)
+    return np.arange(count) * game.players // count
 
 
 def check_regret(every: Any, tolerance: Any) -> tuple[int | None, float | None]:

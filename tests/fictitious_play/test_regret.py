@@ -168,6 +168,29 @@ def test_of_too_many_different_players_a_few_are_looked_at(monkeypatch):
     assert not found.worst < 1e9
 
 
+@pytest.mark.parametrize(
+    ("policy", "players", "seen"),
+    [
+        (fp.JointPolicy, 50, 50), (fp.JointPolicy, 80, 4), (fp.JointPolicy, 200, 1),
+        (fp.FeedbackPolicy, 10, 10), (fp.FeedbackPolicy, 25, 1), (fp.FeedbackPolicy, 200, 1),
+    ],
+)  # fmt: skip
+def test_a_search_is_for_as_many_players_as_its_paths_have_room_for(policy, players, seen):
+    """For everybody, a path of 200 players over 20 steps would hold millions of numbers."""
+
+    class Many(Sound):
+        def __init__(self):
+            fp.Game.__init__(self, players, 1.0, 20)
+
+    game = Many()
+    profile = policy(game)
+    who = regret.looked_at(game, profile)
+    who = np.arange(players) if who is None else who
+    assert len(who) == seen
+    numbers = len(who) * path_numbers(game, profile)
+    assert seen == 1 or numbers <= 2**18
+
+
 def test_a_solve_says_at_whom_its_regret_looked(monkeypatch):
     """And has not converged, however little they could gain."""
     everybody = RegretMeter(*resting())(1)
