@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import keras
 import numpy as np
 
 from fictitious_play import checks
+from fictitious_play.game_checks.agreement import check_config
+from fictitious_play.game_checks.probe import make_trial
 from fictitious_play.games.base import Game
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
@@ -40,7 +43,7 @@ def save(result: Result, path: str | os.PathLike) -> None:
     config = {name: value for name, value in policy.get_config().items() if name != "game"}
     document = {
         "format": _FORMAT,
-        "game": _serialized(game),
+        "game": _serialized(game, policy.variable_dtype),
         "problem": fingerprint(game, 0.0, policy.variable_dtype),
         "policy": {"class": type(policy).__name__, "config": config},
         "result": fields,
@@ -159,7 +162,13 @@ def _other_format(path: Path, kind: str) -> ValueError:
     )
 
 
-def _serialized(game: Game) -> dict[str, Any] | None:
+def _serialized(game: Game, dtype: str) -> dict[str, Any] | None:
+    wrong = check_config(make_trial(game, dtype))
+    if wrong:
+        # What was trained is kept all the same.
+        sentence = f"{wrong[0]}. The result is saved without its game: give it to `load`"
+        warnings.warn(sentence, RuntimeWarning, stacklevel=4)
+        return None
     try:
         serialized = keras.saving.serialize_keras_object(game)
         json.dumps(serialized)

@@ -1,5 +1,6 @@
 """A result in one file, and as a figure."""
 
+import dataclasses
 import json
 import os
 
@@ -51,6 +52,22 @@ def equal(one, two):
     if type(one).__module__.startswith("fictitious_play") and not isinstance(one, str):
         return type(one) is type(two) and equal(vars(one), vars(two))
     return one == two or (one != one and two != two)
+
+
+def test_a_game_that_its_configuration_does_not_make_is_not_saved_with_a_result(results, tmp_path):
+    """It would be loaded as another game; what was trained is saved."""
+
+    class Forgetful(Unregistered):
+        def get_config(self):
+            return {}
+
+    result = dataclasses.replace(results["unregistered"], game=Forgetful(2.0))
+    with pytest.warns(RuntimeWarning, match=r"`Forgetful.get_config`.*`terminal_cost`.*to `load`"):
+        result.save(tmp_path / "result.npz")
+    with pytest.raises(ValueError, match=r"game must be given again"):
+        fp.load(tmp_path / "result.npz")
+    again = fp.load(tmp_path / "result.npz", game=Forgetful(2.0))
+    np.testing.assert_array_equal(again.cost, result.cost)
 
 
 @pytest.mark.parametrize("name", ["registered", "unregistered"])
