@@ -76,11 +76,9 @@ def naive_partition(model: keras.Model, parts: int, **kwargs: Any) -> GameModel:
 
 
 def _can_split(layer: Any) -> bool:
-    plain = type(layer) is keras.layers.Dense or (
-        type(layer) is keras.layers.Conv2D
-        and layer.groups == 1
-        and layer.data_format == "channels_last"
-    )
+    shape = getattr(layer, "groups", 1), getattr(layer, "data_format", "channels_last")
+    known = type(layer) in (keras.layers.Dense, keras.layers.Conv2D)
+    plain = known and shape == (1, "channels_last")
     return plain and layer.activation is not keras.activations.softmax
 
 

@@ -95,12 +95,8 @@ def separable_kernel(cap: Any, inputs: Any, outputs: Any, coordinates: Any = Non
 
 def rows_of(cap: Any) -> tuple:
     """``(B, I)`` inputs and ``(B R, O)`` cotangents, summed over positions."""
-    a, g = cap.a, cap.g
-    if cap.positions == 1:
-        a, g = tf.squeeze(a, 1), tf.squeeze(g, 1)
-    else:
-        a, g = tf.reduce_sum(a, axis=1), tf.reduce_sum(g, axis=1)
-    return a, tf.reshape(g, (-1, cap.outputs))
+    total = tf.squeeze if cap.positions == 1 else tf.reduce_sum
+    return total(cap.a, axis=1), tf.reshape(total(cap.g, axis=1), (-1, cap.outputs))
 
 
 def _over_columns(of_inputs: Any, of_outputs: Any, columns: int) -> tf.Tensor:

@@ -144,14 +144,11 @@ class Game:
             elif reason := self._uncovered(player, own, indices):
                 uncovered.append((layer, reason))
             else:
-                positions = self._positions(player, indices)
+                made = [self.graph.shapes[self.graph.calls[i].outputs[0]][1:] for i in indices]
+                known = all(size is not None for shape in made for size in shape)
+                positions = sum(map(math.prod, made)) // player.layout.shape[1] if known else None
                 players.append(replace(player, call_indices=tuple(indices), positions=positions))
         return players, uncovered + leftovers
-
-    def _positions(self, player: Player, calls: list[int]) -> int | None:
-        made = [self.graph.shapes[self.graph.calls[i].outputs[0]][1:] for i in calls]
-        known = all(size is not None for shape in made for size in shape)
-        return sum(map(math.prod, made)) // player.layout.shape[1] if known else None
 
     def _uncovered(self, player: Player, own: list, calls: list[int]) -> str:
         """Why a layer's inputs and pre-activations do not show all that its weights do; or ""."""

@@ -128,7 +128,8 @@ def _enter(graph: Graph, inner: Any, node: Any, keys: dict[int, int]) -> dict[in
         matched = surface.standardize_inputs(inner, handed)
     origins = [surface.unconverted(tensor, keys) for tensor in matched]
     masks = keras.tree.flatten(kwargs.get("mask"))
-    masked = any(surface.has_other_mask(*pair) for pair in zip(matched, masks, strict=False))
+    own = map(surface.mask_of, matched)
+    masked = any(m is not None and m is not o for o, m in zip(own, masks, strict=False))
     if not masked and all(tensor is not None for tensor in origins):
         pairs = zip(inner.inputs, origins, strict=True)
         return {id(inside): keys[id(outside)] for inside, outside in pairs}

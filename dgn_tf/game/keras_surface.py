@@ -55,9 +55,9 @@ def standardize_inputs(model: keras.Model, inputs: Any, mask: Any = None) -> lis
     return flat
 
 
-def has_other_mask(tensor: Any, mask: Any) -> bool:
-    """Whether a mask is given that is not the one a symbolic tensor carries."""
-    return mask is not None and mask is not backend.get_keras_mask(tensor)
+def mask_of(tensor: Any) -> Any:
+    """The mask that a tensor carries; None for none."""
+    return backend.get_keras_mask(tensor)
 
 
 def batch_size(x: Any, size: int | None) -> int | None:
@@ -103,9 +103,7 @@ def call_operation(operation: Any, args: tuple, kwargs: dict, training: bool) ->
 def masked_copy(source: Any, shape: tuple | None = None) -> tf.Tensor:
     """A copy of a tensor, of a shape that is known, with Keras's mask."""
     copy = tf.identity(source) if shape is None else tf.ensure_shape(source, shape)
-    mask = backend.get_keras_mask(source)
-    if mask is not None:
-        backend.set_keras_mask(copy, mask)
+    backend.set_keras_mask(copy, mask_of(source))
     return copy
 
 

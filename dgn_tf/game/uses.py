@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import layers
 
 from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.graph import Call, Graph, run_call
@@ -23,6 +24,7 @@ _RANDOM = re.compile(
     r"Random(?!Dataset)|Stateful(?!PartitionedCall)|Truncated|Parameterized|Multinomial"
     r"|NonDeterministic|Rng|SampleDistorted|\w*CandidateSampler|\w*PyFunc$"
 )
+_WEIGHTLESS = (layers.Add, layers.Activation, layers.ReLU, layers.Flatten, layers.Reshape)
 
 
 @dataclass
@@ -57,9 +59,9 @@ class Uses:
 class _Notes(keras.StatelessScope):
     """Takes note of the variables that are read and written in it; nothing is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: list | tuple = ()) -> None:
         super().__init__()
-        self.read: dict[int, Any] = {}
+        self.read: dict[int, Any] = {id(variable): variable for variable in read}
         self.written: dict[int, Any] = {}
 
     def get_current_value(self, variable: Any) -> Any:
@@ -79,11 +81,12 @@ def read_uses(graph: Graph, weights: list) -> Uses:
     notes: list[_Notes] = []
     drawn_before = random.getstate()
     with tf.__internal__.FuncGraph("scratch").as_default() as scratch:
-        values: dict[int, Any] = {
-            key: tf.compat.v1.placeholder(graph.dtypes[key], graph.shapes[key])
-            for key in graph.inputs
-        }
+        values = _placed(graph, graph.inputs)
         for call in graph.calls:
+            if _is_plain(call, values):
+                notes.append(_Notes(call.operation.variables))
+                values.update(_placed(graph, call.outputs))
+                continue
             if _is_foreign(call.operation):
                 _trace(call, dict(values), f"again{call.index}", uses)
             notes.append(_trace(call, values, f"call{call.index}", uses))
@@ -113,11 +116,10 @@ def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
     if surface.has_fused_activation(call.operation) and activation is not None:
 
         def noted(z: tf.Tensor) -> tf.Tensor:
-            with _Notes() as inside:
-                y = activation(z)
-            uses.in_activations.update(inside.read)
-            notes.read.update(inside.read)
-            notes.written.update(inside.written)
+            before, notes.read = notes.read, {}
+            y = activation(z)
+            uses.in_activations.update(notes.read)
+            notes.read.update(before)
             return y
 
         contexts.append(surface.replaced(call.operation, "activation", noted))
@@ -137,26 +139,47 @@ def _of_other_axes(graph: Graph) -> set[int]:
     size of its own. Keras's layers with weights leave that axis alone; so does, it is assumed, what
     cannot be traced at a known size."""
 
-    def placed(key: int, first: tf.TensorShape) -> Any:
-        shape = first.concatenate(graph.shapes[key][1:])
-        return tf.compat.v1.placeholder(graph.dtypes[key], shape)
-
-    given = {key: tf.TensorShape([graph.shapes[key][0] or BATCH]) for key in graph.inputs}
+    given = {key: (graph.shapes[key][0] or BATCH,) for key in graph.inputs}
     with tf.__internal__.FuncGraph("shapes").as_default():
-        values = {key: placed(key, first) for key, first in given.items()}
+        values = _placed(graph, graph.inputs, given)
         for call in graph.calls:
-            first = tf.TensorShape([BATCH])
-            if getattr(call.operation, "weights", None) and not _is_foreign(call.operation):
-                first = values[call.inputs[0]].shape[:1]
-            else:
+            firsts = [tuple(values[key].shape[:1]) for key in call.inputs]
+            weighted = getattr(call.operation, "weights", None) and not _is_foreign(call.operation)
+            keeps = weighted or (_is_plain(call, values) and len(set(firsts)) == 1)
+            if not keeps:
                 with contextlib.suppress(ValueError):
                     _trace(call, values, f"call{call.index}", Uses())
             left = [key for key in call.outputs if key not in values]
-            values.update({key: placed(key, first) for key in left})
+            first = firsts[0] if keeps else (BATCH,)
+            values.update(_placed(graph, left, dict.fromkeys(left, first)))
     shapes = {key: tf.TensorShape(getattr(value, "shape", None)) for key, value in values.items()}
-    sizes = {None, BATCH, *(first[0] for first in given.values())}
+    sizes = {None, BATCH, *(first for (first,) in given.values())}
     known = {key: shape.as_list() for key, shape in shapes.items() if shape.rank is not None}
     return {key for key, shape in known.items() if not shape or shape[0] not in sizes}
+
+
+def _placed(graph: Graph, keys: list | tuple, firsts: dict | None = None) -> dict[int, Any]:
+    """Placeholders for the tensors with these keys, their first axes as given or as symbolic."""
+    made = {key: graph.shapes[key] for key in keys}
+    made.update({key: (*first, *made[key][1:]) for key, first in (firsts or {}).items()})
+    return {key: tf.compat.v1.placeholder(graph.dtypes[key], made[key]) for key in keys}
+
+
+def _is_plain(call: Call, values: dict) -> bool:
+    """Whether a call does what its Keras class says: it reads all variables of its layer and no
+    others, writes none, and keeps the first axis; no functions and masks come from elsewhere."""
+    if not (surface.has_fused_activation(call.operation) or type(call.operation) in _WEIGHTLESS):
+        return False
+    held = vars(call.operation).values()
+    handed = keras.tree.flatten(call.arguments(dict.fromkeys(call.inputs)))
+    own = {id(value) for value in (*held, *handed) if isinstance(value, keras.Variable)}
+    functions = [value for value in held if callable(value)]
+    return (
+        own == {id(variable) for variable in call.operation.variables}
+        and all(str(getattr(f, "__module__", "")).startswith("keras.") for f in functions)
+        and not any(isinstance(f, layers.Layer) or hasattr(f, "__self__") for f in functions)
+        and all(surface.mask_of(values[key]) is None for key in call.inputs)
+    )
 
 
 def _is_foreign(operation: Any) -> bool:

@@ -27,7 +27,6 @@ from dgn_tf.recursion.linear_game import (
     hessian,
     stage_result,
     symmetric_part,
-    transposed_matvec,
 )
 from dgn_tf.rules import ABSENT_PLAYERS, DUPLICATED, EXACT_FORM, FORMS, STRUCTURES, Form
 from dgn_tf.settings import one_of
@@ -116,7 +115,7 @@ def cooperative_value(
         solve ``H k = g``, ``H K = G``.
     """
     GtK = matmul(G, K, transpose_a=True)
-    W_x = P_x - transposed_matvec(G, k) - transposed_matvec(K, g - matvec(H, k))
+    W_x = P_x - matvec(G, k, transpose_a=True) - matvec(K, g - matvec(H, k), transpose_a=True)
     W_xx = P_xx - GtK - tf.transpose(GtK) + matmul(K, matmul(H, K), transpose_a=True)
     return W_x, symmetric_part(W_xx)
 
@@ -154,7 +153,7 @@ def _respond(stage: DenseStage, n: int, V: tuple, rule: _Rule) -> tuple:
     """The k, K and Q_ux of the player in slot n against the value function V, by (9)."""
     V_x, V_xx = V
     F = stage.F_n[n]
-    Q_u = stage.l_u[n] + transposed_matvec(F, V_x)
+    Q_u = stage.l_u[n] + matvec(F, V_x, transpose_a=True)
     Q_ux = matmul(F, matmul(V_xx, stage.F_x), transpose_a=True)
     gains = symmetric_solve(rule.diagonal(stage, n, V_xx), tf.concat([Q_u[:, None], Q_ux], axis=1))
     return gains[:, 0], gains[:, 1:], Q_ux
@@ -171,7 +170,7 @@ def _alone(stage: DenseStage, V: tuple, rule: _Rule, duplicated: bool, sees_stat
             k, K, Q_ux = _respond(stage, n, V_slot, rule)
             gains[slot] = (k, K if sees_state else tf.zeros_like(K))
             if sees_state and rule.second.reduces:
-                Q_x -= transposed_matvec(Q_ux, k)
+                Q_x -= matvec(Q_ux, k, transpose_a=True)
                 Q_xx = symmetric_part(Q_xx - matmul(Q_ux, K, transpose_a=True))
         values.append((Q_x, Q_xx))
     return stage_result(stage, gains, values), tuple(values)
@@ -184,7 +183,7 @@ def _cooperative(stage: DenseStage, W: tuple, rule: _Rule, slots: int, closed_lo
     F_n = [tf.convert_to_tensor(stage.F_n[n]) for n in stage.present]
     sizes = [f.shape[1] for f in F_n]
     F = tf.concat(F_n, axis=1)
-    g = tf.concat([stage.l_u[n] for n in stage.present], axis=0) + transposed_matvec(F, W_x)
+    g = tf.concat([stage.l_u[n] for n in stage.present], axis=0) + matvec(F, W_x, transpose_a=True)
     G = matmul(F, matmul(W_xx, stage.F_x), transpose_a=True)
     WF = matmul(W_xx, F)
     rows = []

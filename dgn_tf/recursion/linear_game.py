@@ -96,11 +96,6 @@ def hessian(l_uu: tf.Tensor, size: int, dtype: Any) -> tf.Tensor:
     return l_uu * tf.eye(size, dtype=dtype) if l_uu.shape.rank == 0 else l_uu
 
 
-def transposed_matvec(matrix: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
-    """``matrix' vector``."""
-    return matvec(matrix, vector, transpose_a=True)
-
-
 def symmetric_part(matrix: tf.Tensor) -> tf.Tensor:
     """``(matrix + matrix') / 2``."""
     return 0.5 * (matrix + tf.transpose(matrix))
@@ -108,9 +103,8 @@ def symmetric_part(matrix: tf.Tensor) -> tf.Tensor:
 
 def chain_rule(stage: DenseStage, V: Any) -> tuple:
     """Q_x ``(n,)`` and Q_xx ``(n, n)`` of (9) from ``V = (V_x, V_xx)`` at the next stage."""
-    V_x, V_xx = V
-    Q_x = transposed_matvec(stage.F_x, V_x)
-    Q_xx = matmul(stage.F_x, matmul(V_xx, stage.F_x), transpose_a=True)
+    Q_x = matvec(stage.F_x, V[0], transpose_a=True)
+    Q_xx = matmul(stage.F_x, matmul(V[1], stage.F_x), transpose_a=True)
     if stage.l_x is not None:
         Q_x += stage.l_x
     if stage.l_xx is not None:

@@ -53,8 +53,8 @@ class StageValue:
             return tf.zeros((tf.size(self.v),) * 2, self.v.dtype)
         if self._C is not None:
             return dense(self._C)
-        half = tf.linalg.triangular_solve(self._cholesky, tf.linalg.diag(self._root))
-        half = put(half, self._flat)
+        root = tf.linalg.diag(self._root)
+        half = put(tf.linalg.triangular_solve(self._cholesky, root), self._flat)
         return matmul(half, half, transpose_a=True)
 
 

@@ -48,8 +48,7 @@ class JointGains(SampleSpaceGains):
         """
         if not self.optimizer.rules.structure.sees_state:
             return StageValue(self.observation.v_T)
-        if not self.optimizer.rules.second.curved:
+        stage += self.optimizer.rules.second.curved
+        if stage < len(self.values):
             return next(value for value in self.values[stage] if value is not None)
-        if stage + 1 < len(self.values):
-            return next(value for value in self.values[stage + 1] if value is not None)
         return StageValue(self.observation.v_T, self.observation.C_T)

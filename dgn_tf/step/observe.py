@@ -104,11 +104,12 @@ def observe(
     x, y, sample_weight = data
     games = model.games if games is None else games
     game, several = games[0], len(games) > 1
+    cut = frozenset(key for game in games for stage in game.stages[1:] for key in stage.cut)
     first = FirstPass(
         game,
         copies=jacobians or (feedback and not several),
         copy_inputs=jacobians,
-        split=_cut_somewhere(games) if feedback and several else frozenset(),
+        split=(cut if feedback and several else frozenset()).difference(game.graph.inputs),
     )
     batch = tf.shape(keras.tree.flatten(x)[0])[0]
     if jacobians or (captures and tf.get_static_value(batch) == 0):
@@ -239,9 +240,3 @@ def _jacobians(tape: Any, game: Game, first: FirstPass, nexts: list[tf.Tensor]) 
         tape.jacobian(state, [*cut.values(), *weights], unconnected_gradients="zero")
         for state, cut, weights in zip(nexts, first.cuts, own, strict=True)
     ]
-
-
-def _cut_somewhere(games: Sequence) -> frozenset[int]:
-    """Keys of the tensors that are part of the state at some cut of some alignment."""
-    cuts = [stage.cut for game in games for stage in game.stages[1:]]
-    return frozenset(key for cut in cuts for key in cut if key not in games[0].graph.inputs)

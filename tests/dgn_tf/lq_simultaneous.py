@@ -20,7 +20,6 @@ from dgn_tf.recursion.linear_game import (
     hessian,
     stage_result,
     symmetric_part,
-    transposed_matvec,
 )
 
 
@@ -64,7 +63,7 @@ def simultaneous_stage(stage: DenseStage, V: tuple) -> tuple[DenseStageResult, t
         blocks = tf.split(matmul(ahead, F), sizes, axis=1)
         blocks[i] += l_uu[i]
         rows.append(tf.concat(blocks, axis=1))
-        g.append(stage.l_u[slot] + transposed_matvec(F_n[i], V_x))
+        g.append(stage.l_u[slot] + matvec(F_n[i], V_x, transpose_a=True))
         G.append(matmul(ahead, stage.F_x))
     right = tf.concat([tf.concat(g, axis=0)[:, None], tf.concat(G, axis=0)], axis=1)
     joint = least_squares(tf.concat(rows, axis=0), right)
@@ -74,12 +73,12 @@ def simultaneous_stage(stage: DenseStage, V: tuple) -> tuple[DenseStageResult, t
     shift = matvec(F, k)
     values = []
     for slot, (V_x, V_xx) in enumerate(V):
-        own_x = transposed_matvec(closed, V_x - matvec(V_xx, shift))
+        own_x = matvec(closed, V_x - matvec(V_xx, shift), transpose_a=True)
         own_xx = matmul(closed, matmul(V_xx, closed), transpose_a=True)
         if slot in slots:
             k_n, K_n = gains[slot]
             R_n = l_uu[slots.index(slot)]
-            own_x += transposed_matvec(K_n, matvec(R_n, k_n) - stage.l_u[slot])
+            own_x += matvec(K_n, matvec(R_n, k_n) - stage.l_u[slot], transpose_a=True)
             own_xx += matmul(K_n, matmul(R_n, K_n), transpose_a=True)
         if stage.l_x is not None:
             own_x += stage.l_x

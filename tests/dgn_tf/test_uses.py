@@ -1,5 +1,7 @@
 """Every use of a weight counts."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import dgn_tf
-from dgn_tf.game.game import Game
+from dgn_tf.game.game import Game, trace
 from tests.dgn_tf.captures import batch, observed
 from tests.seeds import set_seed
 
@@ -139,6 +141,48 @@ KINDS = {
     repeated: AXIS,
     pooled: AXIS,
 }
+
+
+def tied_by_a_regularizer(inputs):
+    dense = layers.Dense(4, name="enc")
+    h = dense(inputs)
+    norm = layers.Dense(4, activity_regularizer=lambda z: ops.sum(z * dense.bias), name="head")
+    return layers.Dense(6, name="mid")(norm(h))
+
+
+def tied_by_a_layer_as_activation(inputs):
+    dense = layers.Dense(4, name="enc")
+    h = dense(inputs)
+    scaled = layers.Lambda(lambda z: z * ops.sum(dense.bias))
+    return layers.Dense(6, name="mid")(layers.Dense(4, name="head", activation=scaled)(h))
+
+
+def masked(inputs):
+    """A weight that is used where there is a mask, behind a layer that passes it on."""
+
+    class Masked(layers.Layer):
+        def call(self, x, mask=None):
+            return x if mask is None else x * ops.mean(dense.kernel)
+
+    dense = layers.Dense(2, name="enc")
+    h = layers.Masking()(layers.Reshape((3, 2))(dense(layers.Dense(6, name="in")(inputs)) @ FIXED))
+    return layers.Dense(6, name="mid")(layers.Flatten()(Masked()(layers.Dense(2)(h))))
+
+
+FIXED = np.ones((2, 6), "float32")
+UNSEEN = (tied_by_a_regularizer, tied_by_a_layer_as_activation, masked)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *UNSEEN], ids=lambda kind: kind.__name__)
+def test_what_is_not_traced_does_what_a_trace_would_find(kind, monkeypatch):
+    set_seed(1)
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, kind(inputs))
+    _, found = trace(model)
+    monkeypatch.setattr("dgn_tf.game.uses._is_plain", lambda call, values: False)
+    assert dataclasses.replace(found, global_seed=None) == dataclasses.replace(
+        trace(model)[1], global_seed=None
+    )
 
 
 def built(kind):
