@@ -26,7 +26,7 @@ def test_neither_networks_nor_graphs_outlive_a_result(structure):
         gc.collect()
         return sum(type(each).__name__ == "FuncGraph" for each in gc.get_objects())
 
-    before, policies, names = graphs(), [], []
+    held, policies, names = [], [], []
     for seed in range(2):
         seen = _Names()
         result = fp.DeepFictitiousPlay(
@@ -38,7 +38,9 @@ def test_neither_networks_nor_graphs_outlive_a_result(structure):
         names.append(seen.found)
         policies.append(weakref.ref(result.policy))
         del result, seen
-    assert graphs() == before
+        held.append(graphs())
+    # The first solve traces the drawing of noise, which every solve of its shape shares.
+    assert held[0] == held[1]
     assert [each() for each in policies] == [None, None]
     # TensorFlow keeps something for every new name of a variable.
     assert names[0] == names[1]
