@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property, wraps
 from typing import Any
 
+import keras
 import numpy as np
 
 
@@ -59,6 +60,12 @@ ReadOnlyList = _read_only(
 ReadOnlyDict = _read_only(
     dict, "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update"
 )
+if keras.config.backend() == "jax":  # which takes lists of a registered kind as an index
+    import jax
+
+    jax.tree_util.register_pytree_node(
+        ReadOnlyList, lambda each: (tuple(each), None), lambda _, parts: ReadOnlyList(parts)
+    )
 
 
 def kept(value: Any) -> Any:

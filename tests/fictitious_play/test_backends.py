@@ -85,6 +85,8 @@ def report(one, several, **more):
 _JAX_DEVICES = """
 import jax
 assert len(jax.devices()) == 4
+held = fp.games.frozen.kept([0, 2])  # as a game has a list, which a plain one is an index like
+assert jax.numpy.arange(6.0).reshape(2, 3)[:, held].shape == (2, 2)
 one = solve()
 try:
     fp.player_sharding(["cpu:0", "cpu:4"])
