@@ -160,15 +160,15 @@ MUTATIONS = (
     Mutation(
         "dense game, (10): gradient of a slot's value function",
         "dgn_tf/recursion/dense.py",
-        "Q_x -= transposed_matvec(Q_ux, k)",
-        "Q_x += transposed_matvec(Q_ux, k)",
+        "Q_x -= matvec(Q_ux, k, transpose_a=True)",
+        "Q_x += matvec(Q_ux, k, transpose_a=True)",
         (f"{_TESTS_DGN}/test_dense_recursion.py::test_reference_cases[chain_B1_gn.npz]",),
     ),
     Mutation(
         "dense game, (25): cooperative value of any policy",
         "dgn_tf/recursion/dense.py",
-        "- transposed_matvec(K, g - matvec(H, k))",
-        "+ transposed_matvec(K, g - matvec(H, k))",
+        "- matvec(K, g - matvec(H, k), transpose_a=True)",
+        "+ matvec(K, g - matvec(H, k), transpose_a=True)",
         (
             f"{_TESTS_DGN}/test_dense_recursion.py"
             "::test_cooperative_value_of_an_arbitrary_policy_is_its_cost",

@@ -54,7 +54,6 @@ def test_a_line_that_is_gone_or_a_test_that_is_gone_is_an_error(root):
         mutation_check.check([replace(_ADD, tests=("tests/test_sums.py::test_gone",))], root)
 
 
-@pytest.mark.release
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_every_line_and_its_tests_are_there(mutation):
     mutation.mutated((_ROOT / mutation.file).read_text())
