@@ -37,24 +37,21 @@ class Plan:
     on_interrupt: str
 
     def __post_init__(self) -> None:
-        if self.tolerance is not None:
-            checks.number("tolerance", self.tolerance, above=0.0)
-        for name in ("validation_paths", "stage_paths"):
-            paths = getattr(self, name)
-            if checks.integer(name, paths, least=2) % 2:
-                raise ValueError(f"`{name}` must be even. Received: {name}={paths}")
-        every, regret = check_regret(self.regret_every, self.regret_tolerance)
-        checked = {
+        checked: dict[str, Any] = {
             "stages": checks.integer("stages", self.stages, least=1),
             "steps": checks.integer("steps_per_stage", self.steps, least=1),
-            "tolerance": None if self.tolerance is None else float(self.tolerance),
-            "validation_paths": int(self.validation_paths),
-            "stage_paths": int(min(self.stage_paths, self.validation_paths)),
-            "regret_every": every,
-            "regret_tolerance": regret,
-            "callbacks": check_callbacks(self.callbacks),
-            "on_interrupt": checks.one_of("on_interrupt", self.on_interrupt, ON_INTERRUPT),
         }
+        if self.tolerance is not None:
+            checked["tolerance"] = checks.number("tolerance", self.tolerance, above=0.0)
+        for name in ("validation_paths", "stage_paths"):
+            checked[name] = checks.integer(name, getattr(self, name), least=2)
+            if checked[name] % 2:
+                raise ValueError(f"`{name}` must be even. Received: {name}={checked[name]}")
+        checked["stage_paths"] = min(checked["stage_paths"], checked["validation_paths"])
+        every, tolerance = check_regret(self.regret_every, self.regret_tolerance)
+        checked.update(regret_every=every, regret_tolerance=tolerance)
+        checked["callbacks"] = check_callbacks(self.callbacks)
+        checks.one_of("on_interrupt", self.on_interrupt, ON_INTERRUPT)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
