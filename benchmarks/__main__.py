@@ -57,6 +57,10 @@ BENCHMARKS = {
         "benchmarks.learning_rates",
         "multiples of the default learning rate over games and networks (docs/design.md)",
     ),
+    "announced-weights": (
+        "benchmarks.announced_weights",
+        "averages of a stage's weights announced, or the last ones (docs/design.md)",
+    ),
     "leak": (
         "benchmarks.leak",
         "resident memory while games are solved one after another in one process",

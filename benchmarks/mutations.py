@@ -105,6 +105,13 @@ MUTATIONS = (
         (f"{_TESTS_LQ}/test_belief_shares.py",),
     ),
     Mutation(
+        "announced weights, the share of step t in their average",
+        "fictitious_play/solver/averaging.py",
+        "share = (_ORDER + 1.0) / (self._steps + _ORDER)",
+        "share = (_ORDER + 1.0) / (self._steps + _ORDER + 1.0)",
+        (f"{_TESTS_FP}/test_averaging.py",),
+    ),
+    Mutation(
         "inter-bank game, sign of the incentive q α (m - X)",
         "fictitious_play/games/inter_bank.py",
         "(0.5 * epsilon * distance - q * control)",

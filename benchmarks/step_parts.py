@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 import fictitious_play as fp
+from fictitious_play.solver.averaging import WeightAverage
 from fictitious_play.solver.optimizers import OptimizerChoice
 from fictitious_play.solver.samples import training_chunk, training_sample
 from fictitious_play.solver.training import BestResponseModel, Trainer, compile_model
@@ -65,12 +66,14 @@ class StepParts:
 
     def _step(self, normalisation=True, adam=True, xla=False):
         def make():
-            model = BestResponseModel(self._policy(normalisation))
+            policy, average = self._policy(normalisation), self._policy(normalisation)
+            average.build()
+            model = BestResponseModel(policy)
             compile_model(model, OptimizerChoice(None, 1e-3, 0.1).make(1000), xla)
             if not adam:
                 model.compile(keras.optimizers.SGD(1e-3), jit_compile=xla)
                 model.optimizer.build(model.trainable_variables)
-            trainer = Trainer(model, self.batch)
+            trainer = Trainer(model, self.batch, WeightAverage(policy, average))
             chunk = training_chunk(self.game, 0, 1, 0, 1, 1, self.batch, "float32")
             belief = {"others": ops.convert_to_tensor(self.inputs[2][None])}
             return lambda: trainer(chunk, belief, {})

@@ -4,7 +4,7 @@
       solve.json            format, settings and fingerprint of the solve that owns the folder
       solve.lock            which process writes here, while it does
       stage-0007/           the state after stage 7
-        NAME.npz            networks and optimizer of every training model
+        NAME.npz            networks and optimizer of every training model, and their average
         profile-0003.npz    an earlier profile, where the belief still counts it
         progress.json       history, and the checksums of the other files and of itself
 
@@ -35,7 +35,7 @@ from fictitious_play.solver.fingerprint import differences
 from fictitious_play.solver.play import Play
 from fictitious_play.solver.record import StageRecord
 
-_FORMAT = "fictitious_play.solve/5"
+_FORMAT = "fictitious_play.solve/6"
 _STAGE = re.compile(r"stage-(\d{4,})")
 _PARTIAL = ".partial"
 #: Settings that say how long to go on, or that change nothing.
@@ -156,6 +156,8 @@ class SolveFolder:
         for name, model in play.models.items():
             archive.assign_arrays("policy", model.policy.weights, arrays[f"{name}.npz"])
             archive.assign_arrays("optimizer", model.optimizer.variables, arrays[f"{name}.npz"])
+        for name, each in play.averages.items():
+            archive.assign_arrays("average", each.average.weights, arrays[f"{name}.npz"])
         profiles = {
             int(name.removeprefix("profile-").removesuffix(".npz")): [
                 profile[key] for key in sorted(profile)
@@ -175,6 +177,9 @@ class SolveFolder:
         for name, model in play.models.items():
             arrays = archive.variable_arrays("policy", model.policy.weights)
             arrays.update(archive.variable_arrays("optimizer", model.optimizer.variables))
+            if name in play.averages:
+                average = play.averages[name].average
+                arrays.update(archive.variable_arrays("average", average.weights))
             yield f"{name}.npz", archive.packed(arrays)
         yield from _profiles(play.belief)
 

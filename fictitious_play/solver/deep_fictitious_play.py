@@ -49,7 +49,8 @@ class DeepFictitiousPlay:
 
     In a stage every player takes a few Adam steps on J^i(α^i; α^{-i}) against the others' controls
     of the stage before, all players at once, on fresh antithetic noise; at its end the players
-    tell each other their controls. Networks and optimizer go on from stage to stage.
+    tell each other their controls, with weights averaged over the stage. Networks and optimizer go
+    on from stage to stage.
 
     Args:
         game: the `Game`.
@@ -94,6 +95,10 @@ class DeepFictitiousPlay:
         seed: of weights and noise. The same seed, versions and thread count give the same bits
             on a CPU.
         dtype: of the networks; None means Keras's `floatx`.
+        average_weights: whether players tell each other controls with the averages of their
+            weights over the stage's steps, in which later ones count more, and not with the last
+            ones as in the paper: the noise of the last batches then does not go from stage to
+            stage. Everybody goes on from her own last weights, which are also the result's.
 
     Raises:
         ValueError, TypeError: for settings that make no solve.
@@ -121,6 +126,7 @@ class DeepFictitiousPlay:
         activation: str = "relu",
         seed: int = 0,
         dtype: str | None = None,
+        average_weights: bool = True,
     ):
         if not isinstance(game, Game):
             raise TypeError(f"`game` must be a Game. Received: game={game!r}")
@@ -136,6 +142,12 @@ class DeepFictitiousPlay:
         )
         self.belief = check_rule(belief)
         self.damping = checks.number("damping", damping, above=0.0, most=1.0)
+        if not isinstance(average_weights, bool):
+            raise ValueError(
+                "`average_weights` must be True or False. "
+                f"Received: average_weights={average_weights!r}"
+            )
+        self.average_weights = average_weights
         if information_structure == "closed_loop" and features != "full_path":
             raise ValueError(
                 "The networks of a closed-loop game read the state, and `features` is for those "
@@ -312,6 +324,7 @@ class DeepFictitiousPlay:
             total_steps,
             self.jit_compile,
             None if stakes is None else self.optimizer.cost_weights(stakes),
+            self.average_weights,
         )
         return make_play(
             self.game,
@@ -331,6 +344,7 @@ class DeepFictitiousPlay:
             "information_structure": self.information_structure,
             "belief": _belief_setting(self.belief),
             "damping": self.damping,
+            "average_weights": self.average_weights,
             "batch_size": self.batch_size,
             **self.optimizer.settings(),
             "final_rate_ratio": self.optimizer.final_ratio,

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from fictitious_play.games.base import Game
+from fictitious_play.solver.averaging import WeightAverage
 from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.closed_loop import ClosedLoop
 from fictitious_play.solver.open_loop import OpenLoop
@@ -32,7 +33,8 @@ class NonFiniteLossError(ArithmeticError):
 @dataclass(frozen=True)
 class Training:
     """How the networks are trained: paths per step, seed, dtype, optimizer, steps of the whole
-    solve, whether the step is compiled, and the players' `cost_weights`, of one where None."""
+    solve, whether the step is compiled, the players' `cost_weights`, of one where None, and whether
+    players announce averages of a stage's weights or the last ones."""
 
     batch_size: int
     seed: int
@@ -41,6 +43,7 @@ class Training:
     total_steps: int
     jit_compile: bool | str = "auto"
     cost_weights: np.ndarray | None = None
+    average_weights: bool = True
 
     def sample(self, game: Game, stage: int, step: int, paths: int | None = None) -> Sample:
         """The noise of a training step; that of step 0 of stage 0 is not trained on."""
@@ -75,16 +78,22 @@ class Play:
 
     Attributes:
         policy: all players' networks.
+        announced: what they tell each other of them, the policy itself or its average.
         belief: what they expect of each other.
-        models: the compiled training models by name; all that has to be saved of the networks.
+        models: the compiled training models by name.
+        averages: of the networks that they train, where weights are averaged; models and averages
+            are all that has to be saved of the networks.
     """
 
     policy: Any
+    announced: Any
     belief: Belief
     models: dict[str, keras.Model]
+    averages: dict[str, WeightAverage]
 
     def __init__(self, structure: OpenLoop | ClosedLoop, training: Training):
         self.structure: Any = structure
+        self.averages = {}
         self.training = training
         self._at_once = 1
 
@@ -107,7 +116,7 @@ class Play:
     def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares: np.ndarray) -> None:
         """Goes on after `stage`, whose models have just been loaded: restores the belief from
         earlier profiles by stage and their shares."""
-        self.belief.restore(stage, self.policy, profiles, shares)
+        self.belief.restore(stage, self.announced, profiles, shares)
 
     def snapshot(self) -> list:
         """Networks and optimizers as they are now, in memory of their own."""
@@ -120,20 +129,28 @@ class Play:
 
     def take_back(self, stage: int, before: list) -> None:
         """Undoes `stage`, which has just been played: everybody goes back to the networks of
-        `before`, which is what is announced in place of the new ones."""
+        `before`, and announces once more what was announced then."""
         self.restore(before)
-        self.belief.announce(stage, self.policy)
+        self.belief.announce(stage, self.announced)
 
     def _variables(self) -> list:
         """All that training moves but the number of steps taken, which the learning rate follows;
         the policy's weights come first."""
-        found = [*self.policy.weights]
+        trained = [model.policy for model in self.models.values()]
+        averages = [each.average for each in self.averages.values()]
+        policies = {id(each): each for each in (self.policy, *trained, self.announced, *averages)}
+        found = [weight for policy in policies.values() for weight in policy.weights]
         for model in self.models.values():
-            if model.policy is not self.policy:
-                found += model.policy.weights
             optimizer = model.optimizer
             found += [each for each in optimizer.variables if each is not optimizer.iterations]
         return found
+
+    def _average(self, name: str, policy: Any, only: int | None = None) -> WeightAverage | None:
+        """What averages the weights of a model's policy."""
+        if not self.training.average_weights:
+            return None
+        self.averages[name] = WeightAverage(policy, self.structure.policy(only))
+        return self.averages[name]
 
     def _steps(
         self, trainer: Trainer, stage: int, steps: int, on_steps: Any, first_player: int = 0
@@ -156,6 +173,8 @@ class Play:
             costs_so_far.append(costs)
             done += count
             on_steps(count)
+        if trainer.average is not None:
+            trainer.average.close()
         return np.concatenate(costs_so_far)
 
     def _train(
@@ -192,6 +211,8 @@ class SimultaneousPlay(Play):
     def __init__(self, structure: Any, training: Training, rule: Any, damping: Any):
         super().__init__(structure, training)
         self.policy = structure.policy()
+        self._averages = self._average("model", self.policy)
+        self.announced = self._averages.average if self._averages else self.policy
         self.belief = structure.belief(rule, damping)
         self._serve(training.compile(structure.model(self.policy, self.belief)))
 
@@ -199,7 +220,7 @@ class SimultaneousPlay(Play):
         if stage > 1:
             self.structure.follow(self.policy)
         costs = self._steps(self._trainer, stage, steps, on_steps)
-        self.belief.announce(stage, self.policy)
+        self.belief.announce(stage, self.announced)
         self._renew()
         return costs.sum(axis=1, dtype=np.float64)
 
@@ -209,7 +230,7 @@ class SimultaneousPlay(Play):
 
     def _serve(self, model: Any) -> None:
         self.models = {"model": model}
-        self._trainer = Trainer(model, self.training.batch_size)
+        self._trainer = Trainer(model, self.training.batch_size, self._averages)
 
     def _renew(self) -> None:
         """A belief that has outgrown its training model needs another one."""
@@ -227,9 +248,11 @@ class SequentialPlay(Play):
 
     def __init__(self, structure: Any, training: Training):
         super().__init__(structure, training)
-        self.policy = structure.policy()
+        self.policy = self.announced = structure.policy()
+        if training.average_weights:
+            self.announced = structure.policy()
         self.belief = structure.belief("sequential", 1.0)
-        self.models = {}
+        self.models, self._trainers = {}, []
         for player in range(structure.game.players):
             alone = structure.policy(player)
             for target, source in zip(
@@ -237,33 +260,44 @@ class SequentialPlay(Play):
             ):
                 target.assign(ops.copy(source[:, player : player + 1]))
             model = training.compile(structure.model(alone, self.belief))
-            self.models[f"player-{player}"] = model
-        self._trainers = [Trainer(each, training.batch_size) for each in self.models.values()]
+            name = f"player-{player}"
+            self.models[name] = model
+            average = self._average(name, alone, player)
+            self._trainers.append(Trainer(model, training.batch_size, average))
 
     def stage(self, stage: int, steps: int, on_steps: Any) -> Any:
         if stage > 1:
             alone = [model.policy for model in self.models.values()]
-            self.structure.follow(self.policy, alone)
+            others = alone if self.announced is self.policy else [*alone, self.announced]
+            self.structure.follow(self.policy, others)
         losses = np.zeros(steps)
         for player, trainer in enumerate(self._trainers):
             told = on_steps if player == 0 else lambda count: None
             losses += self._steps(trainer, stage, steps, told, player)[:, 0]
-            self._collect(player, trainer.model.policy)
-            self.belief.announce(stage, self.policy, player)
+            self._collect(player)
+            self.belief.announce(stage, self.announced, player)
         return losses
 
     def resume(self, stage: int, profiles: dict[int, list[np.ndarray]], shares: np.ndarray) -> None:
-        for player, model in enumerate(self.models.values()):
-            self._collect(player, model.policy)
+        for player in range(len(self.models)):
+            self._collect(player)
         super().resume(stage, profiles, shares)
 
-    def _collect(self, player: int, alone: Any) -> None:
-        for target, source in zip(self.policy.stacked_weights, alone.stacked_weights, strict=True):
-            values = np.array(ops.convert_to_numpy(target))
-            values[:, player] = ops.convert_to_numpy(source)[:, 0]
-            target.assign(values)
-        for target, source in zip(self.policy.unit_weights, alone.unit_weights, strict=True):
-            target.assign(ops.copy(source))
+    def _collect(self, player: int) -> None:
+        """Puts a player's networks, and what she announces, among everybody's."""
+        trainer = self._trainers[player]
+        _put(self.policy, player, trainer.model.policy)
+        if trainer.average is not None:
+            _put(self.announced, player, trainer.average.average)
+
+
+def _put(joint: Any, player: int, alone: Any) -> None:
+    for target, source in zip(joint.stacked_weights, alone.stacked_weights, strict=True):
+        values = np.array(ops.convert_to_numpy(target))
+        values[:, player] = ops.convert_to_numpy(source)[:, 0]
+        target.assign(values)
+    for target, source in zip(joint.unit_weights, alone.unit_weights, strict=True):
+        target.assign(ops.copy(source))
 
 
 def make_play(

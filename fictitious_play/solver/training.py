@@ -11,6 +11,7 @@ from fictitious_play import devices, rollout
 from fictitious_play.layers.costs import MeanCost
 from fictitious_play.networks.feedback_policy import FeedbackPolicy
 from fictitious_play.networks.joint_policy import JointPolicy
+from fictitious_play.solver.averaging import WeightAverage
 from fictitious_play.solver.loops import StepLoop, value_and_gradient
 from fictitious_play.solver.samples import Chunk, increments, trembles
 
@@ -148,16 +149,18 @@ class Trainer:
     Args:
         model: what `compile_model` gives.
         batch_size: paths per step.
+        average: what averages the weights, or None.
     """
 
-    def __init__(self, model: _CostModel, batch_size: int):
-        self.model, self.batch_size = model, batch_size
+    def __init__(self, model: _CostModel, batch_size: int, average: WeightAverage | None = None):
+        self.model, self.batch_size, self.average = model, batch_size, average
         policy = model.policy
         self.players, self.dtype = policy.players, policy.variable_dtype
         variables = [
             *model.trainable_variables,
             *model.non_trainable_variables,
             *model.optimizer.variables,
+            *([] if average is None else average.variables),
         ]
         self._loop = StepLoop(
             self._step, variables, (self.players,), self.dtype, True, model.jit_compile
@@ -199,6 +202,8 @@ class Trainer:
             self.model, self._inputs(now, fixed), self.model.cost_weights
         )
         self.model.optimizer.apply(gradients, self.model.trainable_variables)
+        if self.average is not None:
+            self.average.take()
         return costs
 
     def _split(self, given: dict, fixed: dict, step: int) -> np.ndarray:
@@ -206,6 +211,8 @@ class Trainer:
         now = {name: array[step] for name, array in given.items()}
         inputs = [ops.convert_to_numpy(array) for array in self._inputs(now, fixed)]
         loss, weights = devices.train_step(self.model, inputs), self.model.cost_weights
+        if self.average is not None:
+            self.average.take()
         costs, alike = loss / (self.players * weights), np.ptp(weights) == 0.0
         if not (alike and np.isfinite(loss)):
             alone = ops.convert_to_numpy(self.model(inputs)).mean(axis=0)

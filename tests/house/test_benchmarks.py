@@ -27,6 +27,7 @@ _SMALLEST = {
     "blindness": "--steps 1 --paths 64 --only",
     "learning-rates": "--players 2 --seeds 1 --multiples 1 --batch 8 --stages 1 "
     "--steps-per-stage 1 --forms",
+    "announced-weights": "--seeds 1 --only",
     "leak": "--solves 6 --stages 1 --steps-per-stage 1 --only",
 }
 _ONLY = {
@@ -37,6 +38,7 @@ _ONLY = {
     "unseen-states": ["no noise"],
     "blindness": ["rare event"],
     "learning-rates": ["own and mean"],
+    "announced-weights": ["2 banks, one step"],
     "leak": ["open_loop"],
 }
 
