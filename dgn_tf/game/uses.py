@@ -5,7 +5,6 @@ finds every use of a weight, however the layer got hold of it: as an attribute, 
 an argument.
 """
 
-import contextlib
 import random
 import re
 from dataclasses import dataclass, field
@@ -80,17 +79,28 @@ def read_uses(graph: Graph, weights: list) -> Uses:
     uses = Uses(global_seed=surface.global_seed_state())
     notes: list[_Notes] = []
     drawn_before = random.getstate()
+    sizes = {BATCH, *(graph.shapes[key][0] for key in graph.inputs)}
     with tf.__internal__.FuncGraph("scratch").as_default() as scratch:
-        values = _placed(graph, graph.inputs)
+        values = _placed(graph, graph.inputs, BATCH)
         for call in graph.calls:
-            if _is_plain(call, values):
+            firsts = {values[key].shape.rank and values[key].shape[0] for key in call.inputs}
+            if len(firsts) == 1 and _is_plain(call):
                 notes.append(_Notes(call.operation.variables))
-                values.update(_placed(graph, call.outputs))
+                values.update(_placed(graph, call.outputs, *firsts))
                 continue
-            if _is_foreign(call.operation):
-                _trace(call, dict(values), f"again{call.index}", uses)
-            notes.append(_trace(call, values, f"call{call.index}", uses))
-    uses.not_by_sample = _of_other_axes(graph)
+            try:
+                notes.append(_trace_again(call, values, uses))
+            except ValueError:  # as there is no batch of such a size
+                symbolic = {**values, **_placed(graph, call.inputs)}
+                notes.append(_trace_again(call, symbolic, uses, "open"))
+                values.update({key: symbolic[key] for key in call.outputs})
+            for key in call.outputs:
+                value = values[key]
+                if isinstance(value, tf.Tensor) and value.shape.rank and value.shape[0] is None:
+                    values[key] = surface.masked_copy(value, (BATCH, *value.shape[1:]))
+    shapes = {key: getattr(value, "shape", tf.TensorShape(None)) for key, value in values.items()}
+    known = {key: shape for key, shape in shapes.items() if shape.rank is not None}
+    uses.not_by_sample = {key for key, s in known.items() if not s.rank or s[0] not in sizes}
     random.setstate(drawn_before)
     written = {key: v for note in notes for key, v in note.written.items()}
     for call, note in zip(graph.calls, notes, strict=True):
@@ -134,40 +144,22 @@ def _trace(call: Call, values: dict, scope: str, uses: Uses) -> _Notes:
     return notes
 
 
-def _of_other_axes(graph: Graph) -> set[int]:
-    """Keys of tensors whose first axis is not that of the samples, by the shapes of a batch of a
-    size of its own. Keras's layers with weights leave that axis alone; so does, it is assumed, what
-    cannot be traced at a known size."""
-
-    given = {key: (graph.shapes[key][0] or BATCH,) for key in graph.inputs}
-    with tf.__internal__.FuncGraph("shapes").as_default():
-        values = _placed(graph, graph.inputs, given)
-        for call in graph.calls:
-            firsts = [tuple(values[key].shape[:1]) for key in call.inputs]
-            weighted = getattr(call.operation, "weights", None) and not _is_foreign(call.operation)
-            keeps = weighted or (_is_plain(call, values) and len(set(firsts)) == 1)
-            if not keeps:
-                with contextlib.suppress(ValueError):
-                    _trace(call, values, f"call{call.index}", Uses())
-            left = [key for key in call.outputs if key not in values]
-            first = firsts[0] if keeps else (BATCH,)
-            values.update(_placed(graph, left, dict.fromkeys(left, first)))
-    shapes = {key: tf.TensorShape(getattr(value, "shape", None)) for key, value in values.items()}
-    sizes = {None, BATCH, *(first for (first,) in given.values())}
-    known = {key: shape.as_list() for key, shape in shapes.items() if shape.rank is not None}
-    return {key for key, shape in known.items() if not shape or shape[0] not in sizes}
+def _trace_again(call: Call, values: dict, uses: Uses, scope: str = "call") -> _Notes:
+    """`_trace`, twice of what may come out differently."""
+    if _is_foreign(call.operation):
+        _trace(call, dict(values), f"again_{scope}{call.index}", uses)
+    return _trace(call, values, f"{scope}{call.index}", uses)
 
 
-def _placed(graph: Graph, keys: list | tuple, firsts: dict | None = None) -> dict[int, Any]:
-    """Placeholders for the tensors with these keys, their first axes as given or as symbolic."""
-    made = {key: graph.shapes[key] for key in keys}
-    made.update({key: (*first, *made[key][1:]) for key, first in (firsts or {}).items()})
+def _placed(graph: Graph, keys: list | tuple, first: int | None = None) -> dict[int, Any]:
+    """Placeholders for the tensors with these keys, of a batch of that size where it is open."""
+    made = {key: [n if i or n else first for i, n in enumerate(graph.shapes[key])] for key in keys}
     return {key: tf.compat.v1.placeholder(graph.dtypes[key], made[key]) for key in keys}
 
 
-def _is_plain(call: Call, values: dict) -> bool:
+def _is_plain(call: Call) -> bool:
     """Whether a call does what its Keras class says: it reads all variables of its layer and no
-    others, writes none, and keeps the first axis; no functions and masks come from elsewhere."""
+    others, writes none, and keeps the first axis; no functions come from elsewhere."""
     if not (surface.has_fused_activation(call.operation) or type(call.operation) in _WEIGHTLESS):
         return False
     held = vars(call.operation).values()
@@ -178,7 +170,6 @@ def _is_plain(call: Call, values: dict) -> bool:
         own == {id(variable) for variable in call.operation.variables}
         and all(str(getattr(f, "__module__", "")).startswith("keras.") for f in functions)
         and not any(isinstance(f, layers.Layer) or hasattr(f, "__self__") for f in functions)
-        and all(surface.mask_of(values[key]) is None for key in call.inputs)
     )
 
 
@@ -209,11 +200,12 @@ def _note_unrepeatable(graph: Graph, traced: Any, uses: Uses) -> None:
     for node in traced.node:
         visit(node, node.name.split("/")[0], frozenset())
     for call in graph.calls:
-        first = operations.get(f"call{call.index}", [])
+        scope = f"open{call.index}" if f"open{call.index}" in operations else f"call{call.index}"
+        first = operations.get(scope, [])
         drawn = sorted({kind for kind, _ in first if _RANDOM.match(kind)})
         if drawn:
             uses.unrepeatable[call.index] = f"it draws by {', '.join(drawn)}"
-        elif _is_foreign(call.operation) and first != operations.get(f"again{call.index}", []):
+        elif _is_foreign(call.operation) and first != operations.get(f"again_{scope}", []):
             uses.unrepeatable[call.index] = "traced twice it is not the same"
         elif call.index in uses.rewrites and not isinstance(
             call.operation, keras.layers.SpectralNormalization

@@ -117,6 +117,20 @@ def repeated(inputs):
     return layers.Dense(6, name="out")(ops.mean(h, 1))
 
 
+class Even(layers.Layer):
+    def call(self, x):
+        halves = ops.reshape(x, (2, -1, 6)) if x.shape[0] is None else ops.split(x, 2)
+        return ops.concatenate([halves[0], halves[1]])
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+def in_halves(inputs):
+    """A layer that can only be traced at an even number of samples, or at an open one."""
+    return layers.Dense(6, name="mid")(Even()(layers.Dense(6, name="enc")(inputs)))
+
+
 def pooled(inputs):
     h = layers.Dense(4, name="mid")(inputs)
     mean = ops.mean(h, 0, keepdims=True)
@@ -136,6 +150,7 @@ KINDS = {
     shared_variable: {"enc": "its kernel is also used by 'second'", "second": "used by 'enc'"},
     siamese: {},
     inside_and_outside: {},
+    in_halves: {},
     merged: AXIS,
     time_major: AXIS,
     repeated: AXIS,
@@ -179,7 +194,7 @@ def test_what_is_not_traced_does_what_a_trace_would_find(kind, monkeypatch):
     inputs = keras.Input((6,))
     model = keras.Model(inputs, kind(inputs))
     _, found = trace(model)
-    monkeypatch.setattr("dgn_tf.game.uses._is_plain", lambda call, values: False)
+    monkeypatch.setattr("dgn_tf.game.uses._is_plain", lambda call: False)
     assert dataclasses.replace(found, global_seed=None) == dataclasses.replace(
         trace(model)[1], global_seed=None
     )
