@@ -1,6 +1,7 @@
 """The first half of a step: one forward pass with captures, one backward pass per column of Z, and
 the running cost ℓ_{t,n} = ½ wd |θ|² with what regularisers add to its gradient."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -111,9 +112,11 @@ def observe(
         copy_inputs=jacobians,
         split=(cut if feedback and several else frozenset()).difference(game.graph.inputs),
     )
-    batch = tf.shape(keras.tree.flatten(x)[0])[0]
-    if jacobians or (captures and tf.get_static_value(batch) == 0):
-        message = "A game needs samples. Received: an empty batch. Drop it from the data"
+    rows, message = keras.tree.flatten(x)[0], "A game needs samples. Received: an empty batch."
+    batch = tf.shape(rows)[0]
+    if rows.shape[0] == 0 and (captures or jacobians or not tf.executing_eagerly()):
+        raise ValueError(f"{message} Drop it from the data.")
+    if jacobians:
         with tf.control_dependencies([tf.debugging.assert_positive(batch, message)]):
             x = keras.tree.map_structure(tf.identity, x)
     with tf.GradientTape(persistent=True) as tape:
@@ -162,19 +165,17 @@ def observe(
             "The loss must have a gradient by the trained weights. Received: loss "
             f"{objective.loss.name!r}, which has none. Let it be a smooth function of `y_pred`."
         )
+    of_extra = tape.gradient(extra, values) if added else [None] * len(values)
+    reached = list(zip(game.trainable, found[0], of_extra, strict=True))
+    unmoved = [v.path for v, *by in reached if all(slope is None for slope in by)]
+    if unmoved:
+        warnings.warn(f"The loss has no gradient by trained weights: {unmoved}.", stacklevel=2)
     slopes, column, ends = tf.nest.map_structure(
         lambda g, x: tf.zeros_like(x) if g is None else tf.convert_to_tensor(g), found, sources
     )
-    gradients = {
-        id(variable): slope / size if with_factor else slope
-        for variable, slope in zip(game.trainable, slopes, strict=True)
-    }
-    slopes = tape.gradient(extra, values) if added else [None] * len(values)
-    extras = {
-        id(variable): tf.convert_to_tensor(slope)
-        for variable, slope in zip(game.trainable, slopes, strict=True)
-        if slope is not None
-    }
+    pairs = zip(game.trainable, slopes, strict=True)
+    gradients = {id(v): slope / size if with_factor else slope for v, slope in pairs}
+    extras = {id(v): tf.convert_to_tensor(slope) for v, _, slope in reached if slope is not None}
     l_u = {owner.name: running_cost(model.optimizer, owner, extras) for owner in game.owners}
     observation = Observation(first, y_pred, loss, gradients, size, l_u)
     if not with_factor:

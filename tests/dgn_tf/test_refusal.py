@@ -136,8 +136,19 @@ def test_nor_is_it_a_game(curvature, eagerly):
     """With exact curvature, and where a step runs eagerly."""
     model = compiled(dgn_tf.DGNOpt(0.01, curvature=curvature), run_eagerly=bool(eagerly))
     model.train_on_batch(X, Y)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"needs samples.*an empty batch"):
+    refused = pytest.raises(
+        (ValueError, tf.errors.InvalidArgumentError), match=r"needs samples.*an empty batch"
+    )
+    with refused:
         model.train_on_batch(X[:0], Y[:0])
+
+
+@pytest.mark.parametrize("name", ["open loop adam", "cooperative kfac"])
+def test_training_does_not_begin_with_a_batch_without_samples(name):
+    model = compiled(dgn_tf.DGNOpt(0.01, *SETTINGS[name]))
+    with pytest.raises(ValueError, match=r"needs samples.*an empty batch"):
+        model.train_on_batch(X[:0], Y[:0])
+    assert np.isfinite(model.train_on_batch(X, Y)[0])
 
 
 def test_the_loss_of_a_first_step_that_is_refused_is_its_own():

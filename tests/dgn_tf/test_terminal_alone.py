@@ -53,3 +53,34 @@ def test_a_loss_without_a_gradient_is_refused(settings):
     model.compile(dgn_tf.DGNOpt(0.1, **settings), lambda y, p: ops.mean(ops.round(y), -1))
     with pytest.raises(ValueError, match="must have a gradient by the trained weights"):
         model.train_on_batch(np.ones((3, 6)), np.ones((3, 2)))
+
+
+class Half(layers.Layer):
+    """Weights of which one takes no part."""
+
+    def build(self, shape):
+        self.used = self.add_weight(shape=(shape[-1],), initializer="ones", name="used")
+        self.idle = self.add_weight(shape=(shape[-1],), initializer="ones", name="idle")
+
+    def call(self, x):
+        return x * self.used
+
+
+@pytest.mark.parametrize("regularised", [False, True])
+def test_weights_without_a_gradient_are_named_once(regularised, recwarn):
+    inputs = keras.Input((6,))
+    half = Half(name="half")
+    outputs = layers.Dense(2)(half(layers.Dense(6)(inputs)))
+    if regularised:
+        half.idle.regularizer = keras.regularizers.L2(0.1)
+    model = dgn_tf.GameModel(inputs, outputs)
+    model.compile(dgn_tf.DGNOpt(0.01), "mse")
+    idle, used = half.idle.numpy(), half.used.numpy()
+    for _ in range(2):
+        model.train_on_batch(np.ones((3, 6)), np.ones((3, 2)))
+    told = [str(w.message) for w in recwarn if "no gradient" in str(w.message)]
+    assert told == (
+        [] if regularised else [f"The loss has no gradient by trained weights: {[half.idle.path]}."]
+    )
+    assert (half.idle.numpy() == idle).all() != regularised
+    assert (half.used.numpy() != used).any()
