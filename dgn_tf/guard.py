@@ -52,8 +52,7 @@ class StepGuard(Settings):
             return guard
         raise TypeError(f"`guard` must be a StepGuard or a bool. Received: {guard!r}")
 
-    def passes(self, size: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Whether updates of half the squared norm `size` may be applied to weights θ, a scalar."""
-        # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|); NaN compares false.
-        limit = tf.constant(self.largest**2, size.dtype)
-        return size <= limit * (0.5 + tf.add_n([tf.nn.l2_loss(weight) for weight in weights]))
+    def limit(self, weights: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The largest half squared norm of an update of weights θ, a scalar."""
+        # Δ²/2 ≤ L² (1/2 + θ²/2) implies |Δ| ≤ L (1 + |θ|).
+        return self.largest**2 * (0.5 + tf.add_n([tf.nn.l2_loss(weight) for weight in weights]))

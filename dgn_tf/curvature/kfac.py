@@ -11,6 +11,7 @@ from dgn_tf.curvature.base import Preconditioner, Spec, State, add, due, read, s
 from dgn_tf.curvature.damping import Averaged, damped_inverse, split
 from dgn_tf.curvature.kernels import MatrixSide, rows_of, separable_kernel, weighted_product
 from dgn_tf.curvature.statistics import FISHER, observe_factors, samples
+from dgn_tf.game import keras_surface as surface
 from dgn_tf.game.layout import WeightLayout
 from dgn_tf.precise import matmul
 from dgn_tf.settings import one_of, period
@@ -97,7 +98,7 @@ class KFACBlock(Averaged):
         else:
             refreshes = due(step, self.refresh_every, updates)
             when(observes, statistics)
-            when(refreshes, refresh)
+            when(refreshes, refresh, surface.cond)
             when(observes, then)
         return left if observes is True else [None] * len(batches)
 

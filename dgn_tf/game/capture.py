@@ -112,7 +112,8 @@ class Capture:
         made = self._rows
 
         def make() -> tf.Tensor:
-            return tf.concat([x if made is None else made(x) for x in self._inputs], 1)
+            uses = [x if made is None else made(x) for x in self._inputs]
+            return uses[0] if len(uses) == 1 else tf.concat(uses, 1)
 
         return self.once("inputs", make)
 
@@ -122,7 +123,7 @@ class Capture:
 
         def make() -> tf.Tensor:
             a = self.plain_inputs
-            return tf.concat([a, tf.ones_like(a[..., :1])], -1) if self.has_bias else a
+            return tf.pad(a, [[0, 0], [0, 0], [0, 1]], constant_values=1.0) if self.has_bias else a
 
         return self.once("a", make)
 

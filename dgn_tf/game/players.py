@@ -81,7 +81,7 @@ class Player(Owner):
         columns = [tf.stack([self.cotangents_of(g) for g in use], 2) for use in cotangents]
         direct = self.linear is not None and len(inputs) == 1 and len(cotangents[0]) == 1
         weighted = self._direct(inputs[0], cotangents[0][0]) if direct else None
-        g = tf.concat(columns, 1)
+        g = columns[0] if len(columns) == 1 else tf.concat(columns, 1)
         return Capture(inputs, g, self.layout, rows=self.inputs_of, weighted=weighted, **settings)
 
     def _direct(self, x: tf.Tensor, g: tf.Tensor) -> Callable[[tf.Tensor], tuple]:

@@ -36,7 +36,7 @@ def apply_guarded(
     lr: tf.Tensor,
     ratio_of: Callable[[Moves, tf.Tensor], tf.Tensor] | None,
 ) -> Outcome:
-    """Makes the moves, again and smaller where the guard refuses them, and assigns the last.
+    """Makes the moves, again and smaller where the guard refuses them; none where it refuses all.
 
     Args:
         optimizer, game: the `DGNOpt` and the alignment that is played.
@@ -45,34 +45,41 @@ def apply_guarded(
         ratio_of: reduction ratio of moves at a learning rate; None where no damping adapts.
     """
     guard = optimizer.guard
-    old = [variable.value for variable in game.trainable]
+    limit = None if guard is None else guard.limit([v.value for v in game.trainable])
     variables: list = []
 
     def attempt(rate: tf.Tensor) -> tuple:
-        moves = update_pass(gains_at(rate), rate, to_outputs=ratio_of is not None)
+        gains = gains_at(rate)
+        moves = update_pass(gains, rate, to_outputs=ratio_of is not None)
         ratio = tf.zeros_like(rate) if ratio_of is None else ratio_of(moves, rate)
         pairs = [*moves.weights, *moves.moments]
         variables[:] = [variable for variable, _ in pairs]
         updates = [moves.updates[owner.name] for owner in game.owners]
         sizes = tf.stack([tf.add_n([tf.nn.l2_loss(u) for u in update]) for update in updates])
-        passed = guard is None or guard.passes(tf.reduce_sum(sizes), old)
-        return tf.convert_to_tensor(passed), sizes, ratio, *[value for _, value in pairs]
+        # NaN compares false, and a batch without samples is no step.
+        small = limit is None or tf.reduce_sum(sizes) <= limit
+        passed = tf.logical_and(small, gains.observation.batch > 0.0)
+        return passed, sizes, ratio, *[value for _, value in pairs]
 
     # A function of the rate, so that the retries are the same piece of the graph, traced once, and
-    # none is made ready to run before there is one.
+    # none is made ready to run before there is one. They look for the rate alone.
     once = attempt if guard is None else apart(attempt)
     first = once(lr)
 
     def retry(guard: StepGuard) -> tuple:
-        def again(number: tf.Tensor, *_: tf.Tensor) -> tuple:
-            shrunk = tf.constant(guard.shrink, lr.dtype) ** tf.cast(number, lr.dtype)
-            return number + 1, *once(lr * shrunk)
+        def again(number: tf.Tensor, _: tf.Tensor) -> tuple:
+            return number + 1, once(rate(number + 1))[0]
 
-        def going(number: tf.Tensor, passed: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
-            return tf.logical_and(number <= guard.retries, tf.logical_not(passed))
+        def going(number: tf.Tensor, passed: tf.Tensor) -> tf.Tensor:
+            return tf.logical_and(number < guard.retries, tf.logical_not(passed))
 
-        start = (tf.constant(1), *[tf.identity(tensor) for tensor in first])
-        return tuple(tf.while_loop(going, again, start))[1:]
+        def rate(number: tf.Tensor) -> tf.Tensor:
+            return lr * tf.constant(guard.shrink, lr.dtype) ** tf.cast(number, lr.dtype)
+
+        start = (tf.constant(0), tf.constant(False))
+        passed, sizes, ratio, *values = once(rate(tf.while_loop(going, again, start)[0]))
+        pairs = zip(variables, values, strict=True)
+        return passed, sizes, ratio, *[tf.where(passed, value, v.value) for v, value in pairs]
 
     if guard is None:
         done, sizes, ratio, *values = first

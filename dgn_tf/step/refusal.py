@@ -35,6 +35,8 @@ class Trace:
         if not optimizer.rules.adaptive_damping:
             left |= {id(s.get("damping")) for s in optimizer.states.players.values()}
         self.before: dict[int, tuple] = {}
+        if not model.game.uses.rewrites:  # the guard does not move what no forward pass has moved
+            left |= {id(v) for v in model.trainable_variables}
         moved = [*model.trainable_variables, *model.non_trainable_variables, *optimizer.variables]
         moved += model.game.uses.now(model.game.uses.random)
         self.keep(v for v in moved if id(v) not in left)
@@ -69,8 +71,8 @@ def settle(model: Model, game: Game, data: tuple, outcome: Outcome, trace: Trace
         InvalidArgumentError: (when the step runs, not under XLA) after `patience` refused steps.
     """
     optimizer = model.optimizer
+    refused = tf.logical_not(outcome.done)
     filled = tf.shape(keras.tree.flatten(data)[0])[0] > 0
-    refused = tf.logical_not(tf.logical_and(outcome.done, filled))
     restored = trace.restore(refused)
     counted = tf.cast(tf.logical_and(refused, filled), tf.int64)
     optimizer.guard_rejections.assign_add(counted)
@@ -79,13 +81,11 @@ def settle(model: Model, game: Game, data: tuple, outcome: Outcome, trace: Trace
     stuck = streak >= optimizer.guard.patience
     if model.jit_compile:
         return stuck
-    flat = keras.tree.flatten(data)
-    given = [part for part in flat if part is not None]
+    given = [part for part in keras.tree.flatten(data) if part is not None]
 
     def stop(sizes: tf.Tensor, *tensors: tf.Tensor) -> tf.Tensor:
-        remaining = iter(tensors)
-        parts = [None if part is None else next(remaining) for part in flat]
-        whole = keras.tree.pack_sequence_as(data, parts)
+        parts = iter(tensors)
+        whole = keras.tree.map_structure(lambda x: None if x is None else next(parts), data)
         raise ValueError(_sentence(model, game, whole, sizes))  # InvalidArgumentError outside
 
     with tf.control_dependencies(restored):

@@ -46,8 +46,7 @@ def update_pass(gains: Gains, lr: tf.Tensor, to_outputs: bool = False) -> Moves:
     updates: dict[str, tuple] = {}
     pairs: list[tuple] = []
     for stage in game.stages:
-        answers = gains.feedback and second is not None and stage.index > 0
-        change = second.state_change(stage) if answers and second is not None else None
+        change = second.state_change(stage) if second and gains.feedback and stage.index else None
         moved = []
         for owner, update in gains.stage(stage, change):
             updates[owner.name] = tuple(lr * u for u in clip(update))
