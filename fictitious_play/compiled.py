@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from fictitious_play import devices
+
 
 class Compiled:
     """A function that reads Keras variables and assigns none.
@@ -30,9 +32,7 @@ class Compiled:
             graph = tf.function(partial(function), autograph=False)
             self._run = lambda *arrays: graph(*map(ops.convert_to_tensor, arrays))
         elif keras.config.backend() == "jax":
-            import jax
-
-            compiled = jax.jit(self._stateless)
+            compiled = jitted(self._stateless)
             self._run = lambda *arrays: compiled([v.value for v in self._variables], *arrays)
 
     def __call__(self, *arrays: Any) -> Any:
@@ -46,3 +46,12 @@ class Compiled:
         given = list(zip(self._variables, values, strict=True))
         with keras.StatelessScope(state_mapping=given):
             return self._function(*arrays)
+
+
+def jitted(function: Callable, **settings: Any) -> Any:
+    """`jax.jit` of a function that computes for long. On a CPU LLVM optimises it at its first
+    level: products are made elsewhere, loops are as quick, and compiling takes a sixth less."""
+    import jax
+
+    options = None if devices.has_gpu() else {"xla_backend_optimization_level": 1}
+    return jax.jit(function, compiler_options=options, **settings)

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from fictitious_play.compiled import jitted
+
 
 class StepLoop:
     """Repeats a step.
@@ -45,10 +47,8 @@ class StepLoop:
             run = partial(self._tensorflow)
             self._run = tf.function(run, autograph=False, jit_compile=compiled)
         elif backend == "jax" and compiled:
-            import jax
-
             self._run = self._carried
-            self._compiled = jax.jit(self._jax, donate_argnums=(0,) if writes else ())
+            self._compiled = jitted(self._jax, donate_argnums=(0,) if writes else ())
         else:
             self._run = self._written_out
 
