@@ -49,8 +49,8 @@ class DeepFictitiousPlay:
 
     In a stage every player takes a few Adam steps on J^i(α^i; α^{-i}) against the others' controls
     of the stage before, all players at once, on fresh antithetic noise; at its end the players
-    tell each other their controls, with weights averaged over the stage. Networks and optimizer go
-    on from stage to stage.
+    tell each other their controls, in open loop with weights averaged over the stage. Networks and
+    optimizer go on from stage to stage.
 
     Args:
         game: the `Game`.
@@ -98,7 +98,9 @@ class DeepFictitiousPlay:
         average_weights: whether players tell each other controls with the averages of their
             weights over the stage's steps, in which later ones count more, and not with the last
             ones as in the paper: the noise of the last batches then does not go from stage to
-            stage. Everybody goes on from her own last weights, which are also the result's.
+            stage. Everybody goes on from her own last weights, which are also the result's. None
+            means True in open-loop play and False in closed-loop play, where it gains little and
+            can lose (docs/design.md).
 
     Raises:
         ValueError, TypeError: for settings that make no solve.
@@ -126,7 +128,7 @@ class DeepFictitiousPlay:
         activation: str = "relu",
         seed: int = 0,
         dtype: str | None = None,
-        average_weights: bool = True,
+        average_weights: bool | None = None,
     ):
         if not isinstance(game, Game):
             raise TypeError(f"`game` must be a Game. Received: game={game!r}")
@@ -142,9 +144,11 @@ class DeepFictitiousPlay:
         )
         self.belief = check_rule(belief)
         self.damping = checks.number("damping", damping, above=0.0, most=1.0)
+        if average_weights is None:
+            average_weights = information_structure == "open_loop"
         if not isinstance(average_weights, bool):
             raise ValueError(
-                "`average_weights` must be True or False. "
+                "`average_weights` must be True, False or None. "
                 f"Received: average_weights={average_weights!r}"
             )
         self.average_weights = average_weights

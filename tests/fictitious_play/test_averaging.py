@@ -51,7 +51,7 @@ def test_the_others_are_told_the_average_of_the_stage_alone(dtype, monkeypatch):
 
 
 def test_a_feedback_is_announced_in_the_units_of_its_stage(monkeypatch):
-    play = make_play(information_structure="closed_loop", belief="average")
+    play = make_play(information_structure="closed_loop", belief="average", average_weights=True)
     for stage in (1, 2):
         taken, note = recorded(play, monkeypatch)
         play.stage(stage, 4, note)
@@ -81,6 +81,8 @@ def test_a_stage_that_is_taken_back_leaves_what_was_announced(belief):
         np.testing.assert_array_equal(one, other)
 
 
-def test_it_is_yes_or_no():
-    with pytest.raises(ValueError, match=r"`average_weights` must be True or False. Received"):
+def test_it_is_yes_or_no_and_by_default_for_open_loop():
+    assert make_play().averages
+    assert not make_play(information_structure="closed_loop").averages
+    with pytest.raises(ValueError, match=r"True, False or None. Received"):
         make_play(average_weights=0.95)
