@@ -131,6 +131,26 @@ def test_a_batch_without_samples_is_no_step(name):
         model.train_on_batch(np.full_like(X, np.nan), Y)
 
 
+def test_nor_where_its_gradient_is_zero():
+    """Momentum and weight decay would move the weights."""
+    inputs = keras.Input((5,))
+    model = dgn_tf.GameModel(inputs, keras.layers.Dense(3)(inputs))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+    model.compile(dgn_tf.DGNOpt(0.01, "open_loop", "adam", weight_decay=0.1), loss)
+    model.train_on_batch(X, Y)
+    before = state(model)
+    assert model.train_on_batch(X[:0], Y[:0], return_dict=True)["skipped_steps"] == 0
+    assert_no_trace(before, state(model))
+
+
+def test_a_refused_step_takes_back_what_the_forward_pass_did_to_trained_weights():
+    middle = keras.layers.SpectralNormalization(keras.layers.Dense(4))
+    model = compiled(dgn_tf.DGNOpt(0.01, "open_loop", "adam"), network(middle))
+    before = state(model)
+    assert model.train_on_batch(np.full_like(X, np.nan), Y, return_dict=True)["skipped_steps"] == 1
+    assert_no_trace(before, state(model))
+
+
 @pytest.mark.parametrize(("curvature", "eagerly"), [("exact", 0), ("exact", 1), ("kfac", 1)])
 def test_nor_is_it_a_game(curvature, eagerly):
     """With exact curvature, and where a step runs eagerly."""
