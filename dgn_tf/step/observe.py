@@ -112,10 +112,10 @@ def observe(
         copy_inputs=jacobians,
         split=(cut if feedback and several else frozenset()).difference(game.graph.inputs),
     )
-    rows, message = keras.tree.flatten(x)[0], "A game needs samples. Received: an empty batch."
-    batch = tf.shape(rows)[0]
+    message = "A game needs samples. Received: an empty batch. Drop it from the data."
+    batch = tf.shape(rows := keras.tree.flatten(x)[0])[0]
     if rows.shape[0] == 0 and (captures or jacobians or not tf.executing_eagerly()):
-        raise ValueError(f"{message} Drop it from the data.")
+        raise ValueError(message)
     if jacobians:
         with tf.control_dependencies([tf.debugging.assert_positive(batch, message)]):
             x = keras.tree.map_structure(tf.identity, x)
