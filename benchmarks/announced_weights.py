@@ -4,15 +4,19 @@ The same solves both ways, held against the exact theory; everything else is as 
 """
 
 import argparse
-import statistics
 from pathlib import Path
 from typing import Any
 
-from reproduce import startup
+from reproduce import catalogue, startup
 
-#: Of closed-loop games of the gallery.
-_CLOSED = {"information_structure": "closed_loop", "hidden": (8,), "skip": True,
-           "batch_normalization": False, "time_shared": True, "batch_size": 64}  # fmt: skip
+#: As the item `games` trains it.
+_FISH_WAR: dict[str, Any] = dict(
+    next(
+        row["training"]
+        for row in catalogue.find("games").table["cases"]
+        if row["make"] == "FishWar"
+    )
+)
 #: Stages, steps per stage and arguments of `DeepFictitiousPlay` of every case.
 _CASES: dict[str, tuple[int, int, dict[str, Any]]] = {
     "convoy of 5": (10, 60, {}),
@@ -21,7 +25,11 @@ _CASES: dict[str, tuple[int, int, dict[str, Any]]] = {
     "5 banks, many stages": (40, 15, {}),
     "10 banks": (10, 60, {}),
     "3 banks, closed loop": (10, 60, {"information_structure": "closed_loop"}),
-    "fish war, closed loop": (6, 60, {**_CLOSED, "learning_rate": 0.06, "initial_belief": 3.0}),
+    "fish war, closed loop": (
+        _FISH_WAR.pop("stages"),
+        _FISH_WAR.pop("steps_per_stage"),
+        _FISH_WAR,
+    ),
     "2 banks, one step": (1, 1, {}),
 }
 
@@ -102,6 +110,8 @@ def summary(document: dict[str, Any]) -> list:
 
 
 def _row(case: dict[str, Any]) -> tuple[str, ...]:
+    from benchmarks import report
+
     stages, steps, _ = _CASES[case["case"]]
     cells = [case["case"], f"{stages} x {steps}", str(len(case["runs"]) // 2)]
     for key, factor in (("cost_error", 100.0), ("gain", 100.0), ("cpu_seconds", 1.0)):
@@ -109,6 +119,5 @@ def _row(case: dict[str, Any]) -> tuple[str, ...]:
             values = [
                 factor * run[key] for run in case["runs"] if run["average_weights"] == average
             ]
-            spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.3g}{spread}")
+            cells.append(report.over_seeds(values))
     return tuple(cells)

@@ -7,7 +7,6 @@ verdict. `docs/design.md` shows what the default rests on.
 import argparse
 import itertools
 import multiprocessing
-import statistics
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -129,11 +128,12 @@ def summary(document: dict[str, Any]) -> list:
 
 
 def _cell(runs: list[dict[str, Any]]) -> str:
+    from benchmarks import report
+
     if not runs:
         return "–"
     gains = [100 * run["gain"] for run in runs]
-    spread = f" ± {statistics.stdev(gains):.2g}" if len(gains) > 1 else ""
     broken = sum(run["reason"] == "non_finite" for run in runs)
-    return f"{statistics.mean(gains):.3g}{spread} (n = {len(gains)})" + (
+    return f"{report.over_seeds(gains)} (n = {len(gains)})" + (
         f", {broken} broken off" if broken else ""
     )

@@ -3,7 +3,9 @@
 import argparse
 import importlib
 import os
+import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,12 @@ def keep(
     settings = {key: value for key, value in vars(given).items() if key != "out"}
     store.write(given.out, {"provenance": described, "settings": settings, **measured})
     print(f"Written: {given.out}")
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    """Mean and standard deviation, the latter where there are several."""
+    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3g}{spread}"
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ that is Σ_k k (k + 1) w_k / Σ_k k (k + 1), the average with polynomial decay o
 the stage behind, and as s_1 = 1, nothing of an earlier stage is in it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -51,7 +52,10 @@ class WeightAverage:
     def close(self) -> None:
         """Ends a stage: takes what is not trained, moving averages and units, as it is."""
         self._steps.assign(0.0)
-        for variable, source in zip(
-            self.average.non_trainable_variables, self.trained.non_trainable_variables, strict=True
-        ):
-            variable.assign(ops.copy(source))
+        copy_values(self.trained.non_trainable_variables, self.average.non_trainable_variables)
+
+
+def copy_values(sources: Sequence, targets: Sequence) -> None:
+    """Gives variables the values of others, in memory of their own."""
+    for source, target in zip(sources, targets, strict=True):
+        target.assign(ops.copy(source))  # a training step may give the original's memory away

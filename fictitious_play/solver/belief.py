@@ -93,9 +93,3 @@ class Belief:
 
     def _hold(self) -> None:
         """Holds `profiles` and `shares`, which have just changed."""
-
-
-def copy_weights(source: Any, target: Any) -> None:
-    """Gives one network the weights of another, in memory of its own."""
-    for variable, value in zip(target.weights, source.weights, strict=True):
-        variable.assign(ops.copy(value))  # a training step may give the original's memory away

@@ -9,7 +9,8 @@ from keras import ops
 from fictitious_play.beliefs import BeliefRule
 from fictitious_play.games.base import Game
 from fictitious_play.networks.joint_policy import JointPolicy
-from fictitious_play.solver.belief import Belief, copy_weights
+from fictitious_play.solver.averaging import copy_values
+from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.initial_belief import InitialBelief, initial_belief_function
 from fictitious_play.solver.loops import StepLoop
 from fictitious_play.solver.samples import Chunk, increments
@@ -105,7 +106,7 @@ class OpenLoopBelief(Belief):
         return self._loop
 
     def _take(self, policy: Any) -> None:
-        copy_weights(policy, self.evaluator)
+        copy_values(policy.weights, self.evaluator.weights)
         self._loaded = self.stages[0]
 
 

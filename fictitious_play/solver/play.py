@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from fictitious_play.games.base import Game
-from fictitious_play.solver.averaging import WeightAverage
+from fictitious_play.solver.averaging import WeightAverage, copy_values
 from fictitious_play.solver.belief import Belief
 from fictitious_play.solver.closed_loop import ClosedLoop
 from fictitious_play.solver.open_loop import OpenLoop
@@ -211,8 +211,8 @@ class SimultaneousPlay(Play):
     def __init__(self, structure: Any, training: Training, rule: Any, damping: Any):
         super().__init__(structure, training)
         self.policy = structure.policy()
-        self._averages = self._average("model", self.policy)
-        self.announced = self._averages.average if self._averages else self.policy
+        average = self._average("model", self.policy)
+        self.announced = self.policy if average is None else average.average
         self.belief = structure.belief(rule, damping)
         self._serve(training.compile(structure.model(self.policy, self.belief)))
 
@@ -230,7 +230,7 @@ class SimultaneousPlay(Play):
 
     def _serve(self, model: Any) -> None:
         self.models = {"model": model}
-        self._trainer = Trainer(model, self.training.batch_size, self._averages)
+        self._trainer = Trainer(model, self.training.batch_size, self.averages.get("model"))
 
     def _renew(self) -> None:
         """A belief that has outgrown its training model needs another one."""
@@ -296,8 +296,7 @@ def _put(joint: Any, player: int, alone: Any) -> None:
         values = np.array(ops.convert_to_numpy(target))
         values[:, player] = ops.convert_to_numpy(source)[:, 0]
         target.assign(values)
-    for target, source in zip(joint.unit_weights, alone.unit_weights, strict=True):
-        target.assign(ops.copy(source))
+    copy_values(alone.unit_weights, joint.unit_weights)
 
 
 def make_play(
